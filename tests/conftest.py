@@ -1,0 +1,24 @@
+"""Fixtures that every part's tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def unavailable(reason: str) -> None:
+    """Skip on a user's machine; under CI a skip of ours is a failure."""
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with specifications and corpus beside the checkout."""
+    folder = ROOT.parent / "shared"
+    if not folder.is_dir():
+        unavailable("the folder ../shared (specifications, corpus) is not beside this checkout")
+    return folder
