@@ -1,0 +1,41 @@
+"""The command line: one file per verb, each thin over the part that does the work.
+
+Exit status: 0 done, 1 a finding (a refused telegram, a case that is wrong), 2 usage or configuration.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from submeter import __version__
+from submeter.errors import SubmeterError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Meter-data pipeline: telegrams in, exact tables out."
+)
+
+
+def _version(wanted: bool) -> None:  # noqa: FBT001 - the form that typer calls
+    if wanted:
+        typer.echo(f"submeter {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    *,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")] = False,
+) -> None:
+    """Meter-data pipeline: telegrams in, exact tables out."""
+
+
+def main() -> None:
+    """Run the command line; an error that submeter raises on purpose is one line and exit status 2."""
+    try:
+        app()
+    except SubmeterError as error:
+        print(f"submeter: {error}", file=sys.stderr)  # noqa: T201 - the last word of a command
+        sys.exit(2)
