@@ -1,0 +1,5 @@
+"""The stores: one file each in the data folder, opened, migrated and written by one class each.
+
+What is told to be kept here is on the disk when the call returns (DECISIONS 10 names the exceptions).
+May enter: standard library, duckdb, numpy, pyarrow, cryptography, and what stands below: decoders, config, civil, reading, errors.
+"""

@@ -1,0 +1,92 @@
+"""What every SQLite file of the data folder has in common: how it is opened, migrated and written.
+
+Strategy: WAL with a stated durability, autocommit outside `transaction`, and a table `schema_version` that counts the migrations applied.
+Rules: a migration once released never changes, a new one is appended; each statement ends its line with a semicolon; the file is readable by its
+owner only; a connection may move between threads but is used by one at a time; every sqlite3 error leaves here as StoreError.
+"""
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Literal
+
+from submeter.store.errors import StoreError
+
+__all__ = ["open_sqlite", "transaction"]
+
+BUSY_TIMEOUT_S: Final = 10.0
+
+
+def open_sqlite(path: Path, migrations: Sequence[str], *, synchronous: Literal["FULL", "NORMAL"] = "FULL") -> sqlite3.Connection:
+    """Open or create the file in WAL mode at the newest schema; StoreError names the file if it is newer, damaged or out of reach."""
+    try:
+        path.touch(mode=0o600)
+        connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+    except (OSError, sqlite3.Error) as error:
+        raise StoreError(f"{path} cannot be opened: {error}; check that the data folder exists and belongs to this user") from error
+    try:
+        with _named(path):
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA synchronous = {synchronous}")
+            connection.execute("PRAGMA foreign_keys = ON")
+        with transaction(connection):
+            _migrate(connection, path, migrations)
+    except StoreError:
+        connection.close()
+        raise
+    return connection
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """Everything inside is committed together, durable as the file was opened, or not at all."""
+    with _named(path_of(connection)):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield connection
+            connection.execute("COMMIT")
+        except BaseException:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+def path_of(connection: sqlite3.Connection) -> Path:
+    """Return the file behind a connection."""
+    row: tuple[int, str, str] = connection.execute("PRAGMA database_list").fetchone()
+    return Path(row[2])
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreError(f"{path}: {error}; free disk space and file rights come first, then `submeter doctor`") from error
+
+
+def _migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[str]) -> None:
+    connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
+    row = connection.execute("SELECT version FROM schema_version").fetchone()
+    version = row[0] if row else 0
+    if version > len(migrations):
+        raise StoreError(f"{path} has schema {version}, this submeter knows {len(migrations)}: run the newer release or restore an older backup")
+    for migration in migrations[version:]:
+        for statement in _statements(migration):
+            connection.execute(statement)
+    if row is None:
+        connection.execute("INSERT INTO schema_version VALUES (?)", (len(migrations),))
+    elif version < len(migrations):
+        connection.execute("UPDATE schema_version SET version = ?", (len(migrations),))
+
+
+def _statements(script: str) -> Iterator[str]:
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+    if statement.strip():
+        yield statement
