@@ -1,0 +1,117 @@
+"""The one DuckDB file: how it is opened, migrated and written. The rules come from crash tests (FAULTS 1.3).
+
+Strategy: one connection under a lock, used by one writer; Arrow tables in under a name, Arrow tables out.
+Rules: DuckDB 2 only; no access to other files, configuration locked; a migration runs alone and ends with CHECKPOINT; every duckdb error leaves here
+as StoreError, a fatal one as StoreBrokenError: then `reopen` is the only way on.
+"""
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import duckdb
+import pyarrow as pa
+
+from submeter.store.errors import StoreBrokenError, StoreError
+
+__all__ = ["Duck"]
+
+VERSIONS: Final = (2, 0), (3, 0)
+OPTIONS: Final[dict[str, str | bool | int | float | list[str]]] = {
+    "enable_external_access": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "allow_community_extensions": "false",
+    "lock_configuration": "true",
+}
+
+
+class Duck:
+    """A DuckDB file with transactions, opened at the newest schema; StoreError if another process holds it or it is newer than this release."""
+
+    def __init__(self, path: Path, migrations: Sequence[str]) -> None:
+        self.path = path
+        self._migrations = migrations
+        self._lock = threading.RLock()
+        self._connection = self._open()
+
+    def reopen(self) -> None:
+        """Close and open the file again, as a StoreBrokenError asks for; what was committed is there."""
+        with self._lock:
+            self._connection.close()
+            self._connection = self._open()
+
+    def close(self) -> None:
+        """Close the file; its lock is free at once."""
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def transaction(self, **tables: pa.Table) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Everything inside is durable together or not at all; `tables` are readable in SQL under their names."""
+        with self._lock, self._named():
+            for name, table in tables.items():
+                self._connection.register(name, table)
+            try:
+                yield from self._committed()
+            finally:
+                for name in tables:
+                    self._connection.unregister(name)
+
+    def read(self, sql: str, params: Sequence[object] = (), **tables: pa.Table) -> pa.Table:
+        """Return the answer to one query as an Arrow table."""
+        with self.transaction(**tables) as connection:
+            return connection.sql(sql, params=list(params)).to_arrow_table()
+
+    def _committed(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        self._connection.begin()
+        try:
+            yield self._connection
+        except duckdb.FatalException:
+            raise
+        except BaseException:
+            self._connection.rollback()
+            raise
+        self._connection.commit()
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        require_version(duckdb.__version__)
+        with self._named():
+            connection = duckdb.connect(self.path, config=OPTIONS)
+        try:
+            self.path.chmod(0o600)
+            with self._named():
+                self._migrate(connection)
+        except StoreError:
+            connection.close()
+            raise
+        return connection
+
+    def _migrate(self, connection: duckdb.DuckDBPyConnection) -> None:
+        connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER)")
+        row = connection.execute("SELECT coalesce(max(version), 0) FROM schema_version").fetchone()
+        version, newest = row[0] if row else 0, len(self._migrations)
+        if version > newest:
+            raise StoreError(f"{self.path} has schema {version}, this submeter knows {newest}: run the newer release or restore an older backup")
+        for number, script in enumerate(self._migrations[version:], version + 1):
+            connection.execute(f"BEGIN; {script} INSERT INTO schema_version VALUES ({number}); COMMIT")  # noqa: S608 - our own script
+            connection.execute("CHECKPOINT")
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        try:
+            yield
+        except duckdb.FatalException as error:
+            raise StoreBrokenError(f"{self.path} stopped: {error}; free disk space, then reopen: what was committed is kept") from error
+        except duckdb.Error as error:
+            raise StoreError(f"{self.path}: {error}") from error
+
+
+def require_version(version: str) -> None:
+    """Refuse a DuckDB that is known to lose rows or answer wrongly after a crash."""
+    number = tuple(int(part) for part in version.split(".")[:2])
+    oldest, beyond = VERSIONS
+    if not oldest <= number < beyond:
+        raise StoreError(f"duckdb {version} is installed, submeter needs >=2.0,<3: older versions lost rows after a crash; install again")

@@ -1,0 +1,201 @@
+"""readings.duckdb: what meters said, which ranges are to be computed anew, and the rows that came out.
+
+Strategy: one transaction per batch of readings and one per replacement of rows, Arrow tables in and out; the SQL stands in readings_sql.py.
+Rules: one writer; the watermark of the inbox moves in the transaction that stores its readings, so each message counts exactly once;
+dirty marks are written with the readings and cleared with the rows; nothing is edited in place, an old row goes to history (SPEC 13).
+"""
+
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import Final, Literal, Self, TypeVar
+
+import duckdb
+import pyarrow as pa
+
+from submeter.reading import Register
+from submeter.store import readings_sql as sql
+from submeter.store.duck import Duck
+from submeter.store.readings_schema import CHANGED, MIGRATIONS, READING, RECEPTION, ROLLUP
+
+__all__ = ["Kind", "Readings", "SeriesKey"]
+
+Kind = Literal["total", "period", "gauge"]
+K = TypeVar("K")
+TABLES: Final = ("registers", "readings", "series", "dirty", "rollups", "history", "receptions")
+INSERT_READINGS: Final = "INSERT INTO readings SELECT * FROM fresh"
+SELECT_READINGS: Final = """
+SELECT register, t, value, src, status, due, pinned, seq FROM readings SEMI JOIN chosen USING (register) ORDER BY register, t, seq
+"""
+SELECT_ROLLUPS: Final = """
+SELECT * FROM rollups SEMI JOIN chosen USING (series) WHERE level = ? AND start >= ? AND start < ? ORDER BY series, start
+"""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class SeriesKey:
+    """What a point measures: one register, stitched together over the devices that were assigned to the point."""
+
+    point: str
+    register: Register
+    kind: Kind
+
+
+class Readings:
+    """Open or create the file; StoreError if another process has it open, it is newer than this release, or DuckDB is older than 2.0."""
+
+    def __init__(self, path: Path) -> None:
+        self._duck = Duck(path, MIGRATIONS)
+        self._lock = threading.Lock()
+        self._registers = self._known_registers()
+        self._series = self._known_series()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._duck.close()
+
+    def reopen(self) -> None:
+        """Close and open the file again after a StoreBrokenError; everything committed is there."""
+        self._duck.reopen()
+        self._registers = self._known_registers()
+        self._series = self._known_series()
+
+    def register_ids(self, wanted: Iterable[tuple[str, Register]]) -> dict[tuple[str, Register], int]:
+        """Return the number of each (device, register); those not seen before are added, durable on return."""
+        with self._lock:
+            keys = set(wanted)
+            added = _numbered(sorted(keys - self._registers.keys()), len(self._registers))
+            self._add("registers", [(number, device, *astuple(register)) for (device, register), number in added.items()])
+            self._registers |= added
+            return {key: self._registers[key] for key in keys}
+
+    def series_ids(self, wanted: Iterable[SeriesKey]) -> dict[SeriesKey, int]:
+        """Return the number of each series; those not seen before are added, durable on return. The kind belongs to the series."""
+        with self._lock:
+            keys = set(wanted)
+            added = _numbered(sorted(keys - self._series.keys()), len(self._series))
+            self._add("series", [(number, key.point, *astuple(key.register), key.kind) for key, number in added.items()])
+            self._series |= added
+            return {key: self._series[key] for key in keys}
+
+    def registers(self) -> dict[tuple[str, Register], int]:
+        """Return every known (device, register) with its number."""
+        return dict(self._registers)
+
+    def series(self) -> dict[SeriesKey, int]:
+        """Return every known series with its number."""
+        return dict(self._series)
+
+    def store(self, batch: pa.Table, receptions: pa.Table, upto: int) -> int:
+        """Keep a batch (schema READING), its receptions (RECEPTION) and the inbox watermark `upto` in one transaction; return how many were new.
+
+        Repetitions are left out; the ranges that the others touch are marked dirty.
+        """
+        tables = {"batch": batch.select(READING.names).cast(READING), "heard": receptions.select(RECEPTION.names).cast(RECEPTION)}
+        with self._duck.transaction(**tables) as connection:
+            fresh = connection.sql(sql.FRESH).to_arrow_table()
+            connection.register("fresh", fresh)
+            connection.execute(sql.MARK_DIRTY, [_next_mark(connection)])
+            connection.execute(INSERT_READINGS)
+            connection.execute(sql.MOVE_NEWEST)
+            connection.execute(sql.RECEIVE)
+            connection.execute("UPDATE progress SET value = greatest(value, ?) WHERE name = 'inbox'", [upto])
+            connection.unregister("fresh")
+        return int(fresh.num_rows)
+
+    def watermark(self) -> int:
+        """Return the highest inbox message whose readings are stored; 0 at first."""
+        return int(self._duck.read("SELECT value FROM progress WHERE name = 'inbox'")["value"][0].as_py())
+
+    def mark_dirty(self, registers: Sequence[int], t_from: int, t_to: int) -> None:
+        """Have the rows of these registers computed anew in a range: an exchange, a factor or a parameter changed."""
+        with self._duck.transaction(chosen=_ids("register", registers)) as connection:
+            connection.execute("INSERT INTO dirty SELECT register, ?, ?, ? FROM chosen", [t_from, t_to, _next_mark(connection)])
+
+    def dirty(self) -> pa.Table:
+        """Return the ranges to be computed anew (schema DIRTY), oldest mark first; they stay until `replace_rollups` clears them."""
+        return self._duck.read("SELECT * FROM dirty ORDER BY mark, register, t_from")
+
+    def readings_of(self, registers: Sequence[int]) -> pa.Table:
+        """Return register, t, value, src, status, due, pinned, seq of these registers, in this order of register, t, seq."""
+        return self._duck.read(SELECT_READINGS, chosen=_ids("register", registers))
+
+    def replace_rollups(self, series: Sequence[int], rows: pa.Table, *, now: int, reason: str, cleared: Sequence[int], upto: int) -> pa.Table:
+        """Make `rows` (schema ROLLUP) all the rows of `series`, and clear the dirty marks up to `upto` of the registers `cleared`: one transaction.
+
+        Equal rows stay untouched. Returns what was touched (schema CHANGED) in order of series, level, start. `reason` is a word of SPEC 13, `now` µs UTC.
+        """
+        tables = {"rows": rows.select(ROLLUP.names).cast(ROLLUP), "chosen": _ids("series", series), "cleared": _ids("register", cleared)}
+        with self._duck.transaction(**tables) as connection:
+            differing = connection.sql(sql.DIFFERING).to_arrow_table()
+            connection.register("differing", differing)
+            connection.execute(sql.KEEP_HISTORY, [reason, now])
+            connection.execute(sql.DELETE_CHANGED)
+            connection.execute(sql.INSERT_CHANGED)
+            connection.execute("DELETE FROM dirty USING cleared WHERE dirty.register = cleared.register AND mark <= ?", [upto])
+            connection.unregister("differing")
+        return differing.select(CHANGED.names).cast(CHANGED)
+
+    def rollups(self, series: Sequence[int], level: int, start: int, end: int) -> pa.Table:
+        """Return the rows of one level that begin in [start, end), with `rev`, in order of series and start."""
+        return self._duck.read(SELECT_ROLLUPS, [level, start, end], chosen=_ids("series", series))
+
+    def unsettled(self, now: int) -> list[int]:
+        """Return the series that have ended rows which are not final yet: time alone may change their state (SPEC 13)."""
+        rows = self._duck.read('SELECT DISTINCT series FROM rollups WHERE state < 2 AND "end" <= ? ORDER BY series', [now])
+        return [int(number) for number in rows["series"].to_pylist()]
+
+    def receptions(self) -> pa.Table:
+        """Return how often each gateway heard each device, per UTC day."""
+        return self._duck.read("SELECT * FROM receptions ORDER BY day, device, gateway")
+
+    def history(self, series: Sequence[int]) -> pa.Table:
+        """Return the replaced rows of these series with reason and instant, the oldest first."""
+        return self._duck.read(
+            "SELECT * FROM history SEMI JOIN chosen USING (series) ORDER BY replaced_at, series, level, start", chosen=_ids("series", series)
+        )
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of rows of each table."""
+        query = " UNION ALL ".join(f"SELECT '{table}' AS name, count(*) AS n FROM {table}" for table in TABLES)  # noqa: S608 - names of the table above
+        return {str(row["name"]): int(row["n"]) for row in self._duck.read(query).to_pylist()}
+
+    def _add(self, table: str, rows: Sequence[tuple[object, ...]]) -> None:
+        if rows:
+            columns = {str(number): list(column) for number, column in enumerate(zip(*rows, strict=True))}
+            with self._duck.transaction(added=pa.table(columns)) as connection:
+                connection.execute(f"INSERT INTO {table} SELECT * FROM added")  # noqa: S608 - a table of ours
+
+    def _known_registers(self) -> dict[tuple[str, Register], int]:
+        rows = self._duck.read("SELECT id, device, name, unit, tariff, subunit, idx FROM registers").to_pylist()
+        return {(row["device"], _register(row)): row["id"] for row in rows}
+
+    def _known_series(self) -> dict[SeriesKey, int]:
+        rows = self._duck.read("SELECT id, point, name, unit, tariff, subunit, idx, kind FROM series").to_pylist()
+        return {SeriesKey(row["point"], _register(row), row["kind"]): row["id"] for row in rows}
+
+
+def _numbered(keys: Sequence[K], used: int) -> dict[K, int]:
+    return {key: number for number, key in enumerate(keys, used + 1)}
+
+
+def _register(row: dict[str, str | int]) -> Register:
+    return Register(str(row["name"]), str(row["unit"]), int(row["tariff"]), int(row["subunit"]), int(row["idx"]))
+
+
+def _ids(column: str, numbers: Sequence[int]) -> pa.Table:
+    return pa.table({column: pa.array(sorted(set(numbers)), pa.int32())})
+
+
+def _next_mark(connection: duckdb.DuckDBPyConnection) -> int:
+    row = connection.execute("UPDATE progress SET value = value + 1 WHERE name = 'mark' RETURNING value").fetchone()
+    if row is None:
+        raise AssertionError("progress has no mark: the schema writes it")
+    return int(row[0])

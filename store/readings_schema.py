@@ -1,0 +1,75 @@
+"""Tables of readings.duckdb and the Arrow schemas that go in and out.
+
+Rules: a migration once released never changes, a new one is appended; no keys, no foreign keys, no secondary indexes (FAULTS 1.3);
+instants are microseconds UTC, values micro units of the register's canonical unit, coverage 1/10,000; level, quality, state, flags and status are the
+positions or bits of the tuples of the same name in `submeter.reading`.
+"""
+
+from typing import Final
+
+import pyarrow as pa
+
+__all__ = ["CHANGED", "DIRTY", "MIGRATIONS", "READING", "RECEPTION", "ROLLUP"]
+
+MIGRATIONS: Final = (
+    """
+    CREATE TABLE registers (id INTEGER, device VARCHAR, name VARCHAR, unit VARCHAR, tariff INTEGER, subunit INTEGER, idx INTEGER);
+    CREATE TABLE readings (
+      register INTEGER, t BIGINT, value BIGINT, src UTINYINT, status USMALLINT, due BOOLEAN, pinned BOOLEAN, seq BIGINT, label VARCHAR, time_source VARCHAR);
+    CREATE TABLE newest (register INTEGER, t BIGINT);
+    CREATE TABLE dirty (register INTEGER, t_from BIGINT, t_to BIGINT, mark BIGINT);
+    CREATE TABLE series (id INTEGER, point VARCHAR, name VARCHAR, unit VARCHAR, tariff INTEGER, subunit INTEGER, idx INTEGER, kind VARCHAR);
+    CREATE TABLE rollups (
+      series INTEGER, level UTINYINT, start BIGINT, "end" BIGINT, value BIGINT, lo BIGINT, hi BIGINT, n INTEGER, coverage USMALLINT, quality UTINYINT,
+      flags UINTEGER, index_start BIGINT, index_end BIGINT, state UTINYINT, rev INTEGER);
+    CREATE TABLE history AS SELECT *, ''::VARCHAR AS reason, 0::BIGINT AS replaced_at FROM rollups LIMIT 0;
+    CREATE TABLE receptions (device VARCHAR, gateway VARCHAR, day DATE, n INTEGER, rssi_best INTEGER);
+    CREATE TABLE progress (name VARCHAR, value BIGINT);
+    INSERT INTO progress VALUES ('inbox', 0), ('mark', 0);
+    """,
+)
+
+#: What `Readings.store` takes. `seq` is the order of the inbox: message * 4096 + position, so it is the same after a rebuild (DECISIONS 2).
+READING: Final = pa.schema(
+    {
+        "register": pa.int32(),
+        "t": pa.int64(),
+        "value": pa.int64(),
+        "src": pa.uint8(),
+        "status": pa.uint16(),
+        "due": pa.bool_(),
+        "pinned": pa.bool_(),
+        "seq": pa.int64(),
+        "label": pa.string(),
+        "time_source": pa.string(),
+    },
+)
+
+#: Receptions of one batch: how often a gateway heard a device on a UTC day, and the best level in dBm (null = not told).
+RECEPTION: Final = pa.schema({"device": pa.string(), "gateway": pa.string(), "day": pa.date32(), "n": pa.int32(), "rssi_best": pa.int32()})
+
+#: What `Readings.replace_rollups` takes; of gauges `value` is the mean, `lo` and `hi` are minimum and maximum. The store counts `rev`.
+ROLLUP: Final = pa.schema(
+    {
+        "series": pa.int32(),
+        "level": pa.uint8(),
+        "start": pa.int64(),
+        "end": pa.int64(),
+        "value": pa.int64(),
+        "lo": pa.int64(),
+        "hi": pa.int64(),
+        "n": pa.int32(),
+        "coverage": pa.uint16(),
+        "quality": pa.uint8(),
+        "flags": pa.uint32(),
+        "index_start": pa.int64(),
+        "index_end": pa.int64(),
+        "state": pa.uint8(),
+    },
+)
+
+#: What a replacement touched: `rev` is null where the row is gone; `was` is the state that the old row had, null where there was none.
+CHANGED: Final = pa.schema({"series": pa.int32(), "level": pa.uint8(), "start": pa.int64(), "rev": pa.int32(), "was": pa.uint8()})
+
+#: Ranges of a register whose rows are to be computed anew, both ends included; `mark` rises with each transaction.
+DIRTY: Final = pa.schema({"register": pa.int32(), "t_from": pa.int64(), "t_to": pa.int64(), "mark": pa.int64()})

@@ -1,0 +1,74 @@
+"""The two transactions of readings.duckdb as SQL.
+
+Storing: `batch` is what arrived, `fresh` what of it is no repetition. A reading repeats if the one before it in order of reception, of the same
+register, instant, source and due mark, has the same value, status and pin; so the latest received still wins (SPEC 4.3). Only instants not after the
+register's newest one need a look at the stored readings.
+Dirty: per register one range for what came after its newest reading and one for what came late, each reaching to the neighbouring readings (SPEC 12.2).
+
+Replacing: `rows` are all rows of the `chosen` series; `differing` says what happens to each row that is new, gone or changed (SPEC 13):
+an open row is rewritten, later states count a revision and keep the old row in history, a billed row stays as it is.
+"""
+
+from typing import Final
+
+__all__ = ["DELETE_CHANGED", "DIFFERING", "FRESH", "INSERT_CHANGED", "KEEP_HISTORY", "MARK_DIRTY", "MOVE_NEWEST", "RECEIVE"]
+
+FRESH: Final = """
+WITH late AS (SELECT b.* FROM batch b JOIN newest n USING (register) WHERE b.t <= n.t),
+known AS (
+  SELECT r.*, false AS arrived FROM readings r SEMI JOIN late USING (register, t, src, due)
+  UNION ALL SELECT *, true FROM batch)
+SELECT * EXCLUDE (arrived) FROM known
+QUALIFY arrived AND lag(row(value, status, pinned)) OVER (PARTITION BY register, t, src, due ORDER BY seq, arrived) IS DISTINCT FROM row(value, status, pinned)
+ORDER BY register, t, seq
+"""
+
+MARK_DIRTY: Final = """
+WITH placed AS (SELECT f.register, f.t, n.t AS newest, coalesce(f.t <= n.t, false) AS late FROM fresh f LEFT JOIN newest n USING (register)),
+spans AS (SELECT register, late, min(t) AS t_from, max(t) AS t_to, any_value(newest) AS newest FROM placed GROUP BY register, late),
+around AS (
+  SELECT s.register, max(r.t) FILTER (WHERE r.t < s.t_from) AS before, min(r.t) FILTER (WHERE r.t > s.t_to) AS after
+  FROM spans s JOIN readings r USING (register) WHERE s.late GROUP BY s.register)
+INSERT INTO dirty
+SELECT s.register,
+  CASE WHEN s.late THEN coalesce(a.before, s.t_from) ELSE coalesce(s.newest, s.t_from) END,
+  CASE WHEN s.late THEN coalesce(a.after, s.t_to) ELSE s.t_to END, ?
+FROM spans s LEFT JOIN around a USING (register)
+"""
+
+MOVE_NEWEST: Final = """
+MERGE INTO newest n USING (SELECT register, max(t) AS t FROM fresh GROUP BY register) f ON n.register = f.register
+WHEN MATCHED AND f.t > n.t THEN UPDATE SET t = f.t
+WHEN NOT MATCHED THEN INSERT VALUES (f.register, f.t)
+"""
+
+RECEIVE: Final = """
+MERGE INTO receptions o USING heard h ON o.device = h.device AND o.gateway = h.gateway AND o.day = h.day
+WHEN MATCHED THEN UPDATE SET n = o.n + h.n, rssi_best = greatest(o.rssi_best, h.rssi_best)
+WHEN NOT MATCHED THEN INSERT VALUES (h.device, h.gateway, h.day, h.n, h.rssi_best)
+"""
+
+_DATA: Final = '"end", value, lo, hi, n, coverage, quality, flags, index_start, index_end'
+_NEW_DATA: Final = ", ".join(f"w.{name}" for name in _DATA.split(", "))
+_OLD_DATA: Final = ", ".join(f"o.{name}" for name in _DATA.split(", "))
+
+DIFFERING: Final = f"""
+SELECT series, level, start, w.series IS NULL AS gone, o.state AS was,
+  coalesce(o.state, 0) > 0 AND row({_NEW_DATA}) IS DISTINCT FROM row({_OLD_DATA}) AS revised,
+  CASE WHEN w.series IS NULL THEN NULL ELSE coalesce(o.rev, 1) + revised::INTEGER END AS rev
+FROM rows w FULL JOIN (SELECT * FROM rollups SEMI JOIN chosen USING (series)) o USING (series, level, start)
+WHERE coalesce(o.state, 0) < 3 AND row({_NEW_DATA}, w.state) IS DISTINCT FROM row({_OLD_DATA}, o.state)
+ORDER BY series, level, start
+"""  # noqa: S608 - column names of the line above
+
+KEEP_HISTORY: Final = """
+INSERT INTO history SELECT o.*, ?, ? FROM rollups o SEMI JOIN (SELECT * FROM differing WHERE revised) USING (series, level, start)
+"""
+
+DELETE_CHANGED: Final = """
+DELETE FROM rollups o USING differing d WHERE o.series = d.series AND o.level = d.level AND o.start = d.start
+"""
+
+INSERT_CHANGED: Final = (
+    "INSERT INTO rollups SELECT w.*, d.rev FROM rows w JOIN differing d USING (series, level, start) ORDER BY series, level, start"
+)
