@@ -1,0 +1,127 @@
+"""published.sqlite: the rows that the API answers with, packed into blocks that are read in one go.
+
+Strategy: one row per (series, level, block) holding a numpy array of POINT; a block is the hours of a local day (label `2024-01-31`), the days of a
+month (`2024-01`), the months of a year (`2024`) or all years (`all`), so labels of one level sort by time.
+Rules: only the publisher writes, in one transaction per run with a version of its own; any number of processes read meanwhile (WAL, NORMAL: the file
+can be rebuilt from the readings at any time); instants are µs UTC, values micro units, NULL means unknown.
+"""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, replace
+from pathlib import Path
+from typing import Any, Final, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from submeter.reading import Register
+from submeter.store.sqlite import open_sqlite, transaction
+
+__all__ = ["NULL", "POINT", "Block", "Points", "Published", "PublishedSeries"]
+
+#: An unknown value, bound or index inside a block.
+NULL: Final = -(2**63)
+
+#: One row. Of gauges `value` is the mean, `lo` and `hi` minimum and maximum; level, quality, state and flags as in `submeter.reading`; coverage 1/10,000.
+POINT: Final = np.dtype(
+    [(name, "<i8") for name in ("start", "end", "value", "lo", "hi", "index_start", "index_end")]
+    + [("n", "<u4"), ("flags", "<u4"), ("coverage", "<u2"), ("rev", "<u2"), ("quality", "u1"), ("state", "u1")],
+)
+Points = NDArray[np.void]
+
+MIGRATIONS: Final = (
+    """
+    CREATE TABLE version (number INTEGER NOT NULL);
+    INSERT INTO version VALUES (0);
+    CREATE TABLE series (
+      id INTEGER PRIMARY KEY, point TEXT NOT NULL, name TEXT NOT NULL, unit TEXT NOT NULL, tariff INTEGER NOT NULL, subunit INTEGER NOT NULL,
+      idx INTEGER NOT NULL, kind TEXT NOT NULL, last_t INTEGER, last_value INTEGER, last_heard INTEGER, version INTEGER NOT NULL);
+    CREATE INDEX series_point ON series (point);
+    CREATE TABLE blocks (
+      series INTEGER NOT NULL, level INTEGER NOT NULL, block TEXT NOT NULL, version INTEGER NOT NULL, data BLOB NOT NULL,
+      PRIMARY KEY (series, level, block));
+    """,
+)
+UPSERT_SERIES: Final = "INSERT OR REPLACE INTO series VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+UPSERT_BLOCK: Final = "INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?)"
+READ_BLOCKS: Final = "SELECT data FROM blocks WHERE series = ? AND level = ? AND block BETWEEN ? AND ? ORDER BY block"
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedSeries:
+    """A register at a point with its last index (instant, value) and when it was last heard; `version` rises when any of it or its rows change."""
+
+    id: int
+    point: str
+    register: Register
+    kind: str
+    last_t: int | None = None
+    last_value: int | None = None
+    last_heard: int | None = None
+    version: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """All rows of one series, level (index in LEVELS) and label, in order of start; no rows means that the block is gone."""
+
+    series: int
+    level: int
+    label: str
+    points: Points
+
+
+class Published:
+    """Open or create the file; StoreError names it if it is damaged, newer than this release or out of reach."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = open_sqlite(path, MIGRATIONS, synchronous="NORMAL")
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def replace(self, series: Sequence[PublishedSeries], blocks: Sequence[Block]) -> int:
+        """Publish these series and blocks together; return the version that readers see with them. The `version` of `series` is not looked at."""
+        with self._lock, transaction(self._connection) as db:
+            version = int(db.execute("UPDATE version SET number = number + 1 RETURNING number").fetchone()[0])
+            db.executemany(UPSERT_SERIES, [_row(replace(one, version=version)) for one in series])
+            db.executemany(UPSERT_BLOCK, [(b.series, b.level, b.label, version, b.points.tobytes()) for b in blocks if b.points.size])
+            gone = [(block.series, block.level, block.label) for block in blocks if not block.points.size]
+            db.executemany("DELETE FROM blocks WHERE series = ? AND level = ? AND block = ?", gone)
+            db.executemany("UPDATE series SET version = ? WHERE id = ?", {(version, block.series) for block in blocks})
+        return version
+
+    def series_of(self, points: Sequence[str]) -> list[PublishedSeries]:
+        """Return the series of these points, in order of their number."""
+        marks = ", ".join("?" * len(points))
+        with self._lock:
+            rows = self._connection.execute(f"SELECT * FROM series WHERE point IN ({marks}) ORDER BY id", list(points)).fetchall()  # noqa: S608 - marks only
+        return [_series(row) for row in rows]
+
+    def read(self, series: int, level: int, first: str, last: str) -> Points:
+        """Return the rows of the blocks labelled `first` to `last`, both included, in order of start; none if nothing is published there."""
+        with self._lock:
+            rows = self._connection.execute(READ_BLOCKS, (series, level, first, last)).fetchall()
+        return np.frombuffer(b"".join([data for (data,) in rows]), POINT)
+
+    def version(self) -> int:
+        """Return the version of the last publication; 0 before the first."""
+        with self._lock:
+            return int(self._connection.execute("SELECT number FROM version").fetchone()[0])
+
+
+def _row(one: PublishedSeries) -> tuple[Any, ...]:
+    return (one.id, one.point, *astuple(one.register), one.kind, one.last_t, one.last_value, one.last_heard, one.version)
+
+
+def _series(row: tuple[Any, ...]) -> PublishedSeries:
+    return PublishedSeries(row[0], row[1], Register(*row[2:7]), *row[7:])
