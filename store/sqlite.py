@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 from submeter.store.errors import StoreError
 
-__all__ = ["open_sqlite", "transaction"]
+__all__ = ["open_sqlite", "querying", "transaction"]
 
 BUSY_TIMEOUT_S: Final = 10.0
 
@@ -26,7 +26,7 @@ def open_sqlite(path: Path, migrations: Sequence[str], *, synchronous: Literal["
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"{path} cannot be opened: {error}; check that the data folder exists and belongs to this user") from error
     try:
-        with _named(path):
+        with querying(connection):
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute(f"PRAGMA synchronous = {synchronous}")
             connection.execute("PRAGMA foreign_keys = ON")
@@ -41,7 +41,7 @@ def open_sqlite(path: Path, migrations: Sequence[str], *, synchronous: Literal["
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     """Everything inside is committed together, durable as the file was opened, or not at all."""
-    with _named(path_of(connection)):
+    with querying(connection):
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield connection
@@ -52,17 +52,13 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
             raise
 
 
-def path_of(connection: sqlite3.Connection) -> Path:
-    """Return the file behind a connection."""
-    row: tuple[int, str, str] = connection.execute("PRAGMA database_list").fetchone()
-    return Path(row[2])
-
-
 @contextmanager
-def _named(path: Path) -> Iterator[None]:
+def querying(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """What sqlite3 raises inside leaves as StoreError with the file's name."""
     try:
-        yield
+        yield connection
     except sqlite3.Error as error:
+        path = connection.execute("PRAGMA database_list").fetchone()[2]
         raise StoreError(f"{path}: {error}; free disk space and file rights come first, then `submeter doctor`") from error
 
 

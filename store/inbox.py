@@ -1,0 +1,222 @@
+"""The inbox: every message as received, on disk before anyone is told that we have it (ingest/INBOX.md; DECISIONS 7, 9, 10, 13).
+
+Strategy: one row a message, undecoded; the drain takes the oldest waiting ones and marks them done; a telegram of a message that gave no
+reading has a row of its own in the quarantine, keyed by message and position, with its bytes and the reason.
+Rules: nothing about a payload is checked here, so that no payload can fail a batch; ids rise and are never used again; one `Inbox` serves
+one thread, any number of them (in any number of processes) may have the same file open.
+All instants are microseconds since 1970, UTC.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from submeter.store.sqlite import open_sqlite, querying, transaction
+
+__all__ = ["DUP", "REPLAY", "RETAIN", "Counts", "Done", "Inbox", "Message", "Quarantined", "Stored"]
+
+#: Bits of `Message.flags`: the broker sent a retained message, or one that it may have sent before; the message comes from a replayed file.
+RETAIN: Final = 1
+DUP: Final = 2
+REPLAY: Final = 4
+
+MIGRATIONS: Final = (
+    """
+CREATE TABLE messages (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  source TEXT NOT NULL,
+  payload BLOB NOT NULL,
+  received_at INTEGER NOT NULL,
+  gateway TEXT,
+  topic TEXT,
+  flags INTEGER NOT NULL,
+  format TEXT,
+  boot TEXT,
+  seq INTEGER,
+  state TEXT NOT NULL DEFAULT 'new',
+  reason TEXT
+);
+CREATE INDEX messages_waiting ON messages (id) WHERE state = 'new';
+CREATE INDEX messages_refused ON messages (reason) WHERE reason IS NOT NULL;
+CREATE INDEX messages_numbered ON messages (gateway, boot, seq) WHERE seq IS NOT NULL;
+CREATE INDEX messages_received ON messages (received_at);
+CREATE TABLE quarantine (
+  message INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  received_at INTEGER NOT NULL,
+  gw_time INTEGER,
+  gateway TEXT,
+  device TEXT,
+  reason TEXT NOT NULL,
+  detail TEXT NOT NULL,
+  link TEXT NOT NULL,
+  form TEXT NOT NULL,
+  raw BLOB NOT NULL,
+  PRIMARY KEY (message, position)
+);
+CREATE INDEX quarantine_reason ON quarantine (reason);
+""",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a transport received: from which source, when, and what it knows of the gateway; `format` is set where the configuration pins it."""
+
+    source: str
+    payload: bytes
+    received_at: int
+    gateway: str | None = None
+    topic: str | None = None
+    flags: int = 0
+    format: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored(Message):
+    """A message with its place in the order of arrival."""
+
+    id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The end of a message: what it turned out to be, and the reason if none of it was taken."""
+
+    id: int
+    format: str | None = None
+    gateway: str | None = None
+    boot: str | None = None
+    seq: int | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A telegram that gave no reading: where it stood, when it was heard, whose it is if that could be read, why, and its bytes."""
+
+    message: int
+    position: int
+    received_at: int
+    gw_time: int | None
+    gateway: str | None
+    device: str | None
+    reason: str
+    detail: str
+    link: str
+    form: str
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """State of the inbox: messages waiting and since when, messages refused and telegrams in quarantine by reason."""
+
+    waiting: int
+    oldest_waiting: int | None
+    refused: Mapping[str, int]
+    quarantined: Mapping[str, int]
+
+
+MESSAGE: Final = ("source", "payload", "received_at", "gateway", "topic", "flags", "format")
+DONE: Final = ("format", "gateway", "boot", "seq", "reason", "id")
+QUARANTINED: Final = ("message", "position", "received_at", "gw_time", "gateway", "device", "reason", "detail", "link", "form", "raw")
+
+APPEND: Final = "INSERT INTO messages (source, payload, received_at, gateway, topic, flags, format) VALUES (?, ?, ?, ?, ?, ?, ?)"
+FINISH: Final = """
+UPDATE messages SET state = 'done', format = coalesce(?, format), gateway = coalesce(?, gateway), boot = ?, seq = ?, reason = ? WHERE id = ?
+"""
+PENDING: Final = "SELECT source, payload, received_at, gateway, topic, flags, format, id FROM messages WHERE state = 'new' ORDER BY id LIMIT ?"
+TAIL: Final = """
+SELECT source, payload, received_at, gateway, topic, flags, format, id
+FROM messages, (SELECT received_at AS last FROM messages WHERE state = 'done' ORDER BY id DESC LIMIT 1)
+WHERE state = 'done' AND received_at BETWEEN last - ? AND last + ? ORDER BY id
+"""
+SEEN: Final = """
+SELECT 1 FROM messages b JOIN messages a ON a.gateway = ? AND a.boot = ? AND a.seq = ? AND a.id < b.id AND a.payload = b.payload WHERE b.id = ? LIMIT 1
+"""
+QUARANTINE: Final = """
+INSERT OR REPLACE INTO quarantine (message, position, received_at, gw_time, gateway, device, reason, detail, link, form, raw)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+IN_QUARANTINE: Final = """
+SELECT message, position, received_at, gw_time, gateway, device, reason, detail, link, form, raw FROM quarantine
+WHERE (?1 IS NULL OR reason = ?1) AND (?2 IS NULL OR device = ?2) ORDER BY message, position
+"""
+
+
+class Inbox:
+    """The inbox file; raises StoreError only."""
+
+    def __init__(self, path: Path) -> None:
+        self._db = open_sqlite(path, MIGRATIONS, synchronous="FULL")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file; what was appended stays."""
+        self._db.close()
+
+    def append(self, messages: Sequence[Message]) -> range:
+        """Keep these messages in one transaction; they are on disk when this returns. The range holds their ids."""
+        with transaction(self._db) as db:
+            db.executemany(APPEND, map(attrgetter(*MESSAGE), messages))
+            last: int = db.execute("SELECT last_insert_rowid()").fetchone()[0]
+        return range(last - len(messages) + 1, last + 1)
+
+    def pending(self, limit: int) -> list[Stored]:
+        """Return the oldest waiting messages, at most `limit`, in the order of their ids."""
+        return [Stored(*row) for row in self._rows(PENDING, limit)]
+
+    def tail(self, span: int) -> list[Stored]:
+        """Return the done messages received within `span` microseconds of the one done last, in the order of their ids."""
+        return [Stored(*row) for row in self._rows(TAIL, span, span)]
+
+    def finish(self, outcomes: Iterable[Done]) -> None:
+        """Mark messages done in one transaction; doing it again changes nothing."""
+        with transaction(self._db) as db:
+            db.executemany(FINISH, map(attrgetter(*DONE), outcomes))
+
+    def seen(self, gateway: str, boot: str, seq: int, *, before: int) -> bool:
+        """Tell whether message `before` is a redelivery: an earlier one has the gateway's same numbers and the same bytes (INBOX.md 4, level 4).
+
+        The bytes count too, since a gateway that forgets its `boot` uses its numbers again for other telegrams.
+        """
+        return bool(self._rows(SEEN, gateway, boot, seq, before))
+
+    def heard_from(self, source: str) -> bool:
+        """Tell whether this source ever delivered a message that is still kept."""
+        return bool(self._rows("SELECT 1 FROM messages WHERE source = ? LIMIT 1", source))
+
+    def quarantine(self, items: Iterable[Quarantined]) -> None:
+        """Keep telegrams with the reason why they gave no reading; a row of the same message and position is replaced."""
+        with transaction(self._db) as db:
+            db.executemany(QUARANTINE, map(attrgetter(*QUARANTINED), items))
+
+    def quarantined(self, *, reason: str | None = None, device: str | None = None) -> list[Quarantined]:
+        """Return quarantined telegrams in the order of arrival, of one reason or one device (as `str(DeviceId)`) if asked."""
+        return [Quarantined(*row) for row in self._rows(IN_QUARANTINE, reason, device)]
+
+    def release(self, keys: Iterable[tuple[int, int]]) -> None:
+        """Take telegrams, named by message and position, out of the quarantine: they were decoded after all."""
+        with transaction(self._db) as db:
+            db.executemany("DELETE FROM quarantine WHERE message = ? AND position = ?", keys)
+
+    def counts(self) -> Counts:
+        """Count what waits, what was refused and what is in quarantine; cheap at any size of the inbox."""
+        waiting = self._rows("SELECT count(*) FROM messages WHERE state = 'new'")[0][0]
+        oldest = self._rows("SELECT received_at FROM messages WHERE state = 'new' ORDER BY id LIMIT 1")
+        refused = dict(self._rows("SELECT reason, count(*) FROM messages WHERE reason IS NOT NULL GROUP BY reason"))
+        quarantined = dict(self._rows("SELECT reason, count(*) FROM quarantine GROUP BY reason"))
+        return Counts(waiting, oldest[0][0] if oldest else None, refused, quarantined)
+
+    def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        with querying(self._db) as db:
+            return db.execute(sql, values).fetchall()
