@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from submeter.reading import Register
-from submeter.store.sqlite import open_sqlite, transaction
+from submeter.store.sqlite import open_sqlite, querying, transaction
 
 __all__ = ["NULL", "POINT", "Block", "Points", "Published", "PublishedSeries"]
 
@@ -103,20 +103,20 @@ class Published:
     def series_of(self, points: Sequence[str]) -> list[PublishedSeries]:
         """Return the series of these points, in order of their number."""
         marks = ", ".join("?" * len(points))
-        with self._lock:
-            rows = self._connection.execute(f"SELECT * FROM series WHERE point IN ({marks}) ORDER BY id", list(points)).fetchall()  # noqa: S608 - marks only
+        with self._lock, querying(self._connection) as db:
+            rows = db.execute(f"SELECT * FROM series WHERE point IN ({marks}) ORDER BY id", list(points)).fetchall()  # noqa: S608 - marks only
         return [_series(row) for row in rows]
 
     def read(self, series: int, level: int, first: str, last: str) -> Points:
         """Return the rows of the blocks labelled `first` to `last`, both included, in order of start; none if nothing is published there."""
-        with self._lock:
-            rows = self._connection.execute(READ_BLOCKS, (series, level, first, last)).fetchall()
+        with self._lock, querying(self._connection) as db:
+            rows = db.execute(READ_BLOCKS, (series, level, first, last)).fetchall()
         return np.frombuffer(b"".join([data for (data,) in rows]), POINT)
 
     def version(self) -> int:
         """Return the version of the last publication; 0 before the first."""
-        with self._lock:
-            return int(self._connection.execute("SELECT number FROM version").fetchone()[0])
+        with self._lock, querying(self._connection) as db:
+            return int(db.execute("SELECT number FROM version").fetchone()[0])
 
 
 def _row(one: PublishedSeries) -> tuple[Any, ...]:

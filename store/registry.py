@@ -1,0 +1,202 @@
+"""registry.sqlite: the directory (who, what, where, since when), sealed meter keys, service tokens and the audit.
+
+Strategy: SQLite WAL with full durability, small queries, frozen values out. The directory is written by the import alone (directory.py).
+Rules: `visible` is the only way from a principal to units; secrets of tokens are kept as SHA-256 only; meter keys are sealed, and only a registry
+opened with a vault can open them; the audit is append-only.
+"""
+
+import hashlib
+import json
+import secrets
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Protocol, Self
+
+from submeter.reading import DeviceId
+from submeter.store.errors import StoreError, VaultError
+from submeter.store.registry_schema import MIGRATIONS
+from submeter.store.registry_types import SCOPES, Assignment, AuditEntry, Device, Manager, Occupancy, Point, Principal, Property, Token, Unit, Visible
+from submeter.store.sqlite import open_sqlite, querying, transaction
+
+__all__ = ["Registry", "Sealer", "new_id"]
+
+TOKEN_PREFIX: Final = "smt_"  # noqa: S105 - the visible mark of a token, so that a leaked one is found
+SELECT_VISIBLE: Final = "SELECT u.id, p.finest FROM units u JOIN properties p ON p.id = u.property WHERE p.manager = ?"
+ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+class Sealer(Protocol):
+    """What seals and opens meter keys: `Vault`, which only the core process has."""
+
+    def seal(self, key: bytes, device: str) -> bytes:
+        """Return the key sealed for this device."""
+
+    def open(self, sealed: bytes, device: str) -> bytes:
+        """Return the key in clear."""
+
+
+class Registry:
+    """Open or create the file; StoreError names it if it is damaged, newer than this release or out of reach."""
+
+    def __init__(self, path: Path, vault: Sealer | None = None) -> None:
+        self.path = path
+        self.vault = vault
+        self._connection = open_sqlite(path, MIGRATIONS)
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    @contextmanager
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """Everything written inside is durable together or not at all."""
+        with self._lock, transaction(self._connection) as connection:
+            yield connection
+
+    # The directory
+
+    def managers(self) -> list[Manager]:
+        """Return all managers in order of their names."""
+        return [Manager(*row) for row in self._rows("SELECT id, name FROM managers ORDER BY name, id")]
+
+    def properties(self) -> list[Property]:
+        """Return all properties in order of their names."""
+        return [Property(*row) for row in self._rows("SELECT * FROM properties ORDER BY name, id")]
+
+    def property(self, identity: str) -> Property | None:
+        """Return one property."""
+        return next((Property(*row) for row in self._rows("SELECT * FROM properties WHERE id = ?", identity)), None)
+
+    def units(self) -> list[Unit]:
+        """Return all units in order of their ids."""
+        return [Unit(*row) for row in self._rows("SELECT * FROM units ORDER BY id")]
+
+    def unit(self, identity: str) -> Unit | None:
+        """Return one unit."""
+        return next((Unit(*row) for row in self._rows("SELECT * FROM units WHERE id = ?", identity)), None)
+
+    def points(self) -> list[Point]:
+        """Return all points in order of their ids."""
+        return [_point(row) for row in self._rows("SELECT * FROM points ORDER BY id")]
+
+    def points_of(self, unit: str) -> list[Point]:
+        """Return the points of one unit in order of their ids."""
+        return [_point(row) for row in self._rows("SELECT * FROM points WHERE unit = ? ORDER BY id", unit)]
+
+    def zone_of(self, point: str) -> str:
+        """Return the IANA zone of a point; StoreError if there is no such point."""
+        rows = self._rows("SELECT zone FROM points JOIN properties ON properties.id = points.property WHERE points.id = ?", point)
+        if not rows:
+            raise StoreError(f"{self.path} has no point {point}: import the directory that names it")
+        return str(rows[0][0])
+
+    def device(self, device: DeviceId) -> Device | None:
+        """Return a device with its key in clear; VaultError if it has one and it cannot be opened here."""
+        rows = self._rows("SELECT key_sealed, mode FROM devices WHERE id = ?", str(device))
+        return self._device(device, *rows[0]) if rows else None
+
+    def devices(self) -> list[Device]:
+        """Return all devices with their keys in clear, in order of their ids."""
+        rows = self._rows("SELECT id, key_sealed, mode FROM devices ORDER BY id")
+        return [self._device(DeviceId.parse(identity), sealed, mode) for identity, sealed, mode in rows]
+
+    def assignments(self) -> list[Assignment]:
+        """Return all assignments in order of point and time."""
+        return [Assignment(*row) for row in self._rows("SELECT * FROM assignments ORDER BY point, since")]
+
+    def assignments_of(self, point: str) -> list[Assignment]:
+        """Return the assignments of one point in order of time."""
+        return [Assignment(*row) for row in self._rows("SELECT * FROM assignments WHERE point = ? ORDER BY since", point)]
+
+    def occupancies_of(self, unit: str) -> list[Occupancy]:
+        """Return who lived in a unit in order of time."""
+        return [Occupancy(*row) for row in self._rows("SELECT * FROM occupancies WHERE unit = ? ORDER BY since", unit)]
+
+    # Who may see what
+
+    def visible(self, principal: Principal, unit: str | None = None) -> list[Visible]:
+        """Return the units that `principal` may see, or the one asked for if it is among them. The one gate (API.md, principle 2)."""
+        one, values = ("", [principal.manager]) if unit is None else (" AND u.id = ?", [principal.manager, unit])
+        rows = self._rows(f"{SELECT_VISIBLE}{one} ORDER BY u.id", *values)
+        return [Visible(identity, None, None, finest) for identity, finest in rows]
+
+    def create_token(self, manager: str, scopes: Sequence[str] = SCOPES) -> str:
+        """Make a service token for a manager (id) and return its secret, which is shown this once; StoreError for an unknown manager or scope."""
+        unknown = sorted(set(scopes) - set(SCOPES))
+        if unknown or not scopes:
+            raise StoreError(f"{', '.join(unknown) or 'nothing'} is no scope of a service token: write some of {', '.join(SCOPES)}")
+        if manager not in {one.id for one in self.managers()}:
+            raise StoreError(f"there is no manager {manager}: the directory has {', '.join(one.id for one in self.managers()) or 'none yet'}")
+        identity, secret = new_id("k_"), TOKEN_PREFIX + secrets.token_urlsafe(32)
+        with self.writing() as db:
+            db.execute("INSERT INTO tokens VALUES (?, ?, ?, ?, ?, NULL)", (identity, _digest(secret), manager, " ".join(scopes), _now()))
+            self.record("operator", "token.create", identity, " ".join(scopes))
+        return secret
+
+    def token(self, secret: str) -> Principal | None:
+        """Return who holds this secret; None if nobody, or if the token was revoked."""
+        rows = self._rows("SELECT id, manager, scopes FROM tokens WHERE hash = ? AND revoked IS NULL", _digest(secret))
+        return Principal(rows[0][0], rows[0][1], frozenset(rows[0][2].split())) if rows else None
+
+    def tokens(self) -> list[Token]:
+        """Return all service tokens in order of their making, without their secrets."""
+        rows = self._rows("SELECT id, manager, scopes, created, revoked FROM tokens ORDER BY created, id")
+        return [Token(identity, manager, tuple(scopes.split()), created, revoked) for identity, manager, scopes, created, revoked in rows]
+
+    def revoke_token(self, identity: str) -> None:
+        """End a service token at once; StoreError if there is none with this id."""
+        with self.writing() as db:
+            if not db.execute("UPDATE tokens SET revoked = coalesce(revoked, ?) WHERE id = ?", (_now(), identity)).rowcount:
+                raise StoreError(f"there is no token {identity}: `submeter token list` shows their ids")
+            self.record("operator", "token.revoke", identity)
+
+    # The audit
+
+    def record(self, actor: str, action: str, subject: str, detail: str = "") -> None:
+        """Append one line to the audit, inside the transaction that is open if there is one."""
+        with self._lock, querying(self._connection) as db:
+            db.execute("INSERT INTO audit (at, actor, action, subject, detail) VALUES (?, ?, ?, ?, ?)", (_now(), actor, action, subject, detail))
+
+    def audit(self) -> list[AuditEntry]:
+        """Return the audit in order of writing."""
+        return [AuditEntry(*row) for row in self._rows("SELECT id, at, actor, action, subject, detail FROM audit ORDER BY id")]
+
+    def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        with self._lock, querying(self._connection) as db:
+            return db.execute(sql, values).fetchall()
+
+    def _device(self, device: DeviceId, sealed: bytes | None, mode: int | None) -> Device:
+        if sealed is None:
+            return Device(device, None, mode)
+        if self.vault is None:
+            raise VaultError(f"the key of {device} is sealed and this process has no master key: name one in pipeline.toml, [keys]")
+        return Device(device, self.vault.open(sealed, str(device)), mode)
+
+
+def new_id(prefix: str) -> str:
+    """Return a random id such as u_7k2m9q4t1c8x5b3z: 80 random bits, no counter in any path."""
+    return prefix + "".join(secrets.choice(ALPHABET) for _ in range(16))
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
+
+
+def _point(row: tuple[Any, ...]) -> Point:
+    identity, building, unit, quantity, label, registers, parameters = row
+    return Point(identity, building, unit, quantity, label, tuple(registers.split()), json.loads(parameters))

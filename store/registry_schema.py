@@ -1,0 +1,35 @@
+"""Tables of registry.sqlite. A migration once released never changes, a new one is appended; `audit` takes rows and gives none back."""
+
+from typing import Final
+
+__all__ = ["MIGRATIONS"]
+
+MIGRATIONS: Final = (
+    """
+    CREATE TABLE managers (id TEXT PRIMARY KEY, name TEXT NOT NULL) STRICT;
+    CREATE TABLE properties (
+      id TEXT PRIMARY KEY, manager TEXT NOT NULL REFERENCES managers, name TEXT NOT NULL, zone TEXT NOT NULL, year_start TEXT NOT NULL,
+      finest TEXT NOT NULL) STRICT;
+    CREATE TABLE units (
+      id TEXT PRIMARY KEY, property TEXT NOT NULL REFERENCES properties, label TEXT NOT NULL, entrance TEXT NOT NULL) STRICT;
+    CREATE INDEX units_property ON units (property);
+    CREATE TABLE points (
+      id TEXT PRIMARY KEY, property TEXT NOT NULL REFERENCES properties, unit TEXT REFERENCES units, quantity TEXT NOT NULL, label TEXT NOT NULL,
+      registers TEXT NOT NULL, parameters TEXT NOT NULL) STRICT;
+    CREATE INDEX points_unit ON points (unit);
+    CREATE TABLE devices (id TEXT PRIMARY KEY, key_sealed BLOB, mode INTEGER) STRICT;
+    CREATE TABLE assignments (
+      point TEXT NOT NULL REFERENCES points, device TEXT NOT NULL REFERENCES devices, since INTEGER NOT NULL, until INTEGER, start_value INTEGER,
+      end_value INTEGER, PRIMARY KEY (point, since)) STRICT;
+    CREATE TABLE occupancies (
+      unit TEXT NOT NULL REFERENCES units, since INTEGER NOT NULL, until INTEGER, name TEXT NOT NULL, PRIMARY KEY (unit, since)) STRICT;
+    CREATE TABLE tokens (
+      id TEXT PRIMARY KEY, hash BLOB NOT NULL UNIQUE, manager TEXT NOT NULL REFERENCES managers, scopes TEXT NOT NULL, created INTEGER NOT NULL,
+      revoked INTEGER) STRICT;
+    CREATE TABLE audit (
+      id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL, subject TEXT NOT NULL,
+      detail TEXT NOT NULL) STRICT;
+    CREATE TRIGGER audit_is_not_edited BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'audit rows are never edited'); END;
+    CREATE TRIGGER audit_is_not_deleted BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'audit rows are never deleted'); END;
+    """,
+)

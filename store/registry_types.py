@@ -1,0 +1,164 @@
+"""What the directory holds, as values: who manages what, what is measured where, by which device, for whom, and who may see it.
+
+Instants are µs UTC; a period is half-open, `until` None means still running; index values are micro units of the register's canonical unit.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from submeter.reading import DeviceId
+
+__all__ = [
+    "FINEST",
+    "QUANTITIES",
+    "SCOPES",
+    "Assignment",
+    "AuditEntry",
+    "Device",
+    "Manager",
+    "Occupancy",
+    "Point",
+    "Principal",
+    "Property",
+    "Token",
+    "Unit",
+    "Visible",
+]
+
+#: Class of a point, as the API calls it, and the register that it shows unless the directory says otherwise.
+QUANTITIES: Final = {
+    "cold_water": "volume",
+    "hot_water": "volume",
+    "heat": "energy",
+    "cooling": "energy_cooling",
+    "heat_allocation": "hca",
+    "energy": "energy",
+}
+#: The finest level that a property shows (SPEC 16).
+FINEST: Final = ("hour", "day", "month")
+#: What a service token may be allowed.
+SCOPES: Final = ("units:read", "consumption:read")
+
+
+@dataclass(frozen=True, slots=True)
+class Manager:
+    """The company that runs meters: the tenant of the installation."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Property:
+    """A building with its IANA time zone, the first day of its year (`MM-01`) and the finest level it shows."""
+
+    id: str
+    manager: str
+    name: str
+    zone: str
+    year_start: str
+    finest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A flat or other occupied space."""
+
+    id: str
+    property: str
+    label: str
+    entrance: str
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A measured place, stable over meter exchanges; `unit` None is the building's own.
+
+    `registers` are the registers of its device that it shows, written as `str(Register)`, the main one first; `parameters` (SPEC 2.1) are of the main one.
+    """
+
+    id: str
+    property: str
+    unit: str | None
+    quantity: str
+    label: str
+    registers: tuple[str, ...]
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A meter with its key in clear, if it has one, and its pinned security mode, if any."""
+
+    id: DeviceId
+    key: bytes | None
+    mode: int | None
+
+    def __repr__(self) -> str:
+        """Name the device without its key: this text may reach a log."""
+        return f"Device({self.id}, key={'yes' if self.key else 'no'}, mode={self.mode})"
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A device at a point; `start_value` is its main register at `since`, `end_value` at `until`, None where nobody read it."""
+
+    point: str
+    device: str
+    since: int
+    until: int | None
+    start_value: int | None
+    end_value: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Occupancy:
+    """Who lives in a unit, from when to when."""
+
+    unit: str
+    since: int
+    until: int | None
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A service token as listed: never its secret."""
+
+    id: str
+    manager: str
+    scopes: tuple[str, ...]
+    created: int
+    revoked: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks: the token, the manager it belongs to, and what it may do."""
+
+    token: str
+    manager: str
+    scopes: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Visible:
+    """One unit that a principal may see, in which period (None = without end) and down to which level."""
+
+    unit: str
+    since: int | None
+    until: int | None
+    finest: str
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """Who did what to which object, and when."""
+
+    id: int
+    at: int
+    actor: str
+    action: str
+    subject: str
+    detail: str
