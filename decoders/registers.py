@@ -1,0 +1,186 @@
+"""From records to readings: names of the register dictionary, canonical units, instants (docs/registers.md; facts: registers 1 to 3).
+
+Rules
+* Only what the dictionary names becomes a reading; all else stays a record. A qualified value never gets the plain name.
+* A void value gives no reading. So does a stored value without a date, and a number beyond any dial (10^10 canonical units).
+* The same register and storage twice in one telegram: the first counts.
+* A value is rounded once, half to even, to millionths of the canonical unit (kWh from GJ is not exact).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from fractions import Fraction
+from typing import Final
+
+from submeter.decoders.records import Record
+from submeter.reading import MICRO, Reading, Register, Source
+
+__all__ = ["COUNTERS", "DICTIONARY", "Entry", "dates_of_storages", "meter_time", "readings_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A register of the dictionary. `kind`: total rises for ever, period restarts at the set day, gauge, event (counts and flags)."""
+
+    unit: str
+    decimals: int
+    kind: str
+
+
+DICTIONARY: Final[Mapping[str, Entry]] = {
+    "volume": Entry("m3", 3, "total"),
+    "volume_backflow": Entry("m3", 3, "total"),
+    "volume_forward": Entry("m3", 3, "total"),
+    "volume_uncorrected": Entry("m3", 3, "total"),
+    "energy": Entry("kWh", 3, "total"),
+    "energy_cooling": Entry("kWh", 3, "total"),
+    "energy_export": Entry("kWh", 3, "total"),
+    "energy_reactive": Entry("kvarh", 3, "total"),
+    "energy_reactive_export": Entry("kvarh", 3, "total"),
+    "energy_apparent": Entry("kVAh", 3, "total"),
+    "hca": Entry("hca", 0, "period"),
+    "mass": Entry("kg", 3, "total"),
+    "power": Entry("kW", 3, "gauge"),
+    "power_reactive": Entry("kvar", 3, "gauge"),
+    "power_apparent": Entry("kVA", 3, "gauge"),
+    "flow": Entry("m3/h", 3, "gauge"),
+    "temperature_flow": Entry("°C", 2, "gauge"),
+    "temperature_return": Entry("°C", 2, "gauge"),
+    "temperature_difference": Entry("K", 2, "gauge"),
+    "temperature_medium": Entry("°C", 1, "gauge"),
+    "temperature_ambient": Entry("°C", 2, "gauge"),
+    "temperature_radiator": Entry("°C", 2, "gauge"),
+    "humidity": Entry("%", 1, "gauge"),
+    "pressure": Entry("bar", 3, "gauge"),
+    "voltage": Entry("V", 1, "gauge"),
+    "current": Entry("A", 3, "gauge"),
+    "frequency": Entry("Hz", 2, "gauge"),
+    "operating_time": Entry("h", 0, "total"),
+    "on_time": Entry("h", 0, "total"),
+    "battery_days": Entry("d", 0, "gauge"),
+    "battery_voltage": Entry("V", 2, "gauge"),
+    "status_flags": Entry("bits", 0, "event"),
+}
+
+#: Canonical unit and factor of each unit of a VIF. The calorie is the international one (1 Mcal = 1.163 kWh).
+_CANONICAL: Final[Mapping[str, tuple[str, Fraction]]] = {
+    "Wh": ("kWh", Fraction(1, 1000)), "J": ("kWh", Fraction(1, 3_600_000)), "cal": ("kWh", Fraction(1163, 10**9)),
+    "varh": ("kvarh", Fraction(1, 1000)), "VAh": ("kVAh", Fraction(1, 1000)),
+    "W": ("kW", Fraction(1, 1000)), "J/h": ("kW", Fraction(1, 3_600_000)), "var": ("kvar", Fraction(1, 1000)), "VA": ("kVA", Fraction(1, 1000)),
+    "m3": ("m3", Fraction(1)), "ft3": ("m3", Fraction(28_316_846_592, 10**12)),
+    "m3/h": ("m3/h", Fraction(1)), "m3/min": ("m3/h", Fraction(60)), "m3/s": ("m3/h", Fraction(3600)),
+    "s": ("h", Fraction(1, 3600)), "min": ("h", Fraction(1, 60)), "h": ("h", Fraction(1)), "d": ("h", Fraction(24)),
+    **{same: (same, Fraction(1)) for same in ("hca", "kg", "°C", "K", "%", "bar", "V", "A", "Hz", "bits")},
+}  # fmt: skip
+
+_ELECTRICITY, _COLD_IS_ENERGY, _BOTH = frozenset((0x02,)), frozenset((0x0A, 0x0B)), frozenset((0x0D,))
+_HEAT: Final = frozenset((0x04, 0x0C)) | _BOTH
+_WATER: Final = frozenset((0x06, 0x07, 0x15, 0x16, 0x17))
+_ALLOCATOR: Final = frozenset((0x08,))
+_ANY: Final[frozenset[int]] = frozenset(range(256))
+
+#: (quantity, modifiers) → names by device type, the first row that fits. A quantity that is not here keeps its own name.
+_NAMES: Final[Mapping[tuple[str, tuple[str, ...]], tuple[tuple[frozenset[int], str], ...]]] = {
+    ("volume", ("backward",)): ((_ANY, "volume_backflow"),),
+    ("volume", ("forward",)): ((_ANY, "volume_forward"),),
+    ("volume", ("uncorrected",)): ((_ANY, "volume_uncorrected"),),
+    ("volume", ("base_conditions",)): ((_ANY, "volume"),),
+    ("energy", ()): ((_COLD_IS_ENERGY, "energy_cooling"), (_ANY, "energy")),
+    ("energy", ("backward",)): ((_ELECTRICITY, "energy_export"), (_HEAT, "energy_cooling")),
+    ("energy", ("forward",)): ((_ELECTRICITY, "energy"),),
+    ("energy_reactive", ("backward",)): ((_ELECTRICITY, "energy_reactive_export"),),
+    ("hca", ()): ((_ALLOCATOR, "hca"),),
+    ("temperature_flow", ()): ((_WATER, "temperature_medium"), (_ALLOCATOR, "temperature_radiator"), (_ANY, "temperature_flow")),
+    ("temperature_return", ()): ((_ALLOCATOR, "temperature_radiator"), (_ANY, "temperature_return")),
+    ("voltage", ()): ((_ELECTRICITY, "voltage"), (_ANY, "battery_voltage")),
+}
+#: Text VIFs that name a quantity of the dictionary.
+_TEXT_UNITS: Final = {"%RH": ("humidity", "%")}
+
+_SUFFIX: Final = ("", "_max", "_min", "_at_error")
+_LARGEST: Final = 10**10 * MICRO
+_LARGEST_PLACE: Final = 255  # tariff and subunit; larger ones are damage
+_COOLING_TARIFF: Final = 1
+
+
+def readings_of(records: tuple[Record, ...], device_type: int, status: tuple[str, ...]) -> tuple[Reading, ...]:
+    """The readings of a telegram, each register and storage once, in the order of the records."""
+    dates = dates_of_storages(records)
+    readings: dict[tuple[Register, int], Reading] = {}
+    for record in records:
+        register = _register(record, device_type)
+        value = _micro(record)
+        if register is None or value is None or (record.storage and record.storage not in dates):
+            continue
+        readings.setdefault((register, record.storage), _reading(register, value, record, dates.get(record.storage), status))
+    return tuple(readings.values())
+
+
+def meter_time(records: tuple[Record, ...]) -> datetime | None:
+    """The meter's clock as sent: naive local time."""
+    for record in records:
+        if record.quantity == "date_time" and not (record.storage or record.function or record.modifiers) and isinstance(record.value, datetime):
+            return record.value
+    return None
+
+
+def dates_of_storages(records: tuple[Record, ...]) -> dict[int, date | datetime]:
+    """Instant of each storage number that sends a date record of its own; void and impossible dates are left out."""
+    return {
+        record.storage: record.value
+        for record in reversed(records)
+        if record.quantity in {"date", "date_time"}
+        and record.storage
+        and not (record.function or record.modifiers)
+        and isinstance(record.value, date)
+    }
+
+
+def _reading(register: Register, value: int, record: Record, stamp: date | None, status: tuple[str, ...]) -> Reading:
+    if not record.storage:
+        return Reading(register, value, status=status)
+    label = "set_day" if record.storage == 1 else "period_end"
+    due = label == "set_day" and register.name in DICTIONARY and DICTIONARY[register.name].kind == "period"
+    return Reading(register, value, stamp, label, due=due, source=Source.HISTORIC, status=status)
+
+
+def _register(record: Record, device_type: int) -> Register | None:
+    quantity = _TEXT_UNITS.get(record.unit, (record.quantity,))[0] if record.quantity == "text" else record.quantity
+    name = _name(quantity, record.modifiers, device_type)
+    tariff = record.tariff
+    if name == "energy" and device_type in _BOTH and tariff == _COOLING_TARIFF:
+        name, tariff = "energy_cooling", 0
+    if name is None or max(tariff, record.subunit) > _LARGEST_PLACE:
+        return None
+    return Register(name + _SUFFIX[record.function], DICTIONARY[name].unit, tariff, record.subunit)
+
+
+def _name(quantity: str, modifiers: tuple[str, ...], device_type: int) -> str | None:
+    plain = tuple(word for word in modifiers if word not in {"unsigned", "standard_conform"})
+    rows = _NAMES.get((quantity, plain))
+    if rows is None:
+        return quantity if quantity in DICTIONARY and not plain else None
+    return next((name for types, name in rows if device_type in types), None)
+
+
+def _micro(record: Record) -> int | None:
+    """The value in millionths of the canonical unit; None for what is void, not a number, or larger than any dial."""
+    if not isinstance(record.value, Decimal) or _all_ones(record):
+        return None
+    quantity, unit = _TEXT_UNITS.get(record.unit, (record.quantity, record.unit))
+    canonical = (unit, Fraction(1)) if quantity == "battery_days" else _CANONICAL.get(unit)
+    if canonical is None or abs(record.value) > _LARGEST:
+        return None
+    micro = round(Fraction(record.value) * canonical[1] * MICRO)
+    return micro if abs(micro) <= _LARGEST else None
+
+
+def _all_ones(record: Record) -> bool:
+    """FF… in a counter is no value: as a number it would be one step below zero (protocol notes 6.4)."""
+    counter = DICTIONARY.get(record.quantity)
+    return counter is not None and counter.kind in {"total", "period"} and record.data.strip(b"\xff") == b""
+
+
+COUNTERS: Final = frozenset(name for name, entry in DICTIONARY.items() if entry.kind in {"total", "period"})

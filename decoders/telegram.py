@@ -1,0 +1,157 @@
+"""A telegram from bytes to readings: frame → extended link → authentication → transport → security → records → registers.
+
+`decode` is the whole chain, `identify` its first steps, `dedup_key` what receptions of one telegram share. Each raises DecodeError
+subclasses and nothing else, for any bytes. A telegram that is cut or damaged behind its headers gives records, but no readings.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2b
+from typing import Final
+
+from submeter.decoders.errors import DecodeError, UnknownMeter
+from submeter.decoders.fixed import read_fixed
+from submeter.decoders.frame import Frame, parse_frame
+from submeter.decoders.layers import Afl, Ell, Transport, device_of, identity_of, split_afl, split_ell, split_transport
+from submeter.decoders.records import Record, Records, walk
+from submeter.decoders.registers import meter_time, readings_of
+from submeter.decoders.security import PLAIN, Opened, Profile, check_profile, open_ell, open_transport
+from submeter.reading import DeviceId, Reading
+
+__all__ = ["ProfileOf", "Telegram", "decode", "dedup_key", "identify"]
+
+ProfileOf = Callable[[DeviceId], Profile | None]
+
+_APPLICATION: Final = ((), ("busy",), ("app_error",), ("alarm",))
+_STATUS: Final = ((0x04, "power_low"), (0x08, "permanent_error"), (0x10, "temporary_error"))
+
+
+@dataclass(frozen=True, slots=True)
+class Telegram:
+    """A decoded telegram.
+
+    `readings` are empty when `suspect` (cut or damaged; `notes` say where). `counter` is the authenticated message or session counter,
+    which must rise (SPEC: replay). `meter_time` is naive local time. `mode` is the security mode that protected it (0 plain).
+    """
+
+    device: DeviceId
+    readings: tuple[Reading, ...]
+    records: tuple[Record, ...]
+    access_number: int | None
+    status: tuple[str, ...]
+    mode: int
+    counter: int | None
+    meter_time: datetime | None
+    tail: bytes
+    more: bool
+    suspect: bool
+    notes: tuple[str, ...]
+
+    @property
+    def reason(self) -> str | None:
+        """Why the telegram belongs into the quarantine although it was read: `bad_frame`, `unknown_driver`; None for one that is understood."""
+        if self.suspect:
+            return "bad_frame"
+        unread = self.tail or any(record.quantity in {"manufacturer", "unknown"} for record in self.records)
+        return "unknown_driver" if unread and not self.readings else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Plain:
+    """A telegram after security: what the headers said, and the readable payload."""
+
+    device: DeviceId
+    transport: Transport
+    opened: Opened
+    counter: int | None
+
+
+def identify(raw: bytes, *, link: str = "wmbus", form: str = "auto") -> DeviceId:
+    """The device a telegram is of, without a key; raises BadFrame or Rejected. `link` and `form`: see `decoders.frame`."""
+    return identity_of(parse_frame(raw, link, form))
+
+
+def dedup_key(raw: bytes, *, link: str = "wmbus", form: str = "auto") -> bytes:
+    """Sixteen bytes that all receptions of one telegram share, repeated ones included (inbox specification 4, level 1).
+
+    Over address and body without the hop and access part of the extended link layer, which repeaters change.
+    """
+    frame = parse_frame(raw, link, form)
+    ell, _ = split_ell(frame)
+    return blake2b(frame.address + (frame.body[3:] if ell else frame.body), digest_size=16).digest()
+
+
+def decode(raw: bytes, profile_of: ProfileOf, *, link: str = "wmbus", form: str = "auto", decrypted: bool = False) -> Telegram:
+    """Decode one telegram of a device that `profile_of` knows.
+
+    `decrypted`: the source is trusted to send plaintext under headers that say encrypted. Raises a DecodeError whose `reason` is the word
+    of the quarantine and whose `device` is set as soon as it is known.
+    """
+    frame = parse_frame(raw, link, form)
+    device = identity_of(frame)
+    try:
+        return _telegram(_open(frame, device, profile_of, decrypted=decrypted))
+    except DecodeError as error:
+        error.device = error.device or device
+        raise
+
+
+def _profile(profile_of: ProfileOf, device: DeviceId) -> Profile:
+    profile = profile_of(device)
+    if profile is None:
+        raise UnknownMeter("no profile is known for this device")
+    return profile
+
+
+def _open(frame: Frame, device: DeviceId, profile_of: ProfileOf, *, decrypted: bool) -> _Plain:
+    profile = _profile(profile_of, device)
+    ell, body = split_ell(frame)
+    outer = open_ell(ell, body, profile, decrypted=decrypted) if ell else Opened(body, PLAIN)
+    afl, body = split_afl(outer.payload) if frame.link == "wmbus" else (None, outer.payload)
+    transport = split_transport(body, frame.link)
+    if transport.address and device_of(transport.address) != device:
+        device, profile = _inner(device_of(transport.address), profile, profile_of)
+    opened = open_transport(transport, afl, transport.address or frame.address, profile, link=frame.link, decrypted=decrypted)
+    mode = opened.mode or outer.mode
+    check_profile(profile, mode)
+    return _Plain(device, transport, Opened(opened.payload, mode), _counter(ell, afl))
+
+
+def _inner(device: DeviceId, outer: Profile, profile_of: ProfileOf) -> tuple[DeviceId, Profile]:
+    """A meter named only inside an encrypted link layer speaks through another device: it must share that one's key."""
+    profile = _profile(profile_of, device)
+    if profile.key != outer.key:
+        raise UnknownMeter(f"{device} speaks inside a telegram that another key protects")
+    return device, profile
+
+
+def _counter(ell: Ell | None, afl: Afl | None) -> int | None:
+    if afl and afl.counter:
+        return int.from_bytes(afl.counter, "little")
+    return int.from_bytes(ell.session, "little") & 0x1FFFFFFF if ell and ell.encryption else None
+
+
+def _telegram(plain: _Plain) -> Telegram:
+    transport, payload = plain.transport, plain.opened.payload
+    found: Records = read_fixed(payload) if transport.fixed else walk(payload, high_first=transport.high_first)
+    status = () if transport.fixed else _status(transport.status)
+    suspect = found.broken is not None
+    return Telegram(
+        device=plain.device,
+        readings=() if suspect else readings_of(found.records, plain.device.type, status),
+        records=found.records,
+        access_number=transport.access,
+        status=status,
+        mode=plain.opened.mode,
+        counter=plain.counter,
+        meter_time=meter_time(found.records),
+        tail=found.tail,
+        more=found.more,
+        suspect=suspect,
+        notes=(found.broken,) if found.broken else (),
+    )
+
+
+def _status(byte: int) -> tuple[str, ...]:
+    return _APPLICATION[byte & 3] + tuple(word for bit, word in _STATUS if byte & bit)
