@@ -70,20 +70,20 @@ class Use:
     def _day(self, t: int) -> tuple[int, int, int]:
         """Use since 2020 at the start of `t`'s day, the day's use, and how far into the day `t` is."""
         days, within = divmod(t, DAY)
-        today = date.fromordinal(_EPOCH + days)
-        table = _year(self, today.year)
-        number = today.timetuple().tm_yday
-        return (today.year - _FIRST_YEAR) * self.annual + table[number - 1], table[number] - table[number - 1], within
+        year = date.fromordinal(_EPOCH + days).year
+        first, table = _year(self, year)
+        start, end = table[days - first : days - first + 2]
+        return (year - _FIRST_YEAR) * self.annual + start, end - start, within
 
 
 @lru_cache(maxsize=4096)
-def _year(use: Use, year: int) -> tuple[int, ...]:
-    """Cumulated use at the start of each day of the year, and at its end."""
+def _year(use: Use, year: int) -> tuple[int, tuple[int, ...]]:
+    """Number of the year's first day since 1970; use since then at the start of each of its days, and at its end."""
     first, end = date(year, 1, 1).toordinal(), date(year + 1, 1, 1).toordinal()
     months = SHAPES[use.shape].months
     weights = (months[date.fromordinal(day).month - 1] * (500 + hashed(use.seed, day) % 1001) for day in range(first, end))
     sums = list(accumulate(weights, initial=0))
-    return tuple(use.annual * part // sums[-1] for part in sums)
+    return first - _EPOCH, tuple(use.annual * part // sums[-1] for part in sums)
 
 
 @lru_cache

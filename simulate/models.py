@@ -61,11 +61,11 @@ class Field:
 class Model:
     """A kind of meter.
 
-    `fields` begins with `counters` registers that only rise; `stored` is the instant whose counters it keeps: the last `month` end, or the last
+    `quantity` is the class of the point that it serves; `fields` begins with `counters` registers that only rise; `stored` is the instant whose counters it keeps: the last `month` end, or the last
     `set_day` (31 December), after which the counters start again at 0.
     """
 
-    medium: str
+    quantity: str
     type: int
     shape: str
     annual: tuple[int, int]
@@ -100,12 +100,12 @@ def _heat(energy: Field, power: Field) -> tuple[Field, ...]:
 MODELS: Final[Mapping[str, Model]] = MappingProxyType({
     "cold_water": Model("cold_water", 0x16, "water", (25, 60), (Field(_VOLUME, b"\x13", _BCD8, 1_000),)),
     "hot_water": Model("hot_water", 0x06, "water", (10, 30), (Field(_VOLUME, b"\x13", _INT4, 1_000),), link="long"),
-    "allocator": Model("heat", 0x08, "heating", (600, 2500), (Field(Register("hca", "hca"), b"\x6e", _BCD6, MICRO),), stored="set_day"),
+    "allocator": Model("heat_allocation", 0x08, "heating", (600, 2500), (Field(Register("hca", "hca"), b"\x6e", _BCD6, MICRO),), stored="set_day"),
     "heat": Model("heat", 0x04, "heating", (4000, 9000),
                   _heat(Field(_ENERGY, b"\x05", _BCD8, 100_000), Field(_POWER, b"\x2b", _INT4, 1_000, _rate)), counters=2, link="long"),
     "building_heat": Model("heat", 0x0C, "heating", (60_000, 90_000),
                            _heat(Field(_ENERGY, b"\x06", _BCD8, MICRO), Field(_POWER, b"\x2d", _BCD6, 100_000, _rate)), counters=2, link="wired"),
     "cooling": Model("cooling", 0x0A, "cooling", (500, 1500), (Field(Register("energy_cooling", "kWh"), b"\x05", _BCD8, 100_000),)),
-    "electricity": Model("electricity", 0x02, "even", (2000, 5000),
+    "electricity": Model("energy", 0x02, "even", (2000, 5000),
                          (Field(_ENERGY, b"\x04", _INT4, 10_000), Field(_POWER, b"\x2b", _real_tenths, 100, _rate))),
 })  # fmt: skip
