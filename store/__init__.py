@@ -4,7 +4,72 @@ What is told to be kept here is on the disk when the call returns (DECISIONS 10 
 May enter: standard library, duckdb, numpy, pyarrow, cryptography, and what stands below: decoders, config, civil, reading, errors.
 """
 
-from submeter.store.errors import StoreError
+from submeter.store.errors import DirectoryError, StoreBrokenError, StoreError, VaultError
 from submeter.store.inbox import Counts, Done, Inbox, Message, Quarantined, Stored
+from submeter.store.packing import pack
+from submeter.store.published import NULL, POINT, Block, Points, Published, PublishedSeries
+from submeter.store.readings import Kind, Readings, SeriesKey
+from submeter.store.readings_schema import CHANGED, DIRTY, READING, RECEPTION, ROLLUP, UNPUBLISHED
+from submeter.store.registry import Registry
+from submeter.store.registry_types import (
+    FINEST,
+    QUANTITIES,
+    SCOPES,
+    Assignment,
+    AuditEntry,
+    Device,
+    Manager,
+    Occupancy,
+    Point,
+    Principal,
+    Property,
+    Token,
+    Unit,
+    Visible,
+)
+from submeter.store.vault import Vault
 
-__all__ = ["Counts", "Done", "Inbox", "Message", "Quarantined", "StoreError", "Stored"]
+__all__ = [
+    "CHANGED",
+    "DIRTY",
+    "FINEST",
+    "NULL",
+    "POINT",
+    "QUANTITIES",
+    "READING",
+    "RECEPTION",
+    "ROLLUP",
+    "SCOPES",
+    "UNPUBLISHED",
+    "Assignment",
+    "AuditEntry",
+    "Block",
+    "Counts",
+    "Device",
+    "DirectoryError",
+    "Done",
+    "Inbox",
+    "Kind",
+    "Manager",
+    "Message",
+    "Occupancy",
+    "Point",
+    "Points",
+    "Principal",
+    "Property",
+    "Published",
+    "PublishedSeries",
+    "Quarantined",
+    "Readings",
+    "Registry",
+    "SeriesKey",
+    "StoreBrokenError",
+    "StoreError",
+    "Stored",
+    "Token",
+    "Unit",
+    "Vault",
+    "VaultError",
+    "Visible",
+    "pack",
+]

@@ -2,7 +2,7 @@
 
 Strategy: one transaction per batch of readings and one per replacement of rows, Arrow tables in and out; the SQL stands in readings_sql.py.
 Rules: one writer; the watermark of the inbox moves in the transaction that stores its readings, so each message counts exactly once;
-dirty marks are written with the readings and cleared with the rows; nothing is edited in place, an old row goes to history (SPEC 13).
+dirty marks are written with the readings, notes of what is to be published with the rows; nothing is edited in place, an old row goes to history (SPEC 13).
 """
 
 import threading
@@ -23,7 +23,7 @@ __all__ = ["Kind", "Readings", "SeriesKey"]
 
 Kind = Literal["total", "period", "gauge"]
 K = TypeVar("K")
-TABLES: Final = ("registers", "readings", "series", "dirty", "rollups", "history", "receptions")
+TABLES: Final = ("registers", "readings", "series", "dirty", "rollups", "history", "unpublished", "receptions")
 INSERT_READINGS: Final = "INSERT INTO readings SELECT * FROM fresh"
 SELECT_READINGS: Final = """
 SELECT register, t, value, src, status, due, pinned, seq FROM readings SEMI JOIN chosen USING (register) ORDER BY register, t, seq
@@ -120,28 +120,40 @@ class Readings:
             connection.execute("INSERT INTO dirty SELECT register, ?, ?, ? FROM chosen", [t_from, t_to, _next_mark(connection)])
 
     def dirty(self) -> pa.Table:
-        """Return the ranges to be computed anew (schema DIRTY), oldest mark first; they stay until `replace_rollups` clears them."""
+        """Return the ranges to be computed anew (schema DIRTY), oldest mark first; they stay until `clear_dirty`."""
         return self._duck.read("SELECT * FROM dirty ORDER BY mark, register, t_from")
 
     def readings_of(self, registers: Sequence[int]) -> pa.Table:
         """Return register, t, value, src, status, due, pinned, seq of these registers, in this order of register, t, seq."""
         return self._duck.read(SELECT_READINGS, chosen=_ids("register", registers))
 
-    def replace_rollups(self, series: Sequence[int], rows: pa.Table, *, now: int, reason: str, cleared: Sequence[int], upto: int) -> pa.Table:
-        """Make `rows` (schema ROLLUP) all the rows of `series`, and clear the dirty marks up to `upto` of the registers `cleared`: one transaction.
+    def clear_dirty(self, marks: pa.Table) -> None:
+        """Clear what `dirty` answered, now that its rows are computed; what was marked since then stays."""
+        self._clear("dirty", marks)
+
+    def replace_rollups(self, series: Sequence[int], rows: pa.Table, *, now: int, reason: str) -> pa.Table:
+        """Make `rows` (schema ROLLUP) all the rows of `series`, and note which of them are to be published, in one transaction.
 
         Equal rows stay untouched. Returns what was touched (schema CHANGED) in order of series, level, start. `reason` is a word of SPEC 13, `now` µs UTC.
         """
-        tables = {"rows": rows.select(ROLLUP.names).cast(ROLLUP), "chosen": _ids("series", series), "cleared": _ids("register", cleared)}
+        tables = {"rows": rows.select(ROLLUP.names).cast(ROLLUP), "chosen": _ids("series", series)}
         with self._duck.transaction(**tables) as connection:
             differing = connection.sql(sql.DIFFERING).to_arrow_table()
             connection.register("differing", differing)
             connection.execute(sql.KEEP_HISTORY, [reason, now])
             connection.execute(sql.DELETE_CHANGED)
             connection.execute(sql.INSERT_CHANGED)
-            connection.execute("DELETE FROM dirty USING cleared WHERE dirty.register = cleared.register AND mark <= ?", [upto])
+            connection.execute("INSERT INTO unpublished SELECT series, level, start, ? FROM differing", [_next_mark(connection)])
             connection.unregister("differing")
         return differing.select(CHANGED.names).cast(CHANGED)
+
+    def unpublished(self) -> pa.Table:
+        """Return the rows that changed since they were last published (schema UNPUBLISHED); they stay until `clear_unpublished`."""
+        return self._duck.read("SELECT * FROM unpublished ORDER BY series, level, start, mark")
+
+    def clear_unpublished(self, noted: pa.Table) -> None:
+        """Clear what `unpublished` answered, now that it is published; what changed since then stays."""
+        self._clear("unpublished", noted)
 
     def rollups(self, series: Sequence[int], level: int, start: int, end: int) -> pa.Table:
         """Return the rows of one level that begin in [start, end), with `rev`, in order of series and start."""
@@ -166,6 +178,10 @@ class Readings:
         """Return the number of rows of each table."""
         query = " UNION ALL ".join(f"SELECT '{table}' AS name, count(*) AS n FROM {table}" for table in TABLES)  # noqa: S608 - names of the table above
         return {str(row["name"]): int(row["n"]) for row in self._duck.read(query).to_pylist()}
+
+    def _clear(self, table: str, rows: pa.Table) -> None:
+        with self._duck.transaction() as connection:
+            connection.execute(f"DELETE FROM {table} WHERE mark <= ?", [max(rows["mark"].to_pylist(), default=0)])  # noqa: S608 - a table of ours
 
     def _add(self, table: str, rows: Sequence[tuple[object, ...]]) -> None:
         if rows:

@@ -9,7 +9,7 @@ from typing import Final
 
 import pyarrow as pa
 
-__all__ = ["CHANGED", "DIRTY", "MIGRATIONS", "READING", "RECEPTION", "ROLLUP"]
+__all__ = ["CHANGED", "DIRTY", "MIGRATIONS", "READING", "RECEPTION", "ROLLUP", "UNPUBLISHED"]
 
 MIGRATIONS: Final = (
     """
@@ -23,6 +23,7 @@ MIGRATIONS: Final = (
       series INTEGER, level UTINYINT, start BIGINT, "end" BIGINT, value BIGINT, lo BIGINT, hi BIGINT, n INTEGER, coverage USMALLINT, quality UTINYINT,
       flags UINTEGER, index_start BIGINT, index_end BIGINT, state UTINYINT, rev INTEGER);
     CREATE TABLE history AS SELECT *, ''::VARCHAR AS reason, 0::BIGINT AS replaced_at FROM rollups LIMIT 0;
+    CREATE TABLE unpublished (series INTEGER, level UTINYINT, start BIGINT, mark BIGINT);
     CREATE TABLE receptions (device VARCHAR, gateway VARCHAR, day DATE, n INTEGER, rssi_best INTEGER);
     CREATE TABLE progress (name VARCHAR, value BIGINT);
     INSERT INTO progress VALUES ('inbox', 0), ('mark', 0);
@@ -73,3 +74,6 @@ CHANGED: Final = pa.schema({"series": pa.int32(), "level": pa.uint8(), "start": 
 
 #: Ranges of a register whose rows are to be computed anew, both ends included; `mark` rises with each transaction.
 DIRTY: Final = pa.schema({"register": pa.int32(), "t_from": pa.int64(), "t_to": pa.int64(), "mark": pa.int64()})
+
+#: Rows that changed since they were last published.
+UNPUBLISHED: Final = pa.schema({"series": pa.int32(), "level": pa.uint8(), "start": pa.int64(), "mark": pa.int64()})

@@ -1,0 +1,26 @@
+"""pipeline.toml as frozen, checked values: every key has a default, a mistake is one line that names file and key.
+
+`load` opens nothing but the file itself; secrets are named in the file and read when asked for.
+May enter: pydantic, the cron grammar of apscheduler, and what stands below: civil, reading, errors.
+"""
+
+from submeter.config.errors import ConfigError
+from submeter.config.load import load, parse
+from submeter.config.sections import Api, Broker, Config, Data, Gateway, Keys, Log, Metrics, Retention, Rollup, SerialPort
+
+__all__ = [
+    "Api",
+    "Broker",
+    "Config",
+    "ConfigError",
+    "Data",
+    "Gateway",
+    "Keys",
+    "Log",
+    "Metrics",
+    "Retention",
+    "Rollup",
+    "SerialPort",
+    "load",
+    "parse",
+]

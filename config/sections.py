@@ -1,0 +1,197 @@
+"""The sections of pipeline.toml: every key with its type, its default and what to write there.
+
+Rules: frozen, strict, unknown keys refused; a key's `description` ends the sentence "write …" when its value is refused, so it names the form and an
+example; an empty text stands for "none"; relative paths count from the folder of the file; secrets are named here and read when they are needed.
+"""
+
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Final, Literal, Self
+from zoneinfo import ZoneInfo
+
+from apscheduler.triggers.cron import CronTrigger
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationInfo, model_validator
+
+from submeter.config.errors import ConfigError
+
+__all__ = ["Api", "Broker", "Config", "Data", "Gateway", "Keys", "Log", "Metrics", "Retention", "Rollup", "SerialPort"]
+
+LOOPBACK: Final = "127.0.0.1"
+
+
+def _from_folder_of_the_file(path: Path, info: ValidationInfo) -> Path:
+    context: dict[str, Path] = info.context or {}
+    return context["base"] / path
+
+
+def _cron(expression: str) -> str:
+    CronTrigger.from_crontab(expression, timezone=ZoneInfo("UTC"))  # type: ignore[no-untyped-call]
+    return expression
+
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
+Text = Annotated[str, Field(min_length=1)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Days = Annotated[int, Field(ge=0)]
+Cron = Annotated[str, AfterValidator(_cron)]
+Folder = Annotated[Path, Strict(strict=False), AfterValidator(_from_folder_of_the_file)]
+File = Annotated[Folder | None, BeforeValidator(lambda text: None if text == "" else text)]
+
+
+class Section(BaseModel):
+    """What all sections share: they do not change, say no to unknown keys and take no number for a text."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True)
+
+
+class Data(Section):
+    """Where everything is kept."""
+
+    folder: Folder = Field(default=Path("data"), description='the folder of all data, e.g. folder = "/var/lib/submeter"')
+
+
+class Log(Section):
+    """What is told on standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = Field(default="info", description='one of "debug", "info", "warning", "error"')
+    format: Literal["console", "json"] = Field(default="console", description='"console" or "json"')
+
+
+class Keys(Section):
+    """Where the master key is that opens the meters' keys."""
+
+    master_key_file: File = Field(default=Path("master.key"), description='a file of mode 0600, e.g. master_key_file = "master.key", or "" for none')
+    master_key_env: str = Field(
+        default="", description='the name of an environment variable, e.g. master_key_env = "SUBMETER_MASTER_KEY"; it goes before the file'
+    )
+
+
+class Broker(Section):
+    """An MQTT broker to listen to."""
+
+    name: Name = Field(default="mqtt", description='a name of letters, digits, "_", "." and "-", e.g. name = "mqtt"')
+    host: Text = Field(default=LOOPBACK, description='a host name or address, e.g. host = "broker.example"')
+    port: Port = Field(default=1883, description="a whole number from 1 to 65535, e.g. port = 1883, with tls 8883")
+    client_id: Name = Field(default="submeter", description='a name that no other client of this broker has, e.g. client_id = "submeter"')
+    topics: Annotated[tuple[Text, ...], Strict(strict=False), Field(min_length=1)] = Field(
+        default=("submeter/v1/#",),
+        description='a list of topic filters, e.g. topics = ["submeter/v1/#"]',
+    )
+    username: str = Field(default="", description='the user at the broker, e.g. username = "submeter-ingest", or "" for none')
+    password_file: File = Field(default=None, description='a file with the password, e.g. password_file = "mqtt.password", or "" for none')
+    password_env: str = Field(default="", description='the name of an environment variable, e.g. password_env = "MQTT_PASSWORD", or "" for none')
+    tls: bool = Field(default=False, description="true or false")
+    ca_file: File = Field(default=None, description='a file of certificates, e.g. ca_file = "ca.crt", or "" for those of the system')
+    session_expiry: Annotated[int, Field(ge=0, le=2**32 - 1)] = Field(
+        default=1_209_600, description="seconds, e.g. session_expiry = 1209600 (14 days)"
+    )
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if self.password_file and self.password_env:
+            raise ValueError("password_file and password_env are both set: keep one")
+        if self.ca_file and not self.tls:
+            raise ValueError("ca_file is set without tls: write tls = true, or leave ca_file out")
+        return self
+
+    def password(self) -> str | None:
+        """Read the password now, from its file or environment variable; None if none is configured, ConfigError if it is not there."""
+        if self.password_env:
+            return _environment(self.password_env, f"[[mqtt]] {self.name}: password_env")
+        return _secret(self.password_file, f"[[mqtt]] {self.name}: password_file") if self.password_file else None
+
+
+class SerialPort(Section):
+    """A dongle or bus coupler on a serial port."""
+
+    name: Name = Field(default="dongle", description='a name of letters, digits, "_", "." and "-", e.g. name = "dongle"')
+    port: Text = Field(default="/dev/ttyUSB0", description='a device or pyserial address, e.g. port = "/dev/ttyUSB0" or "socket://10.0.0.7:4001"')
+    baud: Annotated[int, Field(ge=50, le=4_000_000)] = Field(default=9600, description="bits per second, e.g. baud = 9600")
+    gateway: str = Field(default="", description='the gateway that these telegrams are counted under, e.g. gateway = "cellar", or "" for the name')
+    format: Literal["auto", "hex", "rtl_wmbus"] = Field(default="auto", description='one of "auto", "hex", "rtl_wmbus"')
+
+
+class Gateway(Section):
+    """What is known about a gateway beforehand; those not listed have the defaults."""
+
+    name: Name = Field(default="gateway", description='the gateway as it names itself, e.g. name = "cellar"')
+    store_and_forward: bool = Field(default=False, description="true or false")
+    decrypted: bool = Field(default=False, description="true or false")
+    form: Literal["auto", "nocrc", "a", "b", "wired"] = Field(default="auto", description='one of "auto", "nocrc", "a", "b", "wired"')
+
+
+class Rollup(Section):
+    """When rows are computed, and when they become final."""
+
+    hourly: Cron = Field(default="5 * * * *", description='five cron fields in UTC, e.g. hourly = "5 * * * *"')
+    nightly: Cron = Field(default="15 2 * * *", description='five cron fields in UTC, e.g. nightly = "15 2 * * *"')
+    final_after_hours: Annotated[int, Field(ge=0)] = Field(default=48, description="whole hours, e.g. final_after_hours = 48")
+    month_final_day: Annotated[int, Field(ge=1, le=28)] = Field(
+        default=5, description="a day of the next month from 1 to 28, e.g. month_final_day = 5"
+    )
+
+
+class Retention(Section):
+    """How long messages are kept."""
+
+    inbox_days: Days = Field(default=90, description="whole days, e.g. inbox_days = 90")
+    unknown_days: Days = Field(default=14, description="whole days, e.g. unknown_days = 14, or 0 to drop at once")
+
+
+class Api(Section):
+    """The HTTP interface for portals."""
+
+    enabled: bool = Field(default=True, description="true or false")
+    host: Text = Field(default=LOOPBACK, description='the address to listen on, e.g. host = "127.0.0.1"')
+    port: Port = Field(default=8080, description="a whole number from 1 to 65535, e.g. port = 8080")
+
+
+class Metrics(Section):
+    """Health and Prometheus metrics, on a port of their own."""
+
+    enabled: bool = Field(default=True, description="true or false")
+    host: Text = Field(default=LOOPBACK, description='the address to listen on, e.g. host = "127.0.0.1"')
+    port: Port = Field(default=9108, description="a whole number from 1 to 65535, e.g. port = 9108")
+
+
+class Config(Section):
+    """All of pipeline.toml."""
+
+    data: Data
+    log: Log
+    keys: Keys
+    mqtt: Annotated[tuple[Broker, ...], Strict(strict=False)] = ()
+    serial: Annotated[tuple[SerialPort, ...], Strict(strict=False)] = ()
+    gateway: Annotated[tuple[Gateway, ...], Strict(strict=False)] = ()
+    rollup: Rollup
+    retention: Retention
+    api: Api
+    metrics: Metrics
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        sources = [*(broker.name for broker in self.mqtt), *(port.name for port in self.serial)]
+        for sections, names in (("[[mqtt]] [[serial]]", sources), ("[[gateway]]", [gateway.name for gateway in self.gateway])):
+            twice = [name for name, times in Counter(names).items() if times > 1]
+            if twice:
+                raise ValueError(f"{sections} name: {twice[0]!r} is there twice: give each its own")
+        return self
+
+    def gateway_named(self, name: str | None) -> Gateway:
+        """Return what is configured for a gateway, the defaults if nothing is."""
+        return next((one for one in self.gateway if one.name == name), Gateway().model_copy(update={"name": name}))
+
+
+def _environment(name: str, where: str) -> str:
+    value = os.environ.get(name)
+    if not value:
+        raise ConfigError(f"{where}: the environment variable {name} is empty: set it, or name another")
+    return value
+
+
+def _secret(path: Path, where: str) -> str:
+    try:
+        return path.read_text("utf-8").rstrip("\r\n")
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{where}: {path} cannot be read: {error}") from error
