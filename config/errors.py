@@ -11,5 +11,3 @@ __all__ = ["ConfigError"]
 
 class ConfigError(SubmeterError):
     """The configuration cannot be used; the text has one line per mistake."""
-
-    exit_code = 2

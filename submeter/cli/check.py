@@ -1,0 +1,53 @@
+"""`submeter check`: is the configuration usable, and what does it say? Opens nothing but the file itself."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from submeter.config import Broker, Config, SerialPort, load
+
+__all__ = ["check", "described"]
+
+
+def check(
+    config: Annotated[Path | None, typer.Option(help="The configuration; pipeline.toml of this folder, or the defaults if there is none.")] = None,
+) -> None:
+    """Check the configuration and say what is configured; exit status 2 and one line per mistake if it cannot be used."""
+    for line in described(load(config)):
+        typer.echo(line)
+
+
+def described(config: Config) -> Iterator[str]:
+    """Return one line per part of the installation, without secrets."""
+    yield f"data      {config.data.folder}"
+    yield f"keys      {_master_key(config)}"
+    yield from (f"mqtt      {_broker(broker)}" for broker in config.mqtt)
+    yield from (f"serial    {_port(port)}" for port in config.serial)
+    if not config.mqtt and not config.serial:
+        yield "sources   none: add [[mqtt]] or [[serial]]"
+    yield from (
+        f"gateway   {gateway.name}: {gateway.form}{', store and forward' * gateway.store_and_forward}{', decrypted' * gateway.decrypted}"
+        for gateway in config.gateway
+    )
+    yield f"rollup    hourly {config.rollup.hourly!r}, nightly {config.rollup.nightly!r} UTC"
+    yield f"retention inbox {config.retention.inbox_days} days, unknown meters {config.retention.unknown_days} days"
+    yield f"api       {f'http://{config.api.host}:{config.api.port}' if config.api.enabled else 'off'}"
+    yield f"metrics   {f'http://{config.metrics.host}:{config.metrics.port}/metrics' if config.metrics.enabled else 'off'}"
+    yield "ok"
+
+
+def _master_key(config: Config) -> str:
+    if config.keys.master_key_env:
+        return f"from the environment, {config.keys.master_key_env}"
+    return str(config.keys.master_key_file or "none: only meters without encryption can be read")
+
+
+def _broker(broker: Broker) -> str:
+    user = f"{broker.username}@" * bool(broker.username)
+    return f"{broker.name}: {'mqtts' if broker.tls else 'mqtt'}://{user}{broker.host}:{broker.port} as {broker.client_id}, {', '.join(broker.topics)}"
+
+
+def _port(port: SerialPort) -> str:
+    return f"{port.name}: {port.port} at {port.baud}, {port.format}, gateway {port.gateway or port.name}"
