@@ -1,0 +1,44 @@
+"""ESPHome's raw JSON (SzczepanLeon v4): ``{"address", "mode", "rssi", "frame"}``, one telegram, no time (ingest/FORMATS.md 1).
+
+`address` repeats the frame's own and is not read. `radio_raw` of the bridge firmwares may still hold CRCs or 3-of-6 coding and is refused.
+"""
+
+from typing import Any, Final, NoReturn
+
+import msgspec
+
+from submeter.ingest.envelopes.core import Envelope, Format, Heard, Payload, framed, level, unhex
+from submeter.ingest.errors import BadPayload
+
+__all__ = ["ESPHOME", "RADIO_RAW"]
+
+
+class _Message(msgspec.Struct):
+    frame: str
+    rssi: Any = None
+    mode: Any = None
+
+
+def _has_frame(payload: Payload) -> bool:
+    return payload.document is not None and "frame" in payload.document
+
+
+def _parse(payload: Payload) -> Envelope:
+    try:
+        message = msgspec.convert(payload.document, _Message)
+    except msgspec.ValidationError as error:
+        raise BadPayload("bad_field", str(error)) from error
+    mode = message.mode if isinstance(message.mode, str) and len(message.mode) <= 8 else None
+    return Envelope("esphome_json", (Heard(framed(unhex(message.frame)), mode=mode, **level(message.rssi)),))
+
+
+def _is_radio_raw(payload: Payload) -> bool:
+    return payload.document is not None and payload.document.get("event") == "radio_raw"
+
+
+def _refuse(_: Payload) -> NoReturn:
+    raise BadPayload("unsupported_radio_raw", "a diagnostic event: publish the telegram topic instead")
+
+
+ESPHOME: Final = Format("esphome_json", _has_frame, _parse)
+RADIO_RAW: Final = Format("radio_raw", _is_radio_raw, _refuse)

@@ -1,0 +1,31 @@
+"""Errors of the collectors. Any other exception that leaves `submeter.ingest` is a bug.
+
+SubmeterError
+├── BadPayload      a message that cannot be split into telegrams: its reason and what is wrong
+└── BadLine         a line of a replayed file that cannot be split: file, line, reason
+"""
+
+from pathlib import Path
+
+from submeter.errors import SubmeterError
+
+__all__ = ["BadLine", "BadPayload"]
+
+
+class BadPayload(SubmeterError):  # noqa: N818  named like the decoders' errors, by what is wrong
+    """A message is kept with this `reason` (one word, counted) and gives no telegram; the sentence says what is wrong with it."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class BadLine(SubmeterError):  # noqa: N818  as above
+    """A line of a replayed file gave no telegram; it is kept in the inbox with this `reason` like any broken message."""
+
+    def __init__(self, path: Path, line: int, error: BadPayload) -> None:
+        super().__init__(f"{path}, line {line}: {error}")
+        self.path = path
+        self.line = line
+        self.reason = error.reason
