@@ -1,0 +1,110 @@
+"""Simulated gateways: which telegram is heard when and by whom, in the envelopes that real gateways send.
+
+Rules
+* Every meter sends once each interval at a phase of its own (whole milliseconds), so the schedule is a pure function of the interval.
+* Gateways that hear the same telegram stamp it alike: the flight takes less than their clocks resolve.
+* `boot` and rising `seq` as in the native envelope (ingest formats, section 4); a message holds at most `MOST` telegrams.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import count
+from typing import Final, Literal
+
+from submeter.simulate.building import GATEWAYS, Building, Place
+from submeter.simulate.consumption import hashed
+
+MOST: Final = 100
+_MILLI: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """One transmission: instant (µs UTC, whole milliseconds), the place whose meter sent, the telegram."""
+
+    t: int
+    place: Place
+    raw: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a gateway publishes: its name, the payload, and the transmissions in it."""
+
+    gateway: str
+    payload: bytes
+    sent: tuple[Sent, ...]
+
+
+def phase(place: Place, interval: int) -> int:
+    """When in each interval (µs) this meter sends: µs, whole milliseconds."""
+    return hashed(place.meter.use.seed, "phase") % (interval // _MILLI) * _MILLI
+
+
+def instants(place: Place, t_from: int, t_to: int, interval: int) -> range:
+    """The instants in [t_from, t_to) at which this meter sends, µs UTC; `interval` in µs."""
+    late = (phase(place, interval) - t_from) % interval
+    return range(t_from + late, t_to, interval)
+
+
+def transmissions(building: Building, t_from: int, t_to: int, interval: int) -> Iterator[Sent]:
+    """Every telegram sent in [t_from, t_to) in order of time: one rotation through the phases after the other."""
+    places = sorted(building.places, key=lambda place: (phase(place, interval) - t_from) % interval)
+    offsets = [(phase(place, interval) - t_from) % interval for place in places]
+    for start in range(t_from, t_to, interval):
+        for offset, place in zip(offsets, places, strict=True):
+            if start + offset < t_to:
+                yield Sent(start + offset, place, place.meter.telegram(start + offset))
+
+
+@dataclass(slots=True)
+class Network:
+    """The building's gateways since one start: `messages` of successive periods go on with the sequence numbers.
+
+    `interval` is each meter's, in µs. Format `native`: batches of the native envelope; `hex`: one bare telegram a message.
+    """
+
+    building: Building
+    interval: int
+    boot: str
+    format: Literal["native", "hex"] = "native"
+    _sequence: dict[str, Iterator[int]] = field(default_factory=lambda: {name: count() for name in GATEWAYS})
+
+    def messages(self, t_from: int, t_to: int) -> Iterator[Message]:
+        """What the gateways publish about [t_from, t_to), µs UTC: full batches as they fill, the rest at the end."""
+        waiting: dict[str, list[Sent]] = {name: [] for name in GATEWAYS}
+        size = MOST if self.format == "native" else 1
+        for sent in transmissions(self.building, t_from, t_to, self.interval):
+            for number in sent.place.gateways:
+                batch = waiting[GATEWAYS[number]]
+                batch.append(sent)
+                if len(batch) == size:
+                    yield self._message(GATEWAYS[number], batch)
+                    batch.clear()
+        yield from (self._message(gateway, batch) for gateway, batch in waiting.items() if batch)
+
+    def _message(self, gateway: str, batch: list[Sent]) -> Message:
+        if self.format == "hex":
+            return Message(gateway, batch[0].raw.hex().encode(), tuple(batch))
+        return Message(gateway, envelope(gateway, self.boot, next(self._sequence[gateway]), batch), tuple(batch))
+
+
+def envelope(gateway: str, boot: str, seq: int, batch: list[Sent]) -> bytes:
+    """The native envelope of these transmissions, sent when the last was heard."""
+    ts = datetime.fromtimestamp(batch[-1].t // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    telegrams = [_telegram(gateway, sent) for sent in batch]
+    return json.dumps({"v": 1, "gw": gateway, "boot": boot, "seq": seq, "ts": ts, "t": telegrams}, separators=(",", ":")).encode()
+
+
+def _telegram(gateway: str, sent: Sent) -> dict[str, object]:
+    common: dict[str, object] = {"ts": sent.t // _MILLI, "hex": sent.raw.hex()}
+    if sent.place.meter.key is None:
+        return common | {"kind": "mbus"}
+    return common | {"rssi": -55 - hashed(gateway, sent.place.id) % 40, "mode": "T1"}
+
+
+def history_lines(building: Building, t_from: int, t_to: int, step: int) -> Iterator[bytes]:
+    """Lines of a replay file: native envelopes of every meter once each `step` (µs) in [t_from, t_to)."""
+    yield from (message.payload for message in Network(building, step, "history").messages(t_from, t_to))

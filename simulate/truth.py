@@ -1,0 +1,42 @@
+"""What a check may expect of a point, computed from the simulated meters alone: no decoder, no store, no kernel.
+
+A counter's anchors are the running totals at the instants that its telegrams told: when each was sent, and the stored instants in it.
+Between anchors the index is a straight line, and it is rounded once, on the boundary (SPEC 7), so that differences add up exactly.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+
+from submeter.reading import Register
+from submeter.simulate.building import Place
+from submeter.simulate.gateway import instants
+
+Anchors = Sequence[tuple[int, int]]
+
+
+def counters(place: Place) -> tuple[Register, ...]:
+    """The registers of the place's meter that only rise (or restart at the set day), the main one first."""
+    model = place.meter.model
+    return tuple(field.register for field in model.fields[: model.counters])
+
+
+def anchors(place: Place, register: Register, sent: Iterable[int]) -> list[tuple[int, int]]:
+    """(instant, running total) in order of time that telegrams sent at the instants `sent` told about a counter; µs UTC, micro units."""
+    told = {stamp for t in sent for stamp in (t, place.meter.stored(t).t)}
+    return [(t, place.meter.total(register, t)) for t in sorted(told)]
+
+
+def index_at(known: Anchors, u: int) -> int:
+    """The index at `u` (µs UTC): exact at an anchor, linear between, the nearest one's outside; rounded half to even."""
+    after = bisect_right(known, u, key=lambda anchor: anchor[0])
+    if after == 0 or after == len(known):
+        return known[min(after, len(known) - 1)][1]
+    (t1, v1), (t2, v2) = known[after - 1 : after + 1]
+    return round(Fraction(v1 * (t2 - u) + v2 * (u - t1), t2 - t1))
+
+
+def expected(place: Place, register: Register, start: int, end: int, *, t_from: int, t_to: int, interval: int) -> int:
+    """A counter's use in [start, end), micro units, as a rollup must show it after all telegrams of [t_from, t_to) at `interval` (µs)."""
+    known = anchors(place, register, instants(place, t_from, t_to, interval))
+    return index_at(known, end) - index_at(known, start)
