@@ -119,7 +119,7 @@ def address_of(frame: Frame) -> bytes:
 def identity_of(frame: Frame) -> DeviceId:
     """The meter that a frame speaks of, without any key; raises BadFrame when its address is void or cut."""
     address = address_of(frame)
-    if len(address) == 8:
+    if len(address) == 8 and not (frame.link == "mbus" and address[:2] == bytes(2)):
         return device_of(address)
     body = frame.body
     if len(body) == 17 and body[0] == _FIXED:

@@ -7,6 +7,7 @@ Rules
 """
 
 from dataclasses import dataclass
+from datetime import date
 from functools import lru_cache
 from typing import Final
 
@@ -29,6 +30,7 @@ class Record:
     """One data record. `value` is a Decimal in `unit`, a date, text, raw bytes, or None where the meter sent no value (`error` says why).
 
     `dif`, `vif` and `data` are its bytes as sent; `function` indexes `FUNCTIONS`; `modifiers` are the words of its VIFEs.
+    `stamp` is the instant of a stored value where the telegram dates it (a date, or the meter's local time), `label` its kind.
     """
 
     dif: bytes
@@ -43,6 +45,8 @@ class Record:
     modifiers: tuple[str, ...]
     value: Value
     error: str | None = None
+    stamp: date | None = None
+    label: str = "now"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ Rules
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 from typing import Final
@@ -17,7 +17,7 @@ from typing import Final
 from submeter.decoders.records import Record
 from submeter.reading import MICRO, Reading, Register, Source
 
-__all__ = ["COUNTERS", "DICTIONARY", "Entry", "dates_of_storages", "meter_time", "readings_of"]
+__all__ = ["COUNTERS", "DICTIONARY", "Entry", "meter_time", "readings_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +107,13 @@ _COOLING_TARIFF: Final = 1
 
 def readings_of(records: tuple[Record, ...], device_type: int, status: tuple[str, ...]) -> tuple[Reading, ...]:
     """The readings of a telegram, each register and storage once, in the order of the records."""
-    dates = dates_of_storages(records)
     readings: dict[tuple[Register, int], Reading] = {}
     for record in records:
         register = _register(record, device_type)
         value = _micro(record)
-        if register is None or value is None or (record.storage and record.storage not in dates):
+        if register is None or value is None or (record.storage and record.stamp is None):
             continue
-        readings.setdefault((register, record.storage), _reading(register, value, record, dates.get(record.storage), status))
+        readings.setdefault((register, record.storage), _reading(register, value, record, status))
     return tuple(readings.values())
 
 
@@ -126,24 +125,11 @@ def meter_time(records: tuple[Record, ...]) -> datetime | None:
     return None
 
 
-def dates_of_storages(records: tuple[Record, ...]) -> dict[int, date | datetime]:
-    """Instant of each storage number that sends a date record of its own; void and impossible dates are left out."""
-    return {
-        record.storage: record.value
-        for record in reversed(records)
-        if record.quantity in {"date", "date_time"}
-        and record.storage
-        and not (record.function or record.modifiers)
-        and isinstance(record.value, date)
-    }
-
-
-def _reading(register: Register, value: int, record: Record, stamp: date | None, status: tuple[str, ...]) -> Reading:
+def _reading(register: Register, value: int, record: Record, status: tuple[str, ...]) -> Reading:
     if not record.storage:
         return Reading(register, value, status=status)
-    label = "set_day" if record.storage == 1 else "period_end"
-    due = label == "set_day" and register.name in DICTIONARY and DICTIONARY[register.name].kind == "period"
-    return Reading(register, value, stamp, label, due=due, source=Source.HISTORIC, status=status)
+    due = record.label == "set_day" and register.name in DICTIONARY and DICTIONARY[register.name].kind == "period"
+    return Reading(register, value, record.stamp, record.label, due=due, source=Source.HISTORIC, status=status)
 
 
 def _register(record: Record, device_type: int) -> Register | None:

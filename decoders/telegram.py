@@ -13,6 +13,7 @@ from typing import Final
 from submeter.decoders.errors import DecodeError, UnknownMeter
 from submeter.decoders.fixed import read_fixed
 from submeter.decoders.frame import Frame, parse_frame
+from submeter.decoders.instants import with_instants
 from submeter.decoders.layers import Afl, Ell, Transport, device_of, identity_of, split_afl, split_ell, split_transport
 from submeter.decoders.records import Record, Records, walk
 from submeter.decoders.registers import meter_time, readings_of
@@ -135,12 +136,13 @@ def _counter(ell: Ell | None, afl: Afl | None) -> int | None:
 def _telegram(plain: _Plain) -> Telegram:
     transport, payload = plain.transport, plain.opened.payload
     found: Records = read_fixed(payload) if transport.fixed else walk(payload, high_first=transport.high_first)
+    records = with_instants(found.records)
     status = () if transport.fixed else _status(transport.status)
     suspect = found.broken is not None
     return Telegram(
         device=plain.device,
-        readings=() if suspect else readings_of(found.records, plain.device.type, status),
-        records=found.records,
+        readings=() if suspect else readings_of(records, plain.device.type, status),
+        records=records,
         access_number=transport.access,
         status=status,
         mode=plain.opened.mode,

@@ -1,0 +1,124 @@
+"""When a stored value was valid: dates of storage numbers, and the history blocks (compact profiles) that count from them.
+
+Rules (registers 2; protocol notes 6.8)
+* The date record of a storage number dates every record of it: storage 1 is the set day, others the end of a period.
+* A profile block continues its base record (same VIF, tariff, subunit, function, storage) in steps: backward from it or forward.
+  Absolute elements are values, void ones leave a hole. Increments are summed from the base, and end at a void one.
+* Increments of allocator units restart at a set day that the block does not tell: they stay deltas, which name no register.
+* A month step keeps the day of the base; the last day of a month stays the last one.
+"""
+
+from calendar import monthrange
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import date, timedelta
+from decimal import Decimal
+from typing import Final
+
+from submeter.decoders.records import Record
+from submeter.decoders.values import data_length, read_value
+from submeter.decoders.vife import PROFILES, interpret
+
+__all__ = ["with_instants"]
+
+_BACKWARD: Final = "profile_backward"
+_ABSOLUTE, _INCREMENTS, _DECREMENTS, _SIGNED = range(4)
+_CODINGS: Final = frozenset((1, 2, 3, 4, 6, 7, 9, 10, 11, 12, 14))
+_STEP_SECONDS: Final = (1, 60, 3600, 86400)
+#: Months of a step: spacing value 254 and spacing unit (3 month, 2 quarter, 1 half year).
+_STEP_MONTHS: Final = {(254, 3): 1, (254, 2): 3, (254, 1): 6}
+
+
+def with_instants(records: tuple[Record, ...]) -> tuple[Record, ...]:
+    """The records with `stamp` and `label` set where the telegram dates them, and behind them one record for each element of a profile."""
+    dates = _dates(records)
+    dated = tuple(_dated(record, dates) for record in records)
+    return dated + tuple(element for record in dated if set(record.modifiers) & set(PROFILES.values()) for element in _elements(record, dated))
+
+
+def _dates(records: tuple[Record, ...]) -> dict[int, date]:
+    """Instant of each storage number with a date record of its own; void dates are left out, the first one counts."""
+    return {
+        record.storage: record.value
+        for record in reversed(records)
+        if record.quantity in {"date", "date_time"}
+        and record.storage
+        and not (record.function or record.modifiers)
+        and isinstance(record.value, date)
+    }
+
+
+def _dated(record: Record, dates: dict[int, date]) -> Record:
+    stamp = dates.get(record.storage)
+    return record if stamp is None else replace(record, stamp=stamp, label="set_day" if record.storage == 1 else "period_end")
+
+
+def _elements(profile: Record, records: tuple[Record, ...]) -> Iterator[Record]:
+    block = profile.value
+    if not isinstance(block, bytes) or len(block) < 2 or block[0] & 0x0F not in _CODINGS:
+        return
+    base = _base(profile, records)
+    mode, backward = block[0] >> 6, _BACKWARD in profile.modifiers
+    for number, value in enumerate(_values(block, profile, base, summed=mode != _ABSOLUTE), 1):
+        stamp = _step(profile.stamp, block, -number if backward else number)
+        words = ("delta",) if mode != _ABSOLUTE and profile.quantity == "hca" else ()
+        yield replace(
+            profile, dif=b"", vif=_plain_chain(profile.vif), data=b"", storage=profile.storage + number, modifiers=words, value=value, stamp=stamp,
+            label="month_end",
+        )  # fmt: skip
+
+
+def _values(block: bytes, profile: Record, base: Record | None, *, summed: bool) -> Iterator[Decimal | None]:
+    """The elements' values in the profile's unit; None is a hole."""
+    total = base.value if base and isinstance(base.value, Decimal) else None
+    sign = -1 if (block[0] >> 6 == _DECREMENTS) != (_BACKWARD in profile.modifiers) else 1
+    for raw in _raw(block, profile):
+        if not summed or (profile.quantity == "hca" and raw is not None):
+            yield raw
+        elif raw is None or total is None:
+            return
+        else:
+            total += sign * raw
+            yield total
+
+
+def _raw(block: bytes, profile: Record) -> Iterator[Decimal | None]:
+    coding, size = block[0] & 0x0F, data_length(block[0] & 0x0F, None)
+    about = interpret(_plain_chain(profile.vif))
+    if block[0] >> 6 in {_INCREMENTS, _DECREMENTS}:
+        about = replace(about, modifiers=(*about.modifiers, "unsigned"))
+    for at in range(2, len(block) - size + 1, size):
+        data = block[at : at + size]
+        value = None if data.strip(b"\xff") == b"" else read_value(coding, None, data, about)
+        yield value if isinstance(value, Decimal) else None
+
+
+def _base(profile: Record, records: tuple[Record, ...]) -> Record | None:
+    wanted = (_plain_chain(profile.vif), profile.storage, profile.tariff, profile.subunit, profile.function)
+    return next((r for r in records if (r.vif, r.storage, r.tariff, r.subunit, r.function) == wanted), None)
+
+
+def _plain_chain(vif: bytes) -> bytes:
+    """The VIF chain without its profile VIFE."""
+    first = 2 if vif[0] in {0xFB, 0xFD} else 1
+    kept = vif[:first] + bytes(byte for byte in vif[first:] if byte & 0x7F not in PROFILES)
+    return kept[:-1] + bytes([kept[-1] & 0x7F])
+
+
+def _step(base: date | None, block: bytes, count: int) -> date | None:
+    """The instant `count` steps from the base; None without a base, or for a spacing that is not in time."""
+    spacing, unit = block[1], block[0] >> 4 & 3
+    months = _STEP_MONTHS.get((spacing, unit))
+    try:
+        if base is None or (months is None and not 1 <= spacing <= 250):
+            return None
+        return _add_months(base, count * months) if months else base + timedelta(seconds=count * spacing * _STEP_SECONDS[unit])
+    except (OverflowError, ValueError):
+        return None
+
+
+def _add_months(base: date, months: int) -> date:
+    year, month = divmod(base.year * 12 + base.month - 1 + months, 12)
+    last = monthrange(year, month + 1)[1]
+    at_end = base.day == monthrange(base.year, base.month)[1]
+    return base.replace(year=year, month=month + 1, day=last if at_end else min(base.day, last))

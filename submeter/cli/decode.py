@@ -1,0 +1,145 @@
+"""`submeter decode`: one telegram as a table, or lines of JSON in and out.
+
+The tool is told the key and shows everything a telegram says, so it also reads plain records behind encrypted ones (`whole=False`),
+which the pipeline refuses by default. Line format of `--jsonl` (the same as of the conformance corpus):
+in  {"id", "telegram_hex", "key_hex", "link": "wmbus|mbus", "frame_format": "noCRC|crcA|crcB|A+crc|B+crc|wired", "decrypted": bool}
+out {"id", "readings": [{"quantity", "value", "unit", "storage", "tariff", "subunit", "function", "timestamp"}], "error"?}
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from submeter.decoders import FUNCTIONS, DecodeError, Profile, Record, Telegram
+from submeter.decoders import decode as decode_telegram
+from submeter.reading import Reading, from_micro
+
+__all__ = ["decode", "decode_line", "decode_lines"]
+
+_FORMS: Final = {"noCRC": "nocrc", "crcA": "a", "A+crc": "a", "crcB": "b", "B+crc": "b", "wired": "wired"}
+_EXACT_INTEGER: Final = 2**53
+
+Line = dict[str, Any]
+
+
+def decode(
+    telegram: Annotated[str | None, typer.Argument(metavar="HEX", help="The telegram; blanks, _ and | are ignored.")] = None,
+    key: Annotated[str | None, typer.Option(help="AES key of the meter, 32 hex digits.")] = None,
+    link: Annotated[str, typer.Option(help="wmbus or mbus.")] = "wmbus",
+    form: Annotated[str, typer.Option(help="auto, wired, userdata, a, b, nocrc or trailing.")] = "auto",
+    *,
+    jsonl: Annotated[bool, typer.Option("--jsonl", help="Read and write lines of JSON.")] = False,
+) -> None:
+    """Show what a telegram says: its device, readings and every record."""
+    if jsonl:
+        for line in decode_lines(sys.stdin):
+            sys.stdout.write(line + "\n")
+        return
+    if telegram is None:
+        raise typer.BadParameter("write the telegram as hex digits, or --jsonl")
+    console = Console()
+    try:
+        _show(console, _telegram(telegram, key, link=link, form=form))
+    except (DecodeError, ValueError) as error:
+        console.print(f"{getattr(error, 'reason', 'no telegram')}: {error}", style="red", markup=False)
+        raise typer.Exit(1) from error
+
+
+def decode_lines(lines: Iterable[str]) -> Iterator[str]:
+    """One line of JSON out for each line in; a line that is no object gives an `error` without an id."""
+    for line in lines:
+        if line.strip():
+            yield json.dumps(decode_line(line), ensure_ascii=False)
+
+
+def decode_line(line: str) -> Line:
+    """The answer to one line: every numeric and dated record, and `error` as `reason: what` where the telegram is refused."""
+    try:
+        row = json.loads(line)
+        answer: Line = {"id": row.get("id"), "readings": []}
+    except (ValueError, AttributeError, RecursionError):
+        return {"id": None, "readings": [], "error": "bad_line: not a JSON object"}
+    try:
+        telegram = _row(row)
+    except (DecodeError, ValueError, TypeError) as error:
+        return {**answer, "error": f"{getattr(error, 'reason', 'bad_line')}: {error}"}
+    answer["readings"] = list(_listed(telegram))
+    return {**answer, "error": f"{telegram.reason}: {'; '.join(telegram.notes)}"} if telegram.suspect else answer
+
+
+def _row(row: Mapping[str, Any]) -> Telegram:
+    declared = row.get("frame_format")
+    form = "auto" if declared is None else _FORMS.get(declared, "trailing")
+    return _telegram(row["telegram_hex"], row.get("key_hex"), link=row.get("link") or "wmbus", form=form, decrypted=bool(row.get("decrypted")))
+
+
+def _telegram(text: str, key: str | None, *, link: str, form: str, decrypted: bool = False) -> Telegram:
+    raw = bytes.fromhex(text.strip().removeprefix("0x").replace("_", "").replace("|", ""))
+    profile = Profile(key=bytes.fromhex(key) if key else None, whole=False)
+    return decode_telegram(raw, lambda _: profile, link=link, form=form, decrypted=decrypted)
+
+
+def _listed(telegram: Telegram) -> Iterator[Line]:
+    for record in telegram.records:
+        value = _plain(record.value)
+        if value is not None:
+            yield {
+                "quantity": "_".join((record.quantity, *record.modifiers)),
+                "value": value,
+                "unit": record.unit,
+                "storage": record.storage,
+                "tariff": record.tariff,
+                "subunit": record.subunit,
+                "function": FUNCTIONS[record.function],
+                "timestamp": _plain(record.stamp),
+            }
+
+
+def _plain(value: object) -> int | float | str | None:
+    """A JSON value of a record's value; None for what is not a number, date or text."""
+    if isinstance(value, Decimal):
+        whole = value == value.to_integral_value() and abs(value) < _EXACT_INTEGER
+        return int(value) if whole else float(value)
+    if isinstance(value, date):
+        return value.isoformat(" ") if isinstance(value, datetime) else value.isoformat()
+    return value if isinstance(value, str) else None
+
+
+def _show(console: Console, telegram: Telegram) -> None:
+    console.print(f"{telegram.device}   mode {telegram.mode}   access {telegram.access_number}   {' '.join(telegram.status)}", markup=False)
+    console.print(_table("Readings", ("register", "value", "unit", "at", "label"), map(_reading_row, telegram.readings)))
+    headers = ("quantity", "value", "unit", "storage", "tariff", "subunit", "function", "bytes")
+    console.print(_table("Records", headers, map(_record_row, telegram.records)))
+    for note in telegram.notes:
+        console.print(f"suspect: {note}", style="yellow", markup=False)
+
+
+def _table(title: str, headers: Iterable[str], rows: Iterable[tuple[str, ...]]) -> Table:
+    table = Table(*headers, title=title, title_justify="left")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _reading_row(reading: Reading) -> tuple[str, ...]:
+    value = "" if reading.value is None else str(from_micro(reading.value))
+    return str(reading.register), value, reading.register.unit, str(reading.stamp or "reception"), reading.label
+
+
+def _record_row(record: Record) -> tuple[str, ...]:
+    shown = record.value.hex(" ") if isinstance(record.value, bytes) else f"{record.value:f}" if isinstance(record.value, Decimal) else record.value
+    what = " ".join((record.quantity, *record.modifiers))
+    place = (str(record.storage), str(record.tariff), str(record.subunit), FUNCTIONS[record.function])
+    raw = " ".join(part.hex() for part in (record.dif, record.vif, record.data))
+    return what, record.error or "no value" if shown is None else str(shown), record.unit, *place, raw
+
+
+if __name__ == "__main__":
+    typer.run(decode)
