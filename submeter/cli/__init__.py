@@ -9,6 +9,8 @@ from typing import Annotated
 import typer
 
 from submeter import __version__
+from submeter.cli.check import check
+from submeter.cli.decode import decode
 from submeter.errors import SubmeterError
 
 __all__ = ["app", "main"]
@@ -30,6 +32,10 @@ def options(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")] = False,
 ) -> None:
     """Meter-data pipeline: telegrams in, exact tables out."""
+
+
+for verb in (check, decode):
+    app.command()(verb)
 
 
 def main() -> None:

@@ -1,0 +1,141 @@
+"""`GET /v1/units/{unit}/consumption`: published rows of a unit's series on the grid of the asked period.
+
+A point that the tables do not have is null with flag `no_data`, never 0. Several points of one quantity are summed in micro units (counters only;
+gauges answer one by one): the sum is as good as its worst part, and incomplete where one part has no row.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+from typing import Any, Final
+
+import numpy as np
+
+from submeter import civil
+from submeter.api.access import SeenUnit
+from submeter.api.periods import Period
+from submeter.reading import FLAGS, LEVELS, MICRO, QUALITIES, STATES
+from submeter.store.published import NULL, Points, Published, PublishedSeries
+from submeter.store.registry_types import Point
+
+__all__ = ["UOM", "Shown", "answer", "shown_series"]
+
+#: Canonical units as UCUM (portal API 1.6).
+UOM: Final = {"kWh": "kW.h", "hca": "{hca}", "°C": "Cel", "kvarh": "kvar.h", "kVAh": "kV.A.h", "m3·°C": "m3.Cel"}
+INCOMPLETE: Final = QUALITIES.index("incomplete")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A published series with the point it belongs to."""
+
+    point: Point
+    series: PublishedSeries
+
+
+def shown_series(published: Published, points: Sequence[Point], quantities: Iterable[str] | None) -> list[Shown]:
+    """Series of these points, of these quantities (register names; None: each point's main register)."""
+    by_id = {point.id: point for point in points}
+    found = [Shown(by_id[one.point], one) for one in published.series_of(list(by_id))]
+    if quantities is None:
+        return [shown for shown in found if str(shown.series.register) == shown.point.registers[0]]
+    return [shown for shown in found if shown.series.register.name in set(quantities)]
+
+
+def answer(seen: SeenUnit, period: Period, shown: Sequence[Shown], published: Published, *, by_meter: bool, index: bool) -> dict[str, Any]:
+    """The body of the response (portal API 4)."""
+    zone = seen.property.zone
+    last = [one.series.last_t for one in shown if one.series.last_t is not None]
+    return {
+        "unit": seen.unit.id,
+        "timezone": zone,
+        "from": _iso(period.start, zone),
+        "to": _iso(period.end, zone),
+        "complete_until": _iso(min(last), zone) if last and len(last) == len(shown) else None,
+        "version": max((one.series.version for one in shown), default=0),
+        "series": [_series(group, period, published, zone, index=index) for group in _groups(shown, by_meter=by_meter)],
+        "next": {"from": _iso(period.next, zone), "to": _iso(period.end, zone)} if period.next else None,
+    }
+
+
+def _groups(shown: Sequence[Shown], *, by_meter: bool) -> Iterator[list[Shown]]:
+    """What is answered as one series: a point's register, or all counters of one quantity and class in the unit."""
+
+    def key(one: Shown) -> tuple[str, ...]:
+        alone = by_meter or one.series.kind == "gauge"
+        return (one.point.quantity, str(one.series.register), one.series.register.unit, one.point.id if alone else "")
+
+    for _, group in groupby(sorted(shown, key=key), key):
+        yield list(group)
+
+
+def _series(group: Sequence[Shown], period: Period, published: Published, zone: str, *, index: bool) -> dict[str, Any]:
+    first = group[0]
+    gauge = first.series.kind == "gauge"
+    rows = [_rows(one.series, period, published, zone) for one in group]
+    return {
+        "quantity": first.series.register.name,
+        "class": first.point.quantity,
+        "statistic": "mean" if gauge else "sum",
+        "uom": UOM.get(first.series.register.unit, first.series.register.unit),
+        "meter": first.point.id if len(group) == 1 else None,
+        "label": first.point.label if len(group) == 1 else None,
+        "points": [
+            _point(start, end, [row.get(start) for row in rows], zone, gauge=gauge, index=index) for start, end in pairwise(period.edges.tolist())
+        ],
+    }
+
+
+def _rows(series: PublishedSeries, period: Period, published: Published, zone: str) -> dict[int, Any]:
+    """Published rows of the period by their start."""
+    if len(period.edges) < len(("start", "end")):
+        return {}
+    labels = civil.blocks_of(zone, period.level, period.edges[[0, -2]])
+    points: Points = published.read(series.id, LEVELS.index(period.level), labels[0], labels[-1])
+    return {int(point["start"]): point for point in points}
+
+
+def _point(start: int, end: int, rows: Sequence[Any], zone: str, *, gauge: bool, index: bool) -> dict[str, Any]:
+    there = [row for row in rows if row is not None]
+    point: dict[str, Any] = {"start": _iso(start, zone), "end": _iso(end, zone)}
+    if not there:
+        return point | {
+            "value": None,
+            "lo": None,
+            "hi": None,
+            "quality": "incomplete",
+            "coverage": 0,
+            "flags": ["no_data"],
+            "state": "open",
+            "rev": 0,
+        }
+    whole = len(there) == len(rows)
+    flags = int(np.bitwise_or.reduce([int(row["flags"]) for row in there]))
+    point |= {
+        "value": _sum(row["value"] for row in there),
+        "lo": _sum(row["lo"] for row in there),
+        "hi": _sum(row["hi"] for row in there) if whole else None,
+        "quality": QUALITIES[max(int(row["quality"]) for row in there) if whole else INCOMPLETE],
+        "coverage": sum(int(row["coverage"]) for row in there) / len(rows) / 10_000,
+        "flags": [name for bit, name in enumerate(FLAGS) if flags >> bit & 1] + ["no_data"] * (not whole),
+        "state": STATES[min(int(row["state"]) for row in there)],
+        "rev": max(int(row["rev"]) for row in there),
+    }
+    if gauge:
+        point |= {"min": point.pop("lo"), "max": point.pop("hi"), "n": sum(int(row["n"]) for row in there)}
+    if index and len(rows) == 1:
+        point |= {"index_start": _sum([there[0]["index_start"]]), "index_end": _sum([there[0]["index_end"]])}
+    return point
+
+
+def _sum(values: Iterable[int]) -> float | int | None:
+    """Micro units as a JSON number with at most six decimals; null if one part is unknown."""
+    parts = [int(value) for value in values]
+    if NULL in parts:
+        return None
+    whole, rest = divmod(sum(parts), MICRO)
+    return whole if rest == 0 else sum(parts) / MICRO
+
+
+def _iso(at: int, zone: str) -> str:
+    return civil.to_local(zone, at).isoformat()

@@ -1,0 +1,51 @@
+"""`GET /v1/units/{unit}/meters`: what is measured in a unit, by which device, and where it stands."""
+
+from collections import Counter
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+from submeter import civil
+from submeter.api.access import SeenUnit
+from submeter.api.consumption import UOM
+from submeter.reading import from_micro
+from submeter.store.published import Published, PublishedSeries
+from submeter.store.registry import Registry
+from submeter.store.registry_types import Assignment, Point
+
+__all__ = ["meters_of"]
+
+
+def meters_of(seen: SeenUnit, registry: Registry, published: Published) -> dict[str, Any]:
+    """Class counts and the points of a unit; instants are local with offset."""
+    points = registry.points_of(seen.unit.id)
+    series = published.series_of([point.id for point in points])
+    meters = [
+        _meter(point, registry.assignments_of(point.id), [one for one in series if one.point == point.id], seen.property.zone) for point in points
+    ]
+    return {"unit": seen.unit.id, "classes": dict(sorted(Counter(point.quantity for point in points).items())), "meters": meters}
+
+
+def _meter(point: Point, assignments: Sequence[Assignment], series: Sequence[PublishedSeries], zone: str) -> dict[str, Any]:
+    current = assignments[-1] if assignments and assignments[-1].until is None else None
+    heard = [one.last_heard for one in series if one.last_heard is not None]
+    return {
+        "id": point.id,
+        "class": point.quantity,
+        "label": point.label,
+        "device": current.device if current else None,
+        "last_heard": civil.to_local(zone, max(heard)).isoformat() if heard else None,
+        "registers": [_register(one, zone) for one in series],
+        "exchanges": [
+            {"at": civil.to_local(zone, new.since).isoformat(), "from": old.device, "to": new.device} for old, new in pairwise(assignments)
+        ],
+    }
+
+
+def _register(one: PublishedSeries, zone: str) -> dict[str, Any]:
+    return {
+        "quantity": one.register.name,
+        "uom": UOM.get(one.register.unit, one.register.unit),
+        "last": float(from_micro(one.last_value)) if one.last_value is not None else None,
+        "at": civil.to_local(zone, one.last_t).isoformat() if one.last_t is not None else None,
+    }

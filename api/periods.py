@@ -1,0 +1,58 @@
+"""The asked range as civil buckets: `from`, `to` and `resolution` read, and the grid that the answer fills.
+
+Ranges are half-open. An ISO date means the local civil date of the property, an instant carries its offset (portal API 1.5).
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Final, Literal
+
+from submeter import civil
+from submeter.api.problems import Invalid, TooFine
+from submeter.reading import LEVELS
+from submeter.store.registry_types import Property
+
+__all__ = ["MOST_POINTS", "Period", "Resolution", "period"]
+
+Resolution = Literal["PT1H", "P1D", "P1M", "P1Y"]
+LEVEL: Final[dict[str, str]] = dict(zip(("PT1H", "P1D", "P1M", "P1Y"), LEVELS, strict=True))
+MOST_POINTS: Final = 10_000
+LONGEST: Final = 5 * 366 * civil.DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Buckets of one level that touch a range and have begun: `edges[i]` to `edges[i + 1]`, µs UTC; `next` is where a further request goes on."""
+
+    level: str
+    start: int
+    end: int
+    edges: civil.Instants
+    next: int | None
+
+
+def period(start: str, end: str, resolution: Resolution, building: Property, *, now: int) -> Period:
+    """Read a range; raises Invalid (unreadable, reversed, over five years) and TooFine."""
+    level = LEVEL[resolution]
+    if LEVELS.index(level) < LEVELS.index(building.finest):
+        raise TooFine(f"the finest is {building.finest}")
+    lower, upper = _instant("from", start, building.zone), _instant("to", end, building.zone)
+    if lower >= upper:
+        raise Invalid("`to` must be later than `from`", "to")
+    if upper - lower > LONGEST:
+        raise Invalid("at most five years in one request", "to")
+    try:
+        edges = civil.boundaries(building.zone, level, lower, max(min(upper, now + 1), lower), building.year_start)
+    except civil.CivilError as error:
+        raise Invalid(str(error), "from") from error
+    if lower > now:
+        edges = edges[:1]
+    cut = len(edges) > MOST_POINTS + 1
+    return Period(level, lower, upper, edges[: MOST_POINTS + 1], int(edges[MOST_POINTS]) if cut else None)
+
+
+def _instant(name: str, text: str, zone: str) -> int:
+    try:
+        return civil.midnight(zone, date.fromisoformat(text)) if len(text) == len("YYYY-MM-DD") else civil.instant(text)
+    except (ValueError, civil.CivilError):
+        raise Invalid("write a date (2026-01-31) or an instant with its offset (2026-01-31T00:00:00+01:00)", name) from None

@@ -1,0 +1,5 @@
+"""`python -m submeter` is the same as `submeter`."""
+
+from submeter.cli import main
+
+main()
