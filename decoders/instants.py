@@ -60,6 +60,8 @@ def _elements(profile: Record, records: tuple[Record, ...]) -> Iterator[Record]:
     base = _base(profile, records)
     mode, backward = block[0] >> 6, _BACKWARD in profile.modifiers
     for number, value in enumerate(_values(block, profile, base, summed=mode != _ABSOLUTE), 1):
+        if value is None:
+            continue
         stamp = _step(profile.stamp, block, -number if backward else number)
         words = ("delta",) if mode != _ABSOLUTE and profile.quantity == "hca" else ()
         yield replace(

@@ -166,7 +166,7 @@ def _micro(record: Record) -> int | None:
 def _all_ones(record: Record) -> bool:
     """FF… in a counter is no value: as a number it would be one step below zero (protocol notes 6.4)."""
     counter = DICTIONARY.get(record.quantity)
-    return counter is not None and counter.kind in {"total", "period"} and record.data.strip(b"\xff") == b""
+    return counter is not None and counter.kind in {"total", "period"} and record.data != b"" and record.data.strip(b"\xff") == b""
 
 
 COUNTERS: Final = frozenset(name for name, entry in DICTIONARY.items() if entry.kind in {"total", "period"})

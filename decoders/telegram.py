@@ -111,7 +111,7 @@ def _open(frame: Frame, device: DeviceId, profile_of: ProfileOf, *, decrypted: b
     outer = open_ell(ell, body, profile, decrypted=decrypted) if ell else Opened(body, PLAIN)
     afl, body = split_afl(outer.payload) if frame.link == "wmbus" else (None, outer.payload)
     transport = split_transport(body, frame.link)
-    if transport.address and device_of(transport.address) != device:
+    if transport.address and ell and ell.encryption and device_of(transport.address) != device:
         device, profile = _inner(device_of(transport.address), profile, profile_of)
     opened = open_transport(transport, afl, transport.address or frame.address, profile, link=frame.link, decrypted=decrypted)
     mode = opened.mode or outer.mode
