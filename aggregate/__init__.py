@@ -1,0 +1,23 @@
+"""Readings become hourly, daily, monthly and yearly rows.
+
+Here live the meaning of rows (the pure half: parameters, events, classifier, rows, gauges, and `kernel`, their fast form over Arrow columns),
+the conformance command's work, and the jobs that keep stored and published rows up to date. What enters is pure unless it is a job;
+nothing here decodes, listens or serves.
+"""
+
+from submeter.aggregate.errors import AggregateError, CaseError, ParameterError, UnknownSeries
+from submeter.aggregate.kernel import READINGS, Rollup, rollup
+from submeter.aggregate.parameters import Exchange, Parameters, SeriesSpec
+
+__all__ = [
+    "READINGS",
+    "AggregateError",
+    "CaseError",
+    "Exchange",
+    "ParameterError",
+    "Parameters",
+    "Rollup",
+    "SeriesSpec",
+    "UnknownSeries",
+    "rollup",
+]

@@ -1,0 +1,247 @@
+"""The classifier (SPEC 5): events of one counter become segments of known use between anchors.
+
+Strategy: walk over the events with one anchor. Each kind of event has one method; a reading is put to the rows of table 5.3 in their order,
+and the first row that answers decides: each row is a method that returns the index of the event to go on with, or None for "not mine".
+Rules: exact numbers only (int or Fraction, micro units), never negative use, never the whole index again.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final, NamedTuple
+
+from submeter.aggregate.events import Drop, Event, Kind, Sample, events, select
+from submeter.aggregate.parameters import Number, Parameters, SeriesSpec, exact
+from submeter.civil import HOUR
+from submeter.reading import FLAGS, Source
+
+FLAG: Final = {name: 1 << bit for bit, name in enumerate(FLAGS)}
+
+
+class Segment(NamedTuple):
+    """``(t1, v1) → (t2, v2)`` between consecutive anchors: instants and cumulative use; `x1`, `x2` are the register's display there.
+
+    `x1` is the display just after t1, `x2` the one just before t2, None where unknown or scaled by a factor.
+    """
+
+    t1: int
+    v1: Number
+    t2: int
+    v2: Number
+    flags: int = 0
+    lossy: bool = False
+    est: bool = False
+    x1: Number | None = None
+    x2: Number | None = None
+
+
+class Held(NamedTuple):
+    """What an operator must look at: the anchor's instant, the flag, and the step that was not booked (None where no value says it)."""
+
+    t: int
+    flag: str
+    amount: Number | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the classifier found. `pending` is the last sure anchor if the tail after it cannot be decided yet, else None."""
+
+    segments: list[Segment]
+    dropped: list[Drop]
+    held: list[Held]
+    pending: int | None
+
+
+def classify(samples: Iterable[Sample], spec: SeriesSpec) -> Outcome:
+    """Segments of a counter from its readings, in any order: SPEC 4, 5 and 6."""
+    kept, dropped = select(samples)
+    walk = _Walk(events(kept, spec), spec.parameters, dropped)
+    walk.run()
+    return Outcome(rated(walk.segments, spec.parameters.factors), walk.dropped, walk.held, walk.pending)
+
+
+def rated(segments: list[Segment], factors: tuple[tuple[int, Fraction], ...]) -> list[Segment]:
+    """Segments in rated units, cut where a rating factor begins (SPEC 6); the same ones without factors."""
+    if not factors:
+        return segments
+    total: Number = 0
+    pieces: list[Segment] = []
+    for segment in segments:
+        inside = [start for start, _ in factors if segment.t1 < start < segment.t2]
+        edges = [segment.t1, *inside, segment.t2]
+        for start, end in zip(edges, edges[1:], strict=False):
+            share = Fraction(end - start, segment.t2 - segment.t1)
+            use = exact((segment.v2 - segment.v1) * share * _factor_at(factors, start))
+            pieces.append(Segment(start, total, end, total + use, segment.flags, segment.lossy, segment.est or bool(inside)))
+            total += use
+    return pieces
+
+
+def _factor_at(factors: tuple[tuple[int, Fraction], ...], t: int) -> Fraction:
+    return next((factor for start, factor in reversed(factors) if start <= t), factors[0][1])
+
+
+class _Walk:
+    """State of one walk: the anchor (instant, display or None = OPEN, use since the first anchor) and what was found so far."""
+
+    def __init__(self, found: list[Event], parameters: Parameters, dropped: list[Drop]) -> None:
+        self.events = found
+        self.p = parameters
+        self.dropped = dropped
+        self.segments: list[Segment] = []
+        self.held: list[Held] = []
+        self.pending: int | None = None
+        self.a_t: int | None = None
+        self.a_v: Number | None = None
+        self.total: Number = 0
+        self.last_break = max((i for i, event in enumerate(found) if event.kind != Kind.READING), default=-1)
+        self.rising = (self.normal, self.spike, self.undecided, self.suspect_jump)
+        self.falling = (self.rollover, self.dip, self.glitch, self.undecided, self.reset, self.suspect_exchange)
+
+    def run(self) -> None:
+        i = 0
+        while i < len(self.events):
+            event = self.events[i]
+            if event.sample is not None:
+                i = self.reading(i, event.sample)
+            else:
+                self.exchange(event) if event.exchange else self.set_day(event.t)
+                i += 1
+
+    def emit(self, t: int, v: Number | None, use: Number, *flags: str, shown: Number | None, lossy: bool = False, est: bool = False) -> None:
+        """Book `use` up to `t`, where the display said `shown`; the anchor's display is `v` from there on (SPEC 5)."""
+        assert self.a_t is not None
+        if t > self.a_t:
+            marks = sum(FLAG[flag] for flag in flags)
+            self.segments.append(Segment(self.a_t, self.total, t, self.total + use, marks, lossy, est, self.a_v, shown))
+        self.a_t, self.a_v, self.total = t, v, self.total + use
+
+    def hold(self, t: int, flag: str, amount: Number | None) -> None:
+        self.held.append(Held(t, flag, amount))
+
+    def set_day(self, t: int) -> None:
+        """SPEC 5.1."""
+        if self.a_t == t:
+            self.a_v = 0
+        else:
+            self.hold(t, "reset_unknown", None)
+            self.emit(t, 0, 0, "reset_unknown", shown=None, lossy=True)
+
+    def exchange(self, event: Event) -> None:
+        """SPEC 5.2."""
+        exchange = event.exchange
+        if self.a_t is None or exchange is None:
+            return
+        if exchange.end is None or self.a_v is None:
+            self.hold(event.t, "exchange_unknown", None)
+            self.emit(event.t, exchange.start, 0, "exchange", "exchange_unknown", shown=None, lossy=True)
+        else:
+            self.emit(event.t, exchange.start, max(exchange.end - self.a_v, 0), "exchange", shown=exchange.end)
+
+    def reading(self, i: int, sample: Sample) -> int:
+        """SPEC 5.3; returns the index of the event to go on with."""
+        v = sample.v
+        assert v is not None
+        if self.a_t is None:
+            self.a_t, self.a_v = sample.t, self.after(sample)
+        elif self.a_v is None:
+            if sample.t > self.a_t:
+                self.hold(sample.t, "exchange_unknown", None)
+            self.emit(sample.t, v, 0, "exchange", "exchange_unknown", shown=v, lossy=True)
+        elif sample.t != self.a_t:
+            d = v - self.a_v
+            rows = self.rising if d >= 0 else self.falling
+            return next(j for j in (row(i, sample, d) for row in rows) if j is not None)
+        return i + 1
+
+    def normal(self, i: int, sample: Sample, d: Number) -> int | None:
+        if not self.plausible(d, sample.t):
+            return None
+        self.emit(sample.t, self.after(sample), d, shown=sample.v, est=sample.rank == Source.SUBSTITUTE)
+        return i + 1
+
+    def spike(self, i: int, sample: Sample, d: Number) -> int | None:
+        back = next((j for j, step in self.steps(i) if 0 <= step < d and self.plausible(step, self.events[j].t)), None)
+        return None if back is None else self.drop(i, back, "spike")
+
+    def undecided(self, i: int, sample: Sample, d: Number) -> int | None:
+        ahead = self.events[i + 1 : i + 1 + self.p.confirm_n]
+        if self.last_break > i or len(ahead) == self.p.confirm_n or self.events[-1].t > sample.t + self.p.confirm_window:
+            return None
+        self.pending = self.a_t
+        return len(self.events)
+
+    def suspect_jump(self, i: int, sample: Sample, d: Number) -> int:
+        return self.suspect(i, sample, "suspect_jump", d)
+
+    def rollover(self, i: int, sample: Sample, d: Number) -> int | None:
+        modulus = self.p.modulus
+        if modulus is None or self.a_v is None or sample.v is None or 10 * self.a_v < 9 * modulus or 10 * sample.v > modulus:
+            return None
+        if not self.plausible(d + modulus, sample.t):
+            return None
+        self.emit(sample.t, sample.v, d + modulus, "rollover", shown=sample.v)
+        return i + 1
+
+    def dip(self, i: int, sample: Sample, d: Number) -> int | None:
+        return self.drop(i, i + 1, "dip") if -d <= self.p.dip else None
+
+    def glitch(self, i: int, sample: Sample, d: Number) -> int | None:
+        back = next((j for j, step in self.steps(i) if step >= -self.p.dip and self.plausible(step, self.events[j].t)), None)
+        if back is None or (self.p.resettable and self.climbs(i, back)):
+            return None
+        return self.drop(i, back, "glitch")
+
+    def reset(self, i: int, sample: Sample, d: Number) -> int | None:
+        v = sample.v
+        if not self.p.resettable or v is None or not self.plausible(v, sample.t):
+            return None
+        self.hold(sample.t, "reset", None)
+        self.emit(sample.t, v, v, "reset", shown=v, lossy=True)
+        return i + 1
+
+    def suspect_exchange(self, i: int, sample: Sample, d: Number) -> int:
+        return self.suspect(i, sample, "suspect_exchange", d)
+
+    def suspect(self, i: int, sample: Sample, flag: str, d: Number) -> int:
+        self.hold(sample.t, flag, d)
+        self.emit(sample.t, sample.v, 0, flag, shown=sample.v, lossy=True)
+        return i + 1
+
+    def after(self, sample: Sample) -> Number | None:
+        """The display just after a reading: 0 if it is the last one before a restart."""
+        return 0 if sample.due and self.p.kind == "period" else sample.v
+
+    def drop(self, i: int, until: int, reason: str) -> int:
+        self.dropped.extend(Drop(event.sample, reason) for event in self.events[i:until] if event.sample is not None)
+        return until
+
+    def steps(self, i: int) -> Iterator[tuple[int, Number]]:
+        """Index and step from the anchor of the readings near event `i`."""
+        anchor = self.a_v
+        assert anchor is not None
+        for j in range(i + 1, len(self.events)):
+            event = self.events[j]
+            if event.kind != Kind.READING or event.t - self.events[i].t > self.p.confirm_window:
+                return
+            yield j, self.value(j) - anchor
+
+    def climbs(self, i: int, back: int) -> bool:
+        """Every step from event `i` to event `back` is plausible over its own interval."""
+        return all(self.credible(self.value(j + 1) - self.value(j), self.events[j + 1].t - self.events[j].t) for j in range(i, back))
+
+    def value(self, i: int) -> Number:
+        sample = self.events[i].sample
+        assert sample is not None
+        assert sample.v is not None
+        return sample.v
+
+    def plausible(self, d: Number, t: int) -> bool:
+        """A step from the anchor up to `t` is credible."""
+        assert self.a_t is not None
+        return self.credible(d, t - self.a_t)
+
+    def credible(self, d: Number, span: int) -> bool:
+        rate = self.p.max_rate_per_h
+        return rate is None or (d - self.p.resolution) * HOUR <= rate * span

@@ -1,0 +1,110 @@
+"""Columns that the two row computations share: series that lie one after the other, and the grid of boundaries of each.
+
+Strategy: all series of a batch lie in one array, each at ``[offsets[i], offsets[i + 1])`` in order of time. An instant of one series is found
+in the whole array through one sorted key, (series, instant) packed into 64 bits.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Self
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from submeter import civil
+from submeter.aggregate.wide import Ints
+from submeter.reading import LEVELS
+
+Bools = NDArray[np.bool_]
+#: Most series in one batch: their number times the span of all civil years still fits the packed key.
+SERIES: Final = 500
+SCHEMA: Final = pa.schema(
+    [
+        ("series", pa.int32()),
+        ("level", pa.uint8()),
+        ("start", pa.int64()),
+        ("end", pa.int64()),
+        ("value", pa.int64()),
+        ("lo", pa.int64()),
+        ("hi", pa.int64()),
+        ("n", pa.int32()),
+        ("coverage", pa.uint16()),
+        ("quality", pa.uint8()),
+        ("flags", pa.uint32()),
+        ("index_start", pa.int64()),
+        ("index_end", pa.int64()),
+    ]
+)
+NULLABLE: Final = frozenset({"value", "lo", "hi", "n", "index_start", "index_end"})
+
+
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Where each series of a batch lies in its columns, and an instant's place in them. `ids` are the series' numbers."""
+
+    ids: Ints
+    offsets: Ints
+    key: Ints
+    origin: int
+    width: int
+
+    @classmethod
+    def of(cls, ids: Ints, offsets: Ints, t: Ints, margin: int = 400 * civil.DAY) -> Self:
+        """Index instants `t`, ascending inside each series; boundaries up to `margin` outside them can be looked up."""
+        origin = int(t.min()) - margin
+        width = int(t.max()) + margin - origin
+        owner = np.repeat(np.arange(len(ids)), np.diff(offsets))
+        return cls(ids, offsets, owner * width + (t - origin), origin, width)
+
+    def place(self, owner: Ints, u: Ints) -> Ints:
+        """Index of the last entry of series `owner` at or before `u`, or the one before the series' first."""
+        found: Ints = np.searchsorted(self.key, owner * self.width + (u - self.origin), "right") - 1
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Boundaries of one level for each series: from the last at or before its first instant to the first at or after its last one.
+
+    `owner` is the series' place in the batch; `s` and `e` are the indices of the boundaries that begin and end each bucket.
+    """
+
+    level: int
+    u: Ints
+    owner: Ints
+    s: Ints
+
+    @property
+    def e(self) -> Ints:
+        return self.s + 1
+
+    @classmethod
+    def of(cls, level: int, zone: str, year_start: str, first: Ints, last: Ints) -> Self:
+        """The grid of series whose data reach from `first` to `last`, which is later."""
+        bounds = civil.boundaries(zone, LEVELS[level], int(first.min()), int(last.max()), year_start)
+        begin = np.searchsorted(bounds, first, "right") - 1
+        until = np.searchsorted(bounds, last, "left")
+        counts = until - begin + 1
+        owner = np.repeat(np.arange(len(first)), counts)
+        ends = np.cumsum(counts)
+        u = bounds[np.arange(len(owner)) + np.repeat(begin - (ends - counts), counts)]
+        starts = np.delete(np.arange(len(owner)), ends - 1)
+        return cls(level, u, owner, starts)
+
+
+def table(runs: Runs, grid: Grid, columns: Mapping[str, Ints | tuple[Ints, Bools]], rows: Bools | None = None) -> pa.Table:
+    """One level's rows as a table of SCHEMA; a column given as (values, known) is null where not known, one not given is 0, or null."""
+    size = len(grid.s) if rows is None else int(rows.sum())
+    own = {"series": runs.ids[grid.owner[grid.s]], "level": np.full(len(grid.s), grid.level), "start": grid.u[grid.s], "end": grid.u[grid.e]}
+
+    def column(field: pa.Field) -> pa.Array:
+        given = {**own, **columns}.get(field.name)
+        if given is None:
+            return pa.nulls(size, field.type) if field.name in NULLABLE else pa.array(np.zeros(size, field.type.to_pandas_dtype()))
+        values, known = given if isinstance(given, tuple) else (given, None)
+        if rows is not None:
+            values, known = values[rows], None if known is None else known[rows]
+        return pa.array(values.astype(field.type.to_pandas_dtype(), copy=False), mask=None if known is None else ~known)
+
+    return pa.table([column(field) for field in SCHEMA], schema=SCHEMA)

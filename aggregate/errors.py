@@ -1,0 +1,26 @@
+"""What can go wrong in aggregate.
+
+SubmeterError
+└── AggregateError
+    ├── ParameterError     a register parameter, exchange or factor that SPEC 2.1–2.5 does not allow
+    ├── UnknownSeries      readings of a series for which no parameters were given
+    └── CaseError          a line of conformance input that is not a case (SPEC 10)
+"""
+
+from submeter.errors import SubmeterError
+
+
+class AggregateError(SubmeterError):
+    """Rollups cannot be computed from what was given."""
+
+
+class ParameterError(AggregateError):
+    """Names the key, the value, and what is allowed instead."""
+
+
+class UnknownSeries(AggregateError):
+    """Readings came with a series that has no parameters."""
+
+
+class CaseError(AggregateError):
+    """Names the case and what it lacks."""

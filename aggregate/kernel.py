@@ -1,0 +1,256 @@
+"""Readings in, rows out: pure, Arrow to Arrow.
+
+Strategy: Polars orders the readings; batches of series of one zone go through columns. A counter whose readings are all plain (SPEC 12.3) has its
+segments at once, any other gets them from the classifier; both become rows in the same columns. Only numbers that are not whole micro units or
+do not fit (factors, absurd values) are computed one by one, exactly. A gauge likewise, without a classifier.
+Rules: the result depends on the readings, not on their order or repetition; it is the same whichever way a series takes.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, cast
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+
+from submeter import civil
+from submeter.aggregate import counter_columns, gauge_columns
+from submeter.aggregate.classifier import Outcome, classify
+from submeter.aggregate.columns import SCHEMA, SERIES, Bools
+from submeter.aggregate.counter_columns import Segments, counter_tables
+from submeter.aggregate.errors import UnknownSeries
+from submeter.aggregate.events import UNUSABLE, Drop, Sample, select
+from submeter.aggregate.gauge_columns import Readings, gauge_tables
+from submeter.aggregate.gauges import gauge_levels
+from submeter.aggregate.parameters import Number, SeriesSpec
+from submeter.aggregate.rows import Row, counter_levels
+from submeter.aggregate.wide import DIVISOR, Ints
+from submeter.reading import INT64_MAX, Source
+
+READINGS: Final = pa.schema(
+    [
+        ("series", pa.int32()),
+        ("t", pa.int64()),
+        ("value", pa.int64()),
+        ("src", pa.uint8()),
+        ("status", pa.uint16()),
+        ("due", pa.bool_()),
+        ("pinned", pa.bool_()),
+        ("dev", pa.int32()),
+        ("seq", pa.int64()),
+    ]
+)
+DROPPED: Final = pa.schema([("series", pa.int32()), ("t", pa.int64()), ("seq", pa.int64()), ("reason", pa.string())])
+PENDING: Final = pa.schema([("series", pa.int32()), ("since", pa.int64())])
+HELD: Final = pa.schema([("series", pa.int32()), ("t", pa.int64()), ("flag", pa.string()), ("amount", pa.int64())])
+#: Hours and readings that one batch holds at most, unless one series has more: bounds memory.
+BATCH: Final = 2_000_000
+#: Steps are compared with a rate below this in columns (a larger one counts as this): rate times seconds stays inside 63 bits.
+_RATE: Final = 2**31
+
+
+@dataclass(frozen=True, slots=True)
+class Rollup:
+    """What readings mean: `rows` of SCHEMA, and for the operator `dropped`, `pending` (anchor before an undecided tail) and `held`."""
+
+    rows: pa.Table
+    dropped: pa.Table
+    pending: pa.Table
+    held: pa.Table
+
+
+@dataclass(slots=True)
+class _Found:
+    """What a run has found so far."""
+
+    tables: list[pa.Table] = field(default_factory=list)
+    rows: list[tuple[int | None, ...]] = field(default_factory=list)
+    dropped: list[tuple[int, int, int, str]] = field(default_factory=list)
+    pending: list[tuple[int, int]] = field(default_factory=list)
+    held: list[tuple[int, int, str, int | None]] = field(default_factory=list)
+
+    def drop(self, series: int, dropped: Iterable[Drop]) -> None:
+        self.dropped.extend((series, sample.t, sample.seq, reason) for sample, reason in dropped)
+
+    def note(self, series: int, outcome: Outcome) -> None:
+        self.drop(series, outcome.dropped)
+        self.held.extend((series, held.t, held.flag, _fitting(held.amount)) for held in outcome.held)
+        if outcome.pending is not None:
+            self.pending.append((series, outcome.pending))
+
+    def exact(self, series: int, rows: Iterable[tuple[int, Row]]) -> None:
+        self.rows.extend((series, level, row.start, row.end, *map(_fitting, row[2:])) for level, row in rows)
+
+    def rollup(self) -> Rollup:
+        rows = pa.Table.from_pylist([dict(zip(SCHEMA.names, row, strict=True)) for row in self.rows], schema=SCHEMA)
+        others = (
+            pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in sorted(found, key=repr)], schema=schema)
+            for found, schema in ((self.dropped, DROPPED), (self.pending, PENDING), (self.held, HELD))
+        )
+        return Rollup(pa.concat_tables([*self.tables, rows]), *others)
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Series of one zone and one sort (counters or gauges): columns by name, ascending in time in ``[offsets[i], offsets[i + 1])``."""
+
+    ids: Ints
+    offsets: Ints
+    columns: Mapping[str, np.ndarray]
+    specs: Sequence[SeriesSpec]
+
+    def of_series(self, values: Iterable[int]) -> Ints:
+        """A number of each series as a column of readings."""
+        return np.repeat(np.fromiter(values, np.int64, len(self.specs)), np.diff(self.offsets))
+
+    def any(self, marked: Bools) -> Bools:
+        """Whether any reading of each series is marked."""
+        found: Bools = np.logical_or.reduceat(marked, self.offsets[:-1])
+        return found
+
+    def pick(self, chosen: Bools) -> tuple[Ints, Ints, Ints, Ints]:
+        """Ids, offsets, instants and values of the chosen series."""
+        counts = np.diff(self.offsets)
+        readings = np.repeat(chosen, counts)
+        return self.ids[chosen], np.cumsum([0, *counts[chosen]]), self.columns["t"][readings], self.columns["value"][readings]
+
+    def samples(self, i: int) -> list[Sample]:
+        """The readings of one series, for the exact path."""
+        columns = (
+            self.columns[name][self.offsets[i] : self.offsets[i + 1]]
+            for name in ("t", "value", "src", "due", "seq", "dev", "pinned", "void", "status")
+        )
+        return [
+            Sample(t, None if void else v, src, due, seq, dev, pinned, not status & UNUSABLE)
+            for t, v, src, due, seq, dev, pinned, void, status in zip(*(column.tolist() for column in columns), strict=True)
+        ]
+
+
+def rollup(readings: pa.Table, specs: Mapping[int, SeriesSpec]) -> Rollup:
+    """Rows of all levels from all readings (columns of READINGS) of some series, in any order; raises UnknownSeries and CivilError.
+
+    A number that needs more than 64 bits is null in the rows. Rows come in no promised order, the same one for the same readings.
+    """
+    found = _Found([SCHEMA.empty_table()])
+    for (zone, year_start, gauge), batch in _batches(readings, specs):
+        compute = _gauges if gauge else _counters
+        compute(batch, zone, year_start, found)
+    return found.rollup()
+
+
+def _batches(readings: pa.Table, specs: Mapping[int, SeriesSpec]) -> Iterator[tuple[tuple[str, str, bool], _Batch]]:
+    frame = cast("pl.DataFrame", pl.from_arrow(readings)).sort("series", "t")
+    present = frame["series"].unique(maintain_order=True).to_list()
+    groups = defaultdict[tuple[str, str, bool], list[int]](list)
+    for series in present:
+        if series not in specs:
+            raise UnknownSeries(f"series {series} has readings but no parameters")
+        spec = specs[series]
+        groups[spec.zone, spec.parameters.year_start, spec.parameters.kind == "gauge"].append(series)
+    for group, members in groups.items():
+        own = frame if len(groups) == 1 else frame.filter(pl.col("series").is_in(members))
+        for part in _parts(own):
+            yield group, _batch(part, specs)
+
+
+def _parts(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Cut ordered readings between series, so that each part stays within BATCH and SERIES."""
+    sizes = frame.group_by("series", maintain_order=True).agg(pl.len(), ((pl.col("t").last() - pl.col("t").first()) // civil.HOUR).alias("hours"))
+    begin, count, size, series = 0, 0, 0, 0
+    for _, readings, hours in sizes.iter_rows():
+        if series and (series == SERIES or size + readings + hours > BATCH):
+            yield frame.slice(begin, count)
+            begin, count, size, series = begin + count, 0, 0, 0
+        count, size, series = count + readings, size + readings + hours, series + 1
+    if series:
+        yield frame.slice(begin, count)
+
+
+def _batch(frame: pl.DataFrame, specs: Mapping[int, SeriesSpec]) -> _Batch:
+    series = frame["series"].to_numpy()
+    offsets = np.concatenate([[0], np.flatnonzero(np.diff(series)) + 1, [len(series)]])
+    columns = {name: frame[name].to_numpy() for name in ("t", "src", "status", "due", "pinned", "seq")}
+    columns |= {
+        "void": frame["value"].is_null().to_numpy(),
+        "value": frame["value"].fill_null(0).to_numpy(),
+        "dev": frame["dev"].fill_null(-1).to_numpy(),
+    }
+    ids = series[offsets[:-1]]
+    return _Batch(ids, offsets, columns, [specs[number] for number in ids.tolist()])
+
+
+def _plain(batch: _Batch, largest: int) -> Bools:
+    """Series whose readings can be used as they stand: usable, real, one an instant, and inside the limits of columns."""
+    columns = batch.columns
+    odd = columns["void"] | (columns["status"] & UNUSABLE > 0) | columns["due"] | (columns["src"] == Source.SUBSTITUTE)
+    odd |= (columns["value"] >= largest) | (columns["value"] <= -largest)
+    same = np.diff(columns["t"], prepend=0) == 0
+    same[batch.offsets[:-1]] = False
+    odd |= same
+    return ~batch.any(odd) & _short(batch)
+
+
+def _short(batch: _Batch) -> Bools:
+    t = batch.columns["t"]
+    short: Bools = t[batch.offsets[1:] - 1] - t[batch.offsets[:-1]] < DIVISOR
+    return short
+
+
+def _counters(batch: _Batch, zone: str, year_start: str, found: _Found) -> None:
+    plain = _plain(batch, counter_columns.LARGEST) & ~_eventful(batch) & ~_stepping(batch)
+    gaps = np.array([spec.parameters.max_gap for spec in batch.specs])
+    rowed = plain & (np.diff(batch.offsets) > 1)
+    if rowed.any():
+        ids, offsets, t, v = batch.pick(rowed)
+        found.tables += counter_tables(Segments.plain(ids, offsets, gaps[rowed], t, v), zone, year_start)
+    columned = []
+    for i in np.flatnonzero(~plain).tolist():
+        series, spec = int(batch.ids[i]), batch.specs[i]
+        outcome = classify(batch.samples(i), spec)
+        found.note(series, outcome)
+        if outcome.segments and counter_columns.fits(outcome.segments):
+            columned.append((series, spec.parameters.max_gap, outcome.segments))
+        else:
+            found.exact(series, counter_levels(outcome.segments, spec))
+    if columned:
+        found.tables += counter_tables(Segments.of(*zip(*columned, strict=True)), zone, year_start)
+
+
+def _eventful(batch: _Batch) -> Bools:
+    """Series with an exchange, a factor, or a set day between their readings."""
+    t = batch.columns["t"]
+    reach = zip(batch.specs, t[batch.offsets[:-1]].tolist(), t[batch.offsets[1:] - 1].tolist(), strict=True)
+    return np.array([bool(spec.exchanges or spec.parameters.factors or spec.set_days(first, last)) for spec, first, last in reach])
+
+
+def _stepping(batch: _Batch) -> Bools:
+    """Series with a step that falls, or that may be above the largest credible one: the exact bound, rounded down where that is simpler."""
+    t, value = batch.columns["t"], batch.columns["value"]
+    limits = [spec.parameters for spec in batch.specs]
+    rate = batch.of_series(-1 if p.max_rate_per_h is None else min(int(p.max_rate_per_h), _RATE) for p in limits)
+    resolution = batch.of_series(min(int(p.resolution), counter_columns.LARGEST) for p in limits)
+    step, span = np.diff(value, prepend=0), np.diff(t, prepend=0)
+    odd = (step < 0) | ((rate >= 0) & (step > rate * (span // civil.SECOND) // 3600 + resolution))
+    odd[batch.offsets[:-1]] = False
+    return batch.any(odd)
+
+
+def _gauges(batch: _Batch, zone: str, year_start: str, found: _Found) -> None:
+    plain = _plain(batch, gauge_columns.LARGEST)
+    gaps = np.array([spec.parameters.max_gap for spec in batch.specs])
+    holds = np.array([spec.parameters.mode == "hold" for spec in batch.specs])
+    if plain.any():
+        ids, offsets, t, v = batch.pick(plain)
+        found.tables += gauge_tables(Readings(ids, offsets, gaps[plain], holds[plain], t, v), zone, year_start)
+    for i in np.flatnonzero(~plain).tolist():
+        series = int(batch.ids[i])
+        kept, dropped = select(batch.samples(i))
+        found.drop(series, dropped)
+        found.exact(series, gauge_levels(kept, batch.specs[i]))
+
+
+def _fitting(number: Number | None) -> int | None:
+    """A number of a row as stored: null where 64 bits do not hold it."""
+    return None if number is None or abs(number) > INT64_MAX else round(number)

@@ -1,0 +1,49 @@
+"""Exact integer arithmetic on columns where a product needs more than 64 bits.
+
+Strategy: a product that fits is one multiplication and one division. The rest goes digit by digit, as on paper: with a factor cut into digits of
+11 bits and a divisor below 2**51 every step stays inside 63 bits. No floats anywhere.
+"""
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+#: Limits of `multiply_divide`: |a| below the first, c below the second.
+FACTOR: Final = 2**61
+DIVISOR: Final = 2**51
+_DIGIT: Final = 11
+_LARGEST: Final = 2**62
+
+
+def multiply_divide(a: Ints, b: Ints, c: Ints) -> tuple[Ints, Ints]:
+    """Quotient (rounded down) and remainder of ``a·b / c``, exactly, for ``|a| < FACTOR`` and ``0 <= b <= c < DIVISOR``."""
+    quotient = (a * b) // c
+    remainder = a * b - quotient * c
+    wide = np.abs(a) > _LARGEST // np.maximum(b, 1)
+    if wide.any():
+        quotient[wide], remainder[wide] = _by_digits(a[wide], b[wide], c[wide])
+    return quotient, remainder
+
+
+def half_even(quotient: Ints, remainder: Ints, divisor: Ints) -> Ints:
+    """``quotient + remainder/divisor`` rounded half to even, for ``0 <= remainder < divisor``."""
+    twice = 2 * remainder
+    up: Ints = quotient + ((twice > divisor) | ((twice == divisor) & (quotient % 2 == 1)))
+    return up
+
+
+def _by_digits(a: Ints, b: Ints, c: Ints) -> tuple[Ints, Ints]:
+    size = np.abs(a)
+    quotient, remainder = np.zeros_like(a), np.zeros_like(a)
+    for shift in range(int(size.max()).bit_length() // _DIGIT * _DIGIT, -1, -_DIGIT):
+        part = (remainder << _DIGIT) + (size >> shift & (1 << _DIGIT) - 1) * b
+        step = part // c
+        quotient = (quotient << _DIGIT) + step
+        remainder = part - step * c
+    negative, broken = a < 0, remainder > 0
+    return (
+        np.where(negative, -quotient - broken, quotient),
+        np.where(negative & broken, c - remainder, remainder),
+    )
