@@ -7,13 +7,14 @@ Rules
 """
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 from typing import Final, Literal
 
-from submeter.simulate.building import GATEWAYS, Building, Place
+from submeter.simulate.building import Building, Place
 from submeter.simulate.consumption import hashed
 
 MOST: Final = 100
@@ -36,6 +37,11 @@ class Message:
     gateway: str
     payload: bytes
     sent: tuple[Sent, ...]
+
+    @property
+    def topic(self) -> str:
+        """Where the native envelope says that a gateway publishes."""
+        return f"submeter/v1/{self.gateway}/up"
 
 
 def phase(place: Place, interval: int) -> int:
@@ -70,18 +76,18 @@ class Network:
     interval: int
     boot: str
     format: Literal["native", "hex"] = "native"
-    _sequence: dict[str, Iterator[int]] = field(default_factory=lambda: {name: count() for name in GATEWAYS})
+    _sequence: defaultdict[str, Iterator[int]] = field(default_factory=lambda: defaultdict(count))
 
     def messages(self, t_from: int, t_to: int) -> Iterator[Message]:
         """What the gateways publish about [t_from, t_to), µs UTC: full batches as they fill, the rest at the end."""
-        waiting: dict[str, list[Sent]] = {name: [] for name in GATEWAYS}
+        waiting: dict[str, list[Sent]] = {gateway: [] for gateway in self.building.gateways}
         size = MOST if self.format == "native" else 1
         for sent in transmissions(self.building, t_from, t_to, self.interval):
-            for number in sent.place.gateways:
-                batch = waiting[GATEWAYS[number]]
+            for gateway in sent.place.gateways:
+                batch = waiting[gateway]
                 batch.append(sent)
                 if len(batch) == size:
-                    yield self._message(GATEWAYS[number], batch)
+                    yield self._message(gateway, batch)
                     batch.clear()
         yield from (self._message(gateway, batch) for gateway, batch in waiting.items() if batch)
 

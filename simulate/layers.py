@@ -19,7 +19,7 @@ from submeter.simulate.records import FILLER
 
 _LONG, _SHORT, _NONE = b"\x72", b"\x7a", b"\x78"
 _ELL, _ELL_ENCRYPTED, _AFL = b"\x8c", b"\x8d", b"\x90"
-_MOST_BLOCKS: Final = 15
+_MOST_BYTES: Final = 15 * 16
 #: AFL of the 18 telegrams known: MCL, MCR and MAC present; authentication type 5 = CMAC cut to eight bytes, counter present (5.3).
 _FRAGMENT, _CONTROL, _MAC_LENGTH = b"\x00\x2c", b"\x25", 8
 #: CFE of mode 7: key derivation by the counter, key 0 (section 4).
@@ -49,17 +49,17 @@ def plain(records: bytes, header: Header | None) -> bytes:
 
 def mode5(records: bytes, header: Header, key: bytes, device: DeviceId) -> bytes:
     """AES-128-CBC with the initial vector of 5.1; `device` is the link address, which a long header's own address replaces."""
-    content, blocks = _padded(records)
+    content = _filled(records)
     vector = link_address(header.address or device) + bytes([header.access]) * 8
-    return header.encode(5 << 8 | blocks << 4) + _cbc(key, vector, content[: 16 * blocks]) + content[16 * blocks :]
+    return header.encode(5 << 8 | len(content)) + _cbc(key, vector, content)
 
 
 def mode7(records: bytes, header: Header, key: bytes, device: DeviceId, *, counter: int) -> bytes:
     """AFL with message counter and CMAC, then mode 7 under the derived keys (5.2, 5.3)."""
-    content, blocks = _padded(records)
+    content = _filled(records)
     rising = counter.to_bytes(4, "little")
     encryption, authentication = derived_keys(key, header.address or device, counter)
-    body = header.encode(7 << 8 | blocks << 4) + _DERIVED + _cbc(encryption, bytes(16), content[: 16 * blocks]) + content[16 * blocks :]
+    body = header.encode(7 << 8 | len(content)) + _DERIVED + _cbc(encryption, bytes(16), content)
     mac = _cmac(authentication, _CONTROL + rising + body)[:_MAC_LENGTH]
     layer = _FRAGMENT + _CONTROL + rising + mac
     return _AFL + bytes([len(layer)]) + layer + body
@@ -84,11 +84,16 @@ def extended_ctr(body: bytes, key: bytes, device: DeviceId, *, access: int, sess
     return _ELL_ENCRYPTED + bytes([control, access]) + number + encrypted
 
 
-def _padded(records: bytes) -> tuple[bytes, int]:
-    """The check bytes 2F 2F, the records, filler to whole blocks; and how many blocks are encrypted: what is behind the 15th stays plain."""
+def _filled(records: bytes) -> bytes:
+    """The check bytes 2F 2F, the records, filler to whole blocks.
+
+    Its length is the configuration word's number of blocks in its place (bits 4-7); more than 15 blocks fit into no telegram anyway.
+    """
     content = FILLER * 2 + records
     content += FILLER * (-len(content) % 16)
-    return content, min(len(content) // 16, _MOST_BLOCKS)
+    if len(content) > _MOST_BYTES:
+        raise ValueError(f"{len(records)} bytes of records do not fit into 15 encrypted blocks")
+    return content
 
 
 def _cbc(key: bytes, vector: bytes, content: bytes) -> bytes:

@@ -142,6 +142,7 @@ def test_record_bytes(record, expected):
         lambda: encode.radio(METER, bytes(247)),
         lambda: encode.format_b(bytes(253)),
         lambda: encode.wired(bytes(254)),
+        lambda: encode.mode5(bytes(239), Header(), bytes(16), METER),
     ],
 )
 def test_what_does_not_fit_is_refused(overflow):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from submeter.simulate.building import GATEWAYS, Building
+from submeter.simulate.building import Building
 from submeter.simulate.gateway import MOST, Network, history_lines, instants, transmissions
 from submeter.simulate.truth import anchors, counters, expected, index_at
 
@@ -43,12 +43,13 @@ def test_native_envelopes():
     """Messages follow the native envelope: version, gateway, boot, sequence from 0 by one, at most MOST telegrams with time and hex."""
     network = Network(BUILDING, HOUR, "b1")
     messages = [*network.messages(START, END), *network.messages(END, END + HOUR)]
-    for gateway in GATEWAYS:
+    for gateway in BUILDING.gateways:
         bodies = [json.loads(message.payload) for message in messages if message.gateway == gateway]
         assert [body["seq"] for body in bodies] == list(range(len(bodies)))
         assert {(body["v"], body["gw"], body["boot"]) for body in bodies} == {(1, gateway, "b1")}
         assert max(len(body["t"]) for body in bodies) == MOST
     for message in messages:
+        assert message.topic == f"submeter/v1/{message.gateway}/up"
         telegrams = json.loads(message.payload)["t"]
         assert [(one["ts"] * 1000, one["hex"]) for one in telegrams] == [(sent.t, sent.raw.hex()) for sent in message.sent]
         assert [one.get("kind") == "mbus" for one in telegrams] == [sent.place.meter.key is None for sent in message.sent]

@@ -11,6 +11,7 @@ from submeter.reading import MICRO
 from submeter.simulate.consumption import HOUR, SHAPES, Use
 from submeter.simulate.meters import Meter
 from submeter.simulate.models import MODELS
+from submeter.simulate.records import minute
 
 instants = st.integers(1_577_836_800_000_000, 1_990_000_000_000_000)
 ZONE = "Europe/Prague"
@@ -95,3 +96,11 @@ def test_values_are_whole_steps(kind):
     shown = meter(kind).truth(at(2026, 2, 3, 7, 30))
     assert all(shown[field.register] % field.step == 0 for field in MODELS[kind].fields)
     assert all(value >= 0 for value in shown.values())
+
+
+def test_clock_tells_local_time_and_summer():
+    """The time in a telegram is the local minute of sending, with the summer bit while summer time holds."""
+    heat = meter("building_heat")
+    for month, summer in ((7, True), (12, False)):
+        sent = minute(datetime(2026, month, 9, 17, 5), summer=summer)
+        assert sent in heat.telegram(at(2026, month, 9, 17, 5) + 59_000_000)

@@ -126,12 +126,19 @@ def test_wrong_key(mode, key, device, body):
 
 def test_long_telegram_in_all_formats():
     """A telegram whose format B has two checks reads alike in all three formats."""
-    records = b"".join(encode.bcd(b"\x13", n, 8, Slot(storage=n)) for n in range(22))
+    records = b"".join(encode.bcd(b"\x13", n, 8, Slot(tariff=n)) for n in range(22))
     plain = encode.radio(DEVICE, encode.plain(records, Header()))
     assert len(plain) > 126
     read = [values(decode(frame(plain), lambda _: Profile(), form=form)) for form, frame in FORMS]
-    assert read[0] == read[1] == read[2]
-    assert read[0][0] == 0
+    assert read[0] == read[1] == read[2] == [n * 1000 for n in range(22)]
+
+
+def test_fifteen_encrypted_blocks():
+    """The longest encrypted telegram that fits is read whole."""
+    records = b"".join(encode.bcd(b"\x13", n, 8, Slot(tariff=n)) for n in range(1, 29))
+    raw = encode.radio(DEVICE, encode.mode5(records.ljust(238, b"\x2f"), Header(), KEY, DEVICE))
+    assert len(raw) == 255
+    assert len(values(decode(raw, lambda _: Profile(KEY)))) == 28
 
 
 def test_wired():
