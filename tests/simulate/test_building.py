@@ -6,6 +6,9 @@ from datetime import date
 from submeter.reading import DeviceId
 from submeter.simulate.building import Building
 from submeter.simulate.directory import directory
+from submeter.store.directory import import_directory
+from submeter.store.registry import Registry
+from submeter.store.vault import Vault
 
 BUILDING = Building.make(flats=12, seed=4)
 SINCE = date(2026, 1, 1)
@@ -44,3 +47,17 @@ def test_directory_names_everything_once():
         assert points[place.id]["registers"] == [str(register) for register in place.meter.truth(0)]
         assert (points[place.id].get("parameters", {}).get("set_day") == "12-31") == (place.meter.kind == "allocator")
     assert all(entry["from"] == SINCE for entry in TABLES["assignment"] + TABLES["occupancy"])
+
+
+def test_directory_can_be_imported(tmp_path):
+    """A real registry takes the file without a warning and gives back the meters' keys; a second import changes nothing."""
+    file = tmp_path / "directory.toml"
+    file.write_text(directory(BUILDING, SINCE))
+    with Registry(tmp_path / "registry.sqlite", Vault(bytes(32))) as registry:
+        report = import_directory(registry, file)
+        assert report.warnings == []
+        assert len(registry.assignments()) == len(BUILDING.places)
+        for place in BUILDING.places:
+            device = registry.device(place.meter.device)
+            assert (device.key, device.mode) == (place.meter.key, 5 if place.meter.key else None)
+        assert import_directory(registry, file).changed == 0
