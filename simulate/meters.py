@@ -44,12 +44,14 @@ class Meter:
 
     @classmethod
     def make(cls, kind: str, number: int, *, seed: int, zone: str) -> Self:
-        """The `number`-th meter of a seeded world, with its own id, key and use."""
+        """The `number`-th meter (to 9999) of the world of a seed (to 99), with its own id, key and use; the id shows type, seed and number."""
+        if not (0 <= seed <= 99 and 0 <= number <= 9999):
+            raise ValueError(f"seed {seed}, meter {number}: an id has room for seeds to 99 and meters to 9999")
         model, own = MODELS[kind], hashed(seed, kind, number)
         low, high = model.annual
         annual = low * MICRO + own % ((high - low) * MICRO)
         key = None if model.link == "wired" else b"".join(hashed(own, half).to_bytes(8) for half in "ab")
-        device = DeviceId(MANUFACTURER, f"{model.type:02d}{seed % 1000:03d}{number:03d}", _VERSION, model.type)
+        device = DeviceId(MANUFACTURER, f"{model.type:02d}{seed:02d}{number:04d}", _VERSION, model.type)
         return cls(device, kind, key, Use(own, model.shape, annual, own % (7 * annual)), zone)
 
     @property
