@@ -1,9 +1,11 @@
 """Fixtures that every part's tests share."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
+from broker import Broker
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -22,3 +24,13 @@ def shared() -> Path:
     if not folder.is_dir():
         unavailable("the folder ../shared (specifications, corpus) is not beside this checkout")
     return folder
+
+
+@pytest.fixture
+def broker(tmp_path):
+    """A running mosquitto of this test alone."""
+    program = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+    if program is None:
+        unavailable("mosquitto is not installed")
+    with Broker(program, tmp_path / "broker") as running:
+        yield running

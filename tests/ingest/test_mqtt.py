@@ -1,0 +1,360 @@
+"""The MQTT collector against a real mosquitto: nothing is acknowledged before it is kept, nothing stops the loop."""
+
+import random
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+from broker import free_port, wait_until
+from payloads import GOOD, PARTLY, REFUSED, TOPIC
+
+from submeter.ingest.mqtt import MqttCollector
+from submeter.ingest.session import MqttSettings, Session
+from submeter.store.inbox import Inbox
+
+
+class Collecting:
+    """A collector on a thread of its own, its events and its inbox."""
+
+    def __init__(self, path, **settings):
+        self.events = []
+        self.path = path
+        self.collector = MqttCollector(MqttSettings(**settings), path, lambda event, detail: self.events.append(event))
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self.collector.run, args=[self._stop])
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        self._thread.join()
+
+    def connected(self):
+        """Wait until the collector has subscribed."""
+        wait_until(lambda: self.collector.counters.connected)
+        return self
+
+    def kept(self):
+        """All messages of the inbox."""
+        with Inbox(self.path) as inbox:
+            return inbox.pending(1_000_000)
+
+    def wait_for(self, number):
+        """Wait until so many messages are kept."""
+        return wait_until(lambda: len(kept := self.kept()) >= number and kept)
+
+
+@pytest.fixture
+def collecting(tmp_path, broker):
+    """A subscribed collector."""
+    with Collecting(tmp_path / "inbox.sqlite", port=broker.port) as running:
+        yield running.connected()
+
+
+def numbered(count):
+    """Messages that can be told apart."""
+    return [(TOPIC, b"%d" % number) for number in range(count)]
+
+
+def test_messages_are_kept_as_received(collecting, broker):
+    """Topic, payload, gateway, source and time of reception are in the inbox, in the order of publication."""
+    before = time.time_ns() // 1000
+    broker.publish((TOPIC, GOOD), ("submeter/v1/gw-8/up", b"x"))
+    first, second = collecting.wait_for(2)
+    assert (first.source, first.topic, first.payload, first.gateway, first.flags) == ("mqtt", TOPIC, GOOD, "gw-7", 0)
+    assert second.gateway == "gw-8"
+    assert before <= first.received_at <= second.received_at <= time.time_ns() // 1000
+    wait_until(lambda: collecting.collector.counters.messages == 2)
+    assert collecting.collector.counters.bytes == len(GOOD) + 1
+
+
+def test_broken_payloads_leave_the_collector_running(collecting, broker):
+    """Every kind of broken payload is kept like any other, and a good one after them arrives."""
+    payloads = [payload for _, payload in [*REFUSED.values(), *PARTLY.values()]]
+    broker.publish(*((TOPIC, payload) for payload in payloads), (TOPIC, GOOD))
+    kept = collecting.wait_for(len(payloads) + 1)
+    assert [message.payload for message in kept] == [*payloads, GOOD]
+
+
+def test_an_oversize_message_is_kept_short(collecting, broker):
+    """Of a message over 256 KiB so much is kept that it is refused as too large; one over the packet limit stops nothing."""
+    broker.publish((TOPIC, b"a" * 300_000), (TOPIC, b"b" * 1_100_000), (TOPIC, GOOD))
+    first, second = collecting.wait_for(2)
+    assert (len(first.payload), second.payload) == (256 * 1024 + 1, GOOD)
+
+
+def test_messages_sent_while_away_are_delivered(tmp_path, broker):
+    """What arrives at the broker between two runs of the collector is kept by the second."""
+    path = tmp_path / "inbox.sqlite"
+    with Collecting(path, port=broker.port) as first:
+        first.connected()
+    broker.publish(*numbered(2500))
+    with Collecting(path, port=broker.port) as second:
+        kept = second.wait_for(2500)
+        assert second.events == ["mqtt_connected"]
+    assert [message.payload for message in kept] == [payload for _, payload in numbered(2500)]
+
+
+def test_retained_messages_are_not_taken_for_new_ones(tmp_path, broker):
+    """A message retained before we subscribed, whose age nobody knows, is not delivered."""
+    with broker.publisher() as publish:
+        publish(TOPIC, b"old", retain=True)
+    with Collecting(tmp_path / "inbox.sqlite", port=broker.port) as running:
+        running.connected()
+        broker.publish((TOPIC, b"new"))
+        assert [message.payload for message in running.wait_for(1)] == [b"new"]
+
+
+class Proxy:
+    """Stands between collector and broker and counts the PUBACKs that pass."""
+
+    def __init__(self, port):
+        self.pubacks = 0
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = self._server.getsockname()[1]
+        self._sockets = []
+        self._target = port
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def cut(self):
+        """Cut all connections."""
+        for end in self._sockets:
+            end.shutdown(socket.SHUT_RDWR)
+        self._sockets.clear()
+
+    def close(self):
+        """Stop listening."""
+        self._server.close()
+        for end in self._sockets:
+            end.close()
+
+    def _accept(self):
+        while True:
+            try:
+                client, _ = self._server.accept()
+            except OSError:
+                return
+            broker = socket.create_connection(("127.0.0.1", self._target))
+            self._sockets += [client, broker]
+            threading.Thread(target=self._up, args=[client, broker], daemon=True).start()
+            threading.Thread(target=self._pump, args=[broker, client], daemon=True).start()
+
+    def _up(self, client, broker):
+        stream = client.makefile("rb")
+        while head := stream.read(1):
+            length, shift, packet = 0, 0, head
+            while True:
+                byte = stream.read(1)
+                packet += byte
+                length, shift = length | (byte[0] & 0x7F) << shift, shift + 7
+                if byte[0] < 0x80:
+                    break
+            self.pubacks += head[0] >> 4 == 4
+            broker.sendall(packet + stream.read(length))
+
+    @staticmethod
+    def _pump(source, target):
+        try:
+            while data := source.recv(65536):
+                target.sendall(data)
+        except OSError:
+            return
+
+
+@pytest.fixture
+def proxy(broker):
+    """A proxy before the broker."""
+    between = Proxy(broker.port)
+    yield between
+    between.close()
+
+
+def test_nothing_is_acknowledged_before_it_is_kept(tmp_path, broker, proxy):
+    """While the inbox cannot commit, no acknowledgement leaves; when it can, each message is acknowledged."""
+    path = tmp_path / "inbox.sqlite"
+    with Collecting(path, port=proxy.port) as running:
+        running.connected()
+        blocker = sqlite3.connect(path, isolation_level=None)
+        blocker.execute("BEGIN IMMEDIATE")
+        broker.publish(*numbered(50))
+        time.sleep(0.5)
+        assert proxy.pubacks == 0
+        assert blocker.execute("SELECT count(*) FROM messages").fetchone() == (0,)
+        blocker.execute("ROLLBACK")
+        blocker.close()
+        running.wait_for(50)
+        wait_until(lambda: proxy.pubacks == 50)
+
+
+def test_a_failed_commit_is_not_acknowledged(tmp_path, broker, proxy):
+    """Messages that the inbox refuses are not acknowledged, an event tells of it, and they come again once it is well."""
+    path = tmp_path / "inbox.sqlite"
+    with Collecting(path, port=proxy.port) as running:
+        running.connected()
+        with sqlite3.connect(path) as other:
+            other.execute("ALTER TABLE messages RENAME TO away")
+        broker.publish(*numbered(20))
+        wait_until(lambda: "inbox_write_failed" in running.events)
+        assert proxy.pubacks == 0
+        with sqlite3.connect(path) as other:
+            other.execute("ALTER TABLE away RENAME TO messages")
+        other.close()
+        assert {message.payload for message in running.wait_for(20)} == {payload for _, payload in numbered(20)}
+        assert running.collector.counters.failed_commits > 0
+
+
+def test_a_cut_connection_is_made_again(tmp_path, broker, proxy):
+    """Connections cut in the middle of traffic lose nothing and need nobody."""
+    with Collecting(tmp_path / "inbox.sqlite", port=proxy.port) as running:
+        running.connected()
+        with broker.publisher() as publish:
+            for topic, payload in numbered(600):
+                publish(topic, payload)
+                if payload in {b"100", b"300", b"500"}:
+                    wait_until(lambda: running.collector.counters.connected)
+                    proxy.cut()
+        wait_until(lambda: {message.payload for message in running.kept()} == {payload for _, payload in numbered(600)})
+        assert "mqtt_disconnected" in running.events
+        assert "mqtt_session_lost" not in running.events
+
+
+def test_a_forgotten_session_is_an_alarm(tmp_path, broker):
+    """A broker that comes back without our session is reported, in a running collector and in one started later."""
+    path = tmp_path / "inbox.sqlite"
+    with Collecting(path, port=broker.port) as running:
+        running.connected()
+        broker.publish((TOPIC, b"1"))
+        running.wait_for(1)
+        broker.stop()
+        broker.forget_sessions()
+        broker.start()
+        wait_until(lambda: "mqtt_session_lost" in running.events)
+    broker.stop()
+    broker.forget_sessions()
+    broker.start()
+    with Collecting(path, port=broker.port) as later:
+        wait_until(lambda: "mqtt_session_lost" in later.events)
+
+
+def test_a_missing_broker_is_waited_for(tmp_path, broker):
+    """A collector started before its broker connects once the broker is there; the trouble is told once."""
+    broker.stop()
+    with Collecting(tmp_path / "inbox.sqlite", port=broker.port) as running:
+        wait_until(lambda: running.events)
+        time.sleep(0.3)
+        broker.start()
+        running.connected()
+        wait_until(lambda: running.events == ["mqtt_disconnected", "mqtt_connected"])
+
+
+def test_two_collectors_of_one_client_id_do_not_meet(tmp_path, broker):
+    """A second collector of the same data folder and client id waits until the first has ended."""
+    path = tmp_path / "inbox.sqlite"
+    with Collecting(path, port=broker.port) as first:
+        first.connected()
+        second = Collecting(path, port=broker.port)
+        with second:
+            wait_until(lambda: second.events == ["mqtt_refused"])
+            first._stop.set()
+            second.connected()
+        assert first.events == ["mqtt_connected"]
+
+
+def test_a_session_taken_over_is_told(tmp_path):
+    """When the broker says that another client has our id, the collector reports it and keeps away for a while."""
+    server = socket.create_server(("127.0.0.1", 0))
+    with Collecting(tmp_path / "inbox.sqlite", port=server.getsockname()[1]) as running:
+        client, _ = server.accept()
+        client.recv(4096)
+        client.sendall(b"\x20\x03\x00\x00\x00")  # CONNACK
+        subscribe = client.recv(4096)
+        client.sendall(b"\x90\x04" + subscribe[2:4] + b"\x00\x01")  # SUBACK
+        running.connected()
+        client.sendall(b"\xe0\x02\x8e\x00")  # DISCONNECT, session taken over
+        wait_until(lambda: running.events == ["mqtt_connected", "mqtt_session_taken_over"])
+        server.settimeout(0.5)
+        with pytest.raises(TimeoutError):
+            server.accept()
+    client.close()
+    server.close()
+
+
+def test_a_refused_password_is_told(tmp_path, broker):
+    """A broker that does not let us in is reported as such."""
+    broker.stop()
+    broker.configure(broker.configuration.replace("allow_anonymous true", "allow_anonymous false"))
+    broker.start()
+    with Collecting(tmp_path / "inbox.sqlite", port=broker.port, username="nobody", password="wrong") as running:
+        wait_until(lambda: running.events == ["mqtt_refused"])
+
+
+def test_a_stranger_on_the_port_is_survived(tmp_path):
+    """Something that is no broker costs connections, never the collector."""
+    server = socket.create_server(("127.0.0.1", free_port()))
+    with Collecting(tmp_path / "inbox.sqlite", port=server.getsockname()[1]) as running:
+        for nonsense in (b"", b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x20\x03\x00\x00", b"\x20\xff\xff\xff\xff\xff"):
+            client, _ = server.accept()
+            client.sendall(nonsense)
+            client.close()
+        wait_until(lambda: running.events)
+        assert running._thread.is_alive()
+    server.close()
+
+
+def test_a_topic_that_is_no_text_does_not_come_for_ever():
+    """A message whose topic is no UTF-8 is delivered like any other."""
+    session = Session(MqttSettings())
+    session._client.on_message(
+        session._client,
+        None,
+        type("Message", (), {"topic": property(lambda _: b"\xff".decode()), "payload": b"x", "retain": False, "dup": False, "mid": 1, "qos": 1})(),
+    )
+    assert [delivery.topic for delivery in session._batch] == ["\N{REPLACEMENT CHARACTER}"]
+
+
+CHILD = """
+import sys, threading
+from pathlib import Path
+from submeter.ingest.mqtt import MqttCollector
+from submeter.ingest.session import MqttSettings
+tell = lambda event, detail: print(event, flush=True)
+MqttCollector(MqttSettings(port=int(sys.argv[1])), Path(sys.argv[2]), tell).run(threading.Event())
+"""
+
+
+def test_kill_9_of_the_collector_loses_nothing(tmp_path, broker):
+    """Killed at random moments under load, and started again, the collector has every numbered message in the end."""
+    path = tmp_path / "inbox.sqlite"
+    expected = {b"%d" % number for number in range(6000)}
+
+    def start():
+        child = subprocess.Popen([sys.executable, "-c", CHILD, str(broker.port), path], stdout=subprocess.PIPE)
+        assert child.stdout.readline() == b"mqtt_connected\n"
+        return child
+
+    def publish_all():
+        with broker.publisher() as publish:
+            for number in range(6000):
+                publish(TOPIC, b"%d" % number)
+                time.sleep(0.0003)
+
+    child = start()
+    load = threading.Thread(target=publish_all)
+    load.start()
+    chance = random.Random(4)
+    for _ in range(4):
+        time.sleep(chance.uniform(0, 0.25))
+        child.kill()
+        child.communicate()
+        child = start()
+    load.join()
+    with Inbox(path) as inbox:
+        wait_until(lambda: {message.payload for message in inbox.pending(100_000)} == expected)
+    child.kill()
+    child.communicate()
