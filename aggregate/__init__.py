@@ -8,15 +8,21 @@ nothing here decodes, listens or serves.
 from submeter.aggregate.errors import AggregateError, CaseError, ParameterError, UnknownSeries
 from submeter.aggregate.kernel import READINGS, Rollup, rollup
 from submeter.aggregate.parameters import Exchange, Parameters, SeriesSpec
+from submeter.aggregate.rollups import Progress, Report, Rollups
+from submeter.aggregate.states import Finality
 
 __all__ = [
     "READINGS",
     "AggregateError",
     "CaseError",
     "Exchange",
+    "Finality",
     "ParameterError",
     "Parameters",
+    "Progress",
+    "Report",
     "Rollup",
+    "Rollups",
     "SeriesSpec",
     "UnknownSeries",
     "rollup",

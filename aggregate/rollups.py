@@ -1,0 +1,168 @@
+"""The scheduled run: dirty registers → series → rows → published blocks.
+
+A run takes the dirty ranges, stitches the registers they name into series of points, computes those series, replaces the rows that differ (one
+transaction per batch of series, which also notes what is to be published), publishes what is noted, and last clears the marks it started from.
+A crash between any two steps leaves marks or notes behind, and the next run goes on from them; its result equals a computation from scratch.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, cast
+
+import numpy as np
+import polars as pl
+import pyarrow as pa
+import structlog
+
+from submeter import civil
+from submeter.aggregate.kernel import rollup
+from submeter.aggregate.series import Series, of_point
+from submeter.aggregate.states import Finality, with_state
+from submeter.errors import SubmeterError
+from submeter.reading import LEVELS, Register, Source
+from submeter.store import Assignment, Block, Point, Property, Published, PublishedSeries, Readings, Registry, pack
+
+__all__ = ["Report", "Rollups"]
+
+log = structlog.get_logger()
+
+#: Series computed and committed together: bounds the memory of a run.
+BATCH: Final = 500
+#: No block of a level (in order of LEVELS) is longer than this, in µs.
+BLOCK_SPAN: Final = tuple(days * civil.DAY for days in (2, 32, 367, 100_000))
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a run did: series computed, rows touched, blocks published, and what was held back for an operator by kind."""
+
+    series: int = 0
+    rows: int = 0
+    blocks: int = 0
+    held: Mapping[str, int] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        held = "".join(f", {count} {kind}" for kind, count in sorted(self.held.items()))
+        return f"{self.series} series computed, {self.rows} rows changed, {self.blocks} blocks published{held}"
+
+
+def _unseen(_done: int, _all: int) -> None:
+    """Progress that nobody watches."""
+
+
+class Rollups:
+    """Computes and publishes; one run at a time, on the core's thread."""
+
+    def __init__(self, readings: Readings, registry: Registry, published: Published, finality: Finality) -> None:
+        self._readings = readings
+        self._registry = registry
+        self._published = published
+        self._finality = finality
+
+    def run(self, *, now: int, everything: bool = False, reason: str = "late_reading", progress: Progress = _unseen) -> Report:
+        """Bring every row up to date with readings and directory as of `now` (µs UTC); `everything` also takes series without a mark."""
+        marks = self._readings.dirty()
+        known = dict(self._numbered())
+        todo = sorted(known if everything else self._touched(known, marks, now))
+        rows, blocks, held = 0, 0, Counter[str]()
+        for first in range(0, max(len(todo), 1), BATCH):
+            batch = {number: known[number] for number in todo[first : first + BATCH]}
+            rows += self._compute(batch, now=now, reason=reason, held=held)
+            blocks += self._publish(known)
+            progress(first + len(batch), len(todo))
+        self._readings.clear_dirty(marks)
+        return Report(len(todo), rows, blocks, held)
+
+    def _touched(self, known: Mapping[int, Series], marks: pa.Table, now: int) -> set[int]:
+        """Series that a dirty register feeds, and those whose state time alone may change."""
+        dirty = set(marks["register"].to_pylist())
+        fed = {number for number, series in known.items() if any(span.register in dirty for span in series.spans)}
+        return fed | (known.keys() & set(self._readings.unsettled(now)))
+
+    def _numbered(self) -> Iterator[tuple[int, Series]]:
+        """Every series of the directory with its number, stitched from what its devices were heard to measure."""
+        registers = defaultdict[str, dict[Register, int]](dict)
+        for (device, register), number in self._readings.registers().items():
+            registers[device][register] = number
+        assignments = defaultdict[str, list[Assignment]](list)
+        for assignment in self._registry.assignments():
+            assignments[assignment.point].append(assignment)
+        buildings = {building.id: building for building in self._registry.properties()}
+        series = [one for point in self._registry.points() for one in _stitch(point, buildings[point.property], assignments[point.id], registers)]
+        numbers = self._readings.series_ids([one.key for one in series])
+        return ((numbers[one.key], one) for one in series)
+
+    def _compute(self, batch: Mapping[int, Series], *, now: int, reason: str, held: Counter[str]) -> int:
+        """Compute a batch of series, replace their rows and publish where they stand; returns how many rows were touched."""
+        readings = self._stitched(batch)
+        result = rollup(readings.to_arrow(), {number: series.spec for number, series in batch.items()})
+        last = readings.group_by("series").agg(pl.col("t").max().alias("last"))
+        rows = with_state(_frame(result.rows), last, _frame(result.pending), now=now, finality=self._finality)
+        held.update(result.held["flag"].to_pylist())
+        changed = self._readings.replace_rollups(list(batch), rows.to_arrow(), now=now, reason=reason)
+        self._published.replace(list(_heads(batch, readings)), [])
+        return changed.num_rows
+
+    def _stitched(self, batch: Mapping[int, Series]) -> pl.DataFrame:
+        """Readings of the batch's series in the kernel's form: each register's readings inside its spans."""
+        spans = pl.DataFrame(
+            [(number, span.register, span.start, span.end) for number, series in batch.items() for span in series.spans],
+            schema={"series": pl.Int32, "register": pl.Int32, "span_start": pl.Int64, "span_end": pl.Int64},
+            orient="row",
+        )
+        readings = _frame(self._readings.readings_of(spans["register"].unique().to_list()))
+        inside = (pl.col("t") >= pl.col("span_start")) & (pl.col("t") < pl.col("span_end"))
+        return readings.join(spans, on="register").filter(inside).rename({"register": "dev"}).drop("span_start", "span_end")
+
+    def _publish(self, known: Mapping[int, Series]) -> int:
+        """Publish the blocks that committed changes touched; returns how many. A series that left the directory is taken back with its rows."""
+        noted = _frame(self._readings.unpublished())
+        blocks = [block for (level,), rows in noted.group_by("level") for block in self._blocks(known, cast("int", level), rows)]
+        self._published.replace([], blocks)
+        self._readings.clear_unpublished(noted.to_arrow())
+        return len(blocks)
+
+    def _blocks(self, known: Mapping[int, Series], level: int, noted: pl.DataFrame) -> Iterator[Block]:
+        """The blocks of one level that hold a noted start, with all their rows as they stand now."""
+        starts = noted.group_by("series").agg(pl.col("start"))
+        wanted = {
+            number: set(civil.blocks_of(known[number].spec.zone, LEVELS[level], np.array(begun)))
+            for number, begun in starts.rows()
+            if number in known
+        }
+        first, last = (cast("int", bound) for bound in (noted["start"].min(), noted["start"].max()))
+        rows = _frame(self._readings.rollups(list(wanted), level, first - BLOCK_SPAN[level], last + BLOCK_SPAN[level]))
+        for number, labels in wanted.items():
+            own = rows.filter(pl.col("series") == number)
+            points = pack(own.to_arrow())
+            of_row = np.array(civil.blocks_of(known[number].spec.zone, LEVELS[level], points["start"]))
+            for label in sorted(labels):
+                yield Block(number, level, label, points[of_row == label])
+
+
+def _stitch(point: Point, building: Property, assignments: Sequence[Assignment], registers: Mapping[str, Mapping[Register, int]]) -> list[Series]:
+    """The series of a point; none, and a line in the log, where its parameters or exchanges cannot be used: other points go on."""
+    try:
+        return list(of_point(point, building, assignments, registers))
+    except SubmeterError as error:
+        log.error("point left out of the rollup", point=point.id, error=str(error))
+        return []
+
+
+def _heads(batch: Mapping[int, Series], readings: pl.DataFrame) -> Iterator[PublishedSeries]:
+    """Where each series stands: its last reading, and when its device was last heard live."""
+    last = readings.sort("t", "seq").group_by("series", maintain_order=True).agg(
+        pl.col("t").last(), pl.col("value").last(), pl.col("t").filter(pl.col("src") == Source.LIVE).max().alias("heard")
+    )  # fmt: skip
+    standing = {number: rest for number, *rest in last.rows()}
+    for number, series in batch.items():
+        yield PublishedSeries(number, series.point.id, series.register, series.kind, *standing.get(number, (None, None, None)))
+
+
+def _frame(table: pa.Table) -> pl.DataFrame:
+    frame = pl.from_arrow(table)
+    assert isinstance(frame, pl.DataFrame)
+    return frame

@@ -1,0 +1,99 @@
+"""What a point measures: registers of its devices, stitched over the assignments into one series each.
+
+A series is (point, register name, tariff, subunit, index). Its readings are those of the assigned devices, each inside its own assignment;
+where one assignment ends and the next begins stands an exchange (SPEC 1). Registers that are no index and no gauge (extremes, events, dates) make no series.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Final
+
+from submeter.aggregate.parameters import Exchange, Parameters, SeriesSpec
+from submeter.reading import INT64_MAX, Register
+from submeter.store import Assignment, Kind, Point, Property, SeriesKey
+
+__all__ = ["KINDS", "Series", "Span", "of_point"]
+
+#: Kind of each register of the dictionary that is rolled up (facts: registers, table 1).
+KINDS: Final[Mapping[str, Kind]] = {
+    **dict.fromkeys(
+        (
+            "volume", "volume_backflow", "volume_forward", "volume_uncorrected", "volume_input_a", "volume_input_b", "pulse_a", "pulse_b", "energy",
+            "energy_cooling", "energy_export", "energy_reactive", "energy_reactive_export", "energy_apparent", "energy_inlet_m3c", "energy_outlet_m3c",
+            "hca_total", "mass",
+        ),
+        "total",
+    ),
+    "hca": "period",
+    **dict.fromkeys(
+        (
+            "power", "power_reactive", "power_apparent", "flow", "temperature_flow", "temperature_return", "temperature_difference",
+            "temperature_medium", "temperature_ambient", "temperature_radiator", "humidity", "pressure", "voltage", "current", "frequency",
+        ),
+        "gauge",
+    ),
+}  # fmt: skip
+
+#: What differs from SPEC 2.1 by the register's nature; a point's own parameters come on top.
+DEFAULTS: Final[Mapping[str, Mapping[str, str]]] = {
+    "hca": {"resolution": "1", "max_gap": "P3D", "confirm_window": "P7D"},
+    "hca_total": {"resolution": "1", "max_gap": "P3D", "confirm_window": "P7D"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Readings of one stored register that belong to a series: `start` ≤ t < `end`, µs UTC."""
+
+    register: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One register of one point with the spans and exchanges that make it, ready for the kernel."""
+
+    point: Point
+    register: Register
+    kind: Kind
+    spans: tuple[Span, ...]
+    spec: SeriesSpec
+
+    @property
+    def key(self) -> SeriesKey:
+        """Under which the readings' file numbers it."""
+        return SeriesKey(self.point.id, self.register, self.kind)
+
+
+def of_point(
+    point: Point, building: Property, assignments: Sequence[Assignment], registers: Mapping[str, Mapping[Register, int]]
+) -> Iterator[Series]:
+    """Every series of a point; `assignments` are the point's own in order of time, `registers` the stored registers of each device with their numbers."""
+    heard = {register for assignment in assignments for register in registers.get(assignment.device, {}) if str(register) in point.registers}
+    for register in sorted(one for one in heard if one.name in KINDS):
+        main = str(register) == point.registers[0]
+        parameters = _parameters(register, building, point.parameters if main else {})
+        spec = SeriesSpec(parameters, building.zone, tuple(_exchanges(assignments, protocol=main)))
+        yield Series(point, register, KINDS[register.name], tuple(_spans(assignments, registers, register)), spec)
+
+
+def _parameters(register: Register, building: Property, own: Mapping[str, Any]) -> Parameters:
+    """By the register's nature, then the point's own for its main register (SPEC 2.1)."""
+    return Parameters.parse(
+        {"kind": KINDS[register.name], "unit": register.unit, "year_start": building.year_start, **DEFAULTS.get(register.name, {}), **own}
+    )
+
+
+def _spans(assignments: Iterable[Assignment], registers: Mapping[str, Mapping[Register, int]], register: Register) -> Iterator[Span]:
+    for assignment in assignments:
+        stored = registers.get(assignment.device, {}).get(register)
+        if stored is not None:
+            yield Span(stored, assignment.since, INT64_MAX if assignment.until is None else assignment.until)
+
+
+def _exchanges(assignments: Sequence[Assignment], *, protocol: bool) -> Iterator[Exchange]:
+    """Where one device follows another; the values of the protocol are those of the point's main register."""
+    for old, new in pairwise(assignments):
+        yield Exchange(at=new.since, end=old.end_value if protocol else None, start=new.start_value if protocol else None)

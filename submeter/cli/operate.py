@@ -1,0 +1,110 @@
+"""Commands on the data folder: run by the core that holds it, or here when none runs."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from submeter import commands
+from submeter.config import Config, load
+from submeter.control import ask
+from submeter.core import Core
+from submeter.logs import configure
+from submeter.store import SCOPES, Vault
+
+__all__ = ["ConfigFile", "import_directory", "meters", "replay", "requeue", "rollup", "status", "token"]
+
+ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="the configuration; default: pipeline.toml here")]
+
+token = typer.Typer(no_args_is_help=True, help="Service tokens of portals: create, list, revoke.")
+
+
+def _run(config: Config, command: str, **arguments: Any) -> None:
+    configure(config.log.level, config.log.format)
+    for line in _lines(config, command, arguments):
+        typer.echo(line)
+
+
+def _lines(config: Config, command: str, arguments: dict[str, Any]) -> Iterator[str]:
+    answered = ask(config.data.folder, command, arguments)
+    if answered is not None:
+        yield from answered
+        return
+    with Console(stderr=True).status(f"submeter {command}"), Core(config) as core:
+        yield from commands.execute(core, command, arguments)
+
+
+def rollup(
+    *,
+    everything: Annotated[bool, typer.Option("--everything", help="compute every series, also those without a change")] = False,
+    config: ConfigFile = None,
+) -> None:
+    """Decode what waits, compute what changed and publish it, now."""
+    _run(load(config), "rollup", everything=everything)
+
+
+def import_directory(
+    path: Annotated[Path, typer.Argument(help="a TOML file, or a folder of CSV files: managers, properties, units, points, devices, …")],
+    *,
+    new_master_key: Annotated[bool, typer.Option("--new-master-key", help="make the master key that [keys] names, if it is not there yet")] = False,
+    config: ConfigFile = None,
+) -> None:
+    """Import managers, properties, units, points, devices with keys, assignments and occupancies; again and again as they change."""
+    settings = load(config)
+    file = settings.keys.master_key_file
+    if new_master_key and file and not file.exists():
+        Vault.create(file)
+        typer.echo(f"made a new master key in {file}: keep a copy elsewhere, without it no meter key can be opened")
+    _run(settings, "import", path=str(path.absolute()))
+
+
+def replay(path: Annotated[Path, typer.Argument(help="native lines, hex lines or rtl_wmbus lines")], *, config: ConfigFile = None) -> None:
+    """Read telegrams from a file with their own reception times, then roll up."""
+    _run(load(config), "replay", path=str(path.absolute()))
+
+
+def requeue(
+    *,
+    reason: Annotated[str | None, typer.Option(help="only this quarantine reason, e.g. no_key")] = None,
+    device: Annotated[str | None, typer.Option(help="only this device, e.g. KAM-12345678-1B-06")] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Decode quarantined telegrams again, at their original times."""
+    _run(load(config), "requeue", reason=reason, device=device)
+
+
+def status(*, config: ConfigFile = None) -> None:
+    """What waits, what was refused and why, what is stored."""
+    _run(load(config), "status")
+
+
+def meters(
+    *, unknown: Annotated[bool, typer.Option("--unknown", help="only those that the directory does not have")] = False, config: ConfigFile = None
+) -> None:
+    """Which meters are known and heard."""
+    _run(load(config), "meters", unknown=unknown)
+
+
+@token.command("create")
+def token_create(
+    manager: Annotated[str, typer.Argument(help="the manager whose units the token sees")],
+    scope: Annotated[Sequence[str], typer.Option(help=f"may be given several times; default: all of {', '.join(SCOPES)}")] = SCOPES,
+    *,
+    config: ConfigFile = None,
+) -> None:
+    """Make a token and print its secret, this once."""
+    _run(load(config), "token.create", manager=manager, scopes=list(scope))
+
+
+@token.command("list")
+def token_list(*, config: ConfigFile = None) -> None:
+    """Tokens without their secrets."""
+    _run(load(config), "token.list")
+
+
+@token.command("revoke")
+def token_revoke(identity: Annotated[str, typer.Argument(help="as `token list` shows it")], *, config: ConfigFile = None) -> None:
+    """End a token at once."""
+    _run(load(config), "token.revoke", token=identity)

@@ -1,0 +1,105 @@
+"""Operator commands on an open core, by name: what `submeter VERB` runs here, or asks a running core to run (`submeter.control`).
+
+A command takes the core and its arguments as JSON values, yields lines for a person and raises SubmeterError with what is wrong and what to do.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from submeter.core import Core
+from submeter.errors import SubmeterError
+from submeter.ingest.replay import replay
+from submeter.store import SCOPES, Inbox
+from submeter.store.directory import import_directory
+
+__all__ = ["COMMANDS", "execute"]
+
+
+def execute(core: Core, command: str, arguments: Mapping[str, Any]) -> Iterator[str]:
+    """Run one command; raises SubmeterError for an unknown one."""
+    if command not in COMMANDS:
+        raise SubmeterError(f"the running core knows no command {command!r}: it is of another version than this command line")
+    yield from COMMANDS[command](core, **arguments)
+
+
+def _rollup(core: Core, *, everything: bool = False) -> Iterator[str]:
+    core.drain_all()
+    yield str(core.rollup(everything=everything, reason="config" if everything else "late_reading"))
+
+
+def _import(core: Core, *, path: str) -> Iterator[str]:
+    report = import_directory(core.registry, Path(path))
+    yield from report.lines()
+    if report.changed:
+        core.directory_changed()
+        yield str(core.rollup(everything=True, reason="config"))
+
+
+def _replay(core: Core, *, path: str) -> Iterator[str]:
+    with Inbox(core.folder / "inbox.sqlite") as inbox:
+        replayed = replay(Path(path), inbox)
+    yield str(replayed)
+    core.drain_all()
+    yield from _rollup(core)
+
+
+def _requeue(core: Core, *, reason: str | None = None, device: str | None = None) -> Iterator[str]:
+    step = core.requeue(reason=reason, device=device)
+    yield f"{step.messages} telegrams taken up again: " + (
+        ", ".join(f"{count} {outcome}" for outcome, count in sorted(step.results.items())) or "none"
+    )
+
+
+def _status(core: Core) -> Iterator[str]:
+    counts, tables = core.inbox.counts(), core.readings.counts()
+    oldest = f", the oldest since {_iso(counts.oldest_waiting)}" if counts.oldest_waiting is not None else ""
+    yield f"inbox: {counts.waiting} messages wait{oldest}"
+    yield from (f"refused: {count} messages, {reason}" for reason, count in sorted(counts.refused.items()))
+    yield from (f"quarantine: {count} telegrams, {reason}" for reason, count in sorted(counts.quarantined.items()))
+    yield f"readings: {tables['readings']} of {tables['registers']} registers"
+    yield f"rollups: {tables['rollups']} rows of {tables['series']} series; {tables['dirty']} ranges wait for the next run"
+
+
+def _meters(core: Core, *, unknown: bool = False) -> Iterator[str]:
+    known = {str(device.id) for device in core.registry.devices()}
+    heard: dict[str, tuple[int, str]] = {}
+    for row in core.readings.receptions().to_pylist():
+        count, _ = heard.get(row["device"], (0, ""))
+        heard[row["device"]] = (count + row["n"], f"last heard {row['day']} by {row['gateway']}")
+    for device in sorted(heard.keys() - known if unknown else heard.keys() | known):
+        count, when = heard.get(device, (0, "never heard"))
+        yield f"{device}  {'known  ' if device in known else 'unknown'}  {count:>8} receptions  {when}"
+
+
+def _token_create(core: Core, *, manager: str, scopes: list[str] | None = None) -> Iterator[str]:
+    yield core.registry.create_token(manager, scopes or list(SCOPES))
+
+
+def _token_list(core: Core) -> Iterator[str]:
+    for token in core.registry.tokens():
+        ended = f"  revoked {_iso(token.revoked)}" if token.revoked else ""
+        yield f"{token.id}  {token.manager}  {' '.join(token.scopes)}  made {_iso(token.created)}{ended}"
+
+
+def _token_revoke(core: Core, *, token: str) -> Iterator[str]:
+    core.registry.revoke_token(token)
+    yield f"{token} is revoked"
+
+
+def _iso(at: int) -> str:
+    return datetime.fromtimestamp(at / 1e6, UTC).isoformat(timespec="seconds")
+
+
+COMMANDS: Final[Mapping[str, Callable[..., Iterator[str]]]] = {
+    "rollup": _rollup,
+    "import": _import,
+    "replay": _replay,
+    "requeue": _requeue,
+    "status": _status,
+    "meters": _meters,
+    "token.create": _token_create,
+    "token.list": _token_list,
+    "token.revoke": _token_revoke,
+}

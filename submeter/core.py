@@ -1,0 +1,135 @@
+"""The core: all stores of one data folder, open in one process, and what is done with them.
+
+The core alone opens DuckDB and holds the master key (DECISIONS 18). A lock on the data folder makes sure that there is one. Everything here runs on one
+thread; what other threads want of it goes through the queue of `submeter.service`.
+"""
+
+import fcntl
+import os
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Self
+
+import structlog
+
+from submeter.aggregate import Finality, Report, Rollups
+from submeter.config import Config
+from submeter.decoders import Profile
+from submeter.ingest.drain import Drain, Gateway, Known, Step
+from submeter.reading import DeviceId
+from submeter.store import Inbox, Published, Readings, Registry, StoreError, Vault
+
+__all__ = ["Core", "now"]
+
+log = structlog.get_logger()
+
+
+def now() -> int:
+    """This instant, µs UTC."""
+    return time.time_ns() // 1000
+
+
+class Core:
+    """Open the stores of a data folder (made if missing); StoreError if another core has it."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.folder = config.data.folder
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._known: dict[DeviceId, Known | None] = {}
+        with ExitStack() as stack:
+            stack.callback(os.close, _lock(self.folder / "core.lock"))
+            self.inbox = stack.enter_context(Inbox(self.folder / "inbox.sqlite"))
+            self.readings = stack.enter_context(Readings(self.folder / "readings.duckdb"))
+            self.registry = stack.enter_context(Registry(self.folder / "registry.sqlite", vault(config)))
+            self.published = stack.enter_context(Published(self.folder / "published.sqlite"))
+            self._drain = Drain(self.inbox, self.readings, self._lookup, _gateways(config))
+            self._rollups = Rollups(self.readings, self.registry, self.published, _finality(config))
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close all stores and let the data folder go."""
+        self._stack.close()
+
+    def drain(self) -> Step:
+        """Decode the oldest waiting messages into readings."""
+        return self._drain.step()
+
+    def drain_all(self) -> None:
+        """Decode until nothing waits."""
+        while self.drain().messages:
+            pass
+
+    def requeue(self, *, reason: str | None = None, device: str | None = None) -> Step:
+        """Decode quarantined telegrams again, at their original times."""
+        return self._drain.redecode(self.inbox.quarantined(reason=reason, device=device))
+
+    def rollup(self, *, everything: bool = False, reason: str = "late_reading") -> Report:
+        """Compute and publish what changed since the last run; `everything` also takes series without a mark."""
+        started = time.monotonic()
+        report = self._rollups.run(now=now(), everything=everything, reason=reason, progress=_told)
+        log.info("rollup done", seconds=round(time.monotonic() - started, 2), series=report.series, rows=report.rows, blocks=report.blocks)
+        return report
+
+    def directory_changed(self) -> None:
+        """Look devices up anew, and decode again what waited for a key or for adoption."""
+        self._known.clear()
+        for reason in ("unknown_meter", "no_key", "wrong_key"):
+            self.requeue(reason=reason)
+
+    def recover(self) -> None:
+        """Open the readings' file again after DuckDB stopped; everything committed is there, the inbox has the rest."""
+        self.readings.reopen()
+
+    def _lookup(self, device: DeviceId) -> Known | None:
+        if device not in self._known:
+            self._known[device] = self._read(device)
+        return self._known[device]
+
+    def _read(self, device: DeviceId) -> Known | None:
+        found = self.registry.device(device)
+        if found is None:
+            return None
+        zone = next((self.registry.zone_of(one.point) for one in self.registry.assignments() if one.device == str(device)), "UTC")
+        return Known(Profile(key=found.key, mode=found.mode), zone)
+
+
+def _told(done: int, everything: int) -> None:
+    log.debug("rollup", series=done, of=everything)
+
+
+def vault(config: Config) -> Vault | None:
+    """The vault that the configuration names; None where there is no master key yet: then no sealed key can be opened or made."""
+    if config.keys.master_key_env:
+        return Vault.from_environment(config.keys.master_key_env)
+    file = config.keys.master_key_file
+    return Vault.from_file(file) if file and file.exists() else None
+
+
+def _gateways(config: Config) -> Mapping[str, Gateway]:
+    return {one.name: Gateway(one.store_and_forward, one.decrypted, one.form) for one in config.gateway}
+
+
+def _finality(config: Config) -> Finality:
+    return Finality(hours=config.rollup.final_after_hours, month_day=config.rollup.month_final_day)
+
+
+def _lock(path: Path) -> int:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        holder = os.read(descriptor, 32).decode("ascii", "replace").strip()
+        os.close(descriptor)
+        raise StoreError(f"{path.parent} is in use by another submeter (process {holder or 'unknown'}): stop it, or let it run the command") from None
+    os.truncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    return descriptor

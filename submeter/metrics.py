@@ -1,0 +1,47 @@
+"""Prometheus metrics of a process (names: ingest INBOX 8). Counters live here and are raised where things happen; gauges are asked for when read."""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from submeter.store import Counts
+
+__all__ = ["Metrics"]
+
+BUCKETS: Final = (0.01, 0.1, 1, 10, 60, 600, 3600)
+
+
+class Metrics:
+    """The metrics of one core, in a registry of their own so that several cores may live in one test process."""
+
+    def __init__(self, counts: Callable[[], Counts], now: Callable[[], int]) -> None:
+        self.registry = CollectorRegistry()
+        self.telegrams = Counter("submeter_ingest_telegrams", "Telegrams by outcome", ["result"], registry=self.registry)
+        self.messages = Counter("submeter_ingest_messages", "Messages taken from the inbox", registry=self.registry)
+        self.rollup_seconds = Histogram("submeter_rollup_seconds", "Length of a rollup run", buckets=BUCKETS, registry=self.registry)
+        self.rollup_rows = Counter("submeter_rollup_rows", "Rows that rollups changed", registry=self.registry)
+        self.job_failures = Counter("submeter_job_failures", "Jobs and commands that failed", ["job"], registry=self.registry)
+        self.mqtt_connected = Gauge("submeter_mqtt_connected", "1 while connected to the broker", ["broker"], registry=self.registry)
+        self.registry.register(_InboxCollector(counts, now))
+
+
+class _InboxCollector(Collector):
+    def __init__(self, counts: Callable[[], Counts], now: Callable[[], int]) -> None:
+        self._counts = counts
+        self._now = now
+
+    def collect(self) -> Iterator[Metric]:
+        counts = self._counts()
+        rows = GaugeMetricFamily("submeter_ingest_inbox_rows", "Messages that wait to be decoded", value=counts.waiting)
+        waiting_s = (self._now() - counts.oldest_waiting) / 1e6 if counts.oldest_waiting is not None else 0.0
+        oldest = GaugeMetricFamily("submeter_ingest_oldest_undecoded_seconds", "Age of the oldest message that waits", value=max(waiting_s, 0.0))
+        quarantine = GaugeMetricFamily("submeter_quarantine_telegrams", "Telegrams in quarantine", labels=["reason"])
+        for reason, count in counts.quarantined.items():
+            quarantine.add_metric([reason], count)
+        refused = GaugeMetricFamily("submeter_ingest_rejected", "Messages kept that could not be split", labels=["reason"])
+        for reason, count in counts.refused.items():
+            refused.add_metric([reason], count)
+        yield from (rows, oldest, quarantine, refused)
