@@ -40,7 +40,7 @@ def test_directory_names_everything_once():
     devices = {device["id"]: device for device in TABLES["device"]}
     assert {unit["id"] for unit in TABLES["unit"]} == {flat.id for flat in BUILDING.flats} == {entry["unit"] for entry in TABLES["occupancy"]}
     assert {(entry["point"], entry["device"]) for entry in TABLES["assignment"]} == {(place.id, str(place.meter.device)) for place in BUILDING.places}
-    for place in BUILDING.places:
+    for place in map(BUILDING.place, points):
         assert DeviceId.parse(str(place.meter.device)) == place.meter.device
         assert devices[str(place.meter.device)].get("key") == (place.meter.key.hex() if place.meter.key else None)
         assert points[place.id].get("unit") == place.flat
