@@ -76,7 +76,7 @@ class Use:
         return (year - _FIRST_YEAR) * self.annual + start, end - start, within
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16384)
 def _year(use: Use, year: int) -> tuple[int, tuple[int, ...]]:
     """Number of the year's first day since 1970; use since then at the start of each of its days, and at its end."""
     first, end = date(year, 1, 1).toordinal(), date(year + 1, 1, 1).toordinal()

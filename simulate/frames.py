@@ -29,13 +29,13 @@ def manufacturer(letters: str) -> bytes:
     return (first << 10 | middle << 5 | last).to_bytes(2, "little")
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16384)
 def link_address(device: DeviceId) -> bytes:
     """M and A as the link layer sends them: manufacturer, id, version, type. Also the start of both AES initial vectors."""
     return manufacturer(device.manufacturer) + bytes.fromhex(device.id)[::-1] + bytes([device.version, device.type])
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16384)
 def header_address(device: DeviceId) -> bytes:
     """The same as the long header sends it: id, manufacturer, version, type."""
     return bytes.fromhex(device.id)[::-1] + manufacturer(device.manufacturer) + bytes([device.version, device.type])

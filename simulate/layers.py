@@ -108,7 +108,7 @@ def _cbc(key: bytes, vector: bytes, content: bytes) -> bytes:
     return b"".join(blocks)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16384)
 def _cipher(key: bytes) -> CipherContext:
     return Cipher(AES(key), ECB()).encryptor()  # noqa: S305 - single blocks of the CBC above
 

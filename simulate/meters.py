@@ -104,7 +104,7 @@ def _first_day(model: Model, today: date) -> date:
     return today.replace(day=1) if model.stored == "month" else today.replace(month=1, day=1)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16384)
 def _keep(meter: Meter, first: date) -> Stored:
     """The counters as `first` began; those that restart count from the same day a year before."""
     t = _midnight(first, meter.zone)
@@ -115,7 +115,7 @@ def _keep(meter: Meter, first: date) -> Stored:
     return Stored(first - timedelta(days=1), t, values)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=16384)
 def _kept_records(meter: Meter, first: date) -> bytes:
     kept, slot = _keep(meter, first), records.Slot(storage=_STORAGE[meter.model.stored])
     counters = zip(meter.model.fields, kept.values, strict=False)
