@@ -77,7 +77,10 @@ def decode_line(line: str) -> Line:
 def _row(row: Mapping[str, Any]) -> Telegram:
     declared = row.get("frame_format")
     form = "auto" if declared is None else _FORMS.get(declared, "trailing")
-    return _telegram(row["telegram_hex"], row.get("key_hex"), link=row.get("link") or "wmbus", form=form, decrypted=bool(row.get("decrypted")))
+    text = row.get("telegram_hex")
+    if not isinstance(text, str):
+        raise ValueError("telegram_hex is missing")  # noqa: TRY004  one kind of error for a line that is not as documented
+    return _telegram(text, row.get("key_hex"), link=row.get("link") or "wmbus", form=form, decrypted=bool(row.get("decrypted")))
 
 
 def _telegram(text: str, key: str | None, *, link: str, form: str, decrypted: bool = False) -> Telegram:

@@ -1,0 +1,124 @@
+"""Link frames: forms, checks, order of recognition (EN 13757-2 and -4; ingest formats, section 3)."""
+
+import pytest
+
+from submeter.decoders import BadFrame, Rejected, identify
+from submeter.decoders.crc import crc16
+from submeter.decoders.frame import parse_frame, strip_a, strip_b
+from submeter.reading import DeviceId
+from submeter.simulate import encode
+
+METER = DeviceId("STM", "81000001", 0x05, 0x07)
+BODY = encode.plain(encode.bcd(b"\x13", 4711, 8), encode.Header(access=9))
+RADIO = encode.radio(METER, BODY)
+LONG = encode.radio(METER, BODY + bytes([0x2F] * 150))
+WIRED = encode.wired(encode.plain(encode.bcd(b"\x13", 4711, 8), encode.Header(access=9, address=METER)))
+
+
+def test_crc_of_the_standard() -> None:
+    """The check value of the polynomial: CRC of "123456789"."""
+    assert crc16(b"123456789") == 0xC2B7
+
+
+@pytest.mark.parametrize("raw", [RADIO, LONG])
+def test_crcs_come_off(raw: bytes) -> None:
+    """Formats A and B give the frame without CRCs and with its own length."""
+    assert strip_a(encode.format_a(raw)) == raw
+    assert strip_b(encode.format_b(raw)) == raw
+
+
+@pytest.mark.parametrize(
+    ("raw", "link"),
+    [
+        (RADIO, "wmbus"),
+        (encode.format_a(RADIO), "wmbus"),
+        (encode.format_b(RADIO), "wmbus"),
+        (encode.format_a(LONG), "wmbus"),
+        (encode.format_b(LONG), "wmbus"),
+        (WIRED, "mbus"),
+        (WIRED[4:-2], "mbus"),
+    ],
+)
+def test_a_form_is_recognised(raw: bytes, link: str) -> None:
+    """Undeclared bytes are recognised by length, checksum and CRCs, whatever the link."""
+    frame = parse_frame(raw)
+    assert (frame.link, identify(raw)) == (link, METER)
+
+
+def test_a_damaged_frame_with_crcs_is_refused_where_the_form_is_declared() -> None:
+    """Declared format B is binding; undeclared, the damaged frame looks like one without CRCs."""
+    damaged = encode.format_b(RADIO)[:-4] + b"\x55" + encode.format_b(RADIO)[-3:]
+    with pytest.raises(BadFrame):
+        parse_frame(damaged, form="b")
+    assert parse_frame(damaged).body != BODY
+
+
+def test_bytes_behind_the_length_need_the_declared_form() -> None:
+    """Receivers append level and quality bytes: accepted where declared, cut off."""
+    with pytest.raises(BadFrame):
+        parse_frame(RADIO + b"\x55\x66")
+    assert parse_frame(RADIO + b"\x55\x66", form="trailing").body == BODY
+
+
+def test_a_wired_frame_is_found_between_idle_bytes() -> None:
+    """Garbage before and behind, a false start byte included, is left out; recognition without a declared link is strict."""
+    noisy = b"\xff\x68\x01" + WIRED + b"\xe5\xff"
+    assert parse_frame(noisy, "mbus") == parse_frame(WIRED)
+    assert parse_frame(noisy, form="wired") == parse_frame(WIRED)
+    with pytest.raises(BadFrame):
+        parse_frame(noisy)
+
+
+@pytest.mark.parametrize(
+    ("raw", "link"),
+    [
+        (b"\xe5", "mbus"),
+        (bytes.fromhex("105b015c16"), "mbus"),
+        (encode.wired(BODY, control=0x5B), "mbus"),
+        (encode.radio(METER, BODY, control=0x40), "wmbus"),
+    ],
+)
+def test_whole_frames_without_data_are_rejected(raw: bytes, link: str) -> None:
+    """Acknowledgements, requests and link resets are not damage."""
+    with pytest.raises(Rejected):
+        parse_frame(raw, link)
+
+
+@pytest.mark.parametrize("control", [0x44, 0x46, 0x08, 0x18, 0x28, 0x38])
+def test_data_frames_are_accepted(control: int) -> None:
+    """Spontaneous, installation and answer frames carry readings."""
+    assert parse_frame(encode.radio(METER, BODY, control=control)).body == BODY
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"\x00", RADIO[:-1], RADIO[:10], bytes([9]) + RADIO[1:10], WIRED[:-1], WIRED[:-1] + b"\x17", bytes([0x1E, 0x99]) + RADIO[2:]]
+)
+def test_anything_else_is_a_bad_frame(raw: bytes) -> None:
+    """Empty, cut, without a CI field, with a wrong stop byte or an unknown control field."""
+    with pytest.raises(BadFrame):
+        parse_frame(raw)
+
+
+def test_an_unknown_form_is_named() -> None:
+    """A misspelt form is told, with those that exist."""
+    with pytest.raises(BadFrame, match="nocrc"):
+        parse_frame(RADIO, form="crc")
+
+
+@pytest.mark.parametrize("address", ["0000 01000081 05 07", "ffff 01000081 05 07", "8d4e ffffffff 05 07"])
+def test_a_void_address_is_no_meter(address: str) -> None:
+    """Manufacturer codes outside A to Z and the id FFFFFFFF come from bytes that the receiver could not read."""
+    raw = b"\x44" + bytes.fromhex(address) + BODY
+    with pytest.raises(BadFrame):
+        identify(bytes([len(raw)]) + raw)
+
+
+def test_ids_keep_hex_digits_and_the_soft_address_bit_is_no_letter() -> None:
+    """Ids are text; bit 15 of the manufacturer code is not part of its letters."""
+    raw = b"\x44" + bytes.fromhex("8dce efbeadde 05 07") + BODY
+    assert str(identify(bytes([len(raw)]) + raw)) == "STM-DEADBEEF-05-07"
+
+
+def test_a_wired_answer_without_header_is_named_by_its_primary_address() -> None:
+    """No manufacturer, no id: XXX and the bus address."""
+    assert str(identify(encode.wired(b"\x78" + encode.bcd(b"\x13", 1, 8), address=17), link="mbus")) == "XXX-00000017-00-00"
