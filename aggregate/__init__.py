@@ -5,7 +5,7 @@ the conformance command's work, and the jobs that keep stored and published rows
 nothing here decodes, listens or serves.
 """
 
-from submeter.aggregate.errors import AggregateError, CaseError, ParameterError, UnknownSeries
+from submeter.aggregate.errors import AggregateError, CaseError, ParameterError, UnknownSeriesError
 from submeter.aggregate.kernel import READINGS, Rollup, rollup
 from submeter.aggregate.parameters import Exchange, Parameters, SeriesSpec
 from submeter.aggregate.rollups import Progress, Report, Rollups
@@ -24,6 +24,6 @@ __all__ = [
     "Rollup",
     "Rollups",
     "SeriesSpec",
-    "UnknownSeries",
+    "UnknownSeriesError",
     "rollup",
 ]

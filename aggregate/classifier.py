@@ -8,6 +8,7 @@ Rules: exact numbers only (int or Fraction, micro units), never negative use, ne
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 from submeter.aggregate.events import Drop, Event, Kind, Sample, events, select
@@ -70,7 +71,7 @@ def rated(segments: list[Segment], factors: tuple[tuple[int, Fraction], ...]) ->
     for segment in segments:
         inside = [start for start, _ in factors if segment.t1 < start < segment.t2]
         edges = [segment.t1, *inside, segment.t2]
-        for start, end in zip(edges, edges[1:], strict=False):
+        for start, end in pairwise(edges):
             share = Fraction(end - start, segment.t2 - segment.t1)
             use = exact((segment.v2 - segment.v1) * share * _factor_at(factors, start))
             pieces.append(Segment(start, total, end, total + use, segment.flags, segment.lossy, segment.est or bool(inside)))
@@ -80,6 +81,16 @@ def rated(segments: list[Segment], factors: tuple[tuple[int, Fraction], ...]) ->
 
 def _factor_at(factors: tuple[tuple[int, Fraction], ...], t: int) -> Fraction:
     return next((factor for start, factor in reversed(factors) if start <= t), factors[0][1])
+
+
+class _Step(NamedTuple):
+    """A reading put to the rows of table 5.3: event `i`, a step of `d` from the anchor's display."""
+
+    i: int
+    sample: Sample
+    t: int
+    v: Number
+    d: Number
 
 
 class _Walk:
@@ -117,15 +128,12 @@ class _Walk:
             self.segments.append(Segment(self.a_t, self.total, t, self.total + use, marks, lossy, est, self.a_v, shown))
         self.a_t, self.a_v, self.total = t, v, self.total + use
 
-    def hold(self, t: int, flag: str, amount: Number | None) -> None:
-        self.held.append(Held(t, flag, amount))
-
     def set_day(self, t: int) -> None:
         """SPEC 5.1."""
         if self.a_t == t:
             self.a_v = 0
         else:
-            self.hold(t, "reset_unknown", None)
+            self.held.append(Held(t, "reset_unknown", None))
             self.emit(t, 0, 0, "reset_unknown", shown=None, lossy=True)
 
     def exchange(self, event: Event) -> None:
@@ -134,7 +142,7 @@ class _Walk:
         if self.a_t is None or exchange is None:
             return
         if exchange.end is None or self.a_v is None:
-            self.hold(event.t, "exchange_unknown", None)
+            self.held.append(Held(event.t, "exchange_unknown", None))
             self.emit(event.t, exchange.start, 0, "exchange", "exchange_unknown", shown=None, lossy=True)
         else:
             self.emit(event.t, exchange.start, max(exchange.end - self.a_v, 0), "exchange", shown=exchange.end)
@@ -147,67 +155,67 @@ class _Walk:
             self.a_t, self.a_v = sample.t, self.after(sample)
         elif self.a_v is None:
             if sample.t > self.a_t:
-                self.hold(sample.t, "exchange_unknown", None)
+                self.held.append(Held(sample.t, "exchange_unknown", None))
             self.emit(sample.t, v, 0, "exchange", "exchange_unknown", shown=v, lossy=True)
         elif sample.t != self.a_t:
-            d = v - self.a_v
-            rows = self.rising if d >= 0 else self.falling
-            return next(j for j in (row(i, sample, d) for row in rows) if j is not None)
+            step = _Step(i, sample, sample.t, v, v - self.a_v)
+            rows = self.rising if step.d >= 0 else self.falling
+            return next(j for j in (row(step) for row in rows) if j is not None)
         return i + 1
 
-    def normal(self, i: int, sample: Sample, d: Number) -> int | None:
-        if not self.plausible(d, sample.t):
+    def normal(self, step: _Step) -> int | None:
+        if not self.plausible(step.d, step.t):
             return None
-        self.emit(sample.t, self.after(sample), d, shown=sample.v, est=sample.rank == Source.SUBSTITUTE)
-        return i + 1
+        self.emit(step.t, self.after(step.sample), step.d, shown=step.v, est=step.sample.rank == Source.SUBSTITUTE)
+        return step.i + 1
 
-    def spike(self, i: int, sample: Sample, d: Number) -> int | None:
-        back = next((j for j, step in self.steps(i) if 0 <= step < d and self.plausible(step, self.events[j].t)), None)
-        return None if back is None else self.drop(i, back, "spike")
+    def spike(self, step: _Step) -> int | None:
+        back = next((j for j, d in self.near(step.i) if 0 <= d < step.d and self.plausible(d, self.events[j].t)), None)
+        return None if back is None else self.drop(step.i, back, "spike")
 
-    def undecided(self, i: int, sample: Sample, d: Number) -> int | None:
-        ahead = self.events[i + 1 : i + 1 + self.p.confirm_n]
-        if self.last_break > i or len(ahead) == self.p.confirm_n or self.events[-1].t > sample.t + self.p.confirm_window:
+    def undecided(self, step: _Step) -> int | None:
+        confirming = self.events[step.i + 1 : step.i + 1 + self.p.confirm_n]
+        if self.last_break > step.i or len(confirming) == self.p.confirm_n or self.events[-1].t > step.t + self.p.confirm_window:
             return None
         self.pending = self.a_t
         return len(self.events)
 
-    def suspect_jump(self, i: int, sample: Sample, d: Number) -> int:
-        return self.suspect(i, sample, "suspect_jump", d)
+    def suspect_jump(self, step: _Step) -> int:
+        return self.suspect(step, "suspect_jump")
 
-    def rollover(self, i: int, sample: Sample, d: Number) -> int | None:
+    def rollover(self, step: _Step) -> int | None:
         modulus = self.p.modulus
-        if modulus is None or self.a_v is None or sample.v is None or 10 * self.a_v < 9 * modulus or 10 * sample.v > modulus:
+        if modulus is None or 10 * (step.v - step.d) < 9 * modulus or 10 * step.v > modulus:
             return None
-        if not self.plausible(d + modulus, sample.t):
+        use = step.d + modulus
+        if use < 0 or not self.plausible(use, step.t):
             return None
-        self.emit(sample.t, sample.v, d + modulus, "rollover", shown=sample.v)
-        return i + 1
+        self.emit(step.t, step.v, use, "rollover", shown=step.v)
+        return step.i + 1
 
-    def dip(self, i: int, sample: Sample, d: Number) -> int | None:
-        return self.drop(i, i + 1, "dip") if -d <= self.p.dip else None
+    def dip(self, step: _Step) -> int | None:
+        return self.drop(step.i, step.i + 1, "dip") if -step.d <= self.p.dip else None
 
-    def glitch(self, i: int, sample: Sample, d: Number) -> int | None:
-        back = next((j for j, step in self.steps(i) if step >= -self.p.dip and self.plausible(step, self.events[j].t)), None)
-        if back is None or (self.p.resettable and self.climbs(i, back)):
+    def glitch(self, step: _Step) -> int | None:
+        back = next((j for j, d in self.near(step.i) if d >= -self.p.dip and self.plausible(d, self.events[j].t)), None)
+        if back is None or (self.p.resettable and self.climbs(step.i, back)):
             return None
-        return self.drop(i, back, "glitch")
+        return self.drop(step.i, back, "glitch")
 
-    def reset(self, i: int, sample: Sample, d: Number) -> int | None:
-        v = sample.v
-        if not self.p.resettable or v is None or not self.plausible(v, sample.t):
+    def reset(self, step: _Step) -> int | None:
+        if not self.p.resettable or not self.plausible(step.v, step.t):
             return None
-        self.hold(sample.t, "reset", None)
-        self.emit(sample.t, v, v, "reset", shown=v, lossy=True)
-        return i + 1
+        self.held.append(Held(step.t, "reset", None))
+        self.emit(step.t, step.v, step.v, "reset", shown=step.v, lossy=True)
+        return step.i + 1
 
-    def suspect_exchange(self, i: int, sample: Sample, d: Number) -> int:
-        return self.suspect(i, sample, "suspect_exchange", d)
+    def suspect_exchange(self, step: _Step) -> int:
+        return self.suspect(step, "suspect_exchange")
 
-    def suspect(self, i: int, sample: Sample, flag: str, d: Number) -> int:
-        self.hold(sample.t, flag, d)
-        self.emit(sample.t, sample.v, 0, flag, shown=sample.v, lossy=True)
-        return i + 1
+    def suspect(self, step: _Step, flag: str) -> int:
+        self.held.append(Held(step.t, flag, step.d))
+        self.emit(step.t, step.v, 0, flag, shown=step.v, lossy=True)
+        return step.i + 1
 
     def after(self, sample: Sample) -> Number | None:
         """The display just after a reading: 0 if it is the last one before a restart."""
@@ -217,7 +225,7 @@ class _Walk:
         self.dropped.extend(Drop(event.sample, reason) for event in self.events[i:until] if event.sample is not None)
         return until
 
-    def steps(self, i: int) -> Iterator[tuple[int, Number]]:
+    def near(self, i: int) -> Iterator[tuple[int, Number]]:
         """Index and step from the anchor of the readings near event `i`."""
         anchor = self.a_v
         assert anchor is not None

@@ -77,6 +77,7 @@ class Grid:
 
     @property
     def e(self) -> Ints:
+        """Indices of the boundaries that end each bucket."""
         return self.s + 1
 
     @classmethod

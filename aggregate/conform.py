@@ -64,7 +64,7 @@ def _answer(number: int, line: str) -> dict[str, Any]:
 def _sample(reading: Mapping[str, Any], zone: str) -> Sample:
     """A reading of SPEC 2.2."""
     stored = reading.get("stored_date")
-    t = civil.stored_date(zone, date.fromisoformat(stored)) if reading.get("t") is None else civil.instant(reading["t"])
+    t = civil.instant(reading["t"]) if stored is None or reading.get("t") is not None else civil.stored_date(zone, date.fromisoformat(stored))
     source = reading.get("src") or ("live" if stored is None else "historic")
     status = reading.get("status")
     return Sample(

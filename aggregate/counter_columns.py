@@ -8,7 +8,7 @@ Limits: instants in one series less than DIVISOR apart, numbers below LARGEST; w
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +16,7 @@ import pyarrow as pa
 from submeter.aggregate.classifier import Segment
 from submeter.aggregate.columns import Bools, Grid, Runs, table
 from submeter.aggregate.rows import ESTIMATED, INCOMPLETE, WHOLE
-from submeter.aggregate.wide import DIVISOR, Ints, half_even, multiply_divide
+from submeter.aggregate.wide import DIVISOR, Ints, half_even, multiply_divide, rounded
 from submeter.reading import FLAGS, LEVELS
 
 LARGEST: Final = 2**60
@@ -58,25 +58,28 @@ class Segments:
     @classmethod
     def of(cls, ids: Sequence[int], max_gap: Sequence[int], found: Sequence[Sequence[Segment]]) -> Self:
         """Columns from what the classifier found; every series has one segment at least."""
-        t1, v1, t2, v2, flags, lossy, est, x1, x2 = zip(*(segment for segments in found for segment in segments), strict=True)
-        offsets = np.cumsum([0, *map(len, found)])
-        ints = (_ints(column) for column in (t1, t2, v1, v2, x1, x2))
-        known = (np.array([x is not None for x in column]) for column in (x1, x2))
-        return cls(_ints(ids), offsets, _ints(max_gap), *ints, *known, _ints(flags), np.array(lossy), np.array(est))
+        listed = dict(zip(Segment._fields, zip(*(segment for segments in found for segment in segments), strict=True), strict=True))
+        columns: dict[str, Any] = {name: _ints(listed[name]) for name in ("t1", "t2", "v1", "v2", "x1", "x2", "flags")}
+        columns |= {name: np.array(listed[name], np.bool_) for name in ("lossy", "est")}
+        columns |= {f"{name}_known": np.array([x is not None for x in listed[name]]) for name in ("x1", "x2")}
+        return cls(ids=_ints(ids), offsets=np.cumsum([0, *map(len, found)]), max_gap=_ints(max_gap), **columns)
 
     @cached_property
     def span(self) -> Ints:
+        """Length of each segment, µs."""
         return self.t2 - self.t1
 
     @cached_property
     def too_long(self) -> Bools:
         """Longer than counts as measured."""
-        return self.span > np.repeat(self.max_gap, np.diff(self.offsets))
+        too_long: Bools = self.span > np.repeat(self.max_gap, np.diff(self.offsets))
+        return too_long
 
     @cached_property
     def steady(self) -> Bools:
         """The display is known at both ends and moved by exactly what was booked."""
-        return self.x1_known & self.x2_known & (self.x2 - self.x1 == self.v2 - self.v1)
+        moved: Bools = self.x2 - self.x1 == self.v2 - self.v1
+        return self.x1_known & self.x2_known & moved
 
     @cached_property
     def heard(self) -> Ints:
@@ -84,7 +87,13 @@ class Segments:
         return np.where(self.lossy | self.est | self.too_long, 0, self.span)
 
     @cached_property
+    def heard_before(self) -> Ints:
+        """The sum of `heard` over the segments before each one."""
+        return _running(self.heard)[:-1]
+
+    @cached_property
     def runs(self) -> Runs:
+        """To find the segment that begins at or before an instant."""
         return Runs.of(self.ids, self.offsets, self.t1)
 
 
@@ -94,11 +103,15 @@ class _Marks(NamedTuple):
     u: Ints
     after: Ints
     before: Ints
-    index: Ints
+    booked: Ints
     low: Ints
     high: Ints
     heard: Ints
     inside: Bools
+
+    def at(self, boundaries: Ints) -> "_Marks":
+        """Some of the boundaries."""
+        return _Marks._make(column[boundaries] for column in self)
 
 
 def fits(segments: Iterable[Segment]) -> bool:
@@ -121,25 +134,25 @@ def _marks(segments: Segments, grid: Grid) -> _Marks:
     t1, span, v1, v2 = segments.t1[after], segments.span[after], segments.v1[after], segments.v2[after]
     passed = np.clip(grid.u - t1, 0, span)
     quotient, remainder = multiply_divide(v2 - v1, passed, span)
-    index = half_even(v1 + quotient, remainder, span)
+    booked = half_even(v1 + quotient, remainder, span)
     inside = (passed > 0) & (passed < span)
-    heard = _running(segments.heard)[after] + np.where(segments.heard[after] > 0, passed, 0)
+    heard = segments.heard_before[after] + np.where(segments.heard[after] > 0, passed, 0)
     before = np.maximum(after - (t1 == grid.u), begin)
-    return _Marks(grid.u, after, before, index, np.where(inside, v1, index), np.where(inside, v2, index), heard, inside)
+    return _Marks(grid.u, after, before, booked, np.where(inside, v1, booked), np.where(inside, v2, booked), heard, inside)
 
 
 def _table(segments: Segments, grid: Grid, first: Ints, last: Ints) -> pa.Table:
     marks = _marks(segments, grid)
-    s, e = (_Marks(*(column[edge] for column in marks)) for edge in (grid.s, grid.e))
+    s, e = marks.at(grid.s), marks.at(grid.e)
     owner = grid.owner[grid.s]
     early, late = s.u < first[owner], e.u > last[owner]
     lossy = _any(segments.lossy, s, e)
     incomplete, estimated = early | late | lossy, _estimated(segments, s, e)
     columns = {
-        "value": e.index - s.index,
+        "value": e.booked - s.booked,
         "lo": np.maximum(e.low - s.high, 0),
         "hi": (e.high - s.low, ~lossy),
-        "coverage": half_even(*divmod(WHOLE * (e.heard - s.heard), e.u - s.u), e.u - s.u),
+        "coverage": rounded(WHOLE * (e.heard - s.heard), e.u - s.u),
         "quality": np.where(incomplete, INCOMPLETE, np.where(estimated, ESTIMATED, 0)),
         "flags": _flags(segments, s, e),
         "index_start": _display(segments, s, segments.x1[s.after], segments.x1_known[s.after] & ~early),
@@ -167,7 +180,7 @@ def _flags(segments: Segments, s: _Marks, e: _Marks) -> Ints:
 
 
 def _display(segments: Segments, mark: _Marks, at_anchor: Ints, known: Bools) -> tuple[Ints, Bools]:
-    between = mark.index + segments.x1[mark.after] - segments.v1[mark.after]
+    between = mark.booked + segments.x1[mark.after] - segments.v1[mark.after]
     return np.where(mark.inside, between, at_anchor), np.where(mark.inside, segments.steady[mark.after], known)
 
 

@@ -2,9 +2,9 @@
 
 SubmeterError
 └── AggregateError
-    ├── ParameterError     a register parameter, exchange or factor that SPEC 2.1–2.5 does not allow
-    ├── UnknownSeries      readings of a series for which no parameters were given
-    └── CaseError          a line of conformance input that is not a case (SPEC 10)
+    ├── ParameterError      a register parameter, exchange or factor that SPEC 2.1 to 2.5 does not allow
+    ├── UnknownSeriesError  readings of a series for which no parameters were given
+    └── CaseError           a line of conformance input that is not a case (SPEC 10)
 """
 
 from submeter.errors import SubmeterError
@@ -18,7 +18,7 @@ class ParameterError(AggregateError):
     """Names the key, the value, and what is allowed instead."""
 
 
-class UnknownSeries(AggregateError):
+class UnknownSeriesError(AggregateError):
     """Readings came with a series that has no parameters."""
 
 

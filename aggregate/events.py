@@ -55,7 +55,7 @@ class Event(NamedTuple):
 
 
 def select(samples: Iterable[Sample]) -> tuple[list[Sample], list[Drop]]:
-    """The readings in use (R) in order, and the dropped ones: SPEC 4.1–4.4."""
+    """The readings in use (R) in order, and the dropped ones: SPEC 4.1 to 4.4."""
     ordered = sorted(samples, key=_order)
     dropped = [Drop(sample, "status") for sample in ordered if not _usable(sample)]
     kept: list[Sample] = []

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from submeter.aggregate.columns import Bools, Grid, Runs, table
 from submeter.aggregate.rows import WHOLE
-from submeter.aggregate.wide import Ints, half_even, multiply_divide
+from submeter.aggregate.wide import Ints, half_even, multiply_divide, rounded
 from submeter.reading import LEVELS
 
 LARGEST: Final = 2**34
@@ -36,24 +36,31 @@ class Readings:
     t: Ints
     v: Ints
 
-    def spread(self, column: Ints) -> Ints:
-        """A column of series as one of readings."""
-        return np.repeat(column, np.diff(self.offsets))
-
     @cached_property
     def span(self) -> Ints:
         """Time from each reading to the next one if the pair is bridged, else 0."""
         span = np.diff(self.t, append=0)
         span[self.offsets[1:] - 1] = 0
-        return np.where(span <= self.spread(self.max_gap), span, 0)
+        return np.where(span <= np.repeat(self.max_gap, np.diff(self.offsets)), span, 0)
 
     @cached_property
     def rise(self) -> Ints:
         """How far the value moves until the next reading; 0 where it is held."""
-        return np.where(self.spread(self.hold) | (self.span == 0), 0, np.diff(self.v, append=0))
+        return np.where(np.repeat(self.hold, np.diff(self.offsets)) | (self.span == 0), 0, np.diff(self.v, append=0))
+
+    @cached_property
+    def bridged(self) -> Ints:
+        """Bridged time before each reading."""
+        return np.cumsum(self.span) - self.span
+
+    @cached_property
+    def area(self) -> "_Wide":
+        """The doubled integral before each reading."""
+        return _Wide.product(2 * self.v + self.rise, self.span).before()
 
     @cached_property
     def runs(self) -> Runs:
+        """To find the last reading at or before an instant."""
         return Runs.of(self.ids, self.offsets, self.t)
 
 
@@ -64,18 +71,17 @@ class _Wide(NamedTuple):
     low: Ints
 
     @classmethod
-    def product(cls, a: Ints, b: Ints, more: Ints | int = 0) -> "_Wide":
-        """``a·b + more`` for b ≥ 0, with low in 0 … 2**26 − 1."""
-        low = a * (b & _LOW) + more
+    def product(cls, a: Ints, b: Ints) -> "_Wide":
+        """``a·b`` for b ≥ 0, with low in 0 … 2**26 - 1."""
+        low = a * (b & _LOW)
         return cls(a * (b >> _HALF) + (low >> _HALF), low & _LOW)
 
-    def take(self, at: Ints) -> "_Wide":
-        return _Wide(self.high[at], self.low[at])
-
-    def running(self) -> "_Wide":
-        return _Wide(*(np.concatenate([[0], np.cumsum(part)]) for part in self))
+    def before(self) -> "_Wide":
+        """Sums over the entries before each one."""
+        return _Wide(*(np.cumsum(part) - part for part in self))
 
     def plus(self, other: "_Wide", sign: int = 1) -> "_Wide":
+        """The sum, or with `sign` -1 the difference, with low as in `product`."""
         low = self.low + sign * other.low
         return _Wide(self.high + sign * other.high + (low >> _HALF), low & _LOW)
 
@@ -99,6 +105,10 @@ class _Marks(NamedTuple):
     of: Ints
     next: Ints
 
+    def at(self, boundaries: Ints) -> "_Marks":
+        """Some of the boundaries."""
+        return _Marks._make(column[boundaries] for column in self)
+
 
 def gauge_tables(readings: Readings, zone: str, year_start: str) -> list[pa.Table]:
     """Rows of all levels, one table a level."""
@@ -115,27 +125,23 @@ def _marks(readings: Readings, grid: Grid) -> _Marks:
     of = np.maximum(span, 1)
     rise, rest = multiply_divide(readings.rise[at], passed, of)
     whole, part = multiply_divide(rest, passed, of)
-    area = _Wide.product(2 * readings.v[at] + rise, passed, whole).plus(_area(readings).take(at))
+    area = _Wide.product(2 * readings.v[at] + rise, passed).plus(_Wide(readings.area.high[at], readings.area.low[at] + whole))
     exactly = (found >= begin) & (readings.t[at] == grid.u)
-    covered = np.concatenate([[0], np.cumsum(readings.span)])[at] + passed
+    covered = readings.bridged[at] + passed
     return _Marks(grid.u, covered, *area, part, of, found + 1 - exactly)
-
-
-def _area(readings: Readings) -> _Wide:
-    return _Wide.product(2 * readings.v + readings.rise, readings.span).running()
 
 
 def _table(readings: Readings, grid: Grid) -> pa.Table:
     marks = _marks(readings, grid)
-    s, e = (_Marks(*(column[edge] for column in marks)) for edge in (grid.s, grid.e))
+    s, e = marks.at(grid.s), marks.at(grid.e)
     covered, n = e.covered - s.covered, e.next - s.next
     low, high = (_extreme(function, readings.v, s.next, n > 0) for function in (np.minimum, np.maximum))
-    columns = {
+    columns: dict[str, Ints | tuple[Ints, Bools]] = {
         "value": (_mean(s, e, covered), covered > 0),
         "lo": (low, n > 0),
         "hi": (high, n > 0),
         "n": n,
-        "coverage": half_even(*divmod(WHOLE * covered, e.u - s.u), e.u - s.u),
+        "coverage": rounded(WHOLE * covered, e.u - s.u),
     }
     return table(readings.runs, grid, columns, rows=(n > 0) | (covered > 0))
 

@@ -1,6 +1,6 @@
 """Rows of one gauge from its readings in use, exactly (SPEC 9): the definition that the column path must equal.
 
-A pair of neighbouring readings is bridged if it is not longer than `max_gap`; the mean of a bucket is the integral over what is bridged in it,
+A pair of neighbouring readings is bridged if it has a length not above `max_gap`; the mean of a bucket is the integral over what is bridged in it,
 divided by how long that is.
 """
 
@@ -30,7 +30,7 @@ def gauge_rows(kept: Sequence[Sample], bounds: Sequence[int], max_gap: int, *, h
     for start, end in pairwise(bounds):
         values = [sample.v for sample in kept[bisect_left(instants, start) : bisect_left(instants, end)] if sample.v is not None]
         touching = kept[max(bisect_right(instants, start) - 1, 0) : bisect_left(instants, end) + 1]
-        bridged = [(a, b) for a, b in pairwise(touching) if b.t - a.t <= max_gap]
+        bridged = [(a, b) for a, b in pairwise(touching) if 0 < b.t - a.t <= max_gap]
         covered = sum(min(b.t, end) - max(a.t, start) for a, b in bridged)
         if not values and not covered:
             continue

@@ -20,7 +20,7 @@ from submeter.aggregate import counter_columns, gauge_columns
 from submeter.aggregate.classifier import Outcome, classify
 from submeter.aggregate.columns import SCHEMA, SERIES, Bools
 from submeter.aggregate.counter_columns import Segments, counter_tables
-from submeter.aggregate.errors import UnknownSeries
+from submeter.aggregate.errors import UnknownSeriesError
 from submeter.aggregate.events import UNUSABLE, Drop, Sample, select
 from submeter.aggregate.gauge_columns import Readings, gauge_tables
 from submeter.aggregate.gauges import gauge_levels
@@ -46,7 +46,7 @@ DROPPED: Final = pa.schema([("series", pa.int32()), ("t", pa.int64()), ("seq", p
 PENDING: Final = pa.schema([("series", pa.int32()), ("since", pa.int64())])
 HELD: Final = pa.schema([("series", pa.int32()), ("t", pa.int64()), ("flag", pa.string()), ("amount", pa.int64())])
 #: Hours and readings that one batch holds at most, unless one series has more: bounds memory.
-BATCH: Final = 2_000_000
+BATCH: Final = 500_000
 #: Steps are compared with a rate below this in columns (a larger one counts as this): rate times seconds stays inside 63 bits.
 _RATE: Final = 2**31
 
@@ -129,7 +129,7 @@ class _Batch:
 
 
 def rollup(readings: pa.Table, specs: Mapping[int, SeriesSpec]) -> Rollup:
-    """Rows of all levels from all readings (columns of READINGS) of some series, in any order; raises UnknownSeries and CivilError.
+    """Rows of all levels from all readings (columns of READINGS) of some series, in any order; raises UnknownSeriesError and CivilError.
 
     A number that needs more than 64 bits is null in the rows. Rows come in no promised order, the same one for the same readings.
     """
@@ -146,7 +146,7 @@ def _batches(readings: pa.Table, specs: Mapping[int, SeriesSpec]) -> Iterator[tu
     groups = defaultdict[tuple[str, str, bool], list[int]](list)
     for series in present:
         if series not in specs:
-            raise UnknownSeries(f"series {series} has readings but no parameters")
+            raise UnknownSeriesError(f"series {series} has readings but no parameters")
         spec = specs[series]
         groups[spec.zone, spec.parameters.year_start, spec.parameters.kind == "gauge"].append(series)
     for group, members in groups.items():
@@ -253,4 +253,4 @@ def _gauges(batch: _Batch, zone: str, year_start: str, found: _Found) -> None:
 
 def _fitting(number: Number | None) -> int | None:
     """A number of a row as stored: null where 64 bits do not hold it."""
-    return None if number is None or abs(number) > INT64_MAX else round(number)
+    return None if number is None or not -INT64_MAX <= number <= INT64_MAX else round(number)

@@ -7,6 +7,7 @@ Durations and instants are microseconds. Every mistake is a ParameterError that 
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
 from typing import Any, Final, Self
@@ -92,7 +93,7 @@ class Parameters:
         """Read the keys of SPEC 2.1, values as decimal strings and ISO durations. Raises ParameterError, also for a key that is not there."""
         unknown = set(register) - set(_READ)
         if unknown:
-            raise ParameterError(f"unknown register parameter {sorted(unknown)[0]!r}")
+            raise ParameterError(f"unknown register parameter {min(unknown)!r}")
         return cls(**{key: _READ[key](value) for key, value in register.items() if value is not None})
 
 
@@ -136,7 +137,7 @@ class SeriesSpec:
 
 def _exists(month_day: str) -> bool:
     try:
-        civil.midnight("UTC", civil.date.fromisoformat(f"{_COMMON_YEAR}-{month_day}"))
+        date.fromisoformat(f"{_COMMON_YEAR}-{month_day}")
     except (ValueError, TypeError):
         return False
     return True

@@ -40,12 +40,15 @@ class Row(NamedTuple):
 
 
 class _Mark(NamedTuple):
-    """A boundary among the segments: `before` ends with or holds it, `after` starts with or holds it (indices, clamped)."""
+    """A boundary among the segments: `before` ends with or holds it, `after` starts with or holds it (indices, clamped).
+
+    `booked` is the boundary index, `low` and `high` its bounds (SPEC 7).
+    """
 
     u: int
     before: int
     after: int
-    index: int
+    booked: int
     low: Number
     high: Number
     inside: bool
@@ -70,11 +73,11 @@ def _mark(segments: Sequence[Segment], starts: Sequence[int], u: int) -> _Mark:
     after = max(bisect_right(starts, u) - 1, 0)
     held = segments[after]
     clamped = min(max(u, held.t1), held.t2)
-    index = round(held.v1 + (held.v2 - held.v1) * Fraction(clamped - held.t1, held.t2 - held.t1))
+    booked = round(held.v1 + (held.v2 - held.v1) * Fraction(clamped - held.t1, held.t2 - held.t1))
     if held.t1 < u < held.t2:
-        return _Mark(u, before, after, index, held.v1, held.v2, inside=True)
+        return _Mark(u, before, after, booked, held.v1, held.v2, inside=True)
     exact = held.v1 if u <= held.t1 else held.v2
-    return _Mark(u, before, after, index, exact, exact, inside=False)
+    return _Mark(u, before, after, booked, exact, exact, inside=False)
 
 
 def _row(segments: Sequence[Segment], s: _Mark, e: _Mark, max_gap: int) -> Row:
@@ -89,7 +92,7 @@ def _row(segments: Sequence[Segment], s: _Mark, e: _Mark, max_gap: int) -> Row:
     return Row(
         start=s.u,
         end=e.u,
-        value=e.index - s.index,
+        value=e.booked - s.booked,
         lo=max(0, round(e.low) - round(s.high)),
         hi=None if lossy else round(e.high) - round(s.low),
         n=None,
@@ -118,4 +121,4 @@ def _display(segments: Sequence[Segment], mark: _Mark, at_anchor: Number | None)
     held = segments[mark.after]
     if held.x1 is None or held.x2 is None or held.x2 - held.x1 != held.v2 - held.v1:
         return None
-    return round(held.x1 + mark.index - held.v1)
+    return round(held.x1 + mark.booked - held.v1)

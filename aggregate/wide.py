@@ -34,6 +34,12 @@ def half_even(quotient: Ints, remainder: Ints, divisor: Ints) -> Ints:
     return up
 
 
+def rounded(a: Ints, b: Ints) -> Ints:
+    """``a / b`` rounded half to even, for b > 0."""
+    quotient = a // b
+    return half_even(quotient, a - quotient * b, b)
+
+
 def _by_digits(a: Ints, b: Ints, c: Ints) -> tuple[Ints, Ints]:
     size = np.abs(a)
     quotient, remainder = np.zeros_like(a), np.zeros_like(a)

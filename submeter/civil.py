@@ -60,7 +60,7 @@ def zone_info(zone: str) -> ZoneInfo:
 def boundaries(zone: str, level: str, start: int, end: int, year_start: str = "01-01") -> Instants:
     """Boundaries of `level` (SPEC 3) from the last one at or before `start` to the first one at or after `end`, ascending.
 
-    `year_start` is ``MM-DD``, the first local date of a year. Raises CivilError for an unknown zone or a time outside 1970–2200.
+    `year_start` is ``MM-DD``, the first local date of a year. Raises CivilError for an unknown zone or a time outside 1970 to 2200.
     """
     grid = _grid(zone, level, _year_of(start) - 1, _year_of(end) + 1, year_start)
     return grid[np.searchsorted(grid, start, "right") - 1 : np.searchsorted(grid, end, "left") + 1]
@@ -145,13 +145,15 @@ def _year_of(t: int) -> int:
 
 def _day_of_month(dates: Instants) -> Instants:
     days = dates.astype("datetime64[D]")
-    return (days - days.astype("datetime64[M]").astype("datetime64[D]")).astype(np.int64) + 1
+    since_first: Instants = (days - days.astype("datetime64[M]").astype("datetime64[D]")).astype(np.int64)
+    return since_first + 1
 
 
 def _is_month_day(dates: Instants, month_day: str) -> NDArray[np.bool_]:
     month, day = map(int, month_day.split("-"))
     months = dates.astype("datetime64[D]").astype("datetime64[M]").astype(np.int64) % 12 + 1
-    return (months == month) & (_day_of_month(dates) == day)
+    found: NDArray[np.bool_] = (months == month) & (_day_of_month(dates) == day)
+    return found
 
 
 @lru_cache(maxsize=256)
