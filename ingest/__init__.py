@@ -5,6 +5,22 @@ the drain decodes what waits in the inbox and stores the readings.
 May enter: standard library, msgspec, paho, pyserial, structlog, and what stands below: store, decoders, config, civil, reading, errors.
 """
 
-from submeter.ingest.errors import BadLine, BadPayload
+from submeter.ingest.common import Counters
+from submeter.ingest.errors import BadFile, BadLine, BadPayload
+from submeter.ingest.mqtt import MqttCollector
+from submeter.ingest.replay import Replayed, replay
+from submeter.ingest.serial import SerialCollector, SerialSettings
+from submeter.ingest.session import MqttSettings
 
-__all__ = ["BadLine", "BadPayload"]
+__all__ = [
+    "BadFile",
+    "BadLine",
+    "BadPayload",
+    "Counters",
+    "MqttCollector",
+    "MqttSettings",
+    "Replayed",
+    "SerialCollector",
+    "SerialSettings",
+    "replay",
+]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from submeter.errors import SubmeterError
 
-__all__ = ["BadLine", "BadPayload"]
+__all__ = ["BadFile", "BadLine", "BadPayload"]
 
 
 class BadPayload(SubmeterError):  # noqa: N818  named like the decoders' errors, by what is wrong
@@ -29,3 +29,7 @@ class BadLine(SubmeterError):  # noqa: N818  as above
         self.path = path
         self.line = line
         self.reason = error.reason
+
+
+class BadFile(SubmeterError):  # noqa: N818  as above
+    """A file to replay is not there or cannot be read; the sentence names it."""
