@@ -74,9 +74,10 @@ class Broker(Section):
     host: Text = Field(default=LOOPBACK, description='a host name or address, e.g. host = "broker.example"')
     port: Port = Field(default=1883, description="a whole number from 1 to 65535, e.g. port = 1883, with tls 8883")
     client_id: Name = Field(default="submeter", description='a name that no other client of this broker has, e.g. client_id = "submeter"')
+    protocol: Literal["5", "3.1.1"] = Field(default="5", description='"5", or "3.1.1" for a broker that knows no better')
     topics: Annotated[tuple[Text, ...], Strict(strict=False), Field(min_length=1)] = Field(
-        default=("submeter/v1/#",),
-        description='a list of topic filters, e.g. topics = ["submeter/v1/#"]',
+        default=("submeter/v1/+/up",),
+        description='a list of topic filters, e.g. topics = ["submeter/v1/+/up"]',
     )
     username: str = Field(default="", description='the user at the broker, e.g. username = "submeter-ingest", or "" for none')
     password_file: File = Field(default=None, description='a file with the password, e.g. password_file = "mqtt.password", or "" for none')

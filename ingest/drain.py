@@ -23,7 +23,7 @@ from submeter.ingest.dedup import Window
 from submeter.ingest.envelopes import BadPayload, Envelope, Heard, split
 from submeter.reading import STATUS, DeviceId, Reading, Register
 from submeter.store import READING, RECEPTION, Done, Inbox, Quarantined, Readings, Stored
-from submeter.store.inbox import REPLAY
+from submeter.store.inbox import REPLAY, RETAIN
 
 __all__ = ["Drain", "Gateway", "Known", "Step"]
 
@@ -148,6 +148,9 @@ class Drain:
         self._readings.store(readings, receptions, upto)
 
     def _message(self, message: Stored, batch: _Batch) -> None:
+        if message.flags & RETAIN:
+            batch.done.append(Done(message.id, reason="retained"))
+            return
         try:
             envelope = split(message.topic, message.payload, message.format)
         except BadPayload as error:

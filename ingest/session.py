@@ -1,8 +1,9 @@
-"""One connection to an MQTT 5 broker: `connect`, `poll`, `ack`. Whatever replaces paho implements these three.
+"""One connection to an MQTT broker, version 5 or (where it knows no better) 3.1.1: `connect`, `poll`, `ack`. What replaces paho has these three.
 
 Strategy: paho's external loop; the caller's thread owns the socket, and nothing is acknowledged before the caller says so (ingest/MQTT.md 1, 5).
 Rules: a `Session` is one connection and is thrown away with it, so that no acknowledgement can hit a packet id of the next; a delivery that
-was not acknowledged comes again; the broker sends no retained messages, since a telegram of unknown age is no reading.
+was not acknowledged comes again; the broker is asked for no retained messages, since a telegram of unknown
+age is no reading (version 3.1.1 cannot ask: the drain leaves them out).
 Everything raises OSError when the connection is gone.
 """
 
@@ -12,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTv5
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTv5, MQTTv311
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
@@ -42,6 +43,7 @@ class MqttSettings:
     host: str = "127.0.0.1"
     port: int = 1883
     client_id: str = "submeter"
+    protocol: Literal["5", "3.1.1"] = "5"
     topics: tuple[str, ...] = ("submeter/v1/+/up",)
     username: str | None = None
     password: str | None = None
@@ -95,11 +97,14 @@ class Session:
 
     def connect(self) -> None:
         """Open the connection and say who we are; the answer comes through `poll`."""
+        host, port, keepalive_s = self._settings.host, self._settings.port, self._settings.keepalive_s
+        if self._settings.protocol == "3.1.1":
+            self._client.connect(host, port, keepalive_s)
+            return
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = self._settings.session_expiry_s
         properties.ReceiveMaximum = RECEIVE_MAXIMUM
         properties.MaximumPacketSize = MAXIMUM_PACKET
-        host, port, keepalive_s = self._settings.host, self._settings.port, self._settings.keepalive_s
         self._client.connect(host, port, keepalive_s, clean_start=False, properties=properties)
 
     def poll(self, wait_s: float) -> list[Delivery]:
@@ -141,7 +146,8 @@ class Session:
 
     def _new_client(self) -> Client:
         settings = self._settings
-        client = Client(CallbackAPIVersion.VERSION2, client_id=settings.client_id, protocol=MQTTv5, manual_ack=True)
+        version: dict[str, Any] = {"protocol": MQTTv311, "clean_session": False} if settings.protocol == "3.1.1" else {"protocol": MQTTv5}
+        client = Client(CallbackAPIVersion.VERSION2, client_id=settings.client_id, manual_ack=True, **version)
         if settings.username is not None:
             client.username_pw_set(settings.username, settings.password)
         if settings.tls:
@@ -158,7 +164,7 @@ class Session:
             self._error = RefusedError(f"the broker refuses us: {reason}")
             return
         self.session_present = flags.session_present
-        options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND)
+        options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND) if self._settings.protocol == "5" else 1
         client.subscribe([(topic, options) for topic in self._settings.topics])
 
     def _on_subscribe(self, _: object, __: object, ___: int, reasons: list[ReasonCode], ____: object) -> None:

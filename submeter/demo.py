@@ -28,6 +28,7 @@ from submeter.commands import execute
 from submeter.config import Config, load
 from submeter.core import Core, now
 from submeter.errors import SubmeterError
+from submeter.logs import configure
 from submeter.reading import MICRO, Register, Source
 from submeter.service import CoreThread, serve
 from submeter.simulate.building import Building, Place
@@ -87,6 +88,7 @@ class _World:
 
 def demo(folder: Path, *, seconds: float | None, flats: int, console: Console) -> bool:
     """Run the demo in `folder` (made anew) for `seconds`, or until interrupted; whether everything agreed."""
+    configure("warning", "console")
     _clear(folder)
     world = _World(Building.make(flats=flats))
     config = _settle(folder, world.building)
@@ -141,7 +143,7 @@ def _history(folder: Path, config: Config, world: _World, console: Console) -> s
         for command, path in (("import", folder / "directory.toml"), ("replay", file)):
             with console.status(f"submeter {command} {path.name}"):
                 *_, last = execute(core, command, {"path": str(path)})
-            console.print(f"  {command} {path.name}: {last}")
+            console.print(f"  {command} {path.name}: {last}", soft_wrap=True)
         return core.registry.create_token(world.building.manager)
 
 
@@ -240,7 +242,7 @@ def _publish(port: int, world: _World, core: CoreThread, seconds: float | None, 
             t_from, messages, tick = t_to, messages + len(waiting), tick + 1
             if tick % REPORT_EVERY == 0:
                 lines = list(core.submit("rollup"))
-                console.print(f"  {tick:4} s  {messages} live messages, {world.telegrams} telegrams sent in all; {lines[-1]}")
+                console.print(f"  {tick:4} s  {messages} live messages, {world.telegrams} telegrams sent in all; {lines[-1]}", soft_wrap=True)
     except KeyboardInterrupt:
         console.print("  ending")
     finally:

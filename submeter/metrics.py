@@ -1,12 +1,13 @@
 """Prometheus metrics of a process (names: ingest INBOX 8). Counters live here and are raised where things happen; gauges are asked for when read."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from submeter.ingest.common import Counters
 from submeter.store import Counts
 
 __all__ = ["Metrics"]
@@ -24,11 +25,14 @@ class Metrics:
         self.rollup_seconds = Histogram("submeter_rollup_seconds", "Length of a rollup run", buckets=BUCKETS, registry=self.registry)
         self.rollup_rows = Counter("submeter_rollup_rows", "Rows that rollups changed", registry=self.registry)
         self.job_failures = Counter("submeter_job_failures", "Jobs and commands that failed", ["job"], registry=self.registry)
-        self.mqtt_connected = Gauge("submeter_mqtt_connected", "1 while connected to the broker", ["broker"], registry=self.registry)
-        self.registry.register(_InboxCollector(counts, now))
+        self.registry.register(_Inbox(counts, now))
+
+    def watch(self, sources: Mapping[str, Counters]) -> None:
+        """Show what these collectors count, by the names of their sources."""
+        self.registry.register(_Sources(sources))
 
 
-class _InboxCollector(Collector):
+class _Inbox(Collector):
     def __init__(self, counts: Callable[[], Counts], now: Callable[[], int]) -> None:
         self._counts = counts
         self._now = now
@@ -45,3 +49,22 @@ class _InboxCollector(Collector):
         for reason, count in counts.refused.items():
             refused.add_metric([reason], count)
         yield from (rows, oldest, quarantine, refused)
+
+
+class _Sources(Collector):
+    def __init__(self, sources: Mapping[str, Counters]) -> None:
+        self._sources = sources
+
+    def collect(self) -> Iterator[Metric]:
+        connected = GaugeMetricFamily("submeter_source_connected", "1 while a broker or port is connected", labels=["source"])
+        messages = CounterMetricFamily("submeter_source_messages", "Messages kept in the inbox", labels=["source"])
+        failed = CounterMetricFamily(
+            "submeter_source_failed_commits", "Batches that the inbox refused; they were not acknowledged", labels=["source"]
+        )
+        lost = CounterMetricFamily("submeter_mqtt_session_lost", "Reconnections at which the broker had forgotten the session", labels=["source"])
+        for source, counters in self._sources.items():
+            connected.add_metric([source], int(counters.connected))
+            messages.add_metric([source], counters.messages)
+            failed.add_metric([source], counters.failed_commits)
+            lost.add_metric([source], counters.sessions_lost)
+        yield from (connected, messages, failed, lost)

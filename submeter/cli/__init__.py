@@ -1,4 +1,4 @@
-"""The command line: one file per verb, each thin over the part that does the work.
+"""The command line: one file per verb or family, each thin over the part that does the work.
 
 Exit status: 0 done, 1 a finding (a refused telegram, a case that is wrong), 2 usage or configuration.
 """
@@ -9,14 +9,22 @@ from typing import Annotated
 import typer
 
 from submeter import __version__
+from submeter.cli import operate
 from submeter.cli.check import check
+from submeter.cli.conform import conform
 from submeter.cli.decode import decode
+from submeter.cli.demo import demo
+from submeter.cli.run import run
 from submeter.errors import SubmeterError
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Meter-data pipeline: telegrams in, exact tables out."
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Meter-data pipeline: telegrams in, exact tables out.",
 )
 
 
@@ -34,8 +42,10 @@ def options(
     """Meter-data pipeline: telegrams in, exact tables out."""
 
 
-for verb in (check, decode):
+for verb in (check, run, demo, operate.status, decode, conform, operate.rollup, operate.replay, operate.requeue, operate.meters):
     app.command()(verb)
+app.command("import")(operate.import_directory)
+app.add_typer(operate.token, name="token")
 
 
 def main() -> None:

@@ -1,4 +1,7 @@
-"""Commands on the data folder: run by the core that holds it, or here when none runs."""
+"""Commands on the data folder: run by the core that holds it, or here when none runs.
+
+The stores are imported only when a command opens them here, so that the other commands start at once.
+"""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -7,12 +10,11 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from submeter import commands
 from submeter.config import Config, load
 from submeter.control import ask
-from submeter.core import Core
 from submeter.logs import configure
-from submeter.store import SCOPES, Vault
+from submeter.store.registry_types import SCOPES
+from submeter.store.vault import Vault
 
 __all__ = ["ConfigFile", "import_directory", "meters", "replay", "requeue", "rollup", "status", "token"]
 
@@ -32,8 +34,11 @@ def _lines(config: Config, command: str, arguments: dict[str, Any]) -> Iterator[
     if answered is not None:
         yield from answered
         return
+    from submeter.commands import execute  # noqa: PLC0415
+    from submeter.core import Core  # noqa: PLC0415
+
     with Console(stderr=True).status(f"submeter {command}"), Core(config) as core:
-        yield from commands.execute(core, command, arguments)
+        yield from execute(core, command, arguments)
 
 
 def rollup(

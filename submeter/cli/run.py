@@ -10,7 +10,6 @@ import typer
 from submeter.cli.operate import ConfigFile
 from submeter.config import load
 from submeter.logs import configure
-from submeter.service import serve
 
 __all__ = ["run"]
 
@@ -23,6 +22,8 @@ def run(
     config: ConfigFile = None,
 ) -> None:
     """Collect, decode, roll up and serve, until told to stop."""
+    from submeter.service import serve  # noqa: PLC0415 - the whole pipeline: the other commands start without it
+
     settings = load(config)
     configure(settings.log.level, settings.log.format)
     stop = threading.Event()

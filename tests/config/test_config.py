@@ -88,7 +88,7 @@ def test_every_key_has_a_comment_above():
         ("[[mqtt]]\n[[mqtt]]", "pipeline.toml: [[mqtt]] [[serial]] name: 'mqtt' is there twice: give each its own"),
         (
             '[[mqtt]]\ntopics = ["a", 1]',
-            'pipeline.toml: [[mqtt]] 1 topics: 1 cannot be used: write a list of topic filters, e.g. topics = ["submeter/v1/#"]',
+            'pipeline.toml: [[mqtt]] 1 topics: 1 cannot be used: write a list of topic filters, e.g. topics = ["submeter/v1/+/up"]',
         ),
     ],
 )
@@ -175,7 +175,7 @@ def test_check_prints_no_secret(tmp_path):
     (tmp_path / "secret").write_text("hunter2")
     config = parse('[[mqtt]]\nusername = "u"\npassword_file = "secret"\n[[serial]]\n[[gateway]]\ndecrypted = true', tmp_path / "pipeline.toml")
     lines = list(described(config))
-    assert "mqtt      mqtt: mqtt://u@127.0.0.1:1883 as submeter, submeter/v1/#" in lines
+    assert "mqtt      mqtt: mqtt://u@127.0.0.1:1883 as submeter, submeter/v1/+/up" in lines
     assert not any("hunter2" in line for line in lines)
 
 
