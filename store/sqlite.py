@@ -6,6 +6,7 @@ owner only; a connection may move between threads but is used by one at a time; 
 """
 
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,7 +28,7 @@ def open_sqlite(path: Path, migrations: Sequence[str], *, synchronous: Literal["
         raise StoreError(f"{path} cannot be opened: {error}; check that the data folder exists and belongs to this user") from error
     try:
         with querying(connection):
-            connection.execute("PRAGMA journal_mode = WAL")
+            _to_wal(connection)
             connection.execute(f"PRAGMA synchronous = {synchronous}")
             connection.execute("PRAGMA foreign_keys = ON")
         with transaction(connection):
@@ -60,6 +61,20 @@ def querying(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     except sqlite3.Error as error:
         path = connection.execute("PRAGMA database_list").fetchone()[2]
         raise StoreError(f"{path}: {error}; free disk space and file rights come first, then `submeter doctor`") from error
+
+
+def _to_wal(connection: sqlite3.Connection) -> None:
+    """Switch to WAL mode; SQLite does not wait by itself when several open a new file at once."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[str]) -> None:

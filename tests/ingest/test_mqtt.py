@@ -7,9 +7,16 @@ import subprocess
 import sys
 import threading
 import time
+from datetime import UTC, datetime, timedelta
+from ipaddress import IPv4Address
 
 import pytest
 from broker import free_port, wait_until
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from payloads import GOOD, PARTLY, REFUSED, TOPIC
 
 from submeter.ingest.mqtt import MqttCollector
@@ -316,6 +323,36 @@ def test_a_topic_that_is_no_text_does_not_come_for_ever():
         type("Message", (), {"topic": property(lambda _: b"\xff".decode()), "payload": b"x", "retain": False, "dup": False, "mid": 1, "qos": 1})(),
     )
     assert [delivery.topic for delivery in session._batch] == ["\N{REPLACEMENT CHARACTER}"]
+
+
+@pytest.fixture
+def certificate(tmp_path):
+    """A self-signed certificate for 127.0.0.1 and its key, as files."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    start = datetime.now(UTC) - timedelta(days=1)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), start, start + timedelta(days=2))
+    alternative = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
+    signed = builder.add_extension(alternative, critical=False).sign(key, hashes.SHA256())
+    (tmp_path / "tls.crt").write_bytes(signed.public_bytes(Encoding.PEM))
+    (tmp_path / "tls.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return tmp_path / "tls.crt", tmp_path / "tls.key"
+
+
+def test_messages_come_through_tls(tmp_path, broker, certificate):
+    """Over TLS, where bytes may wait inside the library while the socket is silent, a backlog arrives whole; a stranger's certificate is refused."""
+    port = free_port()
+    broker.stop()
+    broker.configure(broker.configuration + f"listener {port} 127.0.0.1\ncertfile {certificate[0]}\nkeyfile {certificate[1]}\n")
+    broker.start()
+    path = tmp_path / "inbox.sqlite"
+    with Collecting(path, port=port, tls=True) as distrustful:
+        wait_until(lambda: distrustful.events == ["mqtt_disconnected"])
+    with Collecting(path, port=port, tls=True, ca_file=certificate[0]) as first:
+        first.connected()
+    broker.publish(*numbered(1500))
+    with Collecting(path, port=port, tls=True, ca_file=certificate[0]) as second:
+        assert [message.payload for message in second.wait_for(1500)] == [payload for _, payload in numbered(1500)]
 
 
 CHILD = """

@@ -118,6 +118,12 @@ def test_a_failed_batch_leaves_nothing(inbox):
     assert inbox.pending(10) == []
 
 
+def test_a_commit_waits_for_the_disk(inbox):
+    """The inbox is open in WAL mode with full durability."""
+    assert inbox._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert inbox._db.execute("PRAGMA synchronous").fetchone() == (2,)
+
+
 def test_two_openers_write_without_loss(tmp_path):
     """A collector and a drain on the same file both get their transactions through."""
     path = tmp_path / "inbox.sqlite"
