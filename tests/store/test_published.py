@@ -1,0 +1,147 @@
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from submeter.reading import Register
+from submeter.store import NULL, POINT, ROLLUP, Block, Published, PublishedSeries, StoreError, pack
+from submeter.store.sqlite import open_sqlite
+
+VOLUME = Register("volume", "m3")
+DAY = 2
+
+
+@pytest.fixture
+def published(tmp_path):
+    """An empty published file."""
+    with Published(tmp_path / "published.sqlite") as opened:
+        yield opened
+
+
+def points(*starts, value=1):
+    """Rows that begin at these instants."""
+    array = np.zeros(len(starts), POINT)
+    array["start"], array["value"] = starts, value
+    return array
+
+
+def test_blocks_are_read_in_order_of_their_labels(published):
+    """Reading a range of labels joins the blocks in order of time, both ends included."""
+    published.replace([], [Block(1, DAY, label, points(start)) for label, start in (("2024-03", 3), ("2024-01", 1), ("2023-12", 0), ("2024-02", 2))])
+    assert published.read(1, DAY, "2024-01", "2024-02")["start"].tolist() == [1, 2]
+    assert published.read(1, DAY, "2024-02", "2024-02")["start"].tolist() == [2]
+
+
+def test_nothing_published_is_an_empty_array(published):
+    """A series, level or range without blocks gives no rows."""
+    published.replace([], [Block(1, DAY, "2024-01", points(1))])
+    for read in (
+        published.read(2, DAY, "2024-01", "2024-12"),
+        published.read(1, 1, "2024-01", "2024-12"),
+        published.read(1, DAY, "2025-01", "2025-12"),
+    ):
+        assert read.dtype == POINT
+        assert read.size == 0
+
+
+def test_a_block_is_replaced_as_a_whole(published):
+    """A block published again has the new rows only; one without rows is gone."""
+    published.replace([], [Block(1, DAY, "2024-01", points(1, 2, 3)), Block(1, DAY, "2024-02", points(4))])
+    published.replace([], [Block(1, DAY, "2024-01", points(1, value=7)), Block(1, DAY, "2024-02", points())])
+    assert published.read(1, DAY, "2024-01", "2024-02").tolist() == points(1, value=7).tolist()
+
+
+def test_series_of_points(published):
+    """Series come back as published, those of other points do not, and publishing again replaces them."""
+    one = PublishedSeries(1, "m_1", VOLUME, "total", 10, 12_345, 20)
+    other = PublishedSeries(2, "m_2", Register("energy", "kWh", 1, 2, 3), "total")
+    published.replace([one, other, PublishedSeries(3, "m_3", VOLUME, "total")], [])
+    found = published.series_of(["m_2", "m_1", "m_9"])
+    assert [(series.id, series.register, series.last_t, series.last_value, series.last_heard) for series in found] == [
+        (1, VOLUME, 10, 12_345, 20),
+        (2, other.register, None, None, None),
+    ]
+    published.replace([PublishedSeries(1, "m_1", VOLUME, "total", 11)], [])
+    assert published.series_of(["m_1"])[0].last_t == 11
+    assert published.series_of([]) == []
+
+
+def test_versions_rise_with_what_changed(published):
+    """Each publication has the next version, and the series whose blocks or last values it touched carry it."""
+    series = [PublishedSeries(number, "m_1", VOLUME, "total") for number in (1, 2)]
+    assert published.version() == 0
+    assert published.replace(series, []) == 1
+    assert published.replace([], [Block(2, DAY, "2024-01", points(1))]) == 2
+    assert [one.version for one in published.series_of(["m_1"])] == [1, 2]
+    assert published.replace([], [Block(2, DAY, "2024-01", points())]) == published.version() == 3
+    assert [one.version for one in published.series_of(["m_1"])] == [1, 3]
+
+
+def test_rollup_rows_are_packed_without_loss():
+    """Every field of a row of the readings comes through, null as NULL, a null count as 0."""
+    row = {"series": 1, "level": 0, "start": 1, "end": 2, "value": -(2**62), "lo": None, "hi": None, "n": None, "coverage": 10_000, "quality": 2}
+    row |= {"flags": 2**32 - 1, "index_start": 5, "index_end": None, "state": 3}
+    table = pa.Table.from_pylist([row, row | {"n": 7, "hi": 9}], schema=ROLLUP).append_column("rev", pa.array([1, 65_535], pa.int32()))
+    first, second = pack(table)
+    expected = {"start": 1, "end": 2, "value": -(2**62), "lo": NULL, "hi": NULL, "n": 0, "coverage": 10_000, "quality": 2, "flags": 2**32 - 1}
+    expected |= {"index_start": 5, "index_end": NULL, "state": 3, "rev": 1}
+    assert {name: first[name].item() for name in POINT.names} == expected
+    assert (second["n"], second["hi"], second["rev"]) == (7, 9, 65_535)
+    assert pack(table.slice(0, 0)).size == 0
+
+
+def test_a_newer_file_is_refused(tmp_path):
+    """A file of a newer release is refused by name."""
+    open_sqlite(tmp_path / "published.sqlite", ("CREATE TABLE a (x);", "CREATE TABLE b (x);")).close()
+    with pytest.raises(StoreError, match=r"published\.sqlite has schema 2"):
+        Published(tmp_path / "published.sqlite")
+
+
+def test_a_damaged_file_is_an_error_with_its_name(published, tmp_path):
+    """A file that is damaged under its reader is a StoreError, not a row."""
+    published.replace([], [Block(1, DAY, "2024-01", points(*range(2000)))])
+    published.close()
+    file = tmp_path / "published.sqlite"
+    content = bytearray(file.read_bytes())
+    content[4096:] = b"\xaa" * (len(content) - 4096)
+    file.write_bytes(content)
+    with pytest.raises(StoreError, match=r"published\.sqlite"), Published(file) as damaged:
+        damaged.read(1, DAY, "2024-01", "2024-01")
+
+
+PUBLISHER = """
+    import sys
+    from pathlib import Path
+    import numpy as np
+    from submeter.store import POINT, Block, Published
+
+    published = Published(Path(sys.argv[1]))
+    print("ready", flush=True)
+    while True:
+        points = np.full(24, 0, POINT)
+        points["value"] = published.version() + 1
+        published.replace([], [Block(series, 0, label, points) for series in range(20) for label in ("2024-01-01", "2024-01-02")])
+"""
+
+
+def test_readers_see_whole_publications_while_they_are_written(tmp_path):
+    """Another process reads on while the publisher writes and is killed, and the blocks it reads in one call are of one version."""
+    file, chance = tmp_path / "published.sqlite", random.Random(3)
+    for _ in range(3):
+        writer = subprocess.Popen([sys.executable, "-c", textwrap.dedent(PUBLISHER), file], stdout=subprocess.PIPE, text=True)
+        assert writer.stdout.readline() == "ready\n"
+        with Published(file) as reader:
+            until = time.monotonic() + chance.uniform(0.2, 0.5)
+            while time.monotonic() < until:
+                assert len(set(reader.read(7, 0, "2024-01-01", "2024-01-02")["value"].tolist())) <= 1
+            writer.send_signal(signal.SIGKILL)
+            writer.communicate()
+            assert {value for series in range(20) for value in reader.read(series, 0, "2024-01-01", "2024-01-02")["value"].tolist()} == {
+                reader.version()
+            }
