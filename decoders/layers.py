@@ -91,7 +91,7 @@ class Transport:
 
 def device_of(address: bytes) -> DeviceId:
     """Identity from the eight bytes M(2) id(4) V T; raises BadFrame for letters outside A to Z and for the void id FFFFFFFF."""
-    code = int.from_bytes(address[:2], "little") & 0x7FFF
+    code = int.from_bytes(address[:2], "little")
     letters = [code >> 10 & 31, code >> 5 & 31, code & 31]
     if not all(1 <= letter <= 26 for letter in letters):
         raise BadFrame(f"manufacturer code {code:04X}h is not three letters")

@@ -43,6 +43,7 @@ def test_a_form_is_recognised(raw: bytes, link: str) -> None:
     """Undeclared bytes are recognised by length, checksum and CRCs, whatever the link."""
     frame = parse_frame(raw)
     assert (frame.link, identify(raw)) == (link, METER)
+    assert frame.body in {BODY, parse_frame(LONG).body, parse_frame(WIRED).body}
 
 
 def test_a_damaged_frame_with_crcs_is_refused_where_the_form_is_declared() -> None:
@@ -111,6 +112,13 @@ def test_a_void_address_is_no_meter(address: str) -> None:
     raw = b"\x44" + bytes.fromhex(address) + BODY
     with pytest.raises(BadFrame):
         identify(bytes([len(raw)]) + raw)
+
+
+@pytest.mark.parametrize("raw", [encode.wired(bytes.fromhex("72 01000081 8d4e 05")), encode.radio(METER, bytes.fromhex("72 01000081 8d4e 05"))])
+def test_a_cut_address_is_not_replaced_by_the_link_s(raw: bytes) -> None:
+    """A telegram that starts to name another meter is never booked to the adapter."""
+    with pytest.raises(BadFrame):
+        identify(raw)
 
 
 def test_ids_keep_hex_digits_and_the_soft_address_bit_is_no_letter() -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from submeter.decoders.fixed import read_fixed
 from submeter.decoders.records import Record, walk
 from submeter.decoders.vif import EXTENSION_FB, EXTENSION_FD, PRIMARY
 from submeter.decoders.vife import interpret
@@ -59,7 +60,7 @@ def test_data_types(text: str, value: Any) -> None:
     [
         "01 13 80", "02 13 0080", "04 13 00000080", "07 13 0000000000000080", "0a 13 ffff", "0c 13 1a2b3c4d", "0b 13 0010e0", "05 13 0000c07f",
         "05 13 0000807f", "00 13", "08 13", "0d 13 00", "0d 13 c0", "426c ffff", "426c 0000", "426c 7e12", "046d 3f1fffff", "046d 80000000",
-        "066d 3f3f1fffff00", "04 9315 01000000", "04 930b 01000000",
+        "066d 3f3f1fffff00", "066d 059e0d5c2b3f", "426c c1d1", "04 9315 01000000", "04 930b 01000000",
     ],
 )  # fmt: skip
 def test_void_is_never_a_number(text: str) -> None:
@@ -143,6 +144,21 @@ def test_storage_tariff_subunit_and_function() -> None:
     """The fields spread over DIF and DIFEs, low bits first."""
     record = one("d4 d5 21 13 01000000")
     assert (record.function, record.storage, record.tariff, record.subunit) == (1, 1 | 5 << 1 | 1 << 5, 1 | 2 << 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "units", "expected"),
+    [
+        (1, "297e", [("volume", Decimal("1.234"), 0), ("volume", Decimal("4.321"), 1)]),
+        (3, "2902", [("volume", Decimal("1.234"), 1), ("energy", Decimal(4321), 1)]),
+        (0, "393a", [("hca", Decimal(400), 0), ("unknown", None, 0)]),
+    ],
+)
+def test_the_fixed_structure(status: int, units: str, expected: list[tuple[str, Decimal | None, int]]) -> None:
+    """Binary or BCD by the status; `historic` repeats the first unit one storage on; stored counters are storage 1."""
+    counters = "00040000 00000000" if status == 0 else "d2040000 e1100000"
+    found = read_fixed(bytes([status]) + bytes.fromhex(units + counters))
+    assert [(record.quantity, record.value, record.storage) for record in found.records] == expected
 
 
 def test_fillers_tails_and_more() -> None:

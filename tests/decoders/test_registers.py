@@ -128,17 +128,13 @@ def test_steps_of_a_history(control: str, spacing: str, steps: list[date | None]
 @pytest.mark.parametrize(
     ("control", "vife", "elements"),
     [
-        ("31", "13", [5, 3]),
-        ("71", "13", [95, 92]),
-        ("71", "1f", [105, 108]),
-        ("b1", "13", [105, 108]),
-        ("b1", "1e", [95, 92]),
-        ("f1", "1e", [105, 108]),
+        ("31", "13", [5, -2]), ("71", "13", [95, -159]), ("71", "1f", [105, 359]), ("b1", "13", [105, 359]), ("b1", "1e", [95, -159]),
+        ("f1", "1e", [105, 103]),
     ],
-)
+)  # fmt: skip
 def test_elements_of_a_history(control: str, vife: str, elements: list[int]) -> None:
-    """Absolute values stand for themselves; increments and decrements are summed from the base, backward or forward."""
-    block = bytes.fromhex(f"82046c 5c32 820413 6400 8d0493{vife} 04 {control}fe 0503")
+    """Absolute values and differences are signed, increments and decrements are not; all but the first are summed from the base."""
+    block = bytes.fromhex(f"82046c 5c32 820413 6400 8d0493{vife} 04 {control}fe 05fe")
     assert [int(record.value * 1000) for record in with_instants(walk(block).records)[3:]] == elements
 
 

@@ -10,6 +10,7 @@ from submeter.decoders import (
     MacFail,
     NoKey,
     Profile,
+    UnknownDriver,
     UnknownMeter,
     UnknownMode,
     WrongKey,
@@ -133,6 +134,24 @@ def test_authentication_needs_its_code_and_its_counter() -> None:
     bare = bytes([0x90, 7, 0x00, 0x28]) + body[4:9] + body[17:]
     with pytest.raises(MacFail):
         volumes(encode.radio(METER, bare), Profile(KEY))
+
+
+def test_fragments_wait_for_a_driver_and_a_second_layer_is_damage() -> None:
+    """One part of a longer message is not read alone; layers do not nest."""
+    body = encode.mode7(RECORDS, HEADER, KEY, METER, counter=5)
+    for flags in (b"\x01\x2c", b"\x00\x6c"):
+        with pytest.raises(UnknownDriver):
+            volumes(encode.radio(METER, body[:2] + flags + body[4:]), Profile(KEY))
+    with pytest.raises(BadFrame):
+        volumes(encode.radio(METER, body[: 2 + body[1]] + body), Profile(KEY))
+
+
+@pytest.mark.parametrize(("session", "error"), [(0x40000000, UnknownMode), (0, BadFrame)])
+def test_other_encryptions_of_the_link_layer(session: int, error: type[DecodeError]) -> None:
+    """A cipher not read here is an unknown mode; none at all still has its payload CRC."""
+    body = bytes([0x8D, 0x20, 9]) + session.to_bytes(4, "little") + bytes(2) + encode.plain(RECORDS, HEADER)
+    with pytest.raises(error):
+        volumes(encode.radio(METER, body), Profile(KEY))
 
 
 def test_the_authenticated_counter_is_reported() -> None:
