@@ -1,6 +1,7 @@
 """Envelopes: whatever comes in, telegrams or a reason come out."""
 
 import json
+import tracemalloc
 import zlib
 
 import pytest
@@ -75,6 +76,16 @@ def test_native_batch_may_leave_out_what_a_gateway_does_not_know():
 def test_zlib_is_undone_once():
     """A compressed batch is the batch."""
     assert split(TOPIC, zlib.compress(GOOD)) == split(TOPIC, GOOD)
+
+
+def test_a_bomb_takes_no_memory():
+    """Of 64 MiB of compressed zeros no more than the limit is unpacked."""
+    bomb = zlib.compress(bytes(64 * 1024 * 1024), 9)
+    tracemalloc.start()
+    assert typed(TOPIC, bomb).reason == "too_large"
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 16 * 1024 * 1024
 
 
 @pytest.mark.parametrize("payload", [TELEGRAM, TELEGRAM.upper(), "0x" + TELEGRAM, f" {TELEGRAM}\r\n"])

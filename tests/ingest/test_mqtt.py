@@ -3,6 +3,7 @@
 import random
 import socket
 import sqlite3
+import ssl
 import subprocess
 import sys
 import threading
@@ -273,15 +274,22 @@ def test_two_collectors_of_one_client_id_do_not_meet(tmp_path, broker):
         assert first.events == ["mqtt_connected"]
 
 
+CONNACK = b"\x20\x03\x00\x00\x00"
+
+
+def suback(subscribe):
+    """The answer to a subscription to one topic."""
+    return b"\x90\x04" + subscribe[2:4] + b"\x00\x01"
+
+
 def test_a_session_taken_over_is_told(tmp_path):
     """When the broker says that another client has our id, the collector reports it and keeps away for a while."""
     server = socket.create_server(("127.0.0.1", 0))
     with Collecting(tmp_path / "inbox.sqlite", port=server.getsockname()[1]) as running:
         client, _ = server.accept()
         client.recv(4096)
-        client.sendall(b"\x20\x03\x00\x00\x00")  # CONNACK
-        subscribe = client.recv(4096)
-        client.sendall(b"\x90\x04" + subscribe[2:4] + b"\x00\x01")  # SUBACK
+        client.sendall(CONNACK)
+        client.sendall(suback(client.recv(4096)))
         running.connected()
         client.sendall(b"\xe0\x02\x8e\x00")  # DISCONNECT, session taken over
         wait_until(lambda: running.events == ["mqtt_connected", "mqtt_session_taken_over"])
@@ -340,7 +348,7 @@ def certificate(tmp_path):
 
 
 def test_messages_come_through_tls(tmp_path, broker, certificate):
-    """Over TLS, where bytes may wait inside the library while the socket is silent, a backlog arrives whole; a stranger's certificate is refused."""
+    """Over TLS a backlog arrives whole; a broker with a stranger's certificate is not spoken to."""
     port = free_port()
     broker.stop()
     broker.configure(broker.configuration + f"listener {port} 127.0.0.1\ncertfile {certificate[0]}\nkeyfile {certificate[1]}\n")
@@ -353,6 +361,22 @@ def test_messages_come_through_tls(tmp_path, broker, certificate):
     broker.publish(*numbered(1500))
     with Collecting(path, port=port, tls=True, ca_file=certificate[0]) as second:
         assert [message.payload for message in second.wait_for(1500)] == [payload for _, payload in numbered(1500)]
+
+
+def test_bytes_waiting_inside_tls_are_read(tmp_path, certificate):
+    """Messages that came in one TLS record with another packet are read although the socket is silent."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    server = socket.create_server(("127.0.0.1", 0))
+    with Collecting(tmp_path / "inbox.sqlite", port=server.getsockname()[1], tls=True, ca_file=certificate[0]) as running:
+        client = context.wrap_socket(server.accept()[0], server_side=True)
+        client.recv(4096)
+        client.sendall(CONNACK)
+        publish = b"\x32\x08\x00\x01t\x00\x07\x00ab"  # topic t, packet 7, payload ab
+        client.sendall(suback(client.recv(4096)) + publish)
+        assert [message.payload for message in running.wait_for(1)] == [b"ab"]
+        client.close()
+        server.close()
 
 
 CHILD = """
