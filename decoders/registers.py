@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final
 
 from submeter.decoders.records import Record
 from submeter.reading import MICRO, Reading, Register, Source
 
-__all__ = ["COUNTERS", "DICTIONARY", "Entry", "meter_time", "readings_of"]
+__all__ = ["DICTIONARY", "Entry", "meter_time", "readings_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +65,15 @@ DICTIONARY: Final[Mapping[str, Entry]] = {
     "status_flags": Entry("bits", 0, "event"),
 }
 
-#: Canonical unit and factor of each unit of a VIF. The calorie is the international one (1 Mcal = 1.163 kWh).
-_CANONICAL: Final[Mapping[str, tuple[str, Fraction]]] = {
-    "Wh": ("kWh", Fraction(1, 1000)), "J": ("kWh", Fraction(1, 3_600_000)), "cal": ("kWh", Fraction(1163, 10**9)),
-    "varh": ("kvarh", Fraction(1, 1000)), "VAh": ("kVAh", Fraction(1, 1000)),
-    "W": ("kW", Fraction(1, 1000)), "J/h": ("kW", Fraction(1, 3_600_000)), "var": ("kvar", Fraction(1, 1000)), "VA": ("kVA", Fraction(1, 1000)),
-    "m3": ("m3", Fraction(1)), "ft3": ("m3", Fraction(28_316_846_592, 10**12)),
-    "m3/h": ("m3/h", Fraction(1)), "m3/min": ("m3/h", Fraction(60)), "m3/s": ("m3/h", Fraction(3600)),
-    "s": ("h", Fraction(1, 3600)), "min": ("h", Fraction(1, 60)), "h": ("h", Fraction(1)), "d": ("h", Fraction(24)),
-    **{same: (same, Fraction(1)) for same in ("hca", "kg", "°C", "K", "%", "bar", "V", "A", "Hz", "bits")},
+#: Factor from each unit of a VIF to the canonical one of its registers. The calorie is the international one (1 Mcal = 1.163 kWh).
+_CANONICAL: Final[Mapping[str, Fraction]] = {
+    "Wh": Fraction(1, 1000), "J": Fraction(1, 3_600_000), "cal": Fraction(1163, 10**9),
+    "varh": Fraction(1, 1000), "VAh": Fraction(1, 1000),
+    "W": Fraction(1, 1000), "J/h": Fraction(1, 3_600_000), "var": Fraction(1, 1000), "VA": Fraction(1, 1000),
+    "m3": Fraction(1), "ft3": Fraction(28_316_846_592, 10**12),
+    "m3/h": Fraction(1), "m3/min": Fraction(60), "m3/s": Fraction(3600),
+    "s": Fraction(1, 3600), "min": Fraction(1, 60), "h": Fraction(1), "d": Fraction(24),
+    **{same: Fraction(1) for same in ("hca", "kg", "°C", "K", "%", "bar", "V", "A", "Hz", "bits")},
 }  # fmt: skip
 
 _ELECTRICITY, _COLD_IS_ENERGY, _BOTH = frozenset((0x02,)), frozenset((0x0A, 0x0B)), frozenset((0x0D,))
@@ -105,15 +106,25 @@ _LARGEST_PLACE: Final = 255  # tariff and subunit; larger ones are damage
 _COOLING_TARIFF: Final = 1
 
 
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """A register, and the ratio from a record's value to its millionths."""
+
+    register: Register
+    above: int
+    below: int
+
+
 def readings_of(records: tuple[Record, ...], device_type: int, status: tuple[str, ...]) -> tuple[Reading, ...]:
     """The readings of a telegram, each register and storage once, in the order of the records."""
     readings: dict[tuple[Register, int], Reading] = {}
     for record in records:
-        register = _register(record, device_type)
-        value = _micro(record)
-        if register is None or value is None or (record.storage and record.stamp is None):
+        target = _target(record.quantity, record.unit, record.modifiers, device_type, record.function, record.tariff, record.subunit)
+        if target is None or not isinstance(record.value, Decimal) or (record.storage and record.stamp is None):
             continue
-        readings.setdefault((register, record.storage), _reading(register, value, record, status))
+        value = _micro(record.value, target)
+        if value is not None and not _all_ones(record):
+            readings.setdefault((target.register, record.storage), _reading(target.register, value, record, status))
     return tuple(readings.values())
 
 
@@ -132,15 +143,19 @@ def _reading(register: Register, value: int, record: Record, status: tuple[str, 
     return Reading(register, value, record.stamp, record.label, due=due, source=Source.HISTORIC, status=status)
 
 
-def _register(record: Record, device_type: int) -> Register | None:
-    quantity = _TEXT_UNITS.get(record.unit, (record.quantity,))[0] if record.quantity == "text" else record.quantity
-    name = _name(quantity, record.modifiers, device_type)
-    tariff = record.tariff
+@lru_cache(maxsize=4096)
+def _target(quantity: str, unit: str, modifiers: tuple[str, ...], device_type: int, function: int, tariff: int, subunit: int) -> _Target | None:
+    """Where the values of such records go; None where the dictionary has no register for them."""
+    if quantity == "text":
+        quantity, unit = _TEXT_UNITS.get(unit, (quantity, unit))
+    name = _name(quantity, modifiers, device_type)
+    factor = Fraction(1) if quantity == "battery_days" else _CANONICAL.get(unit, Fraction(0))
     if name == "energy" and device_type in _BOTH and tariff == _COOLING_TARIFF:
         name, tariff = "energy_cooling", 0
-    if name is None or max(tariff, record.subunit) > _LARGEST_PLACE:
+    if name is None or not factor or max(tariff, subunit) > _LARGEST_PLACE:
         return None
-    return Register(name + _SUFFIX[record.function], DICTIONARY[name].unit, tariff, record.subunit)
+    register = Register(name + _SUFFIX[function], DICTIONARY[name].unit, tariff, subunit)
+    return _Target(register, (factor * MICRO).numerator, (factor * MICRO).denominator)
 
 
 def _name(quantity: str, modifiers: tuple[str, ...], device_type: int) -> str | None:
@@ -151,15 +166,14 @@ def _name(quantity: str, modifiers: tuple[str, ...], device_type: int) -> str | 
     return next((name for types, name in rows if device_type in types), None)
 
 
-def _micro(record: Record) -> int | None:
-    """The value in millionths of the canonical unit; None for what is void, not a number, or larger than any dial."""
-    if not isinstance(record.value, Decimal) or _all_ones(record):
+def _micro(value: Decimal, target: _Target) -> int | None:
+    """`value` in millionths of the canonical unit, half to even; None where it is larger than any dial."""
+    if abs(value) > _LARGEST:
         return None
-    quantity, unit = _TEXT_UNITS.get(record.unit, (record.quantity, record.unit))
-    canonical = (unit, Fraction(1)) if quantity == "battery_days" else _CANONICAL.get(unit)
-    if canonical is None or abs(record.value) > _LARGEST:
-        return None
-    micro = round(Fraction(record.value) * canonical[1] * MICRO)
+    above, below = value.as_integer_ratio()
+    micro, rest = divmod(above * target.above, below * target.below)
+    twice, whole = 2 * rest, below * target.below
+    micro += twice > whole or (twice == whole and micro % 2 == 1)
     return micro if abs(micro) <= _LARGEST else None
 
 
@@ -167,6 +181,3 @@ def _all_ones(record: Record) -> bool:
     """FF… in a counter is no value: as a number it would be one step below zero (protocol notes 6.4)."""
     counter = DICTIONARY.get(record.quantity)
     return counter is not None and counter.kind in {"total", "period"} and record.data != b"" and record.data.strip(b"\xff") == b""
-
-
-COUNTERS: Final = frozenset(name for name, entry in DICTIONARY.items() if entry.kind in {"total", "period"})

@@ -165,3 +165,9 @@ def test_every_register_has_a_unit_and_a_kind() -> None:
     """The dictionary is complete: what a portal shows and a rollup needs."""
     assert {entry.kind for entry in DICTIONARY.values()} == {"total", "period", "gauge", "event"}
     assert all(entry.unit and entry.decimals >= 0 for entry in DICTIONARY.values())
+
+
+@pytest.mark.parametrize(("raw", "micro"), [(5, 0), (15, 2), (25, 2), (26, 3), (-5, 0), (-15, -2), (-16, -2), (-24, -2), (-26, -3)])
+def test_halves_go_to_the_even_millionth(raw: int, micro: int) -> None:
+    """Ten-millionths of a cubic metre: ties to even, on both sides of zero."""
+    assert values("069372" + raw.to_bytes(6, "little", signed=True).hex()) == {"volume": micro}
