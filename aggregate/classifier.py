@@ -1,7 +1,8 @@
 """The classifier (SPEC 5): events of one counter become segments of known use between anchors.
 
-Strategy: walk over the events with one anchor. Each kind of event has one method; a reading is put to the rows of table 5.3 in their order,
-and the first row that answers decides: each row is a method that returns the index of the event to go on with, or None for "not mine".
+Strategy: walk over the events with one anchor. Each kind of event has one method. A reading that is not simply the next one (rows 1 to 4 of
+table 5.3) is put to the other rows in their order, and the first row that answers decides: each is a method that returns the index of the event
+to go on with, or None for "not mine".
 Rules: exact numbers only (int or Fraction, micro units), never negative use, never the whole index again.
 """
 
@@ -84,10 +85,9 @@ def _factor_at(factors: tuple[tuple[int, Fraction], ...], t: int) -> Fraction:
 
 
 class _Step(NamedTuple):
-    """A reading put to the rows of table 5.3: event `i`, a step of `d` from the anchor's display."""
+    """A reading that is put to rows 5 to 13 of table 5.3: event `i`, a step of `d` from the anchor's display."""
 
     i: int
-    sample: Sample
     t: int
     v: Number
     d: Number
@@ -107,7 +107,7 @@ class _Walk:
         self.a_v: Number | None = None
         self.total: Number = 0
         self.last_break = max((i for i, event in enumerate(found) if event.kind != Kind.READING), default=-1)
-        self.rising = (self.normal, self.spike, self.undecided, self.suspect_jump)
+        self.rising = (self.spike, self.undecided, self.suspect_jump)
         self.falling = (self.rollover, self.dip, self.glitch, self.undecided, self.reset, self.suspect_exchange)
 
     def run(self) -> None:
@@ -124,7 +124,7 @@ class _Walk:
         """Book `use` up to `t`, where the display said `shown`; the anchor's display is `v` from there on (SPEC 5)."""
         assert self.a_t is not None
         if t > self.a_t:
-            marks = sum(FLAG[flag] for flag in flags)
+            marks = sum(map(FLAG.__getitem__, flags)) if flags else 0
             self.segments.append(Segment(self.a_t, self.total, t, self.total + use, marks, lossy, est, self.a_v, shown))
         self.a_t, self.a_v, self.total = t, v, self.total + use
 
@@ -158,16 +158,12 @@ class _Walk:
                 self.held.append(Held(sample.t, "exchange_unknown", None))
             self.emit(sample.t, v, 0, "exchange", "exchange_unknown", shown=v, lossy=True)
         elif sample.t != self.a_t:
-            step = _Step(i, sample, sample.t, v, v - self.a_v)
-            rows = self.rising if step.d >= 0 else self.falling
-            return next(j for j in (row(step) for row in rows) if j is not None)
+            d = v - self.a_v
+            if d < 0 or not self.plausible(d, sample.t):
+                step = _Step(i, sample.t, v, d)
+                return next(j for j in (row(step) for row in (self.rising if d >= 0 else self.falling)) if j is not None)
+            self.emit(sample.t, self.after(sample), d, shown=v, est=sample.rank == Source.SUBSTITUTE)
         return i + 1
-
-    def normal(self, step: _Step) -> int | None:
-        if not self.plausible(step.d, step.t):
-            return None
-        self.emit(step.t, self.after(step.sample), step.d, shown=step.v, est=step.sample.rank == Source.SUBSTITUTE)
-        return step.i + 1
 
     def spike(self, step: _Step) -> int | None:
         back = next((j for j, d in self.near(step.i) if 0 <= d < step.d and self.plausible(d, self.events[j].t)), None)

@@ -5,7 +5,7 @@ a row is a difference of neighbouring boundaries. Sums over the segments inside 
 Limits: instants in one series less than DIVISOR apart, numbers below LARGEST; what is outside goes through `rows`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, NamedTuple, Self
@@ -56,13 +56,11 @@ class Segments:
         return cls(ids, offsets - np.arange(len(offsets)), max_gap, t1, t2, v1, v2, x1, x2, yes, yes, zero, no, no)
 
     @classmethod
-    def of(cls, ids: Sequence[int], max_gap: Sequence[int], found: Sequence[Sequence[Segment]]) -> Self:
-        """Columns from what the classifier found; every series has one segment at least."""
-        listed = dict(zip(Segment._fields, zip(*(segment for segments in found for segment in segments), strict=True), strict=True))
-        columns: dict[str, Any] = {name: _ints(listed[name]) for name in ("t1", "t2", "v1", "v2", "x1", "x2", "flags")}
-        columns |= {name: np.array(listed[name], np.bool_) for name in ("lossy", "est")}
-        columns |= {f"{name}_known": np.array([x is not None for x in listed[name]]) for name in ("x1", "x2")}
-        return cls(ids=_ints(ids), offsets=np.cumsum([0, *map(len, found)]), max_gap=_ints(max_gap), **columns)
+    def of(cls, ids: Sequence[int], max_gap: Sequence[int], found: Sequence[Mapping[str, Any]]) -> Self:
+        """Several series from the `listed` segments of each."""
+        columns = {name: np.concatenate([listed[name] for listed in found]) for name in found[0]}
+        offsets = np.cumsum([0, *(len(listed["t1"]) for listed in found)])
+        return cls(ids=_ints(ids), offsets=offsets, max_gap=_ints(max_gap), **columns)
 
     @cached_property
     def span(self) -> Ints:
@@ -114,12 +112,15 @@ class _Marks(NamedTuple):
         return _Marks._make(column[boundaries] for column in self)
 
 
-def fits(segments: Iterable[Segment]) -> bool:
-    """Whether these segments stay inside the limits of columns."""
-    return all(
-        all(type(number) is int and abs(number) < LARGEST for number in (s.v1, s.v2, s.x1 or 0, s.x2 or 0)) and s.t2 - s.t1 < DIVISOR
-        for s in segments
-    )
+def listed(segments: Sequence[Segment]) -> dict[str, Any] | None:
+    """The segments of one series as columns of `Segments`; None without segments, or if they are outside the limits of columns."""
+    given = dict(zip(Segment._fields, zip(*segments, strict=True), strict=False))
+    numbers = {*given["v1"], *given["v2"], *given["x1"], *given["x2"]} - {None} if given else set()
+    if not given or not {int}.issuperset(map(type, numbers)) or max(map(abs, numbers)) >= LARGEST or given["t2"][-1] - given["t1"][0] >= DIVISOR:
+        return None
+    columns = {name: _ints(given[name]) for name in ("t1", "t2", "v1", "v2", "x1", "x2", "flags")}
+    marks = {name: np.array(given[name], np.bool_) for name in ("lossy", "est")}
+    return {**columns, **marks, **{f"{name}_known": np.array([x is not None for x in given[name]]) for name in ("x1", "x2")}}
 
 
 def counter_tables(segments: Segments, zone: str, year_start: str) -> list[pa.Table]:

@@ -210,8 +210,9 @@ def _counters(batch: _Batch, zone: str, year_start: str, found: _Found) -> None:
         series, spec = int(batch.ids[i]), batch.specs[i]
         outcome = classify(batch.samples(i), spec)
         found.note(series, outcome)
-        if outcome.segments and counter_columns.fits(outcome.segments):
-            columned.append((series, spec.parameters.max_gap, outcome.segments))
+        columns = counter_columns.listed(outcome.segments)
+        if columns is not None:
+            columned.append((series, spec.parameters.max_gap, columns))
         else:
             found.exact(series, counter_levels(outcome.segments, spec))
     if columned:
