@@ -34,9 +34,9 @@ class Result(NamedTuple):
     pending: bool
 
 
-def answers(lines: Iterable[str]) -> Iterator[str]:
-    """One line of JSON for each line that holds a case; a case that cannot be computed is answered with its ``error``."""
-    return (json.dumps(_answer(number, line), ensure_ascii=False) for number, line in enumerate(lines, 1) if line.strip())
+def answers(lines: Iterable[str]) -> Iterator[dict[str, Any]]:
+    """The answer to each line that holds a case; a case that cannot be computed is answered with its ``error``."""
+    return (_answer(number, line) for number, line in enumerate(lines, 1) if line.strip())
 
 
 def run_case(case: Mapping[str, Any]) -> dict[str, Any]:

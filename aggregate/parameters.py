@@ -30,7 +30,9 @@ def exact(value: Fraction | int) -> Number:
 
 
 def micro(text: str) -> Number:
-    """A decimal string in micro units, exactly; raises ParameterError."""
+    """A decimal string in micro units, exactly; raises ParameterError, also for a binary float, which is no decimal number."""
+    if isinstance(text, float):
+        raise ParameterError(f"{text!r} is a binary float: write it as a string")
     try:
         return exact(Fraction(Decimal(text)) * MICRO)
     except (InvalidOperation, ValueError, TypeError, OverflowError):

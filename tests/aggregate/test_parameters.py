@@ -37,6 +37,7 @@ def test_durations(text, seconds):
         ({"resolution": "0"}, "resolution"),
         ({"resolution": "a litre"}, "a litre"),
         ({"resolution": "NaN"}, "NaN"),
+        ({"resolution": 0.001}, "float"),
         ({"modulus": "0.001"}, "modulus"),
         ({"max_rate_per_h": "-1"}, "max_rate_per_h"),
         ({"max_gap": "2 hours"}, "2 hours"),
