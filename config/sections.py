@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from submeter.config.errors import ConfigError
 
-__all__ = ["Api", "Broker", "Config", "Data", "Gateway", "Keys", "Log", "Metrics", "Retention", "Rollup", "SerialPort"]
+__all__ = ["Api", "Broker", "Config", "Data", "Gateway", "Keys", "Log", "Metrics", "Rollup", "SerialPort"]
 
 LOOPBACK: Final = "127.0.0.1"
 
@@ -33,7 +33,6 @@ def _cron(expression: str) -> str:
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 Text = Annotated[str, Field(min_length=1)]
 Port = Annotated[int, Field(ge=1, le=65535)]
-Days = Annotated[int, Field(ge=0)]
 Cron = Annotated[str, AfterValidator(_cron)]
 Folder = Annotated[Path, Strict(strict=False), AfterValidator(_from_folder_of_the_file)]
 File = Annotated[Folder | None, BeforeValidator(lambda text: None if text == "" else text)]
@@ -133,13 +132,6 @@ class Rollup(Section):
     )
 
 
-class Retention(Section):
-    """How long messages are kept."""
-
-    inbox_days: Days = Field(default=90, description="whole days, e.g. inbox_days = 90")
-    unknown_days: Days = Field(default=14, description="whole days, e.g. unknown_days = 14, or 0 to drop at once")
-
-
 class Api(Section):
     """The HTTP interface for portals."""
 
@@ -166,7 +158,6 @@ class Config(Section):
     serial: Annotated[tuple[SerialPort, ...], Strict(strict=False)] = ()
     gateway: Annotated[tuple[Gateway, ...], Strict(strict=False)] = ()
     rollup: Rollup
-    retention: Retention
     api: Api
     metrics: Metrics
 
@@ -178,10 +169,6 @@ class Config(Section):
             if twice:
                 raise ValueError(f"{sections} name: {twice[0]!r} is there twice: give each its own")
         return self
-
-    def gateway_named(self, name: str | None) -> Gateway:
-        """Return what is configured for a gateway, the defaults if nothing is."""
-        return next((one for one in self.gateway if one.name == name), Gateway().model_copy(update={"name": name}))
 
 
 def _environment(name: str, where: str) -> str:

@@ -113,11 +113,6 @@ class Published:
             rows = db.execute(READ_BLOCKS, (series, level, first, last)).fetchall()
         return np.frombuffer(b"".join([data for (data,) in rows]), POINT)
 
-    def version(self) -> int:
-        """Return the version of the last publication; 0 before the first."""
-        with self._lock, querying(self._connection) as db:
-            return int(db.execute("SELECT number FROM version").fetchone()[0])
-
 
 def _row(one: PublishedSeries) -> tuple[Any, ...]:
     return (one.id, one.point, *astuple(one.register), one.kind, one.last_t, one.last_value, one.last_heard, one.version)

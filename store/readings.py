@@ -114,11 +114,6 @@ class Readings:
         """Return the highest inbox message whose readings are stored; 0 at first."""
         return int(self._duck.read("SELECT value FROM progress WHERE name = 'inbox'")["value"][0].as_py())
 
-    def mark_dirty(self, registers: Sequence[int], t_from: int, t_to: int) -> None:
-        """Have the rows of these registers computed anew in a range: an exchange, a factor or a parameter changed."""
-        with self._duck.transaction(chosen=_ids("register", registers)) as connection:
-            connection.execute("INSERT INTO dirty SELECT register, ?, ?, ? FROM chosen", [t_from, t_to, _next_mark(connection)])
-
     def dirty(self) -> pa.Table:
         """Return the ranges to be computed anew (schema DIRTY), oldest mark first; they stay until `clear_dirty`."""
         return self._duck.read("SELECT * FROM dirty ORDER BY mark, register, t_from")

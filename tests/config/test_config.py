@@ -155,13 +155,6 @@ def test_relative_paths_count_from_the_file():
     assert parse('[data]\nfolder = "/srv"', Path("/etc/submeter/pipeline.toml")).data.folder == Path("/srv")
 
 
-def test_gateway_not_listed_has_the_defaults():
-    """A gateway that the file does not name has the defaults under its own name."""
-    config = parse('[[gateway]]\nname = "roof"\nstore_and_forward = true', FILE)
-    assert config.gateway_named("roof").store_and_forward
-    assert config.gateway_named("cellar") == Gateway(name="cellar")
-
-
 def test_no_file_means_defaults(tmp_path, monkeypatch):
     """Without an option and without a pipeline.toml here the defaults hold; a file that is named must exist."""
     monkeypatch.chdir(tmp_path)
