@@ -104,7 +104,7 @@ class Rollups:
         held.update(result.held["flag"].to_pylist())
         changed = self._readings.replace_rollups(list(batch), rows.to_arrow(), now=now, reason=reason)
         self._published.replace(list(_heads(batch, readings)), [])
-        return changed.num_rows
+        return int(changed.num_rows)
 
     def _stitched(self, batch: Mapping[int, Series]) -> pl.DataFrame:
         """Readings of the batch's series in the kernel's form: each register's readings inside its spans."""

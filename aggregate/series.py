@@ -7,33 +7,17 @@ where one assignment ends and the next begins stands an exchange (SPEC 1). Regis
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from submeter.aggregate.parameters import Exchange, Parameters, SeriesSpec
+from submeter.decoders import DICTIONARY
 from submeter.reading import INT64_MAX, Register
 from submeter.store import Assignment, Kind, Point, Property, SeriesKey
 
 __all__ = ["KINDS", "Series", "Span", "of_point"]
 
-#: Kind of each register of the dictionary that is rolled up (facts: registers, table 1).
-KINDS: Final[Mapping[str, Kind]] = {
-    **dict.fromkeys(
-        (
-            "volume", "volume_backflow", "volume_forward", "volume_uncorrected", "volume_input_a", "volume_input_b", "pulse_a", "pulse_b", "energy",
-            "energy_cooling", "energy_export", "energy_reactive", "energy_reactive_export", "energy_apparent", "energy_inlet_m3c", "energy_outlet_m3c",
-            "hca_total", "mass",
-        ),
-        "total",
-    ),
-    "hca": "period",
-    **dict.fromkeys(
-        (
-            "power", "power_reactive", "power_apparent", "flow", "temperature_flow", "temperature_return", "temperature_difference",
-            "temperature_medium", "temperature_ambient", "temperature_radiator", "humidity", "pressure", "voltage", "current", "frequency",
-        ),
-        "gauge",
-    ),
-}  # fmt: skip
+#: Kind of each register of the dictionary that is rolled up; events and dates are not.
+KINDS: Final[Mapping[str, Kind]] = {name: cast("Kind", entry.kind) for name, entry in DICTIONARY.items() if entry.kind != "event"}
 
 #: What differs from SPEC 2.1 by the register's nature; a point's own parameters come on top.
 DEFAULTS: Final[Mapping[str, Mapping[str, str]]] = {

@@ -13,7 +13,6 @@ from typing import ClassVar
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from starlette.exceptions import HTTPException
 
 __all__ = ["ForbiddenScope", "Invalid", "NotFound", "Problem", "TooFine", "Unauthenticated", "install"]
 
@@ -81,11 +80,13 @@ def install(app: FastAPI) -> None:
         errors = [{"parameter": str(item["loc"][-1]), "detail": str(item["msg"])} for item in error.errors()]
         return _body(Invalid.type, Invalid.status, Invalid.title, None, errors)
 
-    @app.exception_handler(HTTPException)
-    async def _http(_: Request, error: HTTPException) -> JSONResponse:
-        kind = {404: "not-found", 405: "method-not-allowed"}.get(error.status_code, "internal")
-        title = {404: NotFound.title, 405: "This method is not offered here"}.get(error.status_code, Problem.title)
-        return _body(kind, error.status_code, title, None, None)
+    @app.exception_handler(404)
+    async def _missing(_: Request, __: Exception) -> JSONResponse:
+        return _body(NotFound.type, NotFound.status, NotFound.title, None, None)
+
+    @app.exception_handler(405)
+    async def _method(_: Request, __: Exception) -> JSONResponse:
+        return _body("method-not-allowed", 405, "This method is not offered here", None, None)
 
     @app.exception_handler(Exception)
     async def _bug(_: Request, __: Exception) -> JSONResponse:

@@ -26,7 +26,7 @@ def _from_folder_of_the_file(path: Path, info: ValidationInfo) -> Path:
 
 
 def _cron(expression: str) -> str:
-    CronTrigger.from_crontab(expression, timezone=ZoneInfo("UTC"))  # type: ignore[no-untyped-call]
+    CronTrigger.from_crontab(expression, timezone=ZoneInfo("UTC"))
     return expression
 
 

@@ -101,7 +101,7 @@ class Session:
         if self._settings.protocol == "3.1.1":
             self._client.connect(host, port, keepalive_s)
             return
-        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties = Properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = self._settings.session_expiry_s
         properties.ReceiveMaximum = RECEIVE_MAXIMUM
         properties.MaximumPacketSize = MAXIMUM_PACKET
@@ -164,7 +164,7 @@ class Session:
             self._error = RefusedError(f"the broker refuses us: {reason}")
             return
         self.session_present = flags.session_present
-        options = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND) if self._settings.protocol == "5" else 1
+        options: Any = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND) if self._settings.protocol == "5" else 1
         client.subscribe([(topic, options) for topic in self._settings.topics])
 
     def _on_subscribe(self, _: object, __: object, ___: int, reasons: list[ReasonCode], ____: object) -> None:

@@ -21,6 +21,7 @@ from typing import Any, Final
 import paho.mqtt.client as mqtt
 import pyarrow.compute as pc
 from amqtt.broker import Broker as EmbeddedBroker
+from paho.mqtt.enums import CallbackAPIVersion
 from rich.console import Console
 
 from submeter import civil
@@ -167,8 +168,7 @@ def _broker(port: int) -> Iterator[None]:
         broker = EmbeddedBroker({"listeners": {"default": {"type": "tcp", "bind": f"127.0.0.1:{port}"}}, "plugins": plugins})
         await broker.start()
         ready.set()
-        while not stop.is_set():
-            await asyncio.sleep(0.1)
+        await asyncio.to_thread(stop.wait)
         await broker.shutdown()
 
     thread = threading.Thread(target=lambda: asyncio.run(run()), name="broker", daemon=True)
@@ -252,7 +252,7 @@ def _publish(port: int, world: _World, core: CoreThread, seconds: float | None, 
 
 
 def _client(port: int, name: str) -> mqtt.Client:
-    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=name, protocol=mqtt.MQTTv311)
+    client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=mqtt.MQTTv311)
     client.connect("127.0.0.1", port)
     client.loop_start()
     return client

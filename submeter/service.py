@@ -21,9 +21,9 @@ from fastapi import FastAPI
 
 from submeter import __version__, commands
 from submeter.api import create_app, create_operations
+from submeter.collectors import collectors
 from submeter.config import Config
 from submeter.control import ControlServer
-from submeter.collectors import collectors
 from submeter.core import Core, now
 from submeter.errors import SubmeterError
 from submeter.metrics import Metrics
@@ -98,7 +98,7 @@ class CoreThread:
             except StoreBrokenError as error:
                 self._failed(error)
                 self._recover()
-            except Exception as error:  # the loop outlives every error: it is told, and tried again
+            except Exception as error:  # noqa: BLE001 - the loop outlives every error: it is told, and tried again
                 self._failed(error)
                 time.sleep(RETRY_S)
         while not self._queue.empty():
@@ -164,7 +164,7 @@ def serve(config: Config, *, part: Part, stop: threading.Event, started: Callabl
 
 def _core(config: Config, stack: ExitStack) -> CoreThread:
     thread = CoreThread(stack.enter_context(Core(config)))
-    control = ControlServer(config.data.folder, lambda command, arguments: thread.submit(command, arguments))
+    control = ControlServer(config.data.folder, thread.submit)
     scheduler = _scheduler(config, thread)
     stack.callback(thread.stop)
     thread.start()

@@ -7,6 +7,7 @@ import pty
 import pytest
 from broker import wait_until
 from installation import Installation
+
 from submeter import civil
 from submeter.core import now
 from submeter.reading import MICRO
@@ -15,6 +16,7 @@ from submeter.simulate import anchors, counters, expected
 
 @pytest.fixture
 def mqtt_installation(tmp_path, broker):
+    """An installation that listens to the broker."""
     made = Installation(tmp_path / "here", f'[[mqtt]]\nname = "broker"\nport = {broker.port}\n')
     yield made
     made.close()

@@ -10,6 +10,7 @@ from contextlib import closing
 import pytest
 from broker import wait_until
 from installation import Installation
+
 from submeter import civil
 from submeter.core import now
 from submeter.reading import LEVELS, Source

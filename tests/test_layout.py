@@ -9,6 +9,7 @@ OWN = {"tests", "bench", "docs", "submeter"}
 
 
 def packages_on_disk():
+    """Import names of the folders with an __init__."""
     folders = [
         path
         for path in ROOT.iterdir()

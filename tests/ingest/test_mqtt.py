@@ -97,13 +97,14 @@ def test_an_oversize_message_is_kept_short(collecting, broker):
     assert (len(first.payload), second.payload) == (256 * 1024 + 1, GOOD)
 
 
-def test_messages_sent_while_away_are_delivered(tmp_path, broker):
-    """What arrives at the broker between two runs of the collector is kept by the second."""
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+def test_messages_sent_while_away_are_delivered(tmp_path, broker, protocol):
+    """What arrives at the broker between two runs of the collector is kept by the second, in both versions of the protocol."""
     path = tmp_path / "inbox.sqlite"
-    with Collecting(path, port=broker.port) as first:
+    with Collecting(path, port=broker.port, protocol=protocol) as first:
         first.connected()
     broker.publish(*numbered(2500))
-    with Collecting(path, port=broker.port) as second:
+    with Collecting(path, port=broker.port, protocol=protocol) as second:
         kept = second.wait_for(2500)
         assert second.events == ["mqtt_connected"]
     assert [message.payload for message in kept] == [payload for _, payload in numbered(2500)]
@@ -155,16 +156,21 @@ class Proxy:
 
     def _up(self, client, broker):
         stream = client.makefile("rb")
-        while head := stream.read(1):
-            length, shift, packet = 0, 0, head
-            while True:
-                byte = stream.read(1)
-                packet += byte
-                length, shift = length | (byte[0] & 0x7F) << shift, shift + 7
-                if byte[0] < 0x80:
-                    break
-            self.pubacks += head[0] >> 4 == 4
-            broker.sendall(packet + stream.read(length))
+        try:
+            while head := stream.read(1):
+                packet = head + self._rest(stream)
+                self.pubacks += head[0] >> 4 == 4
+                broker.sendall(packet)
+        except (OSError, ValueError, IndexError):
+            return  # cut, closed, or cut within a packet
+
+    @staticmethod
+    def _rest(stream):
+        length, shift, packet = 0, 0, b""
+        while shift == 0 or packet[-1] >= 0x80:
+            packet += stream.read(1)
+            length, shift = length | (packet[-1] & 0x7F) << shift, shift + 7
+        return packet + stream.read(length)
 
     @staticmethod
     def _pump(source, target):
