@@ -12,7 +12,8 @@ __all__ = ["check", "described"]
 
 
 def check(
-    config: Annotated[Path | None, typer.Option(help="The configuration; pipeline.toml of this folder, or the defaults if there is none.")] = None,
+    *,
+    config: Annotated[Path | None, typer.Option("--config", "-c", help="the configuration; default: pipeline.toml here, else all defaults")] = None,
 ) -> None:
     """Check the configuration and say what is configured; exit status 2 and one line per mistake if it cannot be used."""
     for line in described(load(config)):

@@ -176,11 +176,11 @@ def test_check_creates_nothing(tmp_path, capsys):
     """`submeter check` ends with ok for a usable file, with the mistake otherwise, and leaves the folder as it was."""
     file = tmp_path / "pipeline.toml"
     file.write_text("")
-    check(file)
+    check(config=file)
     assert capsys.readouterr().out.endswith("\nok\n")
     file.write_text("[api]\nport = 0")
     with pytest.raises(ConfigError, match=r"pipeline.toml: \[api\] port: 0"):
-        check(file)
+        check(config=file)
     assert list(tmp_path.iterdir()) == [file]
 
 
