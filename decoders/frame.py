@@ -16,7 +16,7 @@ from typing import Final
 from submeter.decoders.crc import crc16
 from submeter.decoders.errors import BadFrame, Rejected
 
-__all__ = ["FORMS", "Frame", "parse_frame", "strip_a", "strip_b"]
+__all__ = ["FORMS", "Frame", "otherwise", "parse_frame", "strip_a", "strip_b"]
 
 _HEADER: Final = 10  # L C M M A*6
 _KNOWN_CONTROL: Final = frozenset((0x44, 0x46, 0x06, 0x08, 0x18, 0x28, 0x38, 0x40, 0x47, 0x48, 0x53, 0x73))
@@ -41,6 +41,17 @@ def parse_frame(raw: bytes, link: str = "wmbus", form: str = "auto") -> Frame:
     if form not in FORMS:
         raise BadFrame(f"{form!r} is not a frame form: write one of {', '.join(FORMS)} or auto")
     return _data_frame(FORMS[form](raw))
+
+
+def otherwise(raw: bytes, link: str, form: str) -> Frame | None:
+    """What a radio frame that was taken for format B may be instead: one bare frame in 65,536 ends like its own CRC. None where there is no doubt."""
+    if form != "auto" or link != "wmbus":
+        return None
+    try:
+        strip_b(raw)
+        return _data_frame(_nocrc(raw))
+    except (BadFrame, Rejected):
+        return None
 
 
 def _sniff(raw: bytes, link: str) -> Frame:

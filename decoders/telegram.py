@@ -12,7 +12,7 @@ from typing import Final
 
 from submeter.decoders.errors import DecodeError, UnknownMeter
 from submeter.decoders.fixed import read_fixed
-from submeter.decoders.frame import Frame, parse_frame
+from submeter.decoders.frame import Frame, otherwise, parse_frame
 from submeter.decoders.instants import with_instants
 from submeter.decoders.layers import Afl, Ell, Transport, device_of, identity_of, split_afl, split_ell, split_transport
 from submeter.decoders.records import Record, Records, walk
@@ -89,7 +89,26 @@ def decode(raw: bytes, profile_of: ProfileOf, *, link: str = "wmbus", form: str 
     `decrypted`: the source is trusted to send plaintext under headers that say encrypted. Raises a DecodeError whose `reason` is the word
     of the quarantine and whose `device` is set as soon as it is known.
     """
-    frame = parse_frame(raw, link, form)
+    try:
+        telegram = _decoded(parse_frame(raw, link, form), profile_of, decrypted=decrypted)
+    except DecodeError:
+        if instead := _instead(raw, link, form, profile_of, decrypted=decrypted):
+            return instead
+        raise
+    return (_instead(raw, link, form, profile_of, decrypted=decrypted) or telegram) if telegram.suspect else telegram
+
+
+def _instead(raw: bytes, link: str, form: str, profile_of: ProfileOf, *, decrypted: bool) -> Telegram | None:
+    """The telegram that a bare frame holds whose last bytes look like a CRC by chance; None if that does not decode either."""
+    frame = otherwise(raw, link, form)
+    try:
+        telegram = _decoded(frame, profile_of, decrypted=decrypted) if frame else None
+    except DecodeError:
+        return None
+    return None if telegram is None or telegram.suspect else telegram
+
+
+def _decoded(frame: Frame, profile_of: ProfileOf, *, decrypted: bool) -> Telegram:
     device = identity_of(frame)
     try:
         return _telegram(_open(frame, device, profile_of, decrypted=decrypted))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from submeter.decoders import BadFrame, Rejected, identify
+from submeter.decoders import BadFrame, Profile, Rejected, decode, identify
 from submeter.decoders.crc import crc16
 from submeter.decoders.frame import parse_frame, strip_a, strip_b
 from submeter.reading import DeviceId
@@ -130,3 +130,13 @@ def test_ids_keep_hex_digits_and_the_soft_address_bit_is_no_letter() -> None:
 def test_a_wired_answer_without_header_is_named_by_its_primary_address() -> None:
     """No manufacturer, no id: XXX and the bus address."""
     assert str(identify(encode.wired(b"\x78" + encode.bcd(b"\x13", 1, 8), address=17), link="mbus")) == "XXX-00000017-00-00"
+
+
+def test_a_bare_frame_that_ends_like_its_own_crc_decodes() -> None:
+    """One bare frame in 65,536 looks like format B; where that reading fails, the bare one is taken instead of losing the telegram."""
+    unfinished = encode.radio(METER, BODY + encode.integer(b"\x2b", 0, 2))
+    raw = unfinished[:-2] + crc16(unfinished[:-2]).to_bytes(2, "big")
+    assert strip_b(raw)
+    telegram = decode(raw, lambda _: Profile())
+    assert not telegram.suspect
+    assert {reading.register.name for reading in telegram.readings} == {"volume", "power"}
