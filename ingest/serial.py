@@ -12,12 +12,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import serial
-from serial.urlhandler import protocol_socket
 
 from submeter.ingest.common import Backoff, Counters, Reporter, now_us
 from submeter.store.errors import StoreError
@@ -27,12 +28,13 @@ __all__ = ["LineFramer", "SerialCollector", "SerialSettings"]
 
 READ_S: Final = 0.05
 READ_BYTES: Final = 4096
+CONNECT_S: Final = 5.0
 #: The longest telegram is 290 bytes, 580 digits, and a dozen short columns.
 MAX_LINE: Final = 2048
 #: Bytes that wait while the inbox refuses.
 MAX_WAITING: Final = 64 * 1024
 BACKOFF_S: Final = (1.0, 60.0)
-#: Seconds idle, seconds between probes, probes.
+#: Seconds idle, seconds between probes, probes: a gateway that vanished is noticed after a minute.
 KEEP_ALIVE: Final = ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3))
 
 
@@ -100,7 +102,7 @@ class SerialCollector:
         """Collect until `stop` is set; survives a port that goes away and a disk that is full."""
         while not stop.is_set():
             try:
-                with Inbox(self._inbox_path) as inbox, _opened(self.settings) as port:
+                with Inbox(self._inbox_path) as inbox, closing(_open(self.settings)) as port:
                     self._collect(port, inbox, stop)
             except StoreError as error:
                 self._reporter.tell("inbox_write_failed", str(error))
@@ -111,14 +113,14 @@ class SerialCollector:
             self.counters.connected = False
             stop.wait(self._backoff.wait_s())
 
-    def _collect(self, port: serial.SerialBase, inbox: Inbox, stop: threading.Event) -> None:
+    def _collect(self, port: "serial.Serial | _Tcp", inbox: Inbox, stop: threading.Event) -> None:
         framer = LineFramer()
         self.counters.connected = True
         self.counters.connections += 1
         self._reporter.tell("port_connected", self.settings.url)
         heard = time.monotonic()
         while not stop.is_set():
-            data = port.read(READ_BYTES)
+            data = port.read(port.in_waiting or 1)
             if data:
                 heard = time.monotonic()
                 self._backoff.reset()
@@ -157,12 +159,37 @@ class SerialCollector:
         self._reporter.tell("port_connected", self.settings.url)
 
 
-def _opened(settings: SerialSettings) -> serial.SerialBase:
-    """Open the port; a TCP gateway that vanishes is noticed after a minute."""
-    port = serial.serial_for_url(settings.url, settings.baud, timeout=READ_S)
-    if isinstance(port, protocol_socket.Serial):
-        link: socket.socket = port._socket  # type: ignore[attr-defined]  # noqa: SLF001  pyserial has no other way to it
-        link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+class _Tcp:
+    """A TCP gateway read like a port; pyserial's own way throws away what comes right after connecting and right before closing."""
+
+    in_waiting: Final = READ_BYTES
+
+    def __init__(self, url: str) -> None:
+        address = urlsplit(url)
+        if not address.hostname or not address.port:
+            raise ValueError("write socket://host:port")
+        self._link = socket.create_connection((address.hostname, address.port), CONNECT_S)
+        self._link.settimeout(READ_S)
+        self._link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         for option, value in KEEP_ALIVE:
-            link.setsockopt(socket.IPPROTO_TCP, option, value)
-    return port
+            self._link.setsockopt(socket.IPPROTO_TCP, option, value)
+
+    def read(self, size: int) -> bytes:
+        """Return what has come, at most `size` bytes; raises ConnectionError when the gateway has closed."""
+        try:
+            data = self._link.recv(size)
+        except TimeoutError:
+            return b""
+        if not data:
+            raise ConnectionError("the gateway closed the connection")
+        return data
+
+    def close(self) -> None:
+        """Hang up."""
+        self._link.close()
+
+
+def _open(settings: SerialSettings) -> serial.Serial | _Tcp:
+    if settings.url.startswith("socket://"):
+        return _Tcp(settings.url)
+    return serial.serial_for_url(settings.url, settings.baud, timeout=READ_S)

@@ -105,6 +105,18 @@ def test_a_tcp_gateway_that_comes_and_goes(tmp_path):
     server.close()
 
 
+def test_a_tcp_gateway_that_sends_and_closes_at_once(tmp_path):
+    """What comes together with the connection, and what comes together with its end, is kept."""
+    server = socket.create_server(("127.0.0.1", 0))
+    with Collecting(tmp_path / "inbox.sqlite", f"socket://127.0.0.1:{server.getsockname()[1]}") as running:
+        for number in range(1, 6):
+            client, _ = server.accept()
+            client.sendall(LINE + b"\n")
+            client.close()
+            running.wait_for(*[LINE] * number)
+    server.close()
+
+
 def test_a_missing_port_is_waited_for(tmp_path, port):
     """A port that appears later is opened then; the trouble is told once."""
     device = tmp_path / "ttyLATER"
@@ -115,7 +127,7 @@ def test_a_missing_port_is_waited_for(tmp_path, port):
         running.wait_for(HEX)
 
 
-@pytest.mark.parametrize("url", ["nonsense://x", "socket://127.0.0.1:notaport", "/dev/null", ""])
+@pytest.mark.parametrize("url", ["nonsense://x", "socket://127.0.0.1:notaport", "socket://127.0.0.1", "/dev/null", ""])
 def test_a_wrong_address_is_told(tmp_path, url):
     """An address that cannot work is reported and leaves the collector running."""
     with Collecting(tmp_path / "inbox.sqlite", url) as running:
