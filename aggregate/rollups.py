@@ -62,25 +62,26 @@ class Rollups:
         self._published = published
         self._finality = finality
 
-    def run(self, *, now: int, everything: bool = False, reason: str = "late_reading", progress: Progress = _unseen) -> Report:
-        """Bring every row up to date with readings and directory as of `now` (µs UTC); `everything` also takes series without a mark."""
-        marks = self._readings.dirty()
+    def run(self, *, now: int, settle: bool = True, everything: bool = False, progress: Progress = _unseen) -> Report:
+        """Bring every row up to date with the readings as of `now` (µs UTC).
+
+        `settle` also looks at series without a change whose rows time alone may make final. All series are computed if the directory changed since the
+        last run, or if `everything` asks for it.
+        """
+        marks, directory = self._readings.dirty(), self._registry.version()
+        changed = directory != self._readings.directory()
         known = dict(self._numbered())
-        todo = sorted(known if everything else self._touched(known, marks, now))
+        settling = set(self._readings.unsettled(now)) if settle else set()
+        todo = sorted(known if everything or changed else known.keys() & (settling | _fed(known, marks)))
         rows, blocks, held = 0, 0, Counter[str]()
         for first in range(0, max(len(todo), 1), BATCH):
             batch = {number: known[number] for number in todo[first : first + BATCH]}
-            rows += self._compute(batch, now=now, reason=reason, held=held)
+            rows += self._compute(batch, now=now, reason="config" if changed else "late_reading", held=held)
             blocks += self._publish(known)
             progress(first + len(batch), len(todo))
         self._readings.clear_dirty(marks)
+        self._readings.computed_from(directory)
         return Report(len(todo), rows, blocks, held)
-
-    def _touched(self, known: Mapping[int, Series], marks: pa.Table, now: int) -> set[int]:
-        """Series that a dirty register feeds, and those whose state time alone may change."""
-        dirty = set(marks["register"].to_pylist())
-        fed = {number for number, series in known.items() if any(span.register in dirty for span in series.spans)}
-        return fed | (known.keys() & set(self._readings.unsettled(now)))
 
     def _numbered(self) -> Iterator[tuple[int, Series]]:
         """Every series of the directory with its number, stitched from what its devices were heard to measure."""
@@ -141,6 +142,12 @@ class Rollups:
             of_row = np.array(civil.blocks_of(known[number].spec.zone, LEVELS[level], points["start"]))
             for label in sorted(labels):
                 yield Block(number, level, label, points[of_row == label])
+
+
+def _fed(known: Mapping[int, Series], marks: pa.Table) -> set[int]:
+    """The series that a dirty register feeds."""
+    dirty = set(marks["register"].to_pylist())
+    return {number for number, series in known.items() if any(span.register in dirty for span in series.spans)}
 
 
 def _stitch(point: Point, building: Property, assignments: Sequence[Assignment], registers: Mapping[str, Mapping[Register, int]]) -> list[Series]:

@@ -37,7 +37,7 @@ TABLES: Final[Mapping[str, Table]] = {
     "property": Table("properties", ("id",), ("manager", "name", "zone", "year_start", "finest")),
     "unit": Table("units", ("id",), ("property", "label", "entrance")),
     "point": Table("points", ("id",), ("property", "unit", "quantity", "label", "registers", "parameters")),
-    "device": Table("devices", ("id",), ("key_sealed", "mode")),
+    "device": Table("devices", ("id",), ("key_sealed", "mode", "whole")),
     "assignment": Table("assignments", ("point", "since"), ("device", "until", "start_value", "end_value")),
     "occupancy": Table("occupancies", ("unit", "since"), ("name", "until")),
 }

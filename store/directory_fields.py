@@ -117,6 +117,14 @@ def mode(value: Any) -> int:
     return int(value)
 
 
+def whole(value: Any) -> int:
+    """Whether the meter encrypts all that it sends: a truth value, or its name."""
+    words = {"true": 1, "false": 0}
+    if str(value).lower() not in words:
+        raise ValueError("write true, or false for a meter that sends plain records behind encrypted ones")
+    return words[str(value).lower()]
+
+
 def instant(value: Any) -> int | date:
     """An instant as µs UTC, or a local date whose zone is found later."""
     if isinstance(value, date) and not isinstance(value, datetime):
@@ -157,7 +165,7 @@ FIELDS: Final[Mapping[str, tuple[Field, ...]]] = {
         Field("registers", registers),
         Field("parameters", parameters, "{}"),
     ),
-    "device": (Field("id", device, needed=True), Field("key", key), Field("mode", mode)),
+    "device": (Field("id", device, needed=True), Field("key", key), Field("mode", mode), Field("whole", whole, 1)),
     "assignment": (
         Field("point", text, needed=True),
         Field("device", device, needed=True),

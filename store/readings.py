@@ -114,6 +114,15 @@ class Readings:
         """Return the highest inbox message whose readings are stored; 0 at first."""
         return int(self._duck.read("SELECT value FROM progress WHERE name = 'inbox'")["value"][0].as_py())
 
+    def directory(self) -> int:
+        """Return the version of the directory that the rows were last computed from; 0 at first."""
+        return int(self._duck.read("SELECT value FROM progress WHERE name = 'directory'")["value"][0].as_py())
+
+    def computed_from(self, directory: int) -> None:
+        """Note that all rows are computed from this version of the directory."""
+        with self._duck.transaction() as connection:
+            connection.execute("UPDATE progress SET value = ? WHERE name = 'directory'", [directory])
+
     def dirty(self) -> pa.Table:
         """Return the ranges to be computed anew (schema DIRTY), oldest mark first; they stay until `clear_dirty`."""
         return self._duck.read("SELECT * FROM dirty ORDER BY mark, register, t_from")

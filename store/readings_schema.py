@@ -26,7 +26,7 @@ MIGRATIONS: Final = (
     CREATE TABLE unpublished (series INTEGER, level UTINYINT, start BIGINT, mark BIGINT);
     CREATE TABLE receptions (device VARCHAR, gateway VARCHAR, day DATE, n INTEGER, rssi_best INTEGER);
     CREATE TABLE progress (name VARCHAR, value BIGINT);
-    INSERT INTO progress VALUES ('inbox', 0), ('mark', 0);
+    INSERT INTO progress VALUES ('inbox', 0), ('mark', 0), ('directory', 0);
     """,
 )
 

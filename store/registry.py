@@ -103,13 +103,13 @@ class Registry:
 
     def device(self, device: DeviceId) -> Device | None:
         """Return a device with its key in clear; VaultError if it has one and it cannot be opened here."""
-        rows = self._rows("SELECT key_sealed, mode FROM devices WHERE id = ?", str(device))
+        rows = self._rows("SELECT key_sealed, mode, whole FROM devices WHERE id = ?", str(device))
         return self._device(device, *rows[0]) if rows else None
 
     def devices(self) -> list[Device]:
         """Return all devices with their keys in clear, in order of their ids."""
-        rows = self._rows("SELECT id, key_sealed, mode FROM devices ORDER BY id")
-        return [self._device(DeviceId.parse(identity), sealed, mode) for identity, sealed, mode in rows]
+        rows = self._rows("SELECT id, key_sealed, mode, whole FROM devices ORDER BY id")
+        return [self._device(DeviceId.parse(identity), sealed, mode, whole) for identity, sealed, mode, whole in rows]
 
     def assignments(self) -> list[Assignment]:
         """Return all assignments in order of point and time."""
@@ -122,6 +122,10 @@ class Registry:
     def occupancies_of(self, unit: str) -> list[Occupancy]:
         """Return who lived in a unit in order of time."""
         return [Occupancy(*row) for row in self._rows("SELECT * FROM occupancies WHERE unit = ? ORDER BY since", unit)]
+
+    def version(self) -> int:
+        """Return a number that rises with every import that changed the directory; 0 before the first."""
+        return int(self._rows("SELECT coalesce(max(id), 0) FROM audit WHERE action = 'directory.import' AND detail <> '0 differences'")[0][0])
 
     # Who may see what
 
@@ -176,12 +180,12 @@ class Registry:
         with self._lock, querying(self._connection) as db:
             return db.execute(sql, values).fetchall()
 
-    def _device(self, device: DeviceId, sealed: bytes | None, mode: int | None) -> Device:
+    def _device(self, device: DeviceId, sealed: bytes | None, mode: int | None, whole: int) -> Device:
         if sealed is None:
-            return Device(device, None, mode)
+            return Device(device, None, mode, bool(whole))
         if self.vault is None:
             raise VaultError(f"the key of {device} is sealed and this process has no master key: name one in pipeline.toml, [keys]")
-        return Device(device, self.vault.open(sealed, str(device)), mode)
+        return Device(device, self.vault.open(sealed, str(device)), mode, bool(whole))
 
 
 def new_id(prefix: str) -> str:

@@ -17,7 +17,7 @@ MIGRATIONS: Final = (
       id TEXT PRIMARY KEY, property TEXT NOT NULL REFERENCES properties, unit TEXT REFERENCES units, quantity TEXT NOT NULL, label TEXT NOT NULL,
       registers TEXT NOT NULL, parameters TEXT NOT NULL) STRICT;
     CREATE INDEX points_unit ON points (unit);
-    CREATE TABLE devices (id TEXT PRIMARY KEY, key_sealed BLOB, mode INTEGER) STRICT;
+    CREATE TABLE devices (id TEXT PRIMARY KEY, key_sealed BLOB, mode INTEGER, whole INTEGER NOT NULL) STRICT;
     CREATE TABLE assignments (
       point TEXT NOT NULL REFERENCES points, device TEXT NOT NULL REFERENCES devices, since INTEGER NOT NULL, until INTEGER, start_value INTEGER,
       end_value INTEGER, PRIMARY KEY (point, since)) STRICT;

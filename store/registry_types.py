@@ -89,11 +89,12 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """A meter with its key in clear, if it has one, and its pinned security mode, if any."""
+    """A meter with its key in clear, if it has one, its pinned security mode, if any, and whether it encrypts all that it sends (`whole`)."""
 
     id: DeviceId
     key: bytes | None
     mode: int | None
+    whole: bool = True
 
     def __repr__(self) -> str:
         """Name the device without its key: this text may reach a log."""

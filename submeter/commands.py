@@ -24,17 +24,18 @@ def execute(core: Core, command: str, arguments: Mapping[str, Any]) -> Iterator[
     yield from COMMANDS[command](core, **arguments)
 
 
-def _rollup(core: Core, *, everything: bool = False) -> Iterator[str]:
+def _rollup(core: Core, *, settle: bool = True, everything: bool = False) -> Iterator[str]:
     core.drain_all()
-    yield str(core.rollup(everything=everything, reason="config" if everything else "late_reading"))
+    yield str(core.rollup(settle=settle, everything=everything))
 
 
 def _import(core: Core, *, path: str) -> Iterator[str]:
+    core.open_vault()
     report = import_directory(core.registry, Path(path))
     yield from report.lines()
     if report.changed:
         core.directory_changed()
-        yield str(core.rollup(everything=True, reason="config"))
+        yield from _rollup(core)
 
 
 def _replay(core: Core, *, path: str) -> Iterator[str]:

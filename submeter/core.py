@@ -72,17 +72,21 @@ class Core:
         """Decode quarantined telegrams again, at their original times."""
         return self._drain.redecode(self.inbox.quarantined(reason=reason, device=device))
 
-    def rollup(self, *, everything: bool = False, reason: str = "late_reading") -> Report:
-        """Compute and publish what changed since the last run; `everything` also takes series without a mark."""
+    def rollup(self, *, settle: bool = True, everything: bool = False) -> Report:
+        """Compute and publish what changed since the last run, see `Rollups.run`."""
         started = time.monotonic()
-        report = self._rollups.run(now=now(), everything=everything, reason=reason, progress=_told)
+        report = self._rollups.run(now=now(), settle=settle, everything=everything, progress=_told)
         log.info("rollup done", seconds=round(time.monotonic() - started, 2), series=report.series, rows=report.rows, blocks=report.blocks)
         return report
 
+    def open_vault(self) -> None:
+        """Look for the master key again: it may have been made since this core started."""
+        self.registry.vault = vault(self.config)
+
     def directory_changed(self) -> None:
-        """Look devices up anew, and decode again what waited for a key or for adoption."""
+        """Look devices up anew, and decode again what waited for a key, a profile or adoption."""
         self._known.clear()
-        for reason in ("unknown_meter", "no_key", "wrong_key"):
+        for reason in ("unknown_meter", "no_key", "wrong_key", "downgrade"):
             self.requeue(reason=reason)
 
     def recover(self) -> None:
@@ -99,7 +103,7 @@ class Core:
         if found is None:
             return None
         zone = next((self.registry.zone_of(one.point) for one in self.registry.assignments() if one.device == str(device)), "UTC")
-        return Known(Profile(key=found.key, mode=found.mode), zone)
+        return Known(Profile(key=found.key, mode=found.mode, whole=found.whole), zone)
 
 
 def _told(done: int, everything: int) -> None:

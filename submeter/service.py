@@ -78,9 +78,9 @@ class CoreThread:
                 raise answer
             yield answer
 
-    def post(self, command: str) -> None:
+    def post(self, command: str, **arguments: Any) -> None:
         """Run a command on the core's thread and forget it: failures are logged and counted."""
-        self._queue.put(_Request(command, {}))
+        self._queue.put(_Request(command, arguments))
 
     def health(self) -> Mapping[str, Any]:
         """Whether the core does its work, and what keeps it from it."""
@@ -178,8 +178,9 @@ def _core(config: Config, stack: ExitStack) -> CoreThread:
 
 def _scheduler(config: Config, thread: CoreThread) -> BackgroundScheduler:
     scheduler = BackgroundScheduler(timezone=ZoneInfo("UTC"), job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None})
-    for job, expression in (("hourly", config.rollup.hourly), ("nightly", config.rollup.nightly)):
-        scheduler.add_job(thread.post, CronTrigger.from_crontab(expression, timezone=ZoneInfo("UTC")), args=["rollup"], id=job)
+    for job, expression, settle in (("hourly", config.rollup.hourly, False), ("nightly", config.rollup.nightly, True)):
+        trigger = CronTrigger.from_crontab(expression, timezone=ZoneInfo("UTC"))
+        scheduler.add_job(thread.post, trigger, args=["rollup"], kwargs={"settle": settle}, id=job)
     return scheduler
 
 

@@ -86,7 +86,9 @@ class Installation:
 
     def command(self, *words) -> str:
         """Run a command line beside the process, or alone; its output."""
-        done = subprocess.run([sys.executable, "-m", "submeter", *words, "--config", str(self.file)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            [sys.executable, "-m", "submeter", *words, "--config", str(self.file)], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -25,7 +25,7 @@ def registry(tmp_path):
         with opened.writing() as db:
             for statement in HOUSES:
                 db.execute(statement)
-            db.execute("INSERT INTO devices VALUES (?, ?, 5)", (str(DEVICE), opened.vault.seal(KEY, str(DEVICE))))
+            db.execute("INSERT INTO devices VALUES (?, ?, 5, 1)", (str(DEVICE), opened.vault.seal(KEY, str(DEVICE))))
         yield opened
 
 

@@ -1,0 +1,63 @@
+"""The documents name what the program has: commands, registers, directory fields, routes, formats."""
+
+from pathlib import Path
+
+import pytest
+import typer
+
+from submeter.api import create_app
+from submeter.cli import app
+from submeter.decoders import DICTIONARY
+from submeter.ingest.envelopes import FORMATS
+from submeter.store import Published, Registry
+from submeter.store.directory_fields import FIELDS, PARAMETERS
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCS = {path.name: path.read_text() for path in (ROOT / "docs").glob("*.md")}
+READABLE = {"hex": "bare hex", "native": "native batch", "rtl_wmbus": "rtl_wmbus line", "esphome_json": "ESPHome JSON"}
+
+
+def commands(group=None, prefix=""):
+    """Every command with its group."""
+    command = group or typer.main.get_command(app)
+    for name, one in command.commands.items():
+        yield from commands(one, f"{prefix}{name} ") if hasattr(one, "commands") else [f"{prefix}{name}"]
+
+
+def test_every_command_is_in_the_operators_guide():
+    """docs/commands.md has a row for each command."""
+    assert {name for name in commands() if f"`submeter {name}" not in DOCS["commands.md"]} == set()
+
+
+def test_every_register_is_in_the_dictionary_page():
+    """docs/registers.md has each register with its unit, decimals and kind."""
+    missing = [name for name, one in DICTIONARY.items() if f"| {name} | {one.unit} | {one.decimals} | {one.kind} |" not in DOCS["registers.md"]]
+    assert missing == []
+
+
+def test_every_directory_field_and_parameter_is_in_its_page():
+    """docs/directory.md names each kind, field and parameter of a directory."""
+    wanted = {f"[[{kind}]]" for kind in FIELDS} | {field.name for fields in FIELDS.values() for field in fields} | set(PARAMETERS)
+    assert {word for word in wanted if word not in DOCS["directory.md"]} == set()
+
+
+def test_every_format_is_in_the_gateway_page():
+    """docs/gateways.md has a row for each format that is accepted."""
+    names = {known.name for known in FORMATS} - {"binary", "radio_raw"}
+    assert names == READABLE.keys()
+    assert all(f"| {text} |" in DOCS["gateways.md"] for text in READABLE.values())
+
+
+def test_every_route_is_in_the_api_page(tmp_path):
+    """docs/api.md names each route, and each route but the descriptions declares a scope."""
+    with Registry(tmp_path / "registry.sqlite") as registry, Published(tmp_path / "published.sqlite") as published:
+        paths = create_app(registry, published, "0").openapi()["paths"]
+    assert {path for path in paths if f"`GET {path}" not in DOCS["api.md"]} == set()
+    assert all(route["security"] for methods in paths.values() for route in methods.values())
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"])
+def test_links_lead_somewhere(document):
+    """Every relative link of the front pages is a file of the repository."""
+    targets = [part.split(")")[0] for part in (ROOT / document).read_text().split("](")[1:]]
+    assert [target for target in targets if not target.startswith("http") and not (ROOT / target).exists()] == []
