@@ -126,9 +126,8 @@ def _marks(readings: Readings, grid: Grid) -> _Marks:
     rise, rest = multiply_divide(readings.rise[at], passed, of)
     whole, part = multiply_divide(rest, passed, of)
     area = _Wide.product(2 * readings.v[at] + rise, passed).plus(_Wide(readings.area.high[at], readings.area.low[at] + whole))
-    exactly = (found >= begin) & (readings.t[at] == grid.u)
     covered = readings.bridged[at] + passed
-    return _Marks(grid.u, covered, *area, part, of, found + 1 - exactly)
+    return _Marks(grid.u, covered, *area, part, of, found + 1 - (readings.t[at] == grid.u))
 
 
 def _table(readings: Readings, grid: Grid) -> pa.Table:

@@ -143,3 +143,51 @@ def test_substitutes_and_conflicts_take_the_latest_word():
     ]
     assert [row.value for row in hours(samples, SPEC)] == [units(1), units(2)]
     assert not any(map(flags, hours(samples, SPEC)))
+
+
+def test_one_instant_with_and_without_due():
+    """A due value and a live one at the same instant stand side by side; each has its own conflicts."""
+    samples = [
+        *hourly(0, 1),
+        Sample(BASE + HOUR, units(8), Source.HISTORIC, due=True),
+        Sample(BASE + HOUR, units(1), Source.LIVE, due=True),
+        Sample(BASE + HOUR, units(1), Source.MANUAL),
+    ]
+    found = rollup(table((7, sample) for sample in samples), {7: SPEC})
+    assert found.dropped["reason"].to_pylist() == ["conflict", "duplicate"]
+
+
+def test_a_substitute_at_the_last_reading_is_not_superseded():
+    """Only substitutes strictly between real readings are."""
+    samples = [*hourly(0, 1), Sample(BASE + HOUR, units(1), Source.SUBSTITUTE, due=True), Sample(BASE + HOUR // 2, units(1), Source.SUBSTITUTE)]
+    found = rollup(table((7, sample) for sample in samples), {7: SPEC})
+    assert found.dropped.to_pylist() == [{"series": 7, "t": BASE + HOUR // 2, "seq": 0, "reason": "superseded"}]
+
+
+def test_a_series_that_begins_where_another_ends():
+    """An estimate at the end of one series does not show in the next one, which begins at that instant."""
+    estimate = [*hourly(0), Sample(BASE + HOUR, units(1), Source.SUBSTITUTE)]
+    flagged = hourly(5, 3, 6, start=BASE + HOUR)
+    rows = by_series(rollup(table([*((1, s) for s in estimate), *((2, s) for s in flagged)]), {1: SPEC, 2: SPEC}))
+    assert rows[2] == kernel(flagged, SPEC) == exact(flagged, SPEC)
+
+
+def test_halves_of_the_index_go_to_the_even_neighbour():
+    """At 1.5 millionths the boundary index is 2, at 2.5 it is 2."""
+    samples = [Sample(BASE + hour * HOUR, v) for hour, v in ((0, 0), (1, 1), (3, 2), (5, 3))]
+    assert [row.value for row in hours(samples, SPEC)] == [1, 1, 0, 0, 1]
+
+
+def test_means_next_to_a_tie():
+    """The mean is rounded exactly where fractions of the integral decide: readings a few microseconds from a boundary."""
+    gauge = SeriesSpec(Parameters(kind="gauge"), "UTC")
+    lines = [
+        [Sample(BASE - left, a), Sample(BASE + right, b), Sample(BASE + right + 1, c)]
+        for left in range(1, 5)
+        for right in range(1, 5)
+        for a in range(-1, 4)
+        for b in range(-3, 4)
+        for c in range(2)
+    ]
+    rows = by_series(rollup(table((n, sample) for n, line in enumerate(lines) for sample in line), dict.fromkeys(range(len(lines)), gauge)))
+    assert all(rows[n] == exact(line, gauge) for n, line in enumerate(lines))
