@@ -33,6 +33,7 @@ def reasons(found):
 
 EDGES = {
     "a step of exactly the largest credible use is normal": ([100, 161], KWH, [61], []),
+    "a millionth more is not": ([100, 161.000001, 161.000001, 162.000001], KWH, [0, 0, 1], []),
     "a spike may return to the anchor's own value": ([100, 900, 100, 101], KWH, [0, 1], ["spike"]),
     "the same value again is no return": ([100, 900, 900, 900], KWH, [0, 0, 0], []),
     "a value that returns too high is no return": ([100, 900, 600, 601, 602], KWH, [0, 0, 1, 1], []),

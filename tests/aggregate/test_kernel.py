@@ -157,6 +157,12 @@ def test_one_instant_with_and_without_due():
     assert found.dropped["reason"].to_pylist() == ["conflict", "duplicate"]
 
 
+def test_a_gauge_may_step_at_a_due_value():
+    """At one instant the due value comes first: the mean rises to it, and goes on from the other."""
+    samples = [*hourly(0), Sample(BASE + HOUR, units(20)), Sample(BASE + HOUR, units(10), due=True), Sample(BASE + 2 * HOUR, units(20))]
+    assert [row.value for row in hours(samples, SeriesSpec(Parameters(kind="gauge"), "UTC"))] == [units(5), units(20), None]
+
+
 def test_a_substitute_at_the_last_reading_is_not_superseded():
     """Only substitutes strictly between real readings are."""
     samples = [*hourly(0, 1), Sample(BASE + HOUR, units(1), Source.SUBSTITUTE, due=True), Sample(BASE + HOUR // 2, units(1), Source.SUBSTITUTE)]
