@@ -119,15 +119,6 @@ def blocks_of(zone: str, level: str, starts: Instants) -> list[str]:
     return labels
 
 
-def blocks_between(zone: str, level: str, start: int, end: int) -> list[str]:
-    """Labels of all blocks of `level` that hold a bucket beginning in ``[start, end)``, in order."""
-    if level == "year":
-        return ["all"]
-    days, _ = _days(zone, _year_of(start) - 1, _year_of(end) + 1)
-    first = np.searchsorted(days, start, "right") - 1
-    return list(dict.fromkeys(blocks_of(zone, level, days[first : np.searchsorted(days, end, "left")])))
-
-
 def _micros(moment: datetime) -> int:
     return (moment - EPOCH) // timedelta(microseconds=1)
 

@@ -16,7 +16,3 @@ def conform() -> None:
         print(json.dumps(answer, ensure_ascii=False))  # noqa: T201 the answer is the command's output
     if refused:
         sys.exit(1)
-
-
-if __name__ == "__main__":
-    conform()

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from submeter.aggregate.conform import answers
 
+COMMAND = [sys.executable, "-c", "from submeter.cli import main; main()", "conform"]
 CASES = json.loads((Path(__file__).parent / "cases.json").read_text())["cases"]
 
 
 def test_one_line_for_each_case():
     """The command reads cases on standard input and answers each on a line of its own, always with all four levels."""
     lines = "".join(json.dumps(case) + "\n" for case in CASES[:3])
-    done = subprocess.run([sys.executable, "-m", "submeter.cli.conform"], input=lines, capture_output=True, text=True, check=True)
+    done = subprocess.run(COMMAND, input=lines, capture_output=True, text=True, check=True)
     found = [json.loads(line) for line in done.stdout.splitlines()]
     assert [answer["id"] for answer in found] == [case["id"] for case in CASES[:3]]
     assert all(set(answer) == {"id", "rows", "dropped", "pending"} for answer in found)
@@ -28,7 +29,7 @@ def test_a_refused_case_does_not_stop_the_others():
     assert [answer["id"] for answer in found] == [None, None, "X", bad["id"], bad["id"]]
     assert ["error" in answer for answer in found] == [True, True, True, True, False]
     assert "sundial" in found[3]["error"]
-    done = subprocess.run([sys.executable, "-m", "submeter.cli.conform"], input="\n".join(lines), capture_output=True, text=True, check=False)
+    done = subprocess.run(COMMAND, input="\n".join(lines), capture_output=True, text=True, check=False)
     assert done.returncode == 1
 
 
