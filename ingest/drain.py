@@ -274,10 +274,8 @@ def _rows(telegram: Telegram, heard: _Heard, zone: str) -> Iterator[_Row]:
     """Readings as rows with their instants in UTC; one that lies ahead of its reception is left out and logged (SPEC 14)."""
     for order, reading in enumerate(telegram.readings):
         at, time_source = _instant(reading, heard, zone)
-        if at > heard.at + AHEAD:
-            log.warning(
-                "reading from the future", kind="clock_drift", device=str(telegram.device), register=str(reading.register), stamp=str(reading.stamp)
-            )
+        if at is None or at > heard.at + AHEAD:
+            log.warning("a reading's time cannot be right", device=str(telegram.device), register=str(reading.register), stamp=str(reading.stamp))
             continue
         seq = (heard.message << POSITION_BITS | heard.position) << READING_BITS | min(order, 2**READING_BITS - 1)
         status = sum(1 << STATUS.index(word) for word in reading.status)
@@ -285,9 +283,12 @@ def _rows(telegram: Telegram, heard: _Heard, zone: str) -> Iterator[_Row]:
         yield key, at, reading.value, int(reading.source), status, reading.due, False, seq, reading.label, time_source
 
 
-def _instant(reading: Reading, heard: _Heard, zone: str) -> tuple[int, str]:
+def _instant(reading: Reading, heard: _Heard, zone: str) -> tuple[int | None, str]:
+    """When the value was valid, None for a stamp outside the years that have a civil grid; and which clock says so."""
     if reading.stamp is None:
         return heard.at, "gateway" if heard.at != heard.received_at else "received"
+    if reading.stamp.year not in civil.YEARS:
+        return None, "meter"
     if isinstance(reading.stamp, datetime):
         return civil.to_utc(zone, reading.stamp), "meter"
     return civil.stored_date(zone, reading.stamp), "meter"

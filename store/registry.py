@@ -26,6 +26,9 @@ __all__ = ["Registry", "Sealer", "new_id"]
 
 TOKEN_PREFIX: Final = "smt_"  # noqa: S105 - the visible mark of a token, so that a leaked one is found
 SELECT_VISIBLE: Final = "SELECT u.id, p.finest FROM units u JOIN properties p ON p.id = u.property WHERE p.manager = ?"
+SELECT_ZONE_OF_DEVICE: Final = """
+SELECT r.zone FROM assignments a JOIN points p ON p.id = a.point JOIN properties r ON r.id = p.property WHERE a.device = ? ORDER BY a.since DESC LIMIT 1
+"""
 ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
@@ -100,6 +103,11 @@ class Registry:
         if not rows:
             raise StoreError(f"{self.path} has no point {point}: import the directory that names it")
         return str(rows[0][0])
+
+    def zone_of_device(self, device: DeviceId) -> str:
+        """Return the zone in which a device's clock is meant: that of the last point it was assigned to, UTC if there is none."""
+        rows = self._rows(SELECT_ZONE_OF_DEVICE, str(device))
+        return str(rows[0][0]) if rows else "UTC"
 
     def device(self, device: DeviceId) -> Device | None:
         """Return a device with its key in clear; VaultError if it has one and it cannot be opened here."""

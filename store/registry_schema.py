@@ -21,6 +21,7 @@ MIGRATIONS: Final = (
     CREATE TABLE assignments (
       point TEXT NOT NULL REFERENCES points, device TEXT NOT NULL REFERENCES devices, since INTEGER NOT NULL, until INTEGER, start_value INTEGER,
       end_value INTEGER, PRIMARY KEY (point, since)) STRICT;
+    CREATE INDEX assignments_device ON assignments (device);
     CREATE TABLE occupancies (
       unit TEXT NOT NULL REFERENCES units, since INTEGER NOT NULL, until INTEGER, name TEXT NOT NULL, PRIMARY KEY (unit, since)) STRICT;
     CREATE TABLE tokens (

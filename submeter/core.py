@@ -102,8 +102,7 @@ class Core:
         found = self.registry.device(device)
         if found is None:
             return None
-        zone = next((self.registry.zone_of(one.point) for one in self.registry.assignments() if one.device == str(device)), "UTC")
-        return Known(Profile(key=found.key, mode=found.mode, whole=found.whole), zone)
+        return Known(Profile(key=found.key, mode=found.mode, whole=found.whole), self.registry.zone_of_device(device))
 
 
 def _told(done: int, everything: int) -> None:

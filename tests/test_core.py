@@ -1,5 +1,7 @@
 """The core on real stores: late keys, adopted meters, exchanges entered later, retained and broken messages."""
 
+from datetime import datetime
+
 import pytest
 from installation import Installation
 
@@ -8,6 +10,7 @@ from submeter.commands import execute
 from submeter.core import now
 from submeter.ingest.drain import POSITION_BITS, READING_BITS
 from submeter.reading import LEVELS, MICRO, Source
+from submeter.simulate import encode
 from submeter.store import Message, StoreError
 from submeter.store.inbox import REPLAY, RETAIN
 
@@ -174,3 +177,19 @@ def test_rows_settle_with_time_alone(here, monkeypatch):
         after = {int(row["start"]): int(row["state"]) for row in rows(core, place)}
         assert before[HOURS[0]] == 1
         assert after[HOURS[0]] == 2
+
+
+def test_a_stamp_of_another_century_is_no_reading(here):
+    """A meter whose stored date says 1965 gives its live value, and no reading in a year that has no civil grid."""
+    device = here.building.places[0].meter
+    records = (
+        encode.bcd(b"\x13", 4711, 8)
+        + encode.minute(datetime(1965, 3, 1), encode.Slot(storage=1))
+        + encode.bcd(b"\x13", 4000, 8, encode.Slot(storage=1))
+    )
+    raw = encode.radio(device.device, encode.mode5(records, encode.Header(access=1), device.key, device.device))
+    with here.core() as core:
+        core.inbox.append([Message("test", raw.hex().encode(), HOURS[0])])
+        core.drain_all()
+        assert live(core, here.building.places[0]) == [(HOURS[0], 4_711_000)]
+        assert core.readings.counts()["readings"] == 1
