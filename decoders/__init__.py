@@ -1,9 +1,10 @@
 """Telegrams of M-Bus and wireless M-Bus meters: bytes in, named readings out.
 
 Pure functions: no I/O, no clock, no log. Layers stand one to a file, each bytes in and value out: frame → layers → security →
-records (vif, vife, values, dates, fixed) → registers; `telegram` ties them together. Errors: one class for each quarantine reason.
+records (vif, vife, values, dates; fixed, compact) → registers; `telegram` ties them together. Errors: one class for each quarantine reason.
 """
 
+from submeter.decoders.compact import FormatKey, Formats
 from submeter.decoders.errors import (
     BadFrame,
     DecodeError,
@@ -23,6 +24,6 @@ from submeter.decoders.security import ELL_CTR, Profile
 from submeter.decoders.telegram import ProfileOf, Telegram, decode, dedup_key, identify
 
 __all__ = [
-    "DICTIONARY", "ELL_CTR", "FUNCTIONS", "BadFrame", "DecodeError", "Downgrade", "MacFail", "NoKey", "Profile", "ProfileOf", "Record", "Rejected",
+    "DICTIONARY", "ELL_CTR", "FUNCTIONS", "BadFrame", "DecodeError", "Downgrade", "FormatKey", "Formats", "MacFail", "NoKey", "Profile", "ProfileOf", "Record", "Rejected",
     "Replay", "Telegram", "UnknownDriver", "UnknownMeter", "UnknownMode", "WrongKey", "decode", "dedup_key", "identify",
 ]  # fmt: skip

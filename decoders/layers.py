@@ -24,10 +24,11 @@ _AFL: Final = 0x90
 _MAC_LENGTH: Final = {0: 0, 3: 2, 4: 4, 5: 8, 6: 12, 7: 16}
 
 LONG, SHORT, NONE = 12, 4, 0
-#: Bytes of the transport header of each CI that carries records.
-_HEADER: Final = {0x72: LONG, 0x76: LONG, 0x7A: SHORT, 0x78: NONE}
 _FIXED, _HIGH_FIRST = 0x73, 0x76
+_FULL: Final = {0x72: LONG, 0x7A: SHORT, 0x78: NONE}
 _COMPACT: Final = {0x73: LONG, 0x7B: SHORT, 0x79: NONE}
+#: Bytes of the transport header of each CI that carries records.
+_HEADER: Final = {"mbus": {**_FULL, _HIGH_FIRST: LONG}, "wmbus": {**_FULL, **_COMPACT}}
 #: CI fields that the meter's own address follows; 73 means the fixed structure on the wire, a compact frame by radio.
 _ADDRESSED: Final = {"mbus": frozenset((0x72, 0x76)), "wmbus": frozenset((0x72, 0x73, 0x6B, 0x6F, 0x75))}
 _NO_READINGS: Final = frozenset((*range(0x50, 0x70), 0x70, 0x71, 0x74, 0x75, *range(0x7C, 0x80), 0x80, 0x82, 0x83, *range(0xB8, 0xC8)))
@@ -81,7 +82,12 @@ class Transport:
     @property
     def fixed(self) -> bool:
         """The payload is the fixed structure of two counters."""
-        return self.ci == _FIXED
+        return self.ci == _FIXED and not self.address
+
+    @property
+    def compact(self) -> bool:
+        """The payload is data whose headers an earlier frame taught."""
+        return self.ci in _COMPACT and not self.fixed
 
     @property
     def mode(self) -> int:
@@ -185,8 +191,8 @@ def split_transport(body: bytes, link: str) -> Transport:
     ci = body[0]
     if link == "mbus" and ci == _FIXED:
         return _fixed(body)
-    size = _HEADER.get(ci)
-    if size is None or (link == "wmbus" and ci == _HIGH_FIRST):
+    size = _HEADER[link].get(ci)
+    if size is None:
         raise _unread(ci)
     if len(body) < 1 + size:
         raise BadFrame(f"cut inside the transport header of CI {ci:02X}h")
@@ -206,8 +212,6 @@ def _fixed(body: bytes) -> Transport:
 
 
 def _unread(ci: int) -> UnknownDriver | Rejected:
-    if ci in _COMPACT:
-        return UnknownDriver("a compact frame: its format is not known")
     if ci in _NO_READINGS:
         return Rejected(f"CI {ci:02X}h carries no readings")
     return UnknownDriver(f"CI {ci:02X}h is read by no driver")

@@ -6,6 +6,7 @@ Rules
 * No data, void and reported errors are records without a value.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -15,7 +16,7 @@ from submeter.decoders.errors import BadFrame
 from submeter.decoders.values import Value, data_length, read_value
 from submeter.decoders.vife import interpret
 
-__all__ = ["FUNCTIONS", "Record", "Records", "walk"]
+__all__ = ["FUNCTIONS", "Record", "Records", "header_ends", "walk"]
 
 #: Function field of the DIF: name by number.
 FUNCTIONS: Final = ("inst", "max", "min", "err")
@@ -30,7 +31,8 @@ class Record:
     """One data record. `value` is a Decimal in `unit`, a date, text, raw bytes, or None where the meter sent no value (`error` says why).
 
     `dif`, `vif` and `data` are its bytes as sent; `function` indexes `FUNCTIONS`; `modifiers` are the words of its VIFEs.
-    `stamp` is the instant of a stored value where the telegram dates it (a date, or the meter's local time), `label` its kind.
+    `stamp` is the instant of a stored value where the telegram dates it (a date, or the meter's local time), `label` its kind; `due` marks the
+    last value before a restart. `flags` are the words of the bits it holds.
     """
 
     dif: bytes
@@ -47,16 +49,21 @@ class Record:
     error: str | None = None
     stamp: date | None = None
     label: str = "now"
+    due: bool = False
+    flags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """What a payload holds. `broken` says where the walk had to stop; `more` that further telegrams follow; `tail` is manufacturer data."""
+    """What a payload holds. `broken` says where the walk had to stop; `more` that further telegrams follow; `tail` is manufacturer data that nothing
+    read; `notes` say what a driver could not read.
+    """
 
     records: tuple[Record, ...]
     tail: bytes = b""
     more: bool = False
     broken: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 def walk(payload: bytes, *, high_first: bool = False) -> Records:
@@ -76,6 +83,15 @@ def walk(payload: bytes, *, high_first: bool = False) -> Records:
             return Records(tuple(records), broken=f"record {len(records) + 1} at byte {at}: {error}")
         records.append(record)
     return Records(tuple(records))
+
+
+def header_ends(headers: bytes) -> Iterator[tuple[int, int]]:
+    """Start and end of each DIF/VIF header where headers stand one after the other without data; raises BadFrame."""
+    at = 0
+    while at < len(headers):
+        end = _vif_end(headers, _dif_end(headers, at))
+        yield at, end
+        at = end
 
 
 def _record(payload: bytes, at: int, *, high_first: bool) -> tuple[Record, int]:

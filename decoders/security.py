@@ -7,6 +7,7 @@ Rules
 * Mode 5 does not authenticate how many blocks are encrypted, so a genuine first block can be spliced to foreign records. A profile
   is therefore `whole` by default: anything but filler behind the encrypted blocks is a Downgrade. Meters that do send such a rest
   are pinned with `whole=False`.
+* DES (mode 2) opens only for a device whose profile names it: anyone with a cheap machine can find such a key.
 * Modes known but not read here end in UnknownMode; their bytes are never parsed.
 Sources: EN 13757-7 and OMS vol. 2; protocol notes, sections 3 (CTR of the extended link layer) and 5.
 """
@@ -15,6 +16,7 @@ import hmac
 from dataclasses import dataclass
 from typing import Final
 
+from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC, CTR
@@ -24,16 +26,19 @@ from submeter.decoders.crc import crc16
 from submeter.decoders.errors import BadFrame, Downgrade, MacFail, NoKey, UnknownMode, WrongKey
 from submeter.decoders.layers import Afl, Ell, Transport
 
-__all__ = ["ELL_CTR", "PLAIN", "Opened", "Profile", "check_profile", "open_ell", "open_transport"]
+__all__ = ["AES_CBC_DERIVED", "DES_CBC", "ELL_CTR", "FILLED", "PLAIN", "Opened", "Profile", "check_profile", "open_ell", "open_transport"]
 
 PLAIN: Final = 0
+DES_CBC: Final = 2
 AES_CBC: Final = 5
 AES_CBC_DERIVED: Final = 7
 #: AES-CTR of the extended link layer, which has no number among the transport modes: named by its CI field.
 ELL_CTR: Final = 0x8D
 
+#: First plain bytes of modes 2, 5 and 7: the check of the key.
+FILLED: Final = b"\x2f\x2f"
 _BLOCK: Final = 16
-_FILLED: Final = b"\x2f\x2f"
+_DES_BLOCK: Final = 8
 _DERIVATION_PERSISTENT: Final = 1
 _NAMES: Final = {PLAIN: "plain", ELL_CTR: "ELL AES-CTR"}
 
@@ -42,8 +47,8 @@ _NAMES: Final = {PLAIN: "plain", ELL_CTR: "ELL AES-CTR"}
 class Profile:
     """How a device is known to protect its telegrams.
 
-    `key`: 16 bytes, or None. `mode`: the one mode it uses (0, 5, 7, `ELL_CTR`); None means any of the encrypted ones with a key, plain only
-    without. `whole`: all of a mode 5 payload is encrypted, so a plain rest is an attack.
+    `key`: 16 bytes (8 for mode 2), or None. `mode`: the one mode it uses (0, 2, 5, 7, `ELL_CTR`); None means 5, 7 or `ELL_CTR` with a key, plain
+    only without. `whole`: all of a mode 2 or 5 payload is encrypted, so a plain rest is an attack.
     """
 
     key: bytes | None = None
@@ -95,6 +100,8 @@ def open_transport(transport: Transport, afl: Afl | None, address: bytes, profil
         return Opened(transport.payload, PLAIN)
     if mode == PLAIN:
         return Opened(transport.payload, PLAIN)
+    if mode == DES_CBC and profile.mode == DES_CBC:
+        return _open_des(transport, profile, decrypted=decrypted)
     if mode == AES_CBC:
         return _open_cbc(transport, address, profile, decrypted=decrypted)
     if mode == AES_CBC_DERIVED:
@@ -102,17 +109,32 @@ def open_transport(transport: Transport, afl: Afl | None, address: bytes, profil
     raise UnknownMode(f"security mode {mode}")
 
 
+def _open_des(transport: Transport, profile: Profile, *, decrypted: bool) -> Opened:
+    """Mode 2: DES-CBC, IV 0; the low byte of the configuration word counts the encrypted bytes."""
+    size = transport.config & 0xF8
+    payload = transport.payload
+    _check_size(size, payload)
+    if decrypted and payload.startswith(FILLED):
+        return Opened(payload, DES_CBC)
+    key = _key(profile, size=_DES_BLOCK)
+    return _whole(_filled(Cipher(TripleDES(key * 3), CBC(bytes(_DES_BLOCK))), payload[:size]), payload[size:], profile, DES_CBC)
+
+
 def _open_cbc(transport: Transport, address: bytes, profile: Profile, *, decrypted: bool) -> Opened:
     """Mode 5: IV is the address and eight times the access number. No blocks means nothing is encrypted."""
     size = (transport.config >> 4 & 0x0F) * _BLOCK
     if size == 0:
         return Opened(transport.payload, PLAIN)
-    rest = transport.payload[size:]
     iv = address + bytes([transport.access or 0]) * 8
     plain = _blocks(transport.payload, size, iv, profile, decrypted=decrypted)
-    if profile.key and profile.whole and rest.strip(_FILLED[:1]):
-        raise Downgrade(f"{len(rest)} plain bytes behind {size} encrypted ones; if this meter sends so, pin whole = false")
-    return Opened(plain + rest, AES_CBC)
+    return _whole(plain, transport.payload[size:], profile, AES_CBC)
+
+
+def _whole(plain: bytes, rest: bytes, profile: Profile, mode: int) -> Opened:
+    """What was encrypted and what was not, if the profile allows such a rest."""
+    if profile.key and profile.whole and rest.strip(FILLED[:1]):
+        raise Downgrade(f"{len(rest)} plain bytes behind {len(plain)} encrypted ones; if this meter sends so, pin whole = false")
+    return Opened(plain + rest, mode)
 
 
 def _open_derived(transport: Transport, afl: Afl | None, address: bytes, profile: Profile, *, decrypted: bool) -> Opened:
@@ -122,7 +144,7 @@ def _open_derived(transport: Transport, afl: Afl | None, address: bytes, profile
     if transport.payload[0] >> 4 & 3 != _DERIVATION_PERSISTENT:
         raise UnknownMode(f"key derivation {transport.payload[0] >> 4 & 3} of mode 7")
     payload, size = transport.payload[1:], (transport.config >> 4 & 0x0F) * _BLOCK
-    if decrypted and payload.startswith(_FILLED):
+    if decrypted and payload.startswith(FILLED):
         return Opened(payload, AES_CBC_DERIVED)
     seed = afl.counter + address[2:6] + b"\x07" * 7
     _check_mac(transport, afl, cmac(_key(profile), b"\x01" + seed))
@@ -139,21 +161,29 @@ def _check_mac(transport: Transport, afl: Afl, key: bytes) -> None:
 
 
 def _blocks(payload: bytes, size: int, iv: bytes, profile: Profile, *, decrypted: bool) -> bytes:
+    _check_size(size, payload)
+    if decrypted and payload.startswith(FILLED):
+        return payload[:size]
+    return _filled(Cipher(AES(_key(profile)), CBC(iv)), payload[:size])
+
+
+def _check_size(size: int, payload: bytes) -> None:
     if size == 0 or size > len(payload):
         raise BadFrame(f"{size} bytes should be encrypted, {len(payload)} came")
-    if decrypted and payload.startswith(_FILLED):
-        return payload[:size]
-    plain = Cipher(AES(_key(profile)), CBC(iv)).decryptor().update(payload[:size])
-    if not plain.startswith(_FILLED):
+
+
+def _filled(cipher: Cipher[CBC], data: bytes) -> bytes:
+    plain = cipher.decryptor().update(data)
+    if not plain.startswith(FILLED):
         raise WrongKey("2F2F is missing after decryption")
     return plain
 
 
-def _key(profile: Profile) -> bytes:
+def _key(profile: Profile, size: int = _BLOCK) -> bytes:
     if profile.key is None:
         raise NoKey("encrypted, and no key is known")
-    if len(profile.key) != _BLOCK:
-        raise WrongKey(f"the key has {len(profile.key)} bytes, AES-128 needs {_BLOCK}")
+    if len(profile.key) != size:
+        raise WrongKey(f"the key has {len(profile.key)} bytes, this cipher needs {size}")
     return profile.key
 
 

@@ -10,6 +10,7 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Final
 
+from submeter.decoders.compact import Formats, learn, read_compact
 from submeter.decoders.errors import DecodeError, UnknownMeter
 from submeter.decoders.fixed import read_fixed
 from submeter.decoders.frame import Frame, otherwise, parse_frame
@@ -17,7 +18,7 @@ from submeter.decoders.instants import with_instants
 from submeter.decoders.layers import Afl, Ell, Transport, device_of, identity_of, split_afl, split_ell, split_transport
 from submeter.decoders.records import Record, Records, walk
 from submeter.decoders.registers import meter_time, readings_of
-from submeter.decoders.security import PLAIN, Opened, Profile, check_profile, open_ell, open_transport
+from submeter.decoders.security import AES_CBC_DERIVED, FILLED, PLAIN, Opened, Profile, check_profile, open_ell, open_transport
 from submeter.reading import DeviceId, Reading
 
 __all__ = ["ProfileOf", "Telegram", "decode", "dedup_key", "identify"]
@@ -83,35 +84,38 @@ def dedup_key(raw: bytes, *, link: str = "wmbus", form: str = "auto") -> bytes:
     return blake2b(frame.address + (frame.body[3:] if ell else frame.body), digest_size=16).digest()
 
 
-def decode(raw: bytes, profile_of: ProfileOf, *, link: str = "wmbus", form: str = "auto", decrypted: bool = False) -> Telegram:
+def decode(
+    raw: bytes, profile_of: ProfileOf, *, link: str = "wmbus", form: str = "auto", decrypted: bool = False, formats: Formats | None = None
+) -> Telegram:
     """Decode one telegram of a device that `profile_of` knows.
 
-    `decrypted`: the source is trusted to send plaintext under headers that say encrypted. Raises a DecodeError whose `reason` is the word
-    of the quarantine and whose `device` is set as soon as it is known.
+    `decrypted`: the source is trusted to send plaintext under headers that say encrypted. `formats`: of compact frames, full frames add theirs;
+    None knows the published ones only. Raises a DecodeError whose `reason` is the word of the quarantine and whose `device` is set as soon as known.
     """
+    known: Formats = {} if formats is None else formats
     try:
-        telegram = _decoded(parse_frame(raw, link, form), profile_of, decrypted=decrypted)
+        telegram = _decoded(parse_frame(raw, link, form), profile_of, known, decrypted=decrypted)
     except DecodeError:
-        if instead := _instead(raw, link, form, profile_of, decrypted=decrypted):
+        if instead := _instead(raw, link, form, profile_of, known, decrypted=decrypted):
             return instead
         raise
-    return (_instead(raw, link, form, profile_of, decrypted=decrypted) or telegram) if telegram.suspect else telegram
+    return (_instead(raw, link, form, profile_of, known, decrypted=decrypted) or telegram) if telegram.suspect else telegram
 
 
-def _instead(raw: bytes, link: str, form: str, profile_of: ProfileOf, *, decrypted: bool) -> Telegram | None:
+def _instead(raw: bytes, link: str, form: str, profile_of: ProfileOf, formats: Formats, *, decrypted: bool) -> Telegram | None:
     """The telegram that a bare frame holds whose last bytes look like a CRC by chance; None if that does not decode either."""
     frame = otherwise(raw, link, form)
     try:
-        telegram = _decoded(frame, profile_of, decrypted=decrypted) if frame else None
+        telegram = _decoded(frame, profile_of, formats, decrypted=decrypted) if frame else None
     except DecodeError:
         return None
     return None if telegram is None or telegram.suspect else telegram
 
 
-def _decoded(frame: Frame, profile_of: ProfileOf, *, decrypted: bool) -> Telegram:
+def _decoded(frame: Frame, profile_of: ProfileOf, formats: Formats, *, decrypted: bool) -> Telegram:
     device = identity_of(frame)
     try:
-        return _telegram(_open(frame, device, profile_of, decrypted=decrypted))
+        return _telegram(_open(frame, device, profile_of, decrypted=decrypted), formats)
     except DecodeError as error:
         error.device = error.device or device
         raise
@@ -135,7 +139,8 @@ def _open(frame: Frame, device: DeviceId, profile_of: ProfileOf, *, decrypted: b
     opened = open_transport(transport, afl, transport.address or frame.address, profile, link=frame.link, decrypted=decrypted)
     mode = opened.mode or outer.mode
     check_profile(profile, mode)
-    return _Plain(device, transport, Opened(opened.payload, mode), _counter(ell, afl))
+    payload = opened.payload.removeprefix(FILLED) if transport.compact and opened.mode else opened.payload
+    return _Plain(device, transport, Opened(payload, mode), _counter(ell, afl, opened.mode))
 
 
 def _inner(device: DeviceId, outer: Profile, profile_of: ProfileOf) -> tuple[DeviceId, Profile]:
@@ -146,15 +151,25 @@ def _inner(device: DeviceId, outer: Profile, profile_of: ProfileOf) -> tuple[Dev
     return device, profile
 
 
-def _counter(ell: Ell | None, afl: Afl | None) -> int | None:
-    if afl and afl.counter:
+def _counter(ell: Ell | None, afl: Afl | None, mode: int) -> int | None:
+    if afl and mode == AES_CBC_DERIVED:  # in any other mode nothing authenticates it
         return int.from_bytes(afl.counter, "little")
     return int.from_bytes(ell.session, "little") & 0x1FFFFFFF if ell and ell.encryption else None
 
 
-def _telegram(plain: _Plain) -> Telegram:
+def _records(plain: _Plain, formats: Formats) -> Records:
     transport, payload = plain.transport, plain.opened.payload
-    found: Records = read_fixed(payload) if transport.fixed else walk(payload, high_first=transport.high_first)
+    if transport.fixed:
+        return read_fixed(payload)
+    if transport.compact:
+        return read_compact(payload, plain.device, formats)
+    found = walk(payload, high_first=transport.high_first)
+    learn(formats, plain.device, found)
+    return found
+
+
+def _telegram(plain: _Plain, formats: Formats) -> Telegram:
+    transport, found = plain.transport, _records(plain, formats)
     records = with_instants(found.records)
     status = () if transport.fixed else _status(transport.status)
     suspect = found.broken is not None
