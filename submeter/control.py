@@ -20,6 +20,8 @@ __all__ = ["ControlServer", "ask", "socket_path"]
 #: Runs a command on the core's thread; yields its lines; raises SubmeterError when the command refuses.
 Execute = Callable[[str, dict[str, Any]], Iterator[str]]
 LONGEST_REQUEST: Final = 1 << 20
+#: What `sockaddr_un` holds, its final zero left out (BSD and macOS have the least).
+LONGEST_PATH: Final = 103
 
 
 def socket_path(folder: Path) -> Path:
@@ -54,6 +56,8 @@ class ControlServer(socketserver.ThreadingUnixStreamServer):
 
     def __init__(self, folder: Path, execute: Execute) -> None:
         path = socket_path(folder)
+        if len(os.fsencode(path)) > LONGEST_PATH:
+            raise SubmeterError(f"{path} is too long for a socket ({LONGEST_PATH} bytes at most): choose a shorter data folder")
         path.unlink(missing_ok=True)
         before = os.umask(0o177)
         try:
@@ -77,6 +81,8 @@ class ControlServer(socketserver.ThreadingUnixStreamServer):
 
 def ask(folder: Path, command: str, arguments: dict[str, Any]) -> Iterator[str] | None:
     """Let the running core of `folder` execute a command: its lines, or None when no core runs there. Raises SubmeterError with the core's words."""
+    if not socket_path(folder).is_socket():
+        return None
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         connection.connect(str(socket_path(folder)))
@@ -87,14 +93,17 @@ def ask(folder: Path, command: str, arguments: dict[str, Any]) -> Iterator[str] 
 
 
 def _lines(connection: socket.socket, request: dict[str, Any]) -> Iterator[str]:
-    with connection, connection.makefile("rwb") as stream:
-        stream.write(json.dumps(request).encode() + b"\n")
-        stream.flush()
-        for raw in stream:
-            answer = json.loads(raw)
-            if "error" in answer:
-                raise SubmeterError(answer["error"])
-            if "exit" in answer:
-                return
-            yield answer["line"]
+    try:
+        with connection, connection.makefile("rwb") as stream:
+            stream.write(json.dumps(request).encode() + b"\n")
+            stream.flush()
+            for raw in stream:
+                answer = json.loads(raw)
+                if "error" in answer:
+                    raise SubmeterError(answer["error"])
+                if "exit" in answer:
+                    return
+                yield answer["line"]
+    except OSError:
+        pass
     raise SubmeterError("the core stopped before the command was done: run it again")
