@@ -2,13 +2,14 @@
 
 The tool is told the key and shows everything a telegram says, so it also reads plain records behind encrypted ones (`whole=False`),
 which the pipeline refuses by default. Line format of `--jsonl` (the same as of the conformance corpus):
-in  {"id", "telegram_hex", "key_hex", "link": "wmbus|mbus", "frame_format": "noCRC|crcA|crcB|A+crc|B+crc|wired", "decrypted": bool}
+in  {"id", "telegram_hex", "key_hex", "prior_telegrams_hex", "link": "wmbus|mbus", "frame_format": "noCRC|crcA|crcB|A+crc|B+crc|wired", "decrypted": bool}
 out {"id", "readings": [{"quantity", "value", "unit", "storage", "tariff", "subunit", "function", "timestamp"}], "error"?}
 """
 
 import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Final
@@ -17,13 +18,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from submeter.decoders import FUNCTIONS, DecodeError, Profile, Record, Telegram
+from submeter.decoders import DES_CBC, FUNCTIONS, DecodeError, FormatKey, Formats, Profile, Record, Telegram
 from submeter.decoders import decode as decode_telegram
 from submeter.reading import Reading, from_micro
 
 __all__ = ["decode", "decode_line", "decode_lines"]
 
 _FORMS: Final = {"noCRC": "nocrc", "crcA": "a", "A+crc": "a", "crcB": "b", "B+crc": "b", "wired": "wired"}
+#: Such a key can only be one of security mode 2.
+DES_KEY_BYTES: Final = 8
 _EXACT_INTEGER: Final = 2**53
 
 Line = dict[str, Any]
@@ -80,13 +83,18 @@ def _row(row: Mapping[str, Any]) -> Telegram:
     text = row.get("telegram_hex")
     if not isinstance(text, str):
         raise ValueError("telegram_hex is missing")  # noqa: TRY004  one kind of error for a line that is not as documented
-    return _telegram(text, row.get("key_hex"), link=row.get("link") or "wmbus", form=form, decrypted=bool(row.get("decrypted")))
+    link, decrypted, formats = row.get("link") or "wmbus", bool(row.get("decrypted")), dict[FormatKey, bytes]()
+    for prior in row.get("prior_telegrams_hex") or ():
+        with suppress(DecodeError):  # it teaches the format of a compact frame, or nothing
+            _telegram(prior, row.get("key_hex"), link=link, form="trailing", decrypted=True, formats=formats)
+    return _telegram(text, row.get("key_hex"), link=link, form=form, decrypted=decrypted, formats=formats)
 
 
-def _telegram(text: str, key: str | None, *, link: str, form: str, decrypted: bool = False) -> Telegram:
+def _telegram(text: str, key: str | None, *, link: str, form: str, decrypted: bool = False, formats: Formats | None = None) -> Telegram:
     raw = bytes.fromhex(text.strip().removeprefix("0x").replace("_", "").replace("|", ""))
-    profile = Profile(key=bytes.fromhex(key) if key else None, whole=False)
-    return decode_telegram(raw, lambda _: profile, link=link, form=form, decrypted=decrypted)
+    secret = bytes.fromhex(key) if key else None
+    profile = Profile(secret, mode=DES_CBC if secret and len(secret) == DES_KEY_BYTES else None, whole=False)
+    return decode_telegram(raw, lambda _: profile, link=link, form=form, decrypted=decrypted, formats=formats)
 
 
 def _listed(telegram: Telegram) -> Iterator[Line]:
