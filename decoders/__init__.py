@@ -20,10 +20,10 @@ from submeter.decoders.errors import (
 )  # fmt: skip
 from submeter.decoders.records import FUNCTIONS, Record
 from submeter.decoders.registers import DICTIONARY
-from submeter.decoders.security import ELL_CTR, Profile
+from submeter.decoders.security import DES_CBC, ELL_CTR, Profile
 from submeter.decoders.telegram import ProfileOf, Telegram, decode, dedup_key, identify
 
 __all__ = [
-    "DICTIONARY", "ELL_CTR", "FUNCTIONS", "BadFrame", "DecodeError", "Downgrade", "FormatKey", "Formats", "MacFail", "NoKey", "Profile", "ProfileOf", "Record", "Rejected",
+    "DES_CBC", "DICTIONARY", "ELL_CTR", "FUNCTIONS", "BadFrame", "DecodeError", "Downgrade", "FormatKey", "Formats", "MacFail", "NoKey", "Profile", "ProfileOf", "Record", "Rejected",
     "Replay", "Telegram", "UnknownDriver", "UnknownMeter", "UnknownMode", "WrongKey", "decode", "dedup_key", "identify",
 ]  # fmt: skip
