@@ -19,7 +19,7 @@ from submeter.decoders.records import Record
 from submeter.decoders.values import data_length, read_value
 from submeter.decoders.vife import PROFILES, interpret
 
-__all__ = ["with_instants"]
+__all__ = ["add_months", "with_instants"]
 
 _BACKWARD: Final = "profile_backward"
 _ABSOLUTE, _INCREMENTS, _DECREMENTS, _SIGNED = range(4)
@@ -50,7 +50,10 @@ def _dates(records: tuple[Record, ...]) -> dict[int, date]:
 
 def _dated(record: Record, dates: dict[int, date]) -> Record:
     stamp = dates.get(record.storage)
-    return record if stamp is None else replace(record, stamp=stamp, label="set_day" if record.storage == 1 else "period_end")
+    if stamp is None or record.stamp is not None:
+        return record
+    label = "set_day" if record.storage == 1 else "period_end"
+    return replace(record, stamp=stamp, label=record.label if record.label != "now" else label)
 
 
 def _elements(profile: Record, records: tuple[Record, ...]) -> Iterator[Record]:
@@ -114,12 +117,13 @@ def _step(base: date | None, block: bytes, count: int) -> date | None:
     try:
         if base is None or (months is None and not 1 <= spacing <= 250):
             return None
-        return _add_months(base, count * months) if months else base + timedelta(seconds=count * spacing * _STEP_SECONDS[unit])
+        return add_months(base, count * months) if months else base + timedelta(seconds=count * spacing * _STEP_SECONDS[unit])
     except (OverflowError, ValueError):
         return None
 
 
-def _add_months(base: date, months: int) -> date:
+def add_months(base: date, months: int) -> date:
+    """The same day `months` later; the last day of a month stays the last one. Raises ValueError outside the years 1 to 9999."""
     year, month = divmod(base.year * 12 + base.month - 1 + months, 12)
     last = monthrange(year, month + 1)[1]
     at_end = base.day == monthrange(base.year, base.month)[1]

@@ -12,7 +12,19 @@ from submeter.decoders.errors import BadFrame, Rejected, UnknownDriver
 from submeter.decoders.frame import Frame
 from submeter.reading import DeviceId
 
-__all__ = ["ANONYMOUS", "Afl", "Ell", "Transport", "address_of", "device_of", "identity_of", "split_afl", "split_ell", "split_transport"]
+__all__ = [
+    "ANONYMOUS",
+    "MANUFACTURER_CI",
+    "Afl",
+    "Ell",
+    "Transport",
+    "address_of",
+    "device_of",
+    "identity_of",
+    "split_afl",
+    "split_ell",
+    "split_transport",
+]
 
 #: Manufacturer of a wired device that sends none: fixed structure, and answers without a header (id = primary address).
 ANONYMOUS: Final = "XXX"
@@ -26,9 +38,11 @@ _MAC_LENGTH: Final = {0: 0, 3: 2, 4: 4, 5: 8, 6: 12, 7: 16}
 LONG, SHORT, NONE = 12, 4, 0
 _FIXED, _HIGH_FIRST = 0x73, 0x76
 _FULL: Final = {0x72: LONG, 0x7A: SHORT, 0x78: NONE}
+#: CI fields of manufacturers' own payloads, which only a driver reads.
+MANUFACTURER_CI: Final = frozenset(range(0xA0, 0xB8))
 _COMPACT: Final = {0x73: LONG, 0x7B: SHORT, 0x79: NONE}
 #: Bytes of the transport header of each CI that carries records.
-_HEADER: Final = {"mbus": {**_FULL, _HIGH_FIRST: LONG}, "wmbus": {**_FULL, **_COMPACT}}
+_HEADER: Final = {"mbus": {**_FULL, _HIGH_FIRST: LONG}, "wmbus": {**_FULL, **_COMPACT, **dict.fromkeys(MANUFACTURER_CI, NONE)}}
 #: CI fields that the meter's own address follows; 73 means the fixed structure on the wire, a compact frame by radio.
 _ADDRESSED: Final = {"mbus": frozenset((0x72, 0x76)), "wmbus": frozenset((0x72, 0x73, 0x6B, 0x6F, 0x75))}
 _NO_READINGS: Final = frozenset((*range(0x50, 0x70), 0x70, 0x71, 0x74, 0x75, *range(0x7C, 0x80), 0x80, 0x82, 0x83, *range(0xB8, 0xC8)))

@@ -55,8 +55,10 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Records:
-    """What a payload holds. `broken` says where the walk had to stop; `more` that further telegrams follow; `tail` is manufacturer data that nothing
-    read; `notes` say what a driver could not read.
+    """What a payload holds.
+
+    `broken` says where the walk had to stop; `more` that further telegrams follow; `tail` is manufacturer data that nothing read; `notes` say
+    what a driver could not read.
     """
 
     records: tuple[Record, ...]

@@ -18,7 +18,7 @@ from typing import Final
 from submeter.decoders.records import Record
 from submeter.reading import MICRO, Reading, Register, Source
 
-__all__ = ["DICTIONARY", "Entry", "meter_time", "readings_of"]
+__all__ = ["DAYS", "DICTIONARY", "UNITS", "Entry", "meter_time", "readings_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,15 +66,19 @@ DICTIONARY: Final[Mapping[str, Entry]] = {
 }
 
 #: Factor from each unit of a VIF to the canonical one of its registers. The calorie is the international one (1 Mcal = 1.163 kWh).
-_CANONICAL: Final[Mapping[str, Fraction]] = {
+UNITS: Final[Mapping[str, Fraction]] = {
     "Wh": Fraction(1, 1000), "J": Fraction(1, 3_600_000), "cal": Fraction(1163, 10**9),
     "varh": Fraction(1, 1000), "VAh": Fraction(1, 1000),
     "W": Fraction(1, 1000), "J/h": Fraction(1, 3_600_000), "var": Fraction(1, 1000), "VA": Fraction(1, 1000),
     "m3": Fraction(1), "ft3": Fraction(28_316_846_592, 10**12),
     "m3/h": Fraction(1), "m3/min": Fraction(60), "m3/s": Fraction(3600),
+    "kWh": Fraction(1), "kvarh": Fraction(1), "kVAh": Fraction(1), "kW": Fraction(1), "kvar": Fraction(1), "kVA": Fraction(1),
     "s": Fraction(1, 3600), "min": Fraction(1, 60), "h": Fraction(1), "d": Fraction(24),
     **{same: Fraction(1) for same in ("hca", "kg", "°C", "K", "%", "bar", "V", "A", "Hz", "bits")},
 }  # fmt: skip
+
+#: The same for registers in days.
+DAYS: Final[Mapping[str, Fraction]] = {"h": Fraction(1, 24), "d": Fraction(1), "month": Fraction(1461, 48), "y": Fraction(1461, 4)}
 
 _ELECTRICITY, _COLD_IS_ENERGY, _BOTH = frozenset((0x02,)), frozenset((0x0A, 0x0B)), frozenset((0x0D,))
 _HEAT: Final = frozenset((0x04, 0x0C)) | _BOTH
@@ -139,7 +143,7 @@ def meter_time(records: tuple[Record, ...]) -> datetime | None:
 def _reading(register: Register, value: int, record: Record, status: tuple[str, ...]) -> Reading:
     if not record.storage:
         return Reading(register, value, status=status)
-    due = record.label == "set_day" and register.name in DICTIONARY and DICTIONARY[register.name].kind == "period"
+    due = record.due or (record.label == "set_day" and register.name in DICTIONARY and DICTIONARY[register.name].kind == "period")
     return Reading(register, value, record.stamp, record.label, due=due, source=Source.HISTORIC, status=status)
 
 
@@ -149,7 +153,7 @@ def _target(quantity: str, unit: str, modifiers: tuple[str, ...], device_type: i
     if quantity == "text":
         quantity, unit = _TEXT_UNITS.get(unit, (quantity, unit))
     name = _name(quantity, modifiers, device_type)
-    factor = Fraction(1) if quantity == "battery_days" else _CANONICAL.get(unit, Fraction(0))
+    factor = (DAYS if quantity == "battery_days" else UNITS).get(unit, Fraction(0))
     if name == "energy" and device_type in _BOTH and tariff == _COOLING_TARIFF:
         name, tariff = "energy_cooling", 0
     if name is None or not factor or max(tariff, subunit) > _LARGEST_PLACE:

@@ -8,25 +8,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
-from typing import Final
 
+from submeter.decoders.blocks import read_blocks, read_payload
+from submeter.decoders.catalogue import driver_of
 from submeter.decoders.compact import Formats, learn, read_compact
-from submeter.decoders.errors import DecodeError, UnknownMeter
+from submeter.decoders.deviations import implausible, understood
+from submeter.decoders.driver import Driver, Sealed
+from submeter.decoders.errors import BadFrame, DecodeError, UnknownDriver, UnknownMeter, WrongKey
 from submeter.decoders.fixed import read_fixed
+from submeter.decoders.flags import words_of
 from submeter.decoders.frame import Frame, otherwise, parse_frame
-from submeter.decoders.instants import with_instants
-from submeter.decoders.layers import Afl, Ell, Transport, device_of, identity_of, split_afl, split_ell, split_transport
+from submeter.decoders.layers import MANUFACTURER_CI, Afl, Ell, Transport, device_of, identity_of, split_afl, split_ell, split_transport
 from submeter.decoders.records import Record, Records, walk
 from submeter.decoders.registers import meter_time, readings_of
 from submeter.decoders.security import AES_CBC_DERIVED, FILLED, PLAIN, Opened, Profile, check_profile, open_ell, open_transport
-from submeter.reading import DeviceId, Reading
+from submeter.reading import STATUS, DeviceId, Reading
 
 __all__ = ["ProfileOf", "Telegram", "decode", "dedup_key", "identify"]
 
 ProfileOf = Callable[[DeviceId], Profile | None]
-
-_APPLICATION: Final = ((), ("busy",), ("app_error",), ("alarm",))
-_STATUS: Final = ((0x04, "power_low"), (0x08, "permanent_error"), (0x10, "temporary_error"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +60,21 @@ class Telegram:
 
 
 @dataclass(frozen=True, slots=True)
+class _Context:
+    """What a caller of `decode` knows beside the bytes."""
+
+    profile_of: ProfileOf
+    formats: Formats
+    received: datetime | None
+    decrypted: bool
+
+
+@dataclass(frozen=True, slots=True)
 class _Plain:
     """A telegram after security: what the headers said, and the readable payload."""
 
     device: DeviceId
+    driver: Driver | None
     transport: Transport
     opened: Opened
     counter: int | None
@@ -85,37 +96,45 @@ def dedup_key(raw: bytes, *, link: str = "wmbus", form: str = "auto") -> bytes:
 
 
 def decode(
-    raw: bytes, profile_of: ProfileOf, *, link: str = "wmbus", form: str = "auto", decrypted: bool = False, formats: Formats | None = None
+    raw: bytes,
+    profile_of: ProfileOf,
+    *,
+    link: str = "wmbus",
+    form: str = "auto",
+    decrypted: bool = False,
+    formats: Formats | None = None,
+    received: datetime | None = None,
 ) -> Telegram:
     """Decode one telegram of a device that `profile_of` knows.
 
     `decrypted`: the source is trusted to send plaintext under headers that say encrypted. `formats`: of compact frames, full frames add theirs;
-    None knows the published ones only. Raises a DecodeError whose `reason` is the word of the quarantine and whose `device` is set as soon as known.
+    None knows the published ones only. `received`: when it was heard (naive; hours do not matter), for payloads whose only check is their own
+    clock. Raises a DecodeError whose `reason` is the word of the quarantine and whose `device` is set as soon as known.
     """
-    known: Formats = {} if formats is None else formats
+    context = _Context(profile_of, {} if formats is None else formats, received, decrypted)
     try:
-        telegram = _decoded(parse_frame(raw, link, form), profile_of, known, decrypted=decrypted)
+        telegram = _decoded(parse_frame(raw, link, form), context)
     except DecodeError:
-        if instead := _instead(raw, link, form, profile_of, known, decrypted=decrypted):
+        if instead := _instead(raw, link, form, context):
             return instead
         raise
-    return (_instead(raw, link, form, profile_of, known, decrypted=decrypted) or telegram) if telegram.suspect else telegram
+    return (_instead(raw, link, form, context) or telegram) if telegram.suspect else telegram
 
 
-def _instead(raw: bytes, link: str, form: str, profile_of: ProfileOf, formats: Formats, *, decrypted: bool) -> Telegram | None:
+def _instead(raw: bytes, link: str, form: str, context: _Context) -> Telegram | None:
     """The telegram that a bare frame holds whose last bytes look like a CRC by chance; None if that does not decode either."""
     frame = otherwise(raw, link, form)
     try:
-        telegram = _decoded(frame, profile_of, formats, decrypted=decrypted) if frame else None
+        telegram = _decoded(frame, context) if frame else None
     except DecodeError:
         return None
     return None if telegram is None or telegram.suspect else telegram
 
 
-def _decoded(frame: Frame, profile_of: ProfileOf, formats: Formats, *, decrypted: bool) -> Telegram:
+def _decoded(frame: Frame, context: _Context) -> Telegram:
     device = identity_of(frame)
     try:
-        return _telegram(_open(frame, device, profile_of, decrypted=decrypted), formats)
+        return _telegram(_open(frame, device, context.profile_of, decrypted=context.decrypted), context)
     except DecodeError as error:
         error.device = error.device or device
         raise
@@ -136,11 +155,15 @@ def _open(frame: Frame, device: DeviceId, profile_of: ProfileOf, *, decrypted: b
     transport = split_transport(body, frame.link)
     if transport.address and ell and ell.encryption and device_of(transport.address) != device:
         device, profile = _inner(device_of(transport.address), profile, profile_of)
-    opened = open_transport(transport, afl, transport.address or frame.address, profile, link=frame.link, decrypted=decrypted)
+    driver = driver_of(device, transport.ci)
+    if driver and driver.cipher and (transport.ci in MANUFACTURER_CI or transport.mode in driver.modes):
+        opened = driver.cipher(Sealed(frame.address, transport, profile, decrypted))
+    else:
+        opened = open_transport(transport, afl, transport.address or frame.address, profile, link=frame.link, decrypted=decrypted)
     mode = opened.mode or outer.mode
     check_profile(profile, mode)
     payload = opened.payload.removeprefix(FILLED) if transport.compact and opened.mode else opened.payload
-    return _Plain(device, transport, Opened(payload, mode), _counter(ell, afl, opened.mode))
+    return _Plain(device, driver, transport, Opened(payload, mode), _counter(ell, afl, opened.mode))
 
 
 def _inner(device: DeviceId, outer: Profile, profile_of: ProfileOf) -> tuple[DeviceId, Profile]:
@@ -158,7 +181,12 @@ def _counter(ell: Ell | None, afl: Afl | None, mode: int) -> int | None:
 
 
 def _records(plain: _Plain, formats: Formats) -> Records:
-    transport, payload = plain.transport, plain.opened.payload
+    transport, payload, driver = plain.transport, plain.opened.payload, plain.driver
+    own = read_payload(driver, payload, plain.device, transport.ci) if driver else None
+    if own is not None:
+        return own
+    if transport.ci in MANUFACTURER_CI:
+        raise UnknownDriver(f"a payload of the manufacturer's own, CI {transport.ci:02X}h, that {driver.name if driver else 'no driver'} reads")
     if transport.fixed:
         return read_fixed(payload)
     if transport.compact:
@@ -168,26 +196,32 @@ def _records(plain: _Plain, formats: Formats) -> Records:
     return found
 
 
-def _telegram(plain: _Plain, formats: Formats) -> Telegram:
-    transport, found = plain.transport, _records(plain, formats)
-    records = with_instants(found.records)
-    status = () if transport.fixed else _status(transport.status)
-    suspect = found.broken is not None
+def _telegram(plain: _Plain, context: _Context) -> Telegram:
+    transport, driver, found = plain.transport, plain.driver, _records(plain, context.formats)
+    if driver and found.broken is None:
+        found = read_blocks(driver, found, plain.device, transport.ci)
+    records = understood(driver, found.records)
+    _check(driver, records, context.received)
+    status = () if transport.fixed else words_of(transport.status, driver.status if driver else None, records)
+    kind = driver.medium if driver and driver.medium is not None else plain.device.type
     return Telegram(
         device=plain.device,
-        readings=() if suspect else readings_of(records, plain.device.type, status),
+        readings=() if found.broken else readings_of(records, kind, tuple(word for word in status if word in STATUS)),
         records=records,
         access_number=transport.access,
         status=status,
         mode=plain.opened.mode,
         counter=plain.counter,
-        meter_time=meter_time(found.records),
+        meter_time=meter_time(records),
         tail=found.tail,
         more=found.more,
-        suspect=suspect,
-        notes=(found.broken,) if found.broken else (),
+        suspect=found.broken is not None,
+        notes=(*([found.broken] if found.broken else []), *found.notes),
     )
 
 
-def _status(byte: int) -> tuple[str, ...]:
-    return _APPLICATION[byte & 3] + tuple(word for bit, word in _STATUS if byte & bit)
+def _check(driver: Driver | None, records: tuple[Record, ...], received: datetime | None) -> None:
+    """Raise WrongKey, or BadFrame for plain payloads, when a driver's gate does not believe the records."""
+    odd = implausible(driver.gate, records, received) if driver and driver.gate else None
+    if odd:
+        raise (WrongKey if driver and driver.cipher else BadFrame)(f"{odd}: another key, or damaged")

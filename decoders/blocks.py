@@ -1,0 +1,86 @@
+"""Manufacturer blocks to records: reads the tables of a driver's layouts (`Field`, `Tags`) and calls its functions."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from decimal import Context, Decimal
+from fractions import Fraction
+from typing import Final
+
+from submeter.decoders.driver import FILLED, PAYLOAD, TAIL, Block, Driver, Field, Found, Layout, Tags
+from submeter.decoders.records import Record, Records
+from submeter.decoders.registers import DICTIONARY
+from submeter.reading import DeviceId
+
+__all__ = ["field_record", "read_blocks", "read_payload", "scaled", "unit_of"]
+
+_FILLER: Final = b"\x2f"
+_PRECISE: Final = Context(prec=60)
+
+
+def read_payload(driver: Driver, payload: bytes, device: DeviceId, ci: int) -> Records | None:
+    """The records of a payload that is the manufacturer's own as a whole; None where no layout of the driver is for it."""
+    for layout in driver.layouts:
+        data = {PAYLOAD: payload, FILLED: payload.lstrip(_FILLER)}.get(layout.at)
+        if data is not None and layout.fits(data):
+            found = _read(layout, Block(data, device, ci))
+            return Records(found.records, notes=found.notes)
+    return None
+
+
+def read_blocks(driver: Driver, found: Records, device: DeviceId, ci: int) -> Records:
+    """Standard records with those of the manufacturer's blocks among them: in records of its own VIF, and in the tail."""
+    for layout in driver.layouts:
+        if layout.at == TAIL:
+            blocks = [found.tail] if found.tail else []
+        else:
+            blocks = [record.data for record in found.records if record.vif.hex() == layout.at]
+        for data in filter(layout.fits, blocks):
+            read = _read(layout, Block(data, device, ci, found.records))
+            tail = b"" if layout.at == TAIL else found.tail
+            found = replace(found, records=found.records + read.records, tail=tail, notes=found.notes + read.notes)
+    return found
+
+
+def _read(layout: Layout, block: Block) -> Found:
+    tagged = _walk(layout.tags, block.data) if layout.tags else Found()
+    odd = layout.read(block) if layout.read else Found()
+    return Found((*_fields(layout.fields, block.data), *tagged.records, *odd.records), tagged.notes + odd.notes)
+
+
+def _fields(fields: Iterable[Field], data: bytes) -> Iterator[Record]:
+    return (field_record(field, data[field.at : field.at + field.size]) for field in fields if field.at + field.size <= len(data))
+
+
+def _walk(tags: Tags, data: bytes) -> Found:
+    records: list[Record] = []
+    at = tags.start
+    while at < len(data) - tags.check and data[at] != tags.filler:
+        tag, size = data[at], tags.lengths.get(data[at])
+        if size is None or at + 1 + size > len(data) - tags.check:
+            what = f"register {tag:02X}h is not known" if size is None else f"register {tag:02X}h runs over the end"
+            return Found(tuple(records), (f"byte {at}: {what}; what follows is not read",))
+        records += _fields(tags.fields.get(tag, ()), data[at + 1 : at + 1 + size])
+        at += 1 + size
+    return Found(tuple(records))
+
+
+def field_record(field: Field, data: bytes) -> Record:
+    """The record of one field."""
+    raw = field.coding(data)
+    known = None if isinstance(raw, int) and raw in field.void else raw
+    value = scaled(known, field.scale) if isinstance(known, int) else known
+    flags = field.flags.words(known) if field.flags and isinstance(known, int) else ()
+    return Record(
+        b"", b"", data, field.function, field.storage, field.tariff, field.subunit, field.quantity, field.unit or unit_of(field.quantity),
+        field.modifiers, value, label=field.label, due=field.due, flags=flags,
+    )  # fmt: skip
+
+
+def unit_of(quantity: str) -> str:
+    """The dictionary's unit of a quantity, empty for words that name no register."""
+    return DICTIONARY[quantity].unit if quantity in DICTIONARY else ""
+
+
+def scaled(raw: int | Decimal, scale: Fraction) -> Decimal:
+    """`raw` times `scale`, exact or to sixty digits."""
+    return _PRECISE.divide(_PRECISE.multiply(Decimal(raw), Decimal(scale.numerator)), Decimal(scale.denominator))

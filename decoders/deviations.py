@@ -1,0 +1,129 @@
+"""How a driver's records differ from the standard: rules by header, instants of undated storages, and what must be plausible."""
+
+from collections import Counter
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from functools import partial
+from typing import Final
+
+from submeter.decoders.blocks import scaled, unit_of
+from submeter.decoders.driver import Bits, Codes, Driver, Gate, History, Rule
+from submeter.decoders.instants import add_months, with_instants
+from submeter.decoders.records import Record
+from submeter.decoders.registers import meter_time
+from submeter.decoders.values import read_value
+from submeter.decoders.vife import Information
+
+__all__ = ["implausible", "understood"]
+
+_NUMBERS: Final = frozenset((1, 2, 3, 4, 6, 7, 9, 10, 11, 12, 14))
+_UNNAMED: Final = Bits({})
+
+
+def understood(driver: Driver | None, records: tuple[Record, ...]) -> tuple[Record, ...]:
+    """The records with what the driver knows of them, their instants, and one record for each element of a history."""
+    flagged = tuple(map(_with_flags, records))
+    if driver is None:
+        return with_instants(flagged)
+    return _with_histories(driver.histories, with_instants(_ruled(driver, flagged)))
+
+
+def _ruled(driver: Driver, records: tuple[Record, ...]) -> tuple[Record, ...]:
+    """Each record as the first rule that matches it says."""
+    seen: Counter[tuple[bytes, bytes]] = Counter()
+    changed = []
+    for record in records:
+        seen[record.dif, record.vif] += 1
+        rule = next(filter(partial(_matches, record=record, nth=seen[record.dif, record.vif]), driver.rules), None)
+        changed.append(_changed(record, rule) if rule else record)
+    return tuple(changed)
+
+
+def _matches(rule: Rule, record: Record, nth: int) -> bool:
+    chain = not rule.vif or bytes.fromhex(rule.vif) == record.vif
+    return chain and rule.nth in {0, nth} and all(getattr(record, name) == value for name, value in rule.where.items())
+
+
+def _changed(record: Record, rule: Rule) -> Record:
+    if rule.void and record.data == bytes.fromhex(rule.void):
+        return replace(record, value=None)
+    if rule.scale is not None:
+        number = _number(record)
+        record = replace(record, value=None if number is None else scaled(number, rule.scale))
+    if rule.flags:
+        record = replace(record, flags=_words(rule.flags, record))
+    quantity = rule.to.get("quantity")
+    unit = {"unit": unit_of(quantity)} if quantity and "unit" not in rule.to else {}
+    return replace(record, **{**unit, **rule.to})
+
+
+def _number(record: Record) -> Decimal | None:
+    """The data as a plain number."""
+    coding = record.dif[0] & 0x0F
+    value = read_value(coding, None, record.data, Information("", "", 0, "number")) if coding in _NUMBERS else record.value
+    return value if isinstance(value, Decimal) else None
+
+
+def _words(flags: Bits | Codes, record: Record) -> tuple[str, ...]:
+    return flags.words(int.from_bytes(record.data, "little")) if record.value is not None else ()
+
+
+def _with_flags(record: Record) -> Record:
+    """Error flags (VIF FD17) that no driver names are at least shown as set."""
+    unread = record.quantity == "status_flags" and not record.flags and not record.function and not record.storage
+    return replace(record, flags=_words(_UNNAMED, record)) if unread and record.vif else record
+
+
+def _with_histories(histories: tuple[History, ...], records: tuple[Record, ...]) -> tuple[Record, ...]:
+    """The records with the instants of undated storages."""
+    for history in histories:
+        base = _base(history, records)
+        if base is not None:
+            records = tuple(_dated(record, history, base) for record in records)
+    return records
+
+
+def _base(history: History, records: tuple[Record, ...]) -> date | None:
+    if history.base is None:
+        clock = meter_time(records)
+        return clock.date().replace(day=1) - timedelta(days=1) if clock else None
+    return next((record.stamp for record in records if record.storage == history.base and record.stamp), None)
+
+
+def _dated(record: Record, history: History, base: date) -> Record:
+    if record.storage not in history.storages or (record.stamp and record.storage != history.base):
+        return record
+    return replace(record, stamp=add_months(base, -history.storages.index(record.storage)), label=history.label)
+
+
+def implausible(gate: Gate, records: tuple[Record, ...], received: datetime | None) -> str | None:
+    """Why these records are not believed; None when they are. `received`: when the telegram was heard, as far as it is known."""
+    return next(filter(None, (_odd_date(gate, records), _odd_clock(gate, records, received), _odd_value(gate, records))), None)
+
+
+def _odd_date(gate: Gate, records: tuple[Record, ...]) -> str | None:
+    dates = [value for record in records for value in (record.value, record.stamp) if isinstance(value, date)]
+    odd = [value for value in dates if not gate.years[0] <= value.year <= gate.years[1]]
+    return f"the date {odd[0]} cannot be" if odd else None
+
+
+def _odd_clock(gate: Gate, records: tuple[Record, ...], received: datetime | None) -> str | None:
+    clock = meter_time(records)
+    if gate.clock_days is None or received is None or clock is None:
+        return None
+    return None if abs(clock - received) <= timedelta(days=gate.clock_days) else f"the meter's time {clock} is too far from the reception"
+
+
+def _odd_value(gate: Gate, records: tuple[Record, ...]) -> str | None:
+    values = {(record.quantity, record.storage): record.value for record in reversed(records) if isinstance(record.value, Decimal)}
+    missing = [name for name in gate.needs if all(record.quantity != name or record.value is None for record in records)]
+    if missing:
+        return f"{missing[0]} is missing"
+    for (name, storage), value in values.items():
+        now = values.get((name, 0))
+        if name in gate.largest and abs(value) > gate.largest[name]:
+            return f"{name} {value} cannot be"
+        if storage and name in gate.rising and now is not None and value > now:
+            return f"{name} was {value} and is {now}"
+    return None

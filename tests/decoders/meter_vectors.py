@@ -1,0 +1,50 @@
+"""Vectors of the drivers (tests/vectors/meters/FAMILY.json): how they are read and what they compare."""
+
+import json
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from submeter.decoders import Profile, Record, Telegram, decode
+from submeter.reading import DeviceId, from_micro
+
+FOLDER = Path(__file__).resolve().parent.parent / "vectors" / "meters"
+Vector = dict[str, Any]
+
+
+def vectors() -> list[Vector]:
+    """Every vector of every family."""
+    return [vector for path in sorted(FOLDER.glob("*.json")) for vector in json.loads(path.read_text(encoding="utf-8"))]
+
+
+def read(vector: Vector, raw: bytes | None = None) -> Telegram:
+    """Decode a vector, or other bytes as if they were it; only its own device is known."""
+    profile = Profile(bytes.fromhex(vector["key"]) if vector["key"] else None, vector.get("mode"))
+    device = DeviceId.parse(vector["device"])
+    whole = bytes.fromhex(vector["hex"]) if raw is None else raw
+    return decode(whole, lambda found: profile if found == device else None, link=vector["link"], form=vector["form"])
+
+
+def as_readings(telegram: Telegram) -> list[list[Any]]:
+    """Register, value, instant, label, due of each reading."""
+    return [
+        [str(one.register), str(from_micro(one.value)), one.stamp.isoformat() if one.stamp else None, one.label, one.due]
+        for one in telegram.readings
+        if one.value is not None
+    ]
+
+
+def shown(telegram: Telegram) -> list[list[Any]]:
+    """What the records say beside the readings: words, value, unit, storage, instant."""
+    return [
+        [" ".join((one.quantity, *one.modifiers)), _text(one), one.unit, one.storage, one.stamp.isoformat() if one.stamp else None]
+        for one in telegram.records
+    ]
+
+
+def _text(record: Record) -> str | None:
+    value = record.value
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
+    return value.isoformat() if isinstance(value, date) else value.hex() if isinstance(value, bytes) else None if value is None else str(value)
