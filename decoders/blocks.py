@@ -11,7 +11,7 @@ from submeter.decoders.records import Record, Records
 from submeter.decoders.registers import DICTIONARY
 from submeter.reading import DeviceId
 
-__all__ = ["field_record", "read_blocks", "read_payload", "scaled", "unit_of"]
+__all__ = ["field_record", "field_records", "read_blocks", "read_payload", "scaled", "unit_of"]
 
 _FILLER: Final = b"\x2f"
 _PRECISE: Final = Context(prec=60)
@@ -44,10 +44,11 @@ def read_blocks(driver: Driver, found: Records, device: DeviceId, ci: int) -> Re
 def _read(layout: Layout, block: Block) -> Found:
     tagged = _walk(layout.tags, block.data) if layout.tags else Found()
     odd = layout.read(block) if layout.read else Found()
-    return Found((*_fields(layout.fields, block.data), *tagged.records, *odd.records), tagged.notes + odd.notes)
+    return Found((*field_records(layout.fields, block.data), *tagged.records, *odd.records), tagged.notes + odd.notes)
 
 
-def _fields(fields: Iterable[Field], data: bytes) -> Iterator[Record]:
+def field_records(fields: Iterable[Field], data: bytes) -> Iterator[Record]:
+    """The records of those fields that lie within `data`."""
     return (field_record(field, data[field.at : field.at + field.size]) for field in fields if field.at + field.size <= len(data))
 
 
@@ -59,7 +60,7 @@ def _walk(tags: Tags, data: bytes) -> Found:
         if size is None or at + 1 + size > len(data) - tags.check:
             what = f"register {tag:02X}h is not known" if size is None else f"register {tag:02X}h runs over the end"
             return Found(tuple(records), (f"byte {at}: {what}; what follows is not read",))
-        records += _fields(tags.fields.get(tag, ()), data[at + 1 : at + 1 + size])
+        records += field_records(tags.fields.get(tag, ()), data[at + 1 : at + 1 + size])
         at += 1 + size
     return Found(tuple(records))
 

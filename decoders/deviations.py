@@ -124,6 +124,8 @@ def _odd_value(gate: Gate, records: tuple[Record, ...]) -> str | None:
         now = values.get((name, 0))
         if name in gate.largest and abs(value) > gate.largest[name]:
             return f"{name} {value} cannot be"
+        if value < 0 and name in gate.rising:
+            return f"{name} {value} is below nought"
         if storage and name in gate.rising and now is not None and value > now:
             return f"{name} was {value} and is {now}"
     return None

@@ -13,11 +13,11 @@ Rules
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from fractions import Fraction
 from typing import Any
 
 from submeter.decoders.codings import unsigned
+from submeter.decoders.dates import DateValue
 from submeter.decoders.layers import Transport
 from submeter.decoders.records import Record
 from submeter.decoders.security import Opened, Profile
@@ -30,7 +30,7 @@ __all__ = [
 #: Places of a layout: the whole payload · the same behind its leading filler 2F · what follows DIF 0F or 1F. Any other word is a VIF chain in hex.
 PAYLOAD, FILLED, TAIL = "payload", "filled", "tail"
 
-Coding = Callable[[bytes], "int | date | str | None"]
+Coding = Callable[[bytes], "int | DateValue | str | None"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +48,14 @@ class Bits:
 
 @dataclass(frozen=True, slots=True)
 class Codes:
-    """Names of whole values: value → flag word; nought is quiet, any other value is `unnamed`."""
+    """Names of whole values: value → flag word; nought is quiet, a value without a name is `other`."""
 
     names: Mapping[int, str]
+    other: str = "unnamed"
 
     def words(self, value: int) -> tuple[str, ...]:
         """The flag of `value`."""
-        return (self.names.get(value, "unnamed"),) if value else ()
+        return (self.names.get(value, self.other),) if value else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +119,7 @@ class Found:
 class Layout:
     """What the bytes at `at` mean, where they are at least `size` long and each (offset, mask, value) of `guard` holds.
 
-    `fields` and `tags` are tables; `read` is the small pure function of an odd family and comes behind them.
+    `fields` and `tags` are tables; `read` is the small pure function of an odd family and comes behind them; it raises nothing but DecodeErrors.
     """
 
     fields: tuple[Field, ...] = ()

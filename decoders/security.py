@@ -26,9 +26,24 @@ from submeter.decoders.crc import crc16
 from submeter.decoders.errors import BadFrame, Downgrade, MacFail, NoKey, UnknownMode, WrongKey
 from submeter.decoders.layers import Afl, Ell, Transport
 
-__all__ = ["AES_CBC_DERIVED", "DES_CBC", "ELL_CTR", "FILLED", "PLAIN", "Opened", "Profile", "check_profile", "open_ell", "open_transport"]
+__all__ = [
+    "AES_CBC_DERIVED",
+    "DES_CBC",
+    "ELL_CTR",
+    "FILLED",
+    "MANUFACTURER",
+    "PLAIN",
+    "Opened",
+    "Profile",
+    "check_profile",
+    "key_of",
+    "open_ell",
+    "open_transport",
+]
 
 PLAIN: Final = 0
+#: Ciphers of manufacturers' own, whatever number their telegrams claim.
+MANUFACTURER: Final = 1
 DES_CBC: Final = 2
 AES_CBC: Final = 5
 AES_CBC_DERIVED: Final = 7
@@ -80,7 +95,7 @@ def open_ell(ell: Ell, body: bytes, profile: Profile, *, decrypted: bool = False
     if decrypted and _crc_fits(body):
         return Opened(body[2:], ELL_CTR)
     start = ell.address + bytes([ell.control]) + ell.session + bytes(3)
-    plain = Cipher(AES(_key(profile)), CTR(start)).decryptor().update(body)
+    plain = Cipher(AES(key_of(profile)), CTR(start)).decryptor().update(body)
     if not _crc_fits(plain):
         raise WrongKey("payload CRC of the extended link layer is wrong after decryption")
     return Opened(plain[2:], ELL_CTR)
@@ -116,7 +131,7 @@ def _open_des(transport: Transport, profile: Profile, *, decrypted: bool) -> Ope
     _check_size(size, payload)
     if decrypted and payload.startswith(FILLED):
         return Opened(payload, DES_CBC)
-    key = _key(profile, size=_DES_BLOCK)
+    key = key_of(profile, size=_DES_BLOCK)
     return _whole(_filled(Cipher(TripleDES(key * 3), CBC(bytes(_DES_BLOCK))), payload[:size]), payload[size:], profile, DES_CBC)
 
 
@@ -147,8 +162,8 @@ def _open_derived(transport: Transport, afl: Afl | None, address: bytes, profile
     if decrypted and payload.startswith(FILLED):
         return Opened(payload, AES_CBC_DERIVED)
     seed = afl.counter + address[2:6] + b"\x07" * 7
-    _check_mac(transport, afl, cmac(_key(profile), b"\x01" + seed))
-    derived = Profile(cmac(_key(profile), b"\x00" + seed))
+    _check_mac(transport, afl, cmac(key_of(profile), b"\x01" + seed))
+    derived = Profile(cmac(key_of(profile), b"\x00" + seed))
     return Opened(_blocks(payload, size, bytes(_BLOCK), derived, decrypted=False) + payload[size:], AES_CBC_DERIVED)
 
 
@@ -164,7 +179,7 @@ def _blocks(payload: bytes, size: int, iv: bytes, profile: Profile, *, decrypted
     _check_size(size, payload)
     if decrypted and payload.startswith(FILLED):
         return payload[:size]
-    return _filled(Cipher(AES(_key(profile)), CBC(iv)), payload[:size])
+    return _filled(Cipher(AES(key_of(profile)), CBC(iv)), payload[:size])
 
 
 def _check_size(size: int, payload: bytes) -> None:
@@ -179,7 +194,8 @@ def _filled(cipher: Cipher[CBC], data: bytes) -> bytes:
     return plain
 
 
-def _key(profile: Profile, size: int = _BLOCK) -> bytes:
+def key_of(profile: Profile, size: int = _BLOCK) -> bytes:
+    """The key of a profile, if it has one of this size; raises NoKey, WrongKey."""
     if profile.key is None:
         raise NoKey("encrypted, and no key is known")
     if len(profile.key) != size:
