@@ -10,34 +10,31 @@ A message at or below the watermark is only marked done: its readings are there.
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import Any, Final
+from typing import Final
 
-import pyarrow as pa
 import structlog
 
-from submeter import civil
-from submeter.decoders import DecodeError, Profile, Telegram, decode, dedup_key, identify
+from submeter.decoders import DecodeError, FormatKey, Profile, Telegram, decode, dedup_key, identify
 from submeter.ingest.dedup import Window
 from submeter.ingest.envelopes import BadPayload, Envelope, Heard, split
-from submeter.reading import STATUS, DeviceId, Reading, Register
-from submeter.store import READING, RECEPTION, Done, Inbox, Quarantined, Readings, Stored
+from submeter.ingest.guard import WINDOW, Guard
+from submeter.ingest.rows import AHEAD, MICROSECONDS, POSITION_BITS, READING_BITS, Reception, Row, rows_of, table
+from submeter.reading import DeviceId, Register
+from submeter.store import ACCEPTED, FORMAT, READING, RECEPTION, Done, Inbox, Quarantined, Readings, Stored
 from submeter.store.inbox import REPLAY, RETAIN
 
 __all__ = ["Drain", "Gateway", "Known", "Step"]
 
 log = structlog.get_logger()
 
-MICROSECONDS: Final = 1_000_000
-#: How far an instant may lie ahead of its reception (SPEC 14, `clock_drift`).
-AHEAD: Final = 600 * MICROSECONDS
 #: How late a store-and-forward gateway may deliver (DECISIONS 1).
 LATE: Final = 45 * 86_400 * MICROSECONDS
 BATCH: Final = 500
-#: `seq` of a reading: message id, then position of the telegram in it (13 bits), then of the reading in the telegram (8 bits).
-POSITION_BITS: Final = 13
-READING_BITS: Final = 8
+#: Outcomes that say that somebody tampers, or that a device is not configured as it sends.
+SECURITY: Final = frozenset(("wrong_key", "mac_fail", "replay", "downgrade", "unknown_mode"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,36 +62,15 @@ class Step:
     results: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class _Heard:
-    """One telegram with the place and the instant of its reception."""
-
-    message: int
-    position: int
-    received_at: int
-    gateway: str
-    trusted: bool  # the gateway's own time counts
-    decrypted: bool
-    telegram: Heard
-
-    @property
-    def at(self) -> int:
-        """The instant of a live value: the gateway's time where it is trusted, else the collector's (DECISIONS 1)."""
-        return self.telegram.gw_time if self.trusted and self.telegram.gw_time is not None else self.received_at
-
-
-#: Device and register, then the columns of READING after `register`.
-_Row = tuple[tuple[str, Register], int, int | None, int, int, bool, bool, int, str, str]
-
-
 @dataclass(slots=True)
 class _Batch:
-    readings: list[_Row] = field(default_factory=list)
+    readings: list[Row] = field(default_factory=list)
     receptions: dict[tuple[str, str, date], list[int | None]] = field(default_factory=dict)  # levels in dBm, one per reception
     quarantined: list[Quarantined] = field(default_factory=list)
     done: list[Done] = field(default_factory=list)
     numbered: dict[tuple[str, str, int], bytes] = field(default_factory=dict)  # payloads under the gateways' own numbers
     results: Counter[str] = field(default_factory=Counter)
+    replays: bool = False  # taken as honest
 
 
 class Drain:
@@ -105,16 +81,17 @@ class Drain:
     ) -> None:
         self._inbox = inbox
         self._readings = readings
+        self._ahead = False
         self._known = known
         self._gateways = gateways or {}
-        self._window = Window()
-        self._heard_before_restart()
+        self._remember()
 
     def step(self, limit: int = BATCH) -> Step:
         """Decode up to `limit` waiting messages; `messages` is 0 when none waits."""
         pending = self._inbox.pending(limit)
         if not pending:
             return Step()
+        self._begin()
         watermark = self._readings.watermark()
         batch = _Batch()
         for message in pending:
@@ -122,30 +99,64 @@ class Drain:
                 batch.done.append(Done(message.id))
             else:
                 self._message(message, batch)
-        self._commit(batch, upto=max(pending[-1].id, watermark))
+        taught = self._commit(batch, upto=max(pending[-1].id, watermark))
         self._inbox.finish(batch.done)
+        self._taught(taught)
         return Step(len(pending), batch.results)
 
-    def redecode(self, rows: Sequence[Quarantined]) -> Step:
-        """Decode quarantined telegrams again at their original times (late key, adopted meter, new driver); what decodes leaves the quarantine."""
-        batch = _Batch()
+    def redecode(self, rows: Sequence[Quarantined], *, replays: bool = False) -> Step:
+        """Decode quarantined telegrams again at their original times (late key, adopted meter, new driver); what decodes leaves the quarantine.
+
+        `replays`: the operator says that they are none; the last of them is the newest of its device.
+        """
+        self._begin()
+        batch = _Batch(replays=replays)
         for row in rows:
             telegram = Heard(raw=row.raw, link=row.link, form=row.form, gw_time=row.gw_time)
             self._decode(
-                _Heard(row.message, row.position, row.received_at, row.gateway or "", trusted=True, decrypted=False, telegram=telegram), batch
+                Reception(row.message, row.position, row.received_at, row.gateway or "", trusted=True, decrypted=False, telegram=telegram), batch
             )
         self._commit(batch, upto=self._readings.watermark())
         still = {(row.message, row.position) for row in batch.quarantined}
         self._inbox.release([(row.message, row.position) for row in rows if (row.message, row.position) not in still])
         return Step(len(rows), batch.results)
 
-    def _commit(self, batch: _Batch, *, upto: int) -> None:
-        """Quarantine first, then readings and watermark: repeating both changes nothing."""
+    def _begin(self) -> None:
+        """What is remembered runs ahead of the stores until `_commit`: after a failure in between it is read anew."""
+        if self._ahead:
+            self._remember()
+        self._ahead = True
+
+    def _remember(self) -> None:
+        """Radio window, newest values and formats as the stores have them."""
+        self._window = Window()
+        self._guard = Guard(self._readings.accepted())
+        self._formats = self._readings.formats()
+        self._kept = set(self._formats)
+        self._heard_before_restart()
+        self._ahead = False
+
+    def _taught(self, taught: Mapping[FormatKey, bytes]) -> None:
+        """Decode the compact frames that waited for the full frames just heard."""
+        kinds = {(manufacturer, version, kind) for manufacturer, version, kind, _ in taught}
+        waiting = self._inbox.quarantined(reason="unknown_driver") if kinds else []
+        rows = [row for row in waiting if row.device and _kind(DeviceId.parse(row.device)) in kinds]
+        if rows:
+            self.redecode(rows)
+
+    def _commit(self, batch: _Batch, *, upto: int) -> Mapping[FormatKey, bytes]:
+        """Quarantine first, then readings and watermark: repeating both changes nothing. Returns the formats learnt."""
         self._inbox.quarantine(batch.quarantined)
         numbers = self._readings.register_ids({row[0] for row in batch.readings})
-        readings = _table(READING, [(numbers[row[0]], *row[1:]) for row in batch.readings])
-        receptions = _table(RECEPTION, [(*place, len(levels), _best(levels)) for place, levels in batch.receptions.items()])
-        self._readings.store(readings, receptions, upto)
+        readings = table(READING, [(numbers[row[0]], *row[1:]) for row in batch.readings])
+        receptions = table(RECEPTION, [(*place, len(levels), _best(levels)) for place, levels in batch.receptions.items()])
+        accepted = table(ACCEPTED, [(*key, newest.at, newest.value) for key, newest in self._guard.fresh.items()])
+        taught = {key: self._formats[key] for key in self._formats.keys() - self._kept}
+        self._readings.store(readings, receptions, upto, accepted, table(FORMAT, [(*key, headers) for key, headers in taught.items()]))
+        self._guard.keep()
+        self._kept |= taught.keys()
+        self._ahead = False
+        return taught
 
     def _message(self, message: Stored, batch: _Batch) -> None:
         if message.flags & RETAIN:
@@ -174,14 +185,14 @@ class Drain:
         here = before is not message.payload and before == message.payload
         return here or self._inbox.seen(gateway, envelope.boot, envelope.seq, before=message.id)
 
-    def _telegrams(self, message: Stored, envelope: Envelope, gateway: str) -> Iterator[_Heard]:
+    def _telegrams(self, message: Stored, envelope: Envelope, gateway: str) -> Iterator[Reception]:
         settings = self._gateways.get(gateway, Gateway())
         for position, telegram in enumerate(envelope.telegrams):
             trusted = bool(message.flags & REPLAY) or (settings.store_and_forward and _plausible(telegram.gw_time, message.received_at))
             pinned = telegram if telegram.form != "auto" or settings.form == "auto" else telegram.with_form(settings.form)
-            yield _Heard(message.id, position, message.received_at, gateway, trusted=trusted, decrypted=settings.decrypted, telegram=pinned)
+            yield Reception(message.id, position, message.received_at, gateway, trusted=trusted, decrypted=settings.decrypted, telegram=pinned)
 
-    def _telegram(self, heard: _Heard, batch: _Batch) -> None:
+    def _telegram(self, heard: Reception, batch: _Batch) -> None:
         telegram = heard.telegram
         if telegram.reason is not None:
             self._quarantine(heard, batch, None, "rejected", telegram.reason)
@@ -197,7 +208,7 @@ class Drain:
             return
         self._decode(heard, batch)
 
-    def _decode(self, heard: _Heard, batch: _Batch) -> None:
+    def _decode(self, heard: Reception, batch: _Batch) -> None:
         telegram, zone = heard.telegram, "UTC"
 
         def profile(device: DeviceId) -> Profile | None:
@@ -207,7 +218,9 @@ class Drain:
             return known.profile if known else None
 
         try:
-            decoded = decode(telegram.raw, profile, link=telegram.link, form=telegram.form, decrypted=heard.decrypted)
+            decoded = decode(
+                telegram.raw, profile, link=telegram.link, form=telegram.form, decrypted=heard.decrypted, formats=self._formats, received=heard.local
+            )
         except DecodeError as error:
             self._quarantine(heard, batch, error.device, error.reason, str(error))
         except Exception as error:  # a bug in a decoder costs one telegram, never the loop; its bytes are kept
@@ -217,11 +230,43 @@ class Drain:
             if decoded.reason is not None:
                 self._quarantine(heard, batch, decoded.device, decoded.reason, "; ".join(decoded.notes) or "no register of the dictionary in it")
                 return
+            if not batch.replays and (objection := self._objection(decoded, heard, batch)):
+                self._quarantine(heard, batch, decoded.device, "replay", objection)
+                return
+            self._guard.accept(decoded, heard.at, anyhow=batch.replays)
             batch.results["decoded"] += 1
-            batch.readings.extend(_rows(decoded, heard, zone))
+            batch.readings.extend(rows_of(decoded, heard, zone))
 
-    def _quarantine(self, heard: _Heard, batch: _Batch, device: DeviceId | None, reason: str, detail: str) -> None:
+    def _objection(self, telegram: Telegram, heard: Reception, batch: _Batch) -> str | None:
+        """Why this telegram is a replay."""
+
+        def sent_before(register: Register, value: int) -> bool:
+            key, before = (str(telegram.device), register), heard.at - WINDOW
+            here = (row[7] for row in batch.readings if row[0] == key and row[1] < before and row[2] == value)
+            seqs = {*self._readings.brought(*key, value, before), *here}
+            return self._same_bytes(heard, {seq >> READING_BITS for seq in seqs})
+
+        return self._guard.objection(telegram, heard.at, sent_before)
+
+    def _same_bytes(self, heard: Reception, places: set[int]) -> bool:
+        """Whether one of the telegrams at these places (message and position) is the one heard, hop fields aside."""
+        key = dedup_key(heard.telegram.raw, link=heard.telegram.link, form=heard.telegram.form)
+        messages = self._inbox.messages(place >> POSITION_BITS for place in places - {heard.place})
+        earlier = (other for message in messages for other in self._again(message) if other.place in places)
+        return any(dedup_key(other.telegram.raw, link=other.telegram.link, form=other.telegram.form) == key for other in earlier)
+
+    def _again(self, message: Stored) -> Iterator[Reception]:
+        """The telegrams of a message that was split before."""
+        try:
+            envelope = split(message.topic, message.payload, message.format)
+        except BadPayload:
+            return
+        yield from self._telegrams(message, envelope, message.gateway or envelope.gateway or message.source)
+
+    def _quarantine(self, heard: Reception, batch: _Batch, device: DeviceId | None, reason: str, detail: str) -> None:
         batch.results[reason] += 1
+        if reason in SECURITY:
+            log.warning("a telegram is not trusted", kind=reason, device=str(device), gateway=heard.gateway, message=heard.message, detail=detail)
         batch.quarantined.append(
             Quarantined(
                 message=heard.message,
@@ -240,21 +285,19 @@ class Drain:
 
     def _heard_before_restart(self) -> None:
         """Fill the deduplication window with what was heard just before, so that a restart joins receptions as if it had not happened."""
-        for message in self._inbox.tail(self._window.seconds * MICROSECONDS):
-            try:
-                envelope = split(message.topic, message.payload, message.format)
-            except BadPayload:
-                continue
-            for heard in self._telegrams(message, envelope, message.gateway or envelope.gateway or message.source):
+        for message in self._inbox.tail(WINDOW):
+            for heard in self._again(message):
                 if heard.telegram.reason is None and heard.telegram.link == "wmbus":
-                    try:
+                    with suppress(DecodeError):
                         self._window.admit(dedup_key(heard.telegram.raw, form=heard.telegram.form), heard.at)
-                    except DecodeError:
-                        continue
 
 
 def _plausible(gw_time: int | None, received_at: int) -> bool:
     return gw_time is not None and received_at - LATE <= gw_time <= received_at + AHEAD
+
+
+def _kind(device: DeviceId) -> tuple[str, int, int]:
+    return device.manufacturer, device.version, device.type
 
 
 def _day(at: int) -> date:
@@ -263,32 +306,3 @@ def _day(at: int) -> date:
 
 def _best(levels: list[int | None]) -> int | None:
     return max((level for level in levels if level is not None), default=None)
-
-
-def _table(schema: pa.Schema, rows: list[Any]) -> pa.Table:
-    columns = list(zip(*rows, strict=True)) or [()] * len(schema)
-    return pa.table([pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)], schema=schema)
-
-
-def _rows(telegram: Telegram, heard: _Heard, zone: str) -> Iterator[_Row]:
-    """Readings as rows with their instants in UTC; one that lies ahead of its reception is left out and logged (SPEC 14)."""
-    for order, reading in enumerate(telegram.readings):
-        at, time_source = _instant(reading, heard, zone)
-        if at is None or at > heard.at + AHEAD:
-            log.warning("a reading's time cannot be right", device=str(telegram.device), register=str(reading.register), stamp=str(reading.stamp))
-            continue
-        seq = (heard.message << POSITION_BITS | heard.position) << READING_BITS | min(order, 2**READING_BITS - 1)
-        status = sum(1 << STATUS.index(word) for word in reading.status)
-        key = (str(telegram.device), reading.register)
-        yield key, at, reading.value, int(reading.source), status, reading.due, False, seq, reading.label, time_source
-
-
-def _instant(reading: Reading, heard: _Heard, zone: str) -> tuple[int | None, str]:
-    """When the value was valid, None for a stamp outside the years that have a civil grid; and which clock says so."""
-    if reading.stamp is None:
-        return heard.at, "gateway" if heard.at != heard.received_at else "received"
-    if reading.stamp.year not in civil.YEARS:
-        return None, "meter"
-    if isinstance(reading.stamp, datetime):
-        return civil.to_utc(zone, reading.stamp), "meter"
-    return civil.stored_date(zone, reading.stamp), "meter"

@@ -8,8 +8,8 @@ from submeter.store.errors import DirectoryError, StoreBrokenError, StoreError, 
 from submeter.store.inbox import Counts, Done, Inbox, Message, Quarantined, Stored
 from submeter.store.packing import pack
 from submeter.store.published import NULL, POINT, Block, Points, Published, PublishedSeries
-from submeter.store.readings import Kind, Readings, SeriesKey
-from submeter.store.readings_schema import CHANGED, DIRTY, READING, RECEPTION, ROLLUP, UNPUBLISHED
+from submeter.store.readings import Accepted, Kind, Readings, SeriesKey
+from submeter.store.readings_schema import ACCEPTED, CHANGED, DIRTY, FORMAT, READING, RECEPTION, ROLLUP, UNPUBLISHED
 from submeter.store.registry import Registry
 from submeter.store.registry_types import (
     FINEST,
@@ -30,9 +30,11 @@ from submeter.store.registry_types import (
 from submeter.store.vault import Vault
 
 __all__ = [
+    "ACCEPTED",
     "CHANGED",
     "DIRTY",
     "FINEST",
+    "FORMAT",
     "NULL",
     "POINT",
     "QUANTITIES",
@@ -41,6 +43,7 @@ __all__ = [
     "ROLLUP",
     "SCOPES",
     "UNPUBLISHED",
+    "Accepted",
     "Assignment",
     "AuditEntry",
     "Block",

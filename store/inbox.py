@@ -130,6 +130,7 @@ FINISH: Final = """
 UPDATE messages SET state = 'done', format = coalesce(?, format), gateway = coalesce(?, gateway), boot = ?, seq = ?, reason = ? WHERE id = ?
 """
 PENDING: Final = "SELECT source, payload, received_at, gateway, topic, flags, format, id FROM messages WHERE state = 'new' ORDER BY id LIMIT ?"
+ONE: Final = "SELECT source, payload, received_at, gateway, topic, flags, format, id FROM messages WHERE id = ?"
 TAIL: Final = """
 SELECT source, payload, received_at, gateway, topic, flags, format, id
 FROM messages, (SELECT received_at AS last FROM messages WHERE state = 'done' ORDER BY id DESC LIMIT 1)
@@ -174,6 +175,10 @@ class Inbox:
     def pending(self, limit: int) -> list[Stored]:
         """Return the oldest waiting messages, at most `limit`, in the order of their ids."""
         return [Stored(*row) for row in self._rows(PENDING, limit)]
+
+    def messages(self, ids: Iterable[int]) -> list[Stored]:
+        """Return the messages of these ids that are still kept, in the order of their ids."""
+        return [Stored(*row) for identity in sorted(set(ids)) for row in self._rows(ONE, identity)]
 
     def tail(self, span: int) -> list[Stored]:
         """Return the done messages received within `span` microseconds of the one done last, in the order of their ids."""

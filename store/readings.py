@@ -14,12 +14,12 @@ from typing import Final, Literal, Self, TypeVar
 import duckdb
 import pyarrow as pa
 
-from submeter.reading import Register
+from submeter.reading import Register, Source
 from submeter.store import readings_sql as sql
 from submeter.store.duck import Duck
-from submeter.store.readings_schema import CHANGED, MIGRATIONS, READING, RECEPTION, ROLLUP
+from submeter.store.readings_schema import ACCEPTED, CHANGED, FORMAT, MIGRATIONS, READING, RECEPTION, ROLLUP
 
-__all__ = ["Kind", "Readings", "SeriesKey"]
+__all__ = ["Accepted", "Kind", "Readings", "SeriesKey"]
 
 Kind = Literal["total", "period", "gauge"]
 K = TypeVar("K")
@@ -28,9 +28,22 @@ INSERT_READINGS: Final = "INSERT INTO readings SELECT * FROM fresh"
 SELECT_READINGS: Final = """
 SELECT register, t, value, src, status, due, pinned, seq FROM readings SEMI JOIN chosen USING (register) ORDER BY register, t, seq
 """
+SELECT_BROUGHT: Final = """
+SELECT seq FROM readings WHERE register = ? AND value = ? AND src = ? AND t < ? ORDER BY seq DESC LIMIT 4096
+"""
+NOTHING_RISEN: Final = ACCEPTED.empty_table()
+NOTHING_TAUGHT: Final = FORMAT.empty_table()
 SELECT_ROLLUPS: Final = """
 SELECT * FROM rollups SEMI JOIN chosen USING (series) WHERE level = ? AND start >= ? AND start < ? ORDER BY series, start
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A value that can only rise, and when it was heard (µs UTC)."""
+
+    at: int
+    value: int
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -93,12 +106,14 @@ class Readings:
         """Return every known series with its number."""
         return dict(self._series)
 
-    def store(self, batch: pa.Table, receptions: pa.Table, upto: int) -> int:
+    def store(self, batch: pa.Table, receptions: pa.Table, upto: int, accepted: pa.Table = NOTHING_RISEN, formats: pa.Table = NOTHING_TAUGHT) -> int:
         """Keep a batch (schema READING), its receptions (RECEPTION) and the inbox watermark `upto` in one transaction; return how many were new.
 
-        Repetitions are left out; the ranges that the others touch are marked dirty.
+        Repetitions are left out; the ranges that the others touch are marked dirty. `accepted` (ACCEPTED) replaces what is kept of the same device and
+        name, `formats` (FORMAT) adds to what is known.
         """
         tables = {"batch": batch.select(READING.names).cast(READING), "heard": receptions.select(RECEPTION.names).cast(RECEPTION)}
+        tables |= {"risen": accepted.select(ACCEPTED.names).cast(ACCEPTED), "taught": formats.select(FORMAT.names).cast(FORMAT)}
         with self._duck.transaction(**tables) as connection:
             fresh = connection.sql(sql.FRESH).to_arrow_table()
             connection.register("fresh", fresh)
@@ -106,9 +121,29 @@ class Readings:
             connection.execute(INSERT_READINGS)
             connection.execute(sql.MOVE_NEWEST)
             connection.execute(sql.RECEIVE)
+            if accepted.num_rows:
+                connection.execute(sql.ACCEPT)
+            if formats.num_rows:
+                connection.execute(sql.LEARN)
             connection.execute("UPDATE progress SET value = greatest(value, ?) WHERE name = 'inbox'", [upto])
             connection.unregister("fresh")
         return int(fresh.num_rows)
+
+    def accepted(self) -> dict[tuple[str, str], Accepted]:
+        """Return the newest accepted values by device and name, see ACCEPTED."""
+        rows = self._duck.read("SELECT device, what, t, value FROM accepted").to_pylist()
+        return {(row["device"], row["what"]): Accepted(row["t"], row["value"]) for row in rows}
+
+    def formats(self) -> dict[tuple[str, int, int, int], bytes]:
+        """Return the learnt formats of compact frames by manufacturer, version, type and signature."""
+        rows = self._duck.read("SELECT * FROM formats").to_pylist()
+        return {(row["manufacturer"], row["version"], row["type"], row["signature"]): row["headers"] for row in rows}
+
+    def brought(self, device: str, register: Register, value: int, before: int) -> list[int]:
+        """Return `seq` of the last 4,096 live readings with this value that were heard before an instant (µs UTC)."""
+        number = self._registers.get((device, register))
+        rows = self._duck.read(SELECT_BROUGHT, [number, value, int(Source.LIVE), before])
+        return [int(seq) for seq in rows["seq"].to_pylist()]
 
     def watermark(self) -> int:
         """Return the highest inbox message whose readings are stored; 0 at first."""

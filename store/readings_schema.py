@@ -9,7 +9,7 @@ from typing import Final
 
 import pyarrow as pa
 
-__all__ = ["CHANGED", "DIRTY", "MIGRATIONS", "READING", "RECEPTION", "ROLLUP", "UNPUBLISHED"]
+__all__ = ["ACCEPTED", "CHANGED", "DIRTY", "FORMAT", "MIGRATIONS", "READING", "RECEPTION", "ROLLUP", "UNPUBLISHED"]
 
 MIGRATIONS: Final = (
     """
@@ -27,6 +27,10 @@ MIGRATIONS: Final = (
     CREATE TABLE receptions (device VARCHAR, gateway VARCHAR, day DATE, n INTEGER, rssi_best INTEGER);
     CREATE TABLE progress (name VARCHAR, value BIGINT);
     INSERT INTO progress VALUES ('inbox', 0), ('mark', 0), ('directory', 0);
+    """,
+    """
+    CREATE TABLE accepted (device VARCHAR, what VARCHAR, t BIGINT, value BIGINT);
+    CREATE TABLE formats (manufacturer VARCHAR, version INTEGER, type INTEGER, signature INTEGER, headers BLOB);
     """,
 )
 
@@ -48,6 +52,14 @@ READING: Final = pa.schema(
 
 #: Receptions of one batch: how often a gateway heard a device on a UTC day, and the best level in dBm (null = not told).
 RECEPTION: Final = pa.schema({"device": pa.string(), "gateway": pa.string(), "day": pa.date32(), "n": pa.int32(), "rssi_best": pa.int32()})
+
+#: The newest accepted value of what can only rise, by device and name of a register, or `counter` for the authenticated one; against replays.
+ACCEPTED: Final = pa.schema({"device": pa.string(), "what": pa.string(), "t": pa.int64(), "value": pa.int64()})
+
+#: Headers of compact frames by kind of device and signature, as full frames taught them.
+FORMAT: Final = pa.schema(
+    {"manufacturer": pa.string(), "version": pa.int32(), "type": pa.int32(), "signature": pa.int32(), "headers": pa.binary()},
+)
 
 #: What `Readings.replace_rollups` takes; of gauges `value` is the mean, `lo` and `hi` are minimum and maximum. The store counts `rev`.
 ROLLUP: Final = pa.schema(

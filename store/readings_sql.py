@@ -11,7 +11,7 @@ an open row is rewritten, later states count a revision and keep the old row in 
 
 from typing import Final
 
-__all__ = ["DELETE_CHANGED", "DIFFERING", "FRESH", "INSERT_CHANGED", "KEEP_HISTORY", "MARK_DIRTY", "MOVE_NEWEST", "RECEIVE"]
+__all__ = ["ACCEPT", "DELETE_CHANGED", "DIFFERING", "FRESH", "INSERT_CHANGED", "KEEP_HISTORY", "LEARN", "MARK_DIRTY", "MOVE_NEWEST", "RECEIVE"]
 
 FRESH: Final = """
 WITH late AS (SELECT b.* FROM batch b JOIN newest n USING (register) WHERE b.t <= n.t),
@@ -47,6 +47,14 @@ MERGE INTO receptions o USING heard h ON o.device = h.device AND o.gateway = h.g
 WHEN MATCHED THEN UPDATE SET n = o.n + h.n, rssi_best = greatest(o.rssi_best, h.rssi_best)
 WHEN NOT MATCHED THEN INSERT VALUES (h.device, h.gateway, h.day, h.n, h.rssi_best)
 """
+
+ACCEPT: Final = """
+MERGE INTO accepted o USING risen h ON o.device = h.device AND o.what = h.what
+WHEN MATCHED THEN UPDATE SET t = h.t, value = h.value
+WHEN NOT MATCHED THEN INSERT VALUES (h.device, h.what, h.t, h.value)
+"""
+
+LEARN: Final = "INSERT INTO formats SELECT * FROM taught ANTI JOIN formats USING (manufacturer, version, type, signature)"
 
 _DATA: Final = '"end", value, lo, hi, n, coverage, quality, flags, index_start, index_end'
 _NEW_DATA: Final = ", ".join(f"w.{name}" for name in _DATA.split(", "))

@@ -69,8 +69,8 @@ class Core:
             pass
 
     def requeue(self, *, reason: str | None = None, device: str | None = None) -> Step:
-        """Decode quarantined telegrams again, at their original times."""
-        return self._drain.redecode(self.inbox.quarantined(reason=reason, device=device))
+        """Decode quarantined telegrams again, at their original times; asked for `replay` by name, take them as honest."""
+        return self._drain.redecode(self.inbox.quarantined(reason=reason, device=device), replays=reason == "replay")
 
     def rollup(self, *, settle: bool = True, everything: bool = False) -> Report:
         """Compute and publish what changed since the last run, see `Rollups.run`."""

@@ -13,6 +13,7 @@ import pytest
 from submeter.reading import Register
 from submeter.store import READING, RECEPTION, ROLLUP, Readings, SeriesKey, StoreError
 from submeter.store.duck import Duck, require_version
+from submeter.store.readings_schema import MIGRATIONS
 
 HERE = Path(__file__).parent
 VOLUME = Register("volume", "m3")
@@ -283,11 +284,11 @@ def test_a_refused_write_changes_nothing(readings):
 def test_a_newer_file_is_refused(tmp_path):
     """A file of a newer release is refused by name, and not changed."""
     file = tmp_path / "readings.duckdb"
-    Duck(file, ("CREATE TABLE a (x INTEGER);", "CREATE TABLE b (x INTEGER);")).close()
-    with pytest.raises(StoreError, match=r"readings\.duckdb has schema 2, this submeter knows 1"):
+    Duck(file, [f"CREATE TABLE a{number} (x INTEGER);" for number in range(len(MIGRATIONS) + 1)]).close()
+    with pytest.raises(StoreError, match=rf"readings\.duckdb has schema {len(MIGRATIONS) + 1}, this submeter knows {len(MIGRATIONS)}"):
         Readings(file)
     with duckdb.connect(file) as connection:
-        assert connection.execute("SELECT max(version) FROM schema_version").fetchall() == [(2,)]
+        assert connection.execute("SELECT max(version) FROM schema_version").fetchall() == [(len(MIGRATIONS) + 1,)]
 
 
 def test_an_older_file_is_migrated(tmp_path):
