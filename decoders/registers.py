@@ -105,13 +105,14 @@ _NAMES: Final[Mapping[tuple[str, tuple[str, ...]], tuple[tuple[frozenset[int], s
 _TEXT_UNITS: Final = {"%RH": ("humidity", "%")}
 
 _SUFFIX: Final = ("", "_max", "_min", "_at_error")
-_LARGEST: Final = 10**10 * MICRO
+#: No dial shows more, in micro units.
+LARGEST: Final = 10**10 * MICRO
 _LARGEST_PLACE: Final = 255  # tariff and subunit; larger ones are damage
 _COOLING_TARIFF: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
-class _Target:
+class Target:
     """A register, and the ratio from a record's value to its millionths."""
 
     register: Register
@@ -123,10 +124,10 @@ def readings_of(records: tuple[Record, ...], device_type: int, status: tuple[str
     """The readings of a telegram, each register and storage once, in the order of the records."""
     readings: dict[tuple[Register, int], Reading] = {}
     for record in records:
-        target = _target(record.quantity, record.unit, record.modifiers, device_type, record.function, record.tariff, record.subunit)
+        target = target_of(record, device_type)
         if target is None or not isinstance(record.value, Decimal) or (record.storage and record.stamp is None):
             continue
-        value = _micro(record.value, target)
+        value = micro_of(record.value, target)
         if value is not None and not _all_ones(record):
             readings.setdefault((target.register, record.storage), _reading(target.register, value, record, status))
     return tuple(readings.values())
@@ -147,9 +148,13 @@ def _reading(register: Register, value: int, record: Record, status: tuple[str, 
     return Reading(register, value, record.stamp, record.label, due=due, source=Source.HISTORIC, status=status)
 
 
+def target_of(record: Record, device_type: int) -> Target | None:
+    """Where the values of such a record go; None where the dictionary has no register for them."""
+    return _target(record.quantity, record.unit, record.modifiers, device_type, record.function, record.tariff, record.subunit)
+
+
 @lru_cache(maxsize=4096)
-def _target(quantity: str, unit: str, modifiers: tuple[str, ...], device_type: int, function: int, tariff: int, subunit: int) -> _Target | None:
-    """Where the values of such records go; None where the dictionary has no register for them."""
+def _target(quantity: str, unit: str, modifiers: tuple[str, ...], device_type: int, function: int, tariff: int, subunit: int) -> Target | None:
     if quantity == "text":
         quantity, unit = _TEXT_UNITS.get(unit, (quantity, unit))
     name = _name(quantity, modifiers, device_type)
@@ -159,7 +164,7 @@ def _target(quantity: str, unit: str, modifiers: tuple[str, ...], device_type: i
     if name is None or not factor or max(tariff, subunit) > _LARGEST_PLACE:
         return None
     register = Register(name + _SUFFIX[function], DICTIONARY[name].unit, tariff, subunit)
-    return _Target(register, (factor * MICRO).numerator, (factor * MICRO).denominator)
+    return Target(register, (factor * MICRO).numerator, (factor * MICRO).denominator)
 
 
 def _name(quantity: str, modifiers: tuple[str, ...], device_type: int) -> str | None:
@@ -170,18 +175,22 @@ def _name(quantity: str, modifiers: tuple[str, ...], device_type: int) -> str | 
     return next((name for types, name in rows if device_type in types), None)
 
 
-def _micro(value: Decimal, target: _Target) -> int | None:
+def micro_of(value: Decimal, target: Target) -> int | None:
     """`value` in millionths of the canonical unit, half to even; None where it is larger than any dial."""
-    if abs(value) > _LARGEST:
+    if abs(value) > LARGEST:
         return None
     above, below = value.as_integer_ratio()
     micro, rest = divmod(above * target.above, below * target.below)
     twice, whole = 2 * rest, below * target.below
     micro += twice > whole or (twice == whole and micro % 2 == 1)
-    return micro if abs(micro) <= _LARGEST else None
+    return micro if abs(micro) <= LARGEST else None
 
 
 def _all_ones(record: Record) -> bool:
-    """FF… in a counter is no value: as a number it would be one step below zero (protocol notes 6.4)."""
-    counter = DICTIONARY.get(record.quantity)
-    return counter is not None and counter.kind in {"total", "period"} and record.data != b"" and record.data.strip(b"\xff") == b""
+    return record.data != b"" and record.data.strip(b"\xff") == b"" and all_ones_void(record.quantity)
+
+
+def all_ones_void(quantity: str) -> bool:
+    """Whether FF… is no value: in a counter, as a number, it would be one step below zero (protocol notes 6.4)."""
+    counter = DICTIONARY.get(quantity)
+    return counter is not None and counter.kind in {"total", "period"}
