@@ -18,12 +18,13 @@ from typing import Final
 import structlog
 
 from submeter.decoders import DecodeError, FormatKey, Profile, Telegram, decode, dedup_key, identify
+from submeter.ingest.common import now_us
 from submeter.ingest.dedup import Window
 from submeter.ingest.envelopes import BadPayload, Envelope, Heard, split
 from submeter.ingest.guard import WINDOW, Guard
 from submeter.ingest.rows import AHEAD, MICROSECONDS, POSITION_BITS, READING_BITS, Reception, Row, rows_of, table
 from submeter.reading import DeviceId, Register
-from submeter.store import ACCEPTED, FORMAT, READING, RECEPTION, Done, Inbox, Quarantined, Readings, Stored
+from submeter.store import ACCEPTED, FORMAT, READING, RECEPTION, Done, Inbox, Quarantined, Readings, Stored, StoreError
 from submeter.store.inbox import REPLAY, RETAIN
 
 __all__ = ["Drain", "Gateway", "Known", "Step"]
@@ -33,6 +34,10 @@ log = structlog.get_logger()
 #: How late a store-and-forward gateway may deliver (DECISIONS 1).
 LATE: Final = 45 * 86_400 * MICROSECONDS
 BATCH: Final = 500
+#: A step ends after the message that brings more readings than these: bounds its memory and its time.
+MOST_READINGS: Final = 20_000
+#: Frame form, in quarantine, of what the envelope itself gave up: there is no telegram to decode again.
+REFUSED: Final = "refused"
 #: Outcomes that say that somebody tampers, or that a device is not configured as it sends.
 SECURITY: Final = frozenset(("wrong_key", "mac_fail", "replay", "downgrade", "unknown_mode"))
 
@@ -77,13 +82,19 @@ class Drain:
     """The one consumer of an inbox; `known` answers for a device of the directory, None for a stranger."""
 
     def __init__(
-        self, inbox: Inbox, readings: Readings, known: Callable[[DeviceId], Known | None], gateways: Mapping[str, Gateway] | None = None
+        self,
+        inbox: Inbox,
+        readings: Readings,
+        known: Callable[[DeviceId], Known | None],
+        gateways: Mapping[str, Gateway] | None = None,
+        clock: Callable[[], int] = now_us,
     ) -> None:
         self._inbox = inbox
         self._readings = readings
         self._ahead = False
         self._known = known
         self._gateways = gateways or {}
+        self._clock = clock
         self._remember()
 
     def step(self, limit: int = BATCH) -> Step:
@@ -95,14 +106,13 @@ class Drain:
         watermark = self._readings.watermark()
         batch = _Batch()
         for message in pending:
-            if message.id <= watermark:
-                batch.done.append(Done(message.id))
-            else:
-                self._message(message, batch)
-        taught = self._commit(batch, upto=max(pending[-1].id, watermark))
+            self._message(message, batch, stored=message.id <= watermark)
+            if len(batch.readings) > MOST_READINGS:
+                break
+        taught = self._commit(batch, upto=max(batch.done[-1].id, watermark))
         self._inbox.finish(batch.done)
         self._taught(taught)
-        return Step(len(pending), batch.results)
+        return Step(len(batch.done), batch.results)
 
     def redecode(self, rows: Sequence[Quarantined], *, replays: bool = False) -> Step:
         """Decode quarantined telegrams again at their original times (late key, adopted meter, new driver); what decodes leaves the quarantine.
@@ -111,11 +121,11 @@ class Drain:
         """
         self._begin()
         batch = _Batch(replays=replays)
+        rows = [row for row in rows if row.form != REFUSED]
         for row in rows:
-            telegram = Heard(raw=row.raw, link=row.link, form=row.form, gw_time=row.gw_time)
-            self._decode(
-                Reception(row.message, row.position, row.received_at, row.gateway or "", trusted=True, decrypted=False, telegram=telegram), batch
-            )
+            telegram, gateway = Heard(raw=row.raw, link=row.link, form=row.form, gw_time=row.gw_time), row.gateway or ""
+            decrypted = self._gateways.get(gateway, Gateway()).decrypted
+            self._decode(Reception(row.message, row.position, row.received_at, gateway, trusted=True, decrypted=decrypted, telegram=telegram), batch)
         self._commit(batch, upto=self._readings.watermark())
         still = {(row.message, row.position) for row in batch.quarantined}
         self._inbox.release([(row.message, row.position) for row in rows if (row.message, row.position) not in still])
@@ -158,7 +168,8 @@ class Drain:
         self._ahead = False
         return taught
 
-    def _message(self, message: Stored, batch: _Batch) -> None:
+    def _message(self, message: Stored, batch: _Batch, *, stored: bool) -> None:
+        """Split a message and decode its telegrams; of one whose readings are `stored` already, only what a crash left undone is done."""
         if message.flags & RETAIN:
             batch.done.append(Done(message.id, reason="retained"))
             return
@@ -174,7 +185,10 @@ class Drain:
             batch.done.append(Done(message.id, format=envelope.format, reason="redelivered"))
             return
         for heard in self._telegrams(message, envelope, gateway):
-            self._telegram(heard, batch)
+            if stored:
+                self._remember_telegram(heard)
+            else:
+                self._telegram(heard, batch)
         batch.done.append(Done(message.id, format=envelope.format, gateway=gateway, boot=envelope.boot, seq=envelope.seq))
 
     def _redelivered(self, message: Stored, envelope: Envelope, gateway: str, batch: _Batch) -> bool:
@@ -195,7 +209,10 @@ class Drain:
     def _telegram(self, heard: Reception, batch: _Batch) -> None:
         telegram = heard.telegram
         if telegram.reason is not None:
-            self._quarantine(heard, batch, None, "rejected", telegram.reason)
+            self._quarantine(heard.with_form(REFUSED), batch, None, "rejected", telegram.reason)
+            return
+        if heard.at > self._clock() + AHEAD:
+            self._quarantine(heard, batch, None, "rejected", "clock_drift: its time of reception lies ahead of now")
             return
         try:
             device = identify(telegram.raw, link=telegram.link, form=telegram.form)
@@ -223,6 +240,8 @@ class Drain:
             )
         except DecodeError as error:
             self._quarantine(heard, batch, error.device, error.reason, str(error))
+        except StoreError:
+            raise  # the directory or its vault is in trouble, not the telegram: it waits
         except Exception as error:  # a bug in a decoder costs one telegram, never the loop; its bytes are kept
             log.exception("decoder failed", message=heard.message, position=heard.position)
             self._quarantine(heard, batch, None, "rejected", f"internal: {type(error).__name__}")
@@ -287,9 +306,12 @@ class Drain:
         """Fill the deduplication window with what was heard just before, so that a restart joins receptions as if it had not happened."""
         for message in self._inbox.tail(WINDOW):
             for heard in self._again(message):
-                if heard.telegram.reason is None and heard.telegram.link == "wmbus":
-                    with suppress(DecodeError):
-                        self._window.admit(dedup_key(heard.telegram.raw, form=heard.telegram.form), heard.at)
+                self._remember_telegram(heard)
+
+    def _remember_telegram(self, heard: Reception) -> None:
+        if heard.telegram.reason is None and heard.telegram.link == "wmbus":
+            with suppress(DecodeError):
+                self._window.admit(dedup_key(heard.telegram.raw, form=heard.telegram.form), heard.at)
 
 
 def _plausible(gw_time: int | None, received_at: int) -> bool:

@@ -1,4 +1,4 @@
-"""Transport headers and security: modes 0, 5 and 7, extended link layer with and without AES-CTR (protocol notes, sections 3 to 5).
+"""Transport headers and security: modes 0, 2, 5 and 7, compact frames, extended link layer with and without AES-CTR (protocol notes, sections 3 to 5).
 
 Each function takes the application data (records) or a finished body and returns the bytes from its own CI on, ready for `frames.radio` or
 `frames.wired`.  One cached AES context per key, since a simulated building encrypts thousands of telegrams with few keys.
@@ -8,16 +8,20 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
+from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.ciphers import Cipher, CipherContext
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
-from cryptography.hazmat.primitives.ciphers.modes import CTR, ECB
+from cryptography.hazmat.primitives.ciphers.modes import CBC, CTR, ECB
 from cryptography.hazmat.primitives.cmac import CMAC
 
+from submeter.decoders.records import walk
 from submeter.reading import DeviceId
 from submeter.simulate.frames import crc, header_address, link_address
 from submeter.simulate.records import FILLER
 
 _LONG, _SHORT, _NONE = b"\x72", b"\x7a", b"\x78"
+#: CI fields of compact frames by those of full ones.
+_COMPACT: Final = {0x72: 0x73, 0x7A: 0x7B, 0x78: 0x79}
 _ELL, _ELL_ENCRYPTED, _AFL = b"\x8c", b"\x8d", b"\x90"
 _MOST_BYTES: Final = 15 * 16
 #: AFL of the 18 telegrams known: MCL, MCR and MAC present; authentication type 5 = CMAC cut to eight bytes, counter present (5.3).
@@ -45,6 +49,22 @@ class Header:
 def plain(records: bytes, header: Header | None) -> bytes:
     """Security mode 0; without a header CI 78."""
     return (_NONE if header is None else header.encode(0)) + records
+
+
+def compact(records: bytes, header: Header | None = None) -> bytes:
+    """The compact frame of a full frame's records: signature of their headers, CRC over all of them, their data (section 7); mode 0."""
+    parts = walk(records).records
+    signature = crc(b"".join(part.dif + part.vif for part in parts))
+    checks = signature.to_bytes(2, "little") + crc(records).to_bytes(2, "little")
+    full = plain(b"", header)
+    return bytes([_COMPACT[full[0]]]) + full[1:] + checks + b"".join(part.data for part in parts)
+
+
+def mode2(records: bytes, header: Header, key: bytes) -> bytes:
+    """DES-CBC with initial vector 0; the low byte of the configuration word counts the encrypted bytes (manufacturer layouts 13)."""
+    content = FILLER * 2 + records
+    content += FILLER * (-len(content) % 8)
+    return header.encode(2 << 8 | len(content)) + Cipher(TripleDES(key * 3), CBC(bytes(8))).encryptor().update(content)
 
 
 def mode5(records: bytes, header: Header, key: bytes, device: DeviceId) -> bytes:
