@@ -54,7 +54,7 @@ def _changed(record: Record, rule: Rule) -> Record:
     if rule.flags:
         record = replace(record, flags=_words(rule.flags, record))
     quantity = rule.to.get("quantity")
-    unit = {"unit": unit_of(quantity)} if quantity and "unit" not in rule.to else {}
+    unit = {"unit": unit_of(quantity)} if quantity and rule.scale is not None else {}
     return replace(record, **{**unit, **rule.to})
 
 

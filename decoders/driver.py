@@ -139,8 +139,8 @@ class Rule:
     """Records whose header matches become something else.
 
     Matches: `vif` is the whole VIF chain as sent (hex), empty for any; `where` are attributes of the record; `nth` is the how-manieth record
-    of one header (0: any). Then the attributes in `to` replace the record's own (a quantity without a unit takes the dictionary's); with
-    `scale` the data are read again as a number and multiplied; `void` (hex) are data that mean no value; `flags` names the bits.
+    of one header (0: any). Then the attributes in `to` replace the record's own; with `scale` the data are read again as a number and
+    multiplied, in the dictionary's unit of the new quantity unless `to` has one; `void` (hex) are data that mean no value; `flags` names the bits.
     The first rule that matches counts.
     """
 

@@ -8,6 +8,7 @@ Sources: EN 13757-3 and -4, EN 13757-7; tables of CI fields and header lengths i
 from dataclasses import dataclass
 from typing import Final
 
+from submeter.decoders import diehl
 from submeter.decoders.errors import BadFrame, Rejected, UnknownDriver
 from submeter.decoders.frame import Frame
 from submeter.reading import DeviceId
@@ -41,8 +42,9 @@ _FULL: Final = {0x72: LONG, 0x7A: SHORT, 0x78: NONE}
 #: CI fields of manufacturers' own payloads, which only a driver reads.
 MANUFACTURER_CI: Final = frozenset(range(0xA0, 0xB8))
 _COMPACT: Final = {0x73: LONG, 0x7B: SHORT, 0x79: NONE}
+_RADIO: Final = {**_FULL, **_COMPACT, **dict.fromkeys(MANUFACTURER_CI, NONE)}
 #: Bytes of the transport header of each CI that carries records.
-_HEADER: Final = {"mbus": {**_FULL, _HIGH_FIRST: LONG}, "wmbus": {**_FULL, **_COMPACT, **dict.fromkeys(MANUFACTURER_CI, NONE)}}
+_HEADER: Final = {"mbus": {**_FULL, _HIGH_FIRST: LONG}, "wmbus": _RADIO, "diehl": {**_RADIO, diehl.REAL_DATA_CI: SHORT}}
 #: CI fields that the meter's own address follows; 73 means the fixed structure on the wire, a compact frame by radio.
 _ADDRESSED: Final = {"mbus": frozenset((0x72, 0x76)), "wmbus": frozenset((0x72, 0x73, 0x6B, 0x6F, 0x75))}
 _NO_READINGS: Final = frozenset((*range(0x50, 0x70), 0x70, 0x71, 0x74, 0x75, *range(0x7C, 0x80), 0x80, 0x82, 0x83, *range(0xB8, 0xC8)))
@@ -127,10 +129,10 @@ def address_of(frame: Frame) -> bytes:
     if frame.link == "wmbus":
         ell, body = split_ell(frame)
         if ell and ell.encryption:
-            return frame.address
+            return diehl.address_of(frame)
         _, body = split_afl(body)
     if not body or body[0] not in _ADDRESSED[frame.link]:
-        return frame.address
+        return diehl.address_of(frame)
     if len(body) < 9:
         raise BadFrame("cut inside the address of the transport header")
     return _long_address(body[1:9], high_first=body[0] == _HIGH_FIRST)
@@ -199,7 +201,10 @@ def _afl_fields(data: bytes, flags: int) -> Afl:
 
 
 def split_transport(body: bytes, link: str) -> Transport:
-    """The transport header; raises BadFrame when it is cut, Rejected for commands and alarms, UnknownDriver for payloads not read here."""
+    """The transport header; raises BadFrame when it is cut, Rejected for commands and alarms, UnknownDriver for payloads not read here.
+
+    `link`: wmbus, mbus, or diehl for radio frames of that group, which has a CI field of its own.
+    """
     if not body:
         raise BadFrame("no CI field")
     ci = body[0]

@@ -8,7 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
+from typing import Final
 
+from submeter.decoders import diehl
 from submeter.decoders.blocks import read_blocks, read_payload
 from submeter.decoders.catalogue import driver_of
 from submeter.decoders.compact import Formats, learn, read_compact
@@ -27,6 +29,9 @@ from submeter.reading import STATUS, DeviceId, Reading
 __all__ = ["ProfileOf", "Telegram", "decode", "dedup_key", "identify"]
 
 ProfileOf = Callable[[DeviceId], Profile | None]
+
+#: CI fields whose payload is always a driver's to open, if that has a cipher.
+_PRIVATE: Final = MANUFACTURER_CI | {diehl.REAL_DATA_CI}
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +157,11 @@ def _open(frame: Frame, device: DeviceId, profile_of: ProfileOf, *, decrypted: b
     ell, body = split_ell(frame)
     outer = open_ell(ell, body, profile, decrypted=decrypted) if ell else Opened(body, PLAIN)
     afl, body = split_afl(outer.payload) if frame.link == "wmbus" else (None, outer.payload)
-    transport = split_transport(body, frame.link)
+    transport = split_transport(body, "diehl" if diehl.speaks_diehl(frame) else frame.link)
     if transport.address and ell and ell.encryption and device_of(transport.address) != device:
         device, profile = _inner(device_of(transport.address), profile, profile_of)
     driver = driver_of(device, transport.ci)
-    if driver and driver.cipher and (transport.ci in MANUFACTURER_CI or transport.mode in driver.modes):
+    if driver and driver.cipher and frame.link == "wmbus" and (transport.ci in _PRIVATE or transport.mode in driver.modes):
         opened = driver.cipher(Sealed(frame.address, transport, profile, decrypted))
     else:
         opened = open_transport(transport, afl, transport.address or frame.address, profile, link=frame.link, decrypted=decrypted)

@@ -1,0 +1,55 @@
+"""The Diehl group's radio frames (Sappel, Hydrometer, EWT, SPL, DME): which of their addresses are swapped, and their keystream (layouts 3.1, 3.2).
+
+A swapped address stands behind the manufacturer as V T id instead of id V T. It is put right before anything asks for keys, names or
+layouts; the keystream mixes the bytes as they were sent.
+"""
+
+from typing import Final
+
+from submeter.decoders.frame import Frame
+
+__all__ = ["MAKERS", "REAL_DATA_CI", "address_of", "keystream", "speaks_diehl"]
+
+MAKERS: Final = ("DME", "EWT", "HYD", "SAP", "SPL")
+#: Real data under a CI field that otherwise means an alarm; its header is that of CI 7A.
+REAL_DATA_CI: Final = 0x71
+
+_SPONTANEOUS: Final = frozenset((0x44, 0x46))
+_CODES: Final = frozenset(((ord(a) & 31) << 10 | (ord(b) & 31) << 5 | ord(c) & 31).to_bytes(2, "little") for a, b, c in MAKERS)
+_SAPPEL: Final = ((ord("S") & 31) << 10 | (ord("A") & 31) << 5 | ord("P") & 31).to_bytes(2, "little")
+_SHORT: Final = 0x7A
+_PRIOS: Final = frozenset(range(0xA0, 0xA8))
+_PRIOS_SCR: Final = frozenset((0xB1, 0xB2, 0xB3))
+#: Bit 12 of the configuration word, in its high byte: the payload is real data.
+_REAL_DATA: Final = 0x10
+
+
+def speaks_diehl(frame: Frame) -> bool:
+    """Whether a radio frame is one of the group's, where CI fields mean what they say."""
+    return frame.link == "wmbus" and frame.control in _SPONTANEOUS and frame.address[:2] in _CODES
+
+
+def address_of(frame: Frame) -> bytes:
+    """M id V T of a frame's link address, put right where the group swaps it."""
+    sent = frame.address
+    return sent[:2] + sent[4:8] + sent[2:4] if speaks_diehl(frame) and _swapped(frame) else sent
+
+
+def _swapped(frame: Frame) -> bool:
+    ci = frame.body[0]
+    if ci == _SHORT:
+        return len(frame.body) > 4 and bool(frame.body[4] & _REAL_DATA)
+    return ci == REAL_DATA_CI or ci in _PRIOS_SCR or (ci in _PRIOS and frame.address[:2] != _SAPPEL)
+
+
+def keystream(key: bytes, head: bytes, size: int) -> bytes:
+    """The stream of an eight-byte key: a shift register, mixed with `head`, the frame from the manufacturer to the third byte behind the CI field."""
+    seed = int.from_bytes(key[:4]) ^ int.from_bytes(key[4:8])
+    for at in (0, 4, 8):
+        seed ^= int.from_bytes(head[at : at + 4])
+    stream = bytearray()
+    for _ in range(size):
+        for _ in range(8):
+            seed = (seed << 1 | (seed >> 1 ^ seed >> 2 ^ seed >> 11 ^ seed >> 31) & 1) & 0xFFFFFFFF
+        stream.append(seed & 0xFF)
+    return bytes(stream)
