@@ -117,11 +117,11 @@ class Drain:
     def redecode(self, rows: Sequence[Quarantined], *, replays: bool = False) -> Step:
         """Decode quarantined telegrams again at their original times (late key, adopted meter, new driver); what decodes leaves the quarantine.
 
-        `replays`: the operator says that they are none; the last of them is the newest of its device.
+        Replays stay: they are judged once, in the order of reception. `replays`: the operator says that they are none; the last is the newest of its device.
         """
         self._begin()
         batch = _Batch(replays=replays)
-        rows = [row for row in rows if row.form != REFUSED]
+        rows = [row for row in rows if row.form != REFUSED and (replays or row.reason != "replay")]
         for row in rows:
             telegram, gateway = Heard(raw=row.raw, link=row.link, form=row.form, gw_time=row.gw_time), row.gateway or ""
             decrypted = self._gateways.get(gateway, Gateway()).decrypted
