@@ -16,11 +16,13 @@ from typing import Final
 from submeter.decoders.crc import crc16
 from submeter.decoders.errors import BadFrame, Rejected
 
-__all__ = ["FORMS", "Frame", "otherwise", "parse_frame", "strip_a", "strip_b"]
+__all__ = ["CONTROLS", "FORMS", "Frame", "otherwise", "parse_frame", "strip_a", "strip_b"]
 
 _HEADER: Final = 10  # L C M M A*6
 _KNOWN_CONTROL: Final = frozenset((0x44, 0x46, 0x06, 0x08, 0x18, 0x28, 0x38, 0x40, 0x47, 0x48, 0x53, 0x73))
 _SPONTANEOUS: Final = frozenset((0x44, 0x46))
+#: Control fields of radio frames that carry data.
+CONTROLS: Final = frozenset(one for one in _KNOWN_CONTROL if one & 0xCF == 0x08) | _SPONTANEOUS
 _USERDATA_CI: Final = frozenset((0x72, 0x73, 0x76, 0x78, 0x7A))
 
 

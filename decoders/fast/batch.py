@@ -1,0 +1,152 @@
+"""`decode_batch`: a table of telegrams in, a table of readings and one of telegrams out; the plain path is its specification.
+
+Strategy: `engine` reads what has a compiled layout; the rest is decoded one by one, in order, and teaches the library. Compact frames learn from
+full ones in the same order as on the plain path.
+Rules: one row a reading, in the order of the telegrams and of their records; a bug in a decoder costs its telegram, and is told in `failures`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from threading import RLock
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from submeter.decoders.compact import Formats, learn
+from submeter.decoders.errors import DecodeError
+from submeter.decoders.fast.columns import Bools, Ints
+from submeter.decoders.fast.engine import Columns, read_batch
+from submeter.decoders.fast.envelope import Frames, read_frames
+from submeter.decoders.fast.keys import NOTHING, Access, Keys
+from submeter.decoders.fast.layout import Place
+from submeter.decoders.fast.library import Library
+from submeter.decoders.flags import words_of
+from submeter.decoders.layers import device_of
+from submeter.decoders.security import Profile
+from submeter.decoders.telegram import ProfileOf, Telegram, decode
+from submeter.reading import DeviceId
+
+__all__ = ["Batch", "Decoder", "Heard", "Outcome"]
+
+DEVICES: Final = 65_536
+_NO_REGISTER: Final = "no register of the dictionary in it"
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """Telegrams as columns of equal length; `decrypted`: their sources are trusted to have opened them."""
+
+    raw: Sequence[bytes]
+    link: Sequence[str]
+    form: Sequence[str]
+    decrypted: Sequence[bool]
+
+    @classmethod
+    def of(cls, raw: Sequence[bytes], *, link: str = "wmbus", form: str = "auto", decrypted: bool = False) -> "Heard":
+        """All of one link and form."""
+        return cls(raw, [link] * len(raw), [form] * len(raw), [decrypted] * len(raw))
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the plain path said of one telegram: `telegram`, or `error`; `failure` is an error that is a bug."""
+
+    telegram: Telegram | None = None
+    error: DecodeError | None = None
+    failure: Exception | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Decoded telegrams: the columns of those that have a layout, and `others` by their number."""
+
+    heard: Heard
+    frames: Frames
+    columns: Columns
+    others: dict[int, Outcome] = field(default_factory=dict)
+
+
+class Decoder:
+    """Decodes batches, and keeps layouts, ciphers and devices between them. Safe to share between threads: one batch at a time."""
+
+    def __init__(self) -> None:
+        self._library = Library()
+        self._keys = Keys()
+        self._devices: dict[int, DeviceId | None] = {}
+        self._lock = RLock()
+
+    @property
+    def layouts(self) -> int:
+        """How many layouts are held."""
+        return len(self._library)
+
+    def of_devices(self, heard: Heard, profile_of: ProfileOf, formats: Formats | None = None) -> Batch:
+        """Decode telegrams of devices that `profile_of` knows; it is asked once a device, and again for those that take the plain path."""
+        with self._lock:
+            frames = read_frames(heard.raw, heard.link, heard.form)
+            numbers = np.flatnonzero(frames.fast)
+            addresses, which = np.unique(frames.address[numbers], return_inverse=True)
+            ways = [self._way(address, profile_of) for address in addresses.tolist()]
+            accesses = [NOTHING] * len(heard.raw)
+            for number, way in zip(numbers.tolist(), which.tolist(), strict=True):
+                accesses[number] = ways[way]
+            return self._batch(heard, frames, accesses, lambda _: profile_of, formats)
+
+    def of_profiles(self, heard: Heard, profiles: Sequence[Profile], formats: Formats | None = None) -> Batch:
+        """Decode telegrams each with a profile of its own."""
+        with self._lock:
+            frames = read_frames(heard.raw, heard.link, heard.form)
+            accesses = list(map(self._keys.access, profiles))
+            return self._batch(heard, frames, accesses, lambda number: lambda _: profiles[number], formats)
+
+    def device(self, address: int) -> DeviceId | None:
+        """The device of an address of `Frames`; None for a void one."""
+        try:
+            return self._devices[address]
+        except KeyError:
+            if len(self._devices) >= DEVICES:
+                self._devices.clear()
+        try:
+            device = device_of(address.to_bytes(8, "little"))
+        except DecodeError:
+            device = None
+        return self._devices.setdefault(address, device)
+
+    def _way(self, address: int, profile_of: ProfileOf) -> Access:
+        device = self.device(address)
+        profile = profile_of(device) if device else None
+        return self._keys.access(profile) if profile else NOTHING
+
+    def _batch(
+        self, heard: Heard, frames: Frames, accesses: Sequence[Access], profile_of: Callable[[int], ProfileOf], formats: Formats | None
+    ) -> Batch:
+        columns = read_batch(self._library, frames, accesses, np.array(heard.decrypted, np.bool_))
+        batch = Batch(heard, frames, columns)
+        first = _first_of_each(columns.layout) if formats is not None else {}
+        for number in sorted((*np.flatnonzero(~columns.done).tolist(), *first)):
+            if number in first:
+                shape, layout = columns.layouts[first[number]]
+                learn(formats if formats is not None else {}, shape.device, layout.found)
+            else:
+                batch.others[number] = _plain(heard, number, profile_of(number), formats)
+        return batch
+
+
+def _first_of_each(layout: Ints) -> dict[int, int]:
+    """The first telegram of each layout, and which layout it is."""
+    which, number = np.unique(layout, return_index=True)
+    return {first: one for one, first in zip(which.tolist(), number.tolist(), strict=True) if one >= 0}
+
+
+def _plain(heard: Heard, number: int, profile_of: ProfileOf, formats: Formats | None) -> Outcome:
+    try:
+        telegram = decode(
+            heard.raw[number], profile_of, link=heard.link[number], form=heard.form[number], decrypted=heard.decrypted[number], formats=formats
+        )
+    except DecodeError as error:
+        return Outcome(error=error)
+    except Exception as bug:  # noqa: BLE001  told to the caller, who can log it: one telegram must not cost the batch
+        return Outcome(failure=bug)
+    return Outcome(telegram)

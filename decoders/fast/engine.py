@@ -1,0 +1,204 @@
+"""Whole batches of telegrams to columns of readings: frames → payloads → layouts → numbers, each step over all telegrams at once.
+
+A telegram that any step is not sure of is not `done`: the caller decodes it on the plain path. What is done is what the plain path would say.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from submeter.decoders.errors import DecodeError
+from submeter.decoders.fast.columns import Bools, Ints, bcd, dates, integers, low_bytes, rounded, spread
+from submeter.decoders.fast.envelope import Frames
+from submeter.decoders.fast.keys import ALLOWS_PLAIN, ALLOWS_SEALED, HAS_KEY, PINNED_PLAIN, WHOLE, Access, open_blocks
+from submeter.decoders.fast.layout import BCD, DATE_FIELD, FIELD, REAL, SIGNED, Layout, Place
+from submeter.decoders.fast.library import Library, Shape
+from submeter.decoders.layers import device_of
+from submeter.decoders.registers import Target, micro_of
+from submeter.decoders.security import AES_CBC, AES_CBC_DERIVED, FILLED
+from submeter.decoders.values import read_value
+from submeter.decoders.vife import Information
+from submeter.reading import DeviceId
+
+__all__ = ["Columns", "device_at", "read_batch"]
+
+_FILLED: Final = np.uint64(int.from_bytes(FILLED, "little"))
+_TWO_BYTES: Final = np.uint64(0xFFFF)
+_REAL_CODING: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """One row a reading: `telegram`, `place` in `places`, `value` in micro units, `stamp` in local microseconds (`stamped`; `day`: only the date).
+
+    One row a telegram: `done`, security `mode`, `clock` in local microseconds (`clocked`), `shape` of its layout (-1: none).
+    """
+
+    telegram: Ints
+    place: Ints
+    value: Ints
+    stamp: Ints
+    stamped: Bools
+    day: Bools
+    places: list[Place]
+    done: Bools
+    mode: Ints
+    clock: Ints
+    clocked: Bools
+    layout: Ints
+    layouts: list[tuple[Shape, Layout]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Dates:
+    """Every date of the telegrams that have a layout; `first` is the place of each telegram's own."""
+
+    first: Ints
+    value: Ints
+    void: Bools
+    day: Bools
+    bad: Ints
+
+
+def device_at(frames: Frames, number: int) -> DeviceId | None:
+    """The device that a frame speaks of; None for an address that is void."""
+    try:
+        return device_of(frames.address[number].tobytes())
+    except DecodeError:
+        return None
+
+
+def read_batch(library: Library, frames: Frames, accesses: Sequence[Access], decrypted: Bools) -> Columns:
+    """The readings of all frames for which `accesses` has the way in."""
+    bits = np.fromiter((access.bits for access in accesses), np.int64, len(accesses))
+    sealed, size, readable = _opened(frames, accesses, bits, decrypted)
+    layout, layouts = _layouts(library, frames, sealed, readable)
+    ends = np.array([one.end for _, one in layouts] or [0])
+    cut = sealed & (bits & WHOLE > 0) & (size < ends[layout])
+    layout[cut] = -1
+    return _columns(frames, layout, layouts, np.where(sealed, AES_CBC, 0))
+
+
+def _opened(frames: Frames, accesses: Sequence[Access], bits: Ints, decrypted: Bools) -> tuple[Bools, Ints, Bools]:
+    """Open what may be opened, in place: which payloads were sealed, how many bytes of them, and which are readable now."""
+    mode, size = frames.config >> 8 & 0x1F, (frames.config >> 4 & 0x0F) * 16
+    pinned = frames.wired & (bits & PINNED_PLAIN > 0)
+    unsealed_wire = frames.wired & ((mode != AES_CBC) & (mode != AES_CBC_DERIVED) | pinned)
+    sealed = (mode == AES_CBC) & (size > 0) & ~pinned
+    plain = unsealed_wire | (mode == 0) | ((mode == AES_CBC) & (size == 0))
+    fits = frames.fast & np.where(sealed, (bits & ALLOWS_SEALED > 0) & (size <= frames.size), plain & (bits & ALLOWS_PLAIN > 0))
+    last = len(frames.words) - 1
+    already = decrypted & (frames.words[np.minimum(frames.payload, last)] & _TWO_BYTES == _FILLED)
+    fits &= ~sealed | already | (bits & HAS_KEY > 0)
+    chosen = np.flatnonzero(fits & sealed & ~already)
+    open_blocks(frames, chosen, size[chosen], [one.decrypt for one in map(accesses.__getitem__, chosen.tolist()) if one.decrypt])
+    filled = frames.words[np.minimum(frames.payload, last)] & _TWO_BYTES == _FILLED
+    return sealed, size, fits & (~sealed | filled)
+
+
+def _layouts(library: Library, frames: Frames, sealed: Bools, readable: Bools) -> tuple[Ints, list[tuple[Shape, Layout]]]:
+    """The layout of each telegram as a place in the list, -1 for none."""
+    layout, layouts = np.full(len(readable), -1), []
+    numbers = np.flatnonzero(readable)
+    mode = frames.config >> 8 & 0x1F
+    kind = (frames.address & _TWO_BYTES | frames.address >> np.uint64(48) << np.uint64(16)).astype(np.int64)
+    keys = (kind | frames.ci.astype(np.int64) << 32 | mode << 40 | sealed.astype(np.int64) << 45 | frames.size << 46)[numbers]
+    order = np.argsort(keys, kind="stable")
+    bounds = np.flatnonzero(np.diff(keys[order], prepend=-1, append=-1)).tolist() if len(keys) else []
+    for start, end in zip(bounds, bounds[1:], strict=False):
+        group = numbers[order[start:end]]
+        device = device_at(frames, group[0])
+        if device is None:
+            continue
+        shape = library.shape(int(keys[order[start]]), device, int(frames.ci[group[0]]), int(mode[group[0]]))
+        payloads = frames.buffer[frames.payload[group][:, None] + np.arange(frames.size[group[0]])]
+        for one, hit in library.match(shape, payloads):
+            layout[group[hit]] = len(layouts)
+            layouts.append((shape, one))
+    return layout, layouts
+
+
+def _columns(frames: Frames, layout: Ints, layouts: list[tuple[Shape, Layout]], mode: Ints) -> Columns:
+    done = layout >= 0
+    known = np.flatnonzero(done)
+    chosen = layout[known]
+    payload = frames.payload[known]
+    dated = _dates(frames, [one for _, one in layouts], chosen, payload)
+    table, first, count = _joined([one.fields for _, one in layouts], FIELD)
+    owner, number = spread(count[chosen])
+    row = first[chosen][owner] + number
+    places = [place for _, one in layouts for place in one.places]
+    first_place = np.cumsum([0, *(len(one.places) for _, one in layouts)])[chosen]
+    place = np.where(table["place"][row] < 0, -1, table["place"][row] + first_place[owner])
+    value, void, bad = _numbers(frames, table[row], payload[owner], place, places)
+    date = table["date"][row].astype(np.int64)
+    stamp_at = np.where(date < 0, 0, dated.first[owner] + date)
+    stamped = date >= 0
+    is_reading = (place >= 0) & ~void & ~(stamped & dated.void[stamp_at])
+    spoilt = np.zeros(len(known), np.bool_)
+    spoilt[owner[bad]] = True
+    spoilt[dated.bad] = True
+    spoilt |= np.bincount(owner[is_reading], minlength=len(known)) == 0
+    done[known[spoilt]] = False
+    kept = np.flatnonzero(is_reading & ~spoilt[owner])
+    clock = np.array([one.clock for _, one in layouts] or [0])[chosen]
+    clock_at = np.where(clock < 0, 0, dated.first + clock)
+    all_clocks, clocked = np.zeros(len(layout), np.int64), np.zeros(len(layout), np.bool_)
+    all_clocks[known] = dated.value[clock_at]
+    clocked[known] = (clock >= 0) & ~dated.void[clock_at]
+    at = stamp_at[kept]
+    return Columns(
+        known[owner[kept]], place[kept], value[kept], dated.value[at], stamped[kept], dated.day[at], places,
+        done, mode, all_clocks, clocked, np.where(done, layout, -1), layouts,
+    )  # fmt: skip
+
+
+def _joined(tables: Sequence[npt.NDArray[np.void] | None], kind: np.dtype[np.void]) -> tuple[npt.NDArray[np.void], Ints, Ints]:
+    """All tables behind one another, where each begins, and how long it is."""
+    count = np.array([0 if one is None else len(one) for one in tables], np.int64)
+    joined = np.concatenate([np.zeros(0, kind), *(one for one in tables if one is not None)])
+    return joined, np.cumsum(count) - count, count
+
+
+def _dates(frames: Frames, layouts: Sequence[Layout], chosen: Ints, payload: Ints) -> _Dates:
+    table, first, count = _joined([one.dates for one in layouts], DATE_FIELD)
+    owner, number = spread(count[chosen])
+    row = first[chosen][owner] + number
+    size = table["size"][row]
+    value, void = dates(low_bytes(frames.words[payload[owner] + table["at"][row]], size), size)
+    begins = np.cumsum(count[chosen]) - count[chosen]
+    none = np.zeros(1, np.int64)  # so that place 0 exists where no telegram has a date
+    return _Dates(
+        begins, np.concatenate([value, none]), np.concatenate([void, none > 0]), np.concatenate([size == 2, none > 0]),
+        owner[void & table["must"][row]],
+    )  # fmt: skip
+
+
+def _numbers(frames: Frames, field: npt.NDArray[np.void], payload: Ints, place: Ints, places: list[Place]) -> tuple[Ints, Bools, Bools]:
+    """Micro units of each field, which are void, and which send their telegram to the plain path."""
+    size, kind = field["size"], field["kind"]
+    column = low_bytes(frames.words[payload + field["at"]], size)
+    raw, void = integers(column, size, kind == SIGNED)
+    is_bcd = np.flatnonzero(kind == BCD)
+    raw[is_bcd], void[is_bcd] = bcd(column[is_bcd], size[is_bcd])
+    void |= field["ones"] & (column == low_bytes(~np.uint64(0) + np.zeros_like(column), size))
+    is_real = kind == REAL
+    bad = (~void & ~is_real & (np.abs(raw) > field["largest"])) | (field["must"] & void) | (field["quiet"] & (column != 0))
+    value = rounded(np.where(bad | void | is_real, 0, raw), field["above"], field["below"])
+    for number in np.flatnonzero(is_real).tolist():
+        real = places[place[number]].real if place[number] >= 0 else None
+        micro = _real(int(column[number]), real) if real else None
+        value[number], void[number] = micro or 0, micro is None
+    bad |= is_real & field["must"] & void
+    return value, void, bad
+
+
+def _real(bits: int, real: tuple[Information, Target]) -> int | None:
+    """A float in micro units, as the plain path reads it."""
+    about, target = real
+    value = read_value(_REAL_CODING, None, bits.to_bytes(4, "little"), about)
+    return micro_of(value, target) if isinstance(value, Decimal) else None

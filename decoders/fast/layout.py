@@ -1,0 +1,234 @@
+"""Compiled layouts: what the plain path does with every payload of one shape, as two small tables.
+
+Strategy: a layout is asked from the plain path, not derived beside it. The records of a payload are walked, their data replaced by probes (each
+date another day, each number 1), and `understood` and `readings_of` say which record becomes which reading, dated by which date. All bytes that
+are not data (DIF, VIF, LVAR, filler, text units) are compared exactly before a layout is used.
+Rules
+* What is not provably linear in its bytes has no layout (`fields` is None): profiles, variable numbers, offsets, drivers that do more than rename.
+* Bytes that change more than a value (a named flag, one void of two candidates, a number beyond a dial) send that telegram to the plain path.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from submeter.decoders.deviations import understood
+from submeter.decoders.driver import Driver
+from submeter.decoders.fast.columns import DATE
+from submeter.decoders.records import Record, Records, walk
+from submeter.decoders.registers import LARGEST, Target, all_ones_void, meter_time, readings_of, target_of
+from submeter.decoders.vif import BITS, BLOCK, NUMBER
+from submeter.decoders.vif import DATE as DATES
+from submeter.decoders.vife import PROFILES, Information, interpret
+from submeter.reading import Reading, Register
+
+__all__ = ["BCD", "DATE_FIELD", "FIELD", "REAL", "SIGNED", "UNSIGNED", "Layout", "Place", "compile_layout", "compilable"]
+
+SIGNED, UNSIGNED, BCD, REAL = range(4)
+
+#: One number: where it stands, how it is read, raw * above / below = micro units; `largest` raw value that the plain path is not asked about.
+#: `ones`: FF… is no value; `must`: a void one goes to the plain path, `quiet`: one that is not zero; `place` in `Layout.places` (-1: no reading).
+FIELD: Final = np.dtype([
+    ("at", "u2"), ("size", "u1"), ("kind", "u1"), ("above", "i8"), ("below", "i8"), ("largest", "i8"),
+    ("ones", "?"), ("must", "?"), ("quiet", "?"), ("date", "i2"), ("place", "i4"),
+])  # fmt: skip
+DATE_FIELD: Final = np.dtype([("at", "u2"), ("size", "u1"), ("must", "?")])
+
+_SIZES: Final = {1: 1, 2: 2, 3: 3, 4: 4, 5: 4, 6: 6, 7: 8, 9: 1, 10: 2, 11: 3, 12: 4, 14: 6}
+_KINDS: Final = {**dict.fromkeys((1, 2, 3, 4, 6, 7), SIGNED), 5: REAL, **dict.fromkeys((9, 10, 11, 12, 14), BCD)}
+_VARIABLE, _TEXT_LAST, _FILLER = 0x0D, 0xBF, 0x2F
+_ONE_REAL: Final = bytes.fromhex("0000803f")
+_FIRST: Final = date(2001, 1, 1)
+_SAFE: Final = 2**62
+_STRUCTURAL: Final = frozenset(("dif", "vif", "quantity", "unit", "modifiers", "storage", "tariff", "subunit", "function", "error"))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a number becomes: its register, and how the reading is labelled. `real` is how a float is read."""
+
+    register: Register
+    label: str
+    due: bool
+    source: int
+    real: tuple[Information, Target] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Payloads with `payload & mask == pattern`. `clock` is the place of the meter's time in `dates`; `end` that of the filler at the end.
+
+    `fields` None: these go to the plain path. `found` are the walked records of the first one, whose headers teach a compact format.
+    """
+
+    mask: npt.NDArray[np.uint8]
+    pattern: npt.NDArray[np.uint8]
+    end: int
+    found: Records
+    fields: npt.NDArray[Any] | None = None
+    dates: npt.NDArray[Any] | None = None
+    places: tuple[Place, ...] = ()
+    clock: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class _Spot:
+    """A record and the bytes of its data in the payload."""
+
+    record: Record
+    about: Information
+    at: int
+    size: int
+
+    @property
+    def coding(self) -> int:
+        return self.record.dif[0] & 0x0F
+
+    @property
+    def dated(self) -> bool:
+        """A date whose type its length tells."""
+        return self.about.kind == DATES and not self.about.error and self.coding in _KINDS and _KINDS[self.coding] == SIGNED and self.size in DATE
+
+
+def compilable(driver: Driver | None, mode: int) -> bool:
+    """Whether the plain path with this driver may be a layout: it renames what the standard reads, and no more."""
+    if driver is None:
+        return True
+    odd = driver.layouts or driver.histories or driver.gate or (driver.cipher and mode in driver.modes)
+    return not odd and all(
+        rule.scale is None and not rule.void and rule.flags is None and _STRUCTURAL.issuperset(rule.where) and "value" not in rule.to
+        for rule in driver.rules
+    )
+
+
+def compile_layout(payload: bytes, driver: Driver | None, device_type: int) -> Layout | None:
+    """The layout of payloads like this one; None where the walk broke, so that there is no shape to compare."""
+    found = walk(payload)
+    if found.broken:
+        return None
+    spots, mask, end = _spots(payload, found)
+    kind = driver.medium if driver and driver.medium is not None else device_type
+    layout = Layout(mask, np.frombuffer(payload, np.uint8) & mask, end, found)
+    if not all(map(_linear, spots)):
+        return layout
+    probed = understood(driver, walk(_probe(payload, spots)).records)
+    return _tables(layout, spots, probed, kind) if len(probed) == len(spots) else layout
+
+
+def _spots(payload: bytes, found: Records) -> tuple[list[_Spot], npt.NDArray[np.uint8], int]:
+    """The records with their places, the mask that leaves out data only, and the place where only filler follows."""
+    mask, spots, at, end = np.full(len(payload), 0xFF, np.uint8), [], 0, 0
+    for record in found.records:
+        while payload[at] == _FILLER:
+            at += 1
+        end = at + len(record.dif) + len(record.vif) + len(record.data)
+        size = len(record.data) - (record.dif[0] & 0x0F == _VARIABLE)
+        spots.append(_Spot(record, interpret(record.vif), end - size, size))
+        mask[end - size : end] = 0
+        at = end
+    if found.tail:
+        mask[len(payload) - len(found.tail) :] = 0
+    return spots, mask, len(payload) if found.tail or found.more else end
+
+
+def _linear(spot: _Spot) -> bool:
+    """Whether the record's value is one that columns can read, or none that becomes a reading."""
+    if spot.about.offset is not None or set(spot.about.modifiers) & set(PROFILES.values()):
+        return False
+    if spot.coding == _VARIABLE:
+        return spot.about.kind == BLOCK or (spot.about.kind != DATES and spot.record.data[0] <= _TEXT_LAST)
+    return True
+
+
+def _probe(payload: bytes, spots: list[_Spot]) -> bytes:
+    """The payload with a known value in each record."""
+    probe = bytearray(payload)
+    for number, spot in enumerate(spots):
+        if spot.dated:
+            probe[spot.at : spot.at + spot.size] = _date(_FIRST + timedelta(days=number), spot.size)
+        elif spot.coding == 5:
+            probe[spot.at : spot.at + spot.size] = _ONE_REAL
+        elif spot.coding in _KINDS:
+            probe[spot.at : spot.at + spot.size] = (1).to_bytes(spot.size, "little")
+    return bytes(probe)
+
+
+def _date(day: date, size: int) -> bytes:
+    """Type G, F or I; midnight."""
+    year = day.year % 100
+    packed = bytes([day.day | (year & 7) << 5, day.month | year >> 3 << 4])
+    return {2: packed, 4: b"\0\0" + packed, 6: b"\0\0\0" + packed + b"\0"}[size]
+
+
+def _tables(layout: Layout, spots: list[_Spot], probed: tuple[Record, ...], kind: int) -> Layout:
+    dated = [number for number, spot in enumerate(spots) if spot.dated]
+    index = {_FIRST + timedelta(days=number): place for place, number in enumerate(dated)}
+    several = Counter(probed[number].storage for number in dated)
+    dates = np.array([(spots[n].at, spots[n].size, several[probed[n].storage] > 1) for n in dated], DATE_FIELD)
+    readings = [next(iter(readings_of((record,), kind, ())), None) for record in probed]
+    keys = [(reading.register, record.storage) if reading else None for reading, record in zip(readings, probed, strict=True)]
+    several_readings = Counter(keys)
+    rows, places = [], []
+    for number, (spot, record) in enumerate(zip(spots, probed, strict=True)):
+        first = keys[number] not in keys[:number]
+        reading = readings[number] if first else None
+        quiet = "status_flags" in {record.quantity, spot.record.quantity} and spot.size > 0
+        if readings[number] is None and _beyond(record, kind):
+            return layout
+        if reading is None and not quiet:
+            continue
+        row = _row(spot, record, reading, kind, index)
+        if row is None:
+            return layout
+        rows.append((*row[0], reading is not None and several_readings[keys[number]] > 1, quiet, row[1], len(places) if reading else -1))
+        places.append(row[2])
+    clock = meter_time(probed)
+    at = -1 if clock is None else index[clock.date()]
+    kept = tuple(place for place in places if place)
+    return replace(layout, fields=_numbered(rows), dates=dates, places=kept, clock=at)
+
+
+def _beyond(record: Record, kind: int) -> bool:
+    """Whether the probe alone was too large for the register: nought would be a reading."""
+    return isinstance(record.value, Decimal) and target_of(record, kind) is not None and not (record.storage and record.stamp is None)
+
+
+def _numbered(rows: list[tuple[Any, ...]]) -> npt.NDArray[Any]:
+    """The table of fields; `place` counts the readings among them."""
+    table = np.array(rows, FIELD)
+    is_reading = table["place"] >= 0
+    table["place"] = np.where(is_reading, np.cumsum(is_reading) - 1, -1)
+    return table
+
+
+def _row(
+    spot: _Spot, record: Record, reading: Reading | None, kind: int, index: dict[date, int]
+) -> tuple[tuple[int, int, int, int, int, int, bool], int, Place | None] | None:
+    """Columns of a field up to `ones`, its date, its place; None where the columns cannot read it."""
+    unsigned = spot.about.kind == BITS or "unsigned" in spot.about.modifiers
+    coding = _KINDS.get(spot.coding)
+    if coding is None or (unsigned and spot.size > 7) or spot.about.kind not in {NUMBER, BITS}:
+        return None
+    coding = UNSIGNED if unsigned and coding == SIGNED else coding
+    if reading is None:
+        return (spot.at, spot.size, coding, 1, 1, _SAFE, False), -1, None
+    target = target_of(record, kind)
+    if target is None:
+        return None
+    stamp = reading.stamp.date() if isinstance(reading.stamp, datetime) else reading.stamp
+    exponent = spot.about.exponent if spot.about.kind == NUMBER else 0
+    scale = Fraction(10) ** exponent
+    ratio = scale * Fraction(target.above, target.below)
+    if (stamp is not None and stamp not in index) or ratio.numerator >= _SAFE or 2 * ratio.denominator >= _SAFE or reading.value != round(ratio):
+        return None
+    real = (spot.about, target) if coding == REAL else None
+    place = Place(reading.register, reading.label, reading.due, int(reading.source), real)
+    largest = min(int(LARGEST / scale), int(LARGEST / ratio), _SAFE // ratio.numerator)
+    row = (spot.at, spot.size, coding, ratio.numerator, ratio.denominator, largest, all_ones_void(record.quantity))
+    return row, -1 if stamp is None else index[stamp], place
