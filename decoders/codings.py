@@ -3,12 +3,15 @@
 Numbers are raw: the field's scale and unit come on top. Dates: facts of the manufacturer layouts, table "Date words".
 """
 
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from typing import Final
 
 from submeter.decoders.dates import DateValue, read_date
 
-__all__ = ["bcd", "bcd_be", "date_d", "date_g", "date_short_year", "seconds_2000", "signed", "unsigned", "unsigned_be"]
+__all__ = ["Coding", "bcd", "bcd_be", "date_d", "date_g", "date_short_year", "seconds_2000", "signed", "unsigned", "unsigned_be"]
+
+Coding = Callable[[bytes], int | DateValue | str | None]
 
 _EPOCH: Final = datetime(2000, 1, 1)  # noqa: DTZ001  local time of the meter
 

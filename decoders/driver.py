@@ -16,8 +16,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from submeter.decoders.codings import unsigned
-from submeter.decoders.dates import DateValue
+from submeter.decoders.codings import Coding, unsigned
 from submeter.decoders.layers import Transport
 from submeter.decoders.records import Record
 from submeter.decoders.security import Opened, Profile
@@ -29,8 +28,6 @@ __all__ = [
 
 #: Places of a layout: the whole payload · the same behind its leading filler 2F · what follows DIF 0F or 1F. Any other word is a VIF chain in hex.
 PAYLOAD, FILLED, TAIL = "payload", "filled", "tail"
-
-Coding = Callable[[bytes], "int | DateValue | str | None"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,9 @@ DRIVERS: Final = (
         name="q400",
         about="Axioma Q400, water: battery in percent",
         makes=(Make("AXI", types=(0x06, 0x07, 0x16)),),
-        rules=(Rule("FD74", where={"dif": b"\x01"}, to={"quantity": "battery_percent", "unit": "%"}),),
+        rules=(
+            Rule("FD74", where={"dif": b"\x01"}, to={"quantity": "battery_percent", "unit": "pct"}),
+            Rule("FD17", where={"function": 3}, to={"quantity": "error_code", "unit": "1"}),
+        ),
     ),
 )

@@ -1,0 +1,145 @@
+"""Ciphers of makers' own: which key opens what, and what is refused (Apator NA-1, Diehl)."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from meter_vectors import FOLDER, vectors
+
+from submeter.decoders import BadFrame, DecodeError, Downgrade, NoKey, Profile, Rejected, Telegram, UnknownDriver, WrongKey, decode, identify
+from submeter.decoders.diehl import keystream
+from submeter.reading import DeviceId
+from submeter.simulate import encode
+
+BY_NAME = {vector["name"]: vector for vector in vectors()}
+AES = bytes(range(16))
+OWN = bytes.fromhex("0123456789abcdef")
+
+
+def heard(name: str, profile: Profile, change: bytes | None = None, **more: Any) -> Telegram:
+    """Decode a vector as a device with this profile; `change` replaces its last bytes."""
+    raw = bytes.fromhex(BY_NAME[name]["hex"])
+    return decode(raw[: -len(change)] + change if change else raw, lambda _: profile, **more)
+
+
+def test_a_published_key_protects_nothing() -> None:
+    """PRIOS and real data under a published key count as plain: a device with a key of its own does not speak so, one pinned to plain may."""
+    for name in ("izar, swapped address, first published key", "real data, CI 7A"):
+        assert heard(name, Profile()).mode == 0
+        assert heard(name, Profile(mode=0)).readings
+        for key in (AES, OWN):
+            with pytest.raises(Downgrade):
+                heard(name, Profile(key))
+
+
+def test_a_key_of_its_own_opens_first() -> None:
+    """Eight bytes that the operator set; without them the published ones do not help."""
+    assert heard("izar, key of its own", Profile(OWN)).mode == 1
+    for other in (Profile(), Profile(AES), Profile(OWN[:7] + b"\0")):
+        with pytest.raises(WrongKey):
+            heard("izar, key of its own", other)
+
+
+def test_weak_checks_do_not_stand_alone() -> None:
+    """A date that does not exist, a stored value above the present one, records that run over the end: refused although the check passes."""
+    key = bytes.fromhex("39BC8A10E66D83F8")
+
+    def prios(plain: str) -> Telegram:
+        head = bytes.fromhex("2423850702000033a2016a55")
+        body = bytes.fromhex(plain)
+        cipher = bytes(a ^ b for a, b in zip(body, keystream(key, head, len(body)), strict=True))
+        frame = b"\x44" + head + b"\x13" + cipher
+        return decode(bytes([len(frame)]) + frame, lambda _: Profile())
+
+    assert len(prios("4b 40e20100 10270000 3f2c").readings) == 4
+    for plain, kind in (
+        ("4b 40e20100 10270000 3f2d", WrongKey),
+        ("4b 10270000 40e20100 3f2c", WrongKey),
+        ("4b 01e1f505 10270000 3f2c", WrongKey),
+        ("4b 40", UnknownDriver),
+    ):
+        with pytest.raises(kind):
+            prios(plain)
+
+
+def test_real_data_is_never_read_as_it_stands() -> None:
+    """Plaintext under a header that says real data is refused, unless the source is declared to decrypt."""
+    body = bytes.fromhex("7a 8f 00 10 7d 0413 12170100")
+    raw = encode.radio(DeviceId("HYD", "07048B00", 0x77, 0x97), body)
+    with pytest.raises(WrongKey):
+        decode(raw, lambda _: Profile())
+    telegram = decode(raw, lambda _: Profile(), decrypted=True)
+    assert ([str(one.register) for one in telegram.readings], telegram.mode) == (["volume"], 1)
+    with pytest.raises(BadFrame):
+        decode(encode.radio(DeviceId("HYD", "07048B00", 0x77, 0x97), body[:5]), lambda _: Profile())
+
+
+def test_addresses_are_put_right() -> None:
+    """Swapped for real data and PRIOS, but not for Sappel's PRIOS, other makers, other control fields or standard telegrams."""
+    sent = DeviceId("HYD", "11223344", 0x55, 0x66)
+    swapped = "HYD-66551122-44-33"
+
+    def name(body: str, maker: str = "HYD", control: int = 0x44) -> str:
+        device = DeviceId(maker, sent.id, sent.version, sent.type)
+        return str(identify(encode.radio(device, bytes.fromhex(body), control=control)))
+
+    assert {name(body) for body in ("7a01001075", "7101000000", "a2010203", "b101", "b3")} == {swapped}
+    assert {name(body) for body in ("7a01000005", "7a010010", "78", "b001", "a8")} == {str(sent)}
+    assert (name("a201", "SAP"), name("b201", "SAP")) == ("SAP-11223344-55-66", "SAP-66551122-44-33")
+    assert (name("a201", "TCH"), name("a201", control=0x08)) == ("TCH-11223344-55-66", str(sent))
+
+
+def test_an_alarm_of_another_maker_is_none_of_ours() -> None:
+    """CI 71 is real data in that group only."""
+    with pytest.raises(Rejected):
+        decode(encode.radio(DeviceId("KAM", "11223344", 1, 7), bytes.fromhex("7101000000")), lambda _: Profile())
+
+
+def test_mode_5_with_a_published_key() -> None:
+    """Tried only where no key is configured: with one, only that one counts; where it does not open, the device lacks its key."""
+    published, own = "mode 5 with the published key", "mode 5 with a key of its own"
+    assert heard(published, Profile()).readings
+    with pytest.raises(WrongKey):
+        heard(published, Profile(AES))
+    with pytest.raises(NoKey):
+        heard(own, Profile())
+    assert heard(own, Profile(AES)).mode == 5
+
+
+def test_na1_believes_its_clock_only_near_the_reception() -> None:
+    """The clock is the only check of the key: a year off is another key; a wrong key, none, or a cut block give no reading."""
+    name = "apatorna1, litres, summer time"
+    key = Profile(bytes.fromhex(BY_NAME[name]["key"]))
+    assert heard(name, key, received=datetime(2025, 7, 1)).readings
+    for day in (datetime(2025, 8, 1), datetime(2023, 7, 1)):
+        with pytest.raises(WrongKey):
+            heard(name, key, received=day)
+    with pytest.raises(NoKey):
+        heard(name, Profile())
+    with pytest.raises(WrongKey):
+        heard(name, Profile(b"short"))
+    raw = bytes.fromhex(BY_NAME[name]["hex"])
+    with pytest.raises(BadFrame):
+        decode(bytes([raw[0] - 1]) + raw[1:-1], lambda _: key)
+
+
+def test_na1_rarely_believes_a_wrong_key() -> None:
+    """Of two hundred wrong keys none passes beside the time of reception."""
+    for number in range(200):
+        with pytest.raises(DecodeError):
+            heard("apatorna1, litres, summer time", Profile(number.to_bytes(16, "big")), received=datetime(2024, 7, 15))
+
+
+def test_e_itn_needs_its_marker() -> None:
+    """Without the A0 behind the unknown bytes, or cut before the current date, nothing is read."""
+    device = DeviceId("APT", "32000004", 4, 8)
+    for body in ("b6 03 aaa0bb a1 a1 0000 41010000 2d00 322d", "b6 ff", "a0 a1 0000 4101 0000 2d00"):
+        with pytest.raises(UnknownDriver):
+            decode(encode.radio(device, bytes.fromhex(body)), lambda _: Profile())
+
+
+def test_every_family_file_has_vectors_of_its_name() -> None:
+    """Vectors stand in a file named as the module of their drivers."""
+    modules = {path.stem for path in (Path(__file__).parents[2] / "decoders" / "meters").glob("*.py")} - {"__init__"}
+    assert {path.stem for path in FOLDER.glob("*.json")} == modules
