@@ -35,7 +35,7 @@ _REAL_CODING: Final = 5
 class Columns:
     """One row a reading: `telegram`, `place` in `places`, `value` in micro units, `stamp` in local microseconds (`stamped`; `day`: only the date).
 
-    One row a telegram: `done`, security `mode`, `clock` in local microseconds (`clocked`), `shape` of its layout (-1: none).
+    One row a telegram: `done`, security `mode`, `flagged` (a set bit without a name), `clock` in local microseconds (`clocked`), `shape` of its layout (-1: none).
     """
 
     telegram: Ints
@@ -47,6 +47,7 @@ class Columns:
     places: list[Place]
     done: Bools
     mode: Ints
+    flagged: Bools
     clock: Ints
     clocked: Bools
     layout: Ints
@@ -134,7 +135,7 @@ def _columns(frames: Frames, layout: Ints, layouts: list[tuple[Shape, Layout]], 
     places = [place for _, one in layouts for place in one.places]
     first_place = np.cumsum([0, *(len(one.places) for _, one in layouts)])[chosen]
     place = np.where(table["place"][row] < 0, -1, table["place"][row] + first_place[owner])
-    value, void, bad = _numbers(frames, table[row], payload[owner], place, places)
+    value, void, bad, flag = _numbers(frames, table[row], payload[owner], place, places)
     date = table["date"][row].astype(np.int64)
     stamp_at = np.where(date < 0, 0, dated.first[owner] + date)
     stamped = date >= 0
@@ -142,7 +143,8 @@ def _columns(frames: Frames, layout: Ints, layouts: list[tuple[Shape, Layout]], 
     spoilt = np.zeros(len(known), np.bool_)
     spoilt[owner[bad]] = True
     spoilt[dated.bad] = True
-    spoilt |= np.bincount(owner[is_reading], minlength=len(known)) == 0
+    unread = np.array([one.unread for _, one in layouts] or [False])
+    spoilt |= unread[chosen] & (np.bincount(owner[is_reading], minlength=len(known)) == 0)
     done[known[spoilt]] = False
     kept = np.flatnonzero(is_reading & ~spoilt[owner])
     clock = np.array([one.clock for _, one in layouts] or [0])[chosen]
@@ -150,10 +152,12 @@ def _columns(frames: Frames, layout: Ints, layouts: list[tuple[Shape, Layout]], 
     all_clocks, clocked = np.zeros(len(layout), np.int64), np.zeros(len(layout), np.bool_)
     all_clocks[known] = dated.value[clock_at]
     clocked[known] = (clock >= 0) & ~dated.void[clock_at]
+    flagged = np.zeros(len(layout), np.bool_)
+    flagged[known[owner[flag]]] = True
     at = stamp_at[kept]
     return Columns(
         known[owner[kept]], place[kept], value[kept], dated.value[at], stamped[kept], dated.day[at], places,
-        done, mode, all_clocks, clocked, np.where(done, layout, -1), layouts,
+        done, mode, flagged, all_clocks, clocked, np.where(done, layout, -1), layouts,
     )  # fmt: skip
 
 
@@ -178,8 +182,8 @@ def _dates(frames: Frames, layouts: Sequence[Layout], chosen: Ints, payload: Int
     )  # fmt: skip
 
 
-def _numbers(frames: Frames, field: npt.NDArray[np.void], payload: Ints, place: Ints, places: list[Place]) -> tuple[Ints, Bools, Bools]:
-    """Micro units of each field, which are void, and which send their telegram to the plain path."""
+def _numbers(frames: Frames, field: npt.NDArray[np.void], payload: Ints, place: Ints, places: list[Place]) -> tuple[Ints, Bools, Bools, Bools]:
+    """Micro units of each field, which are void, which send their telegram to the plain path, and which are flags."""
     size, kind = field["size"], field["kind"]
     column = low_bytes(frames.words[payload + field["at"]], size)
     raw, void = integers(column, size, kind == SIGNED)
@@ -187,14 +191,14 @@ def _numbers(frames: Frames, field: npt.NDArray[np.void], payload: Ints, place: 
     raw[is_bcd], void[is_bcd] = bcd(column[is_bcd], size[is_bcd])
     void |= field["ones"] & (column == low_bytes(~np.uint64(0) + np.zeros_like(column), size))
     is_real = kind == REAL
-    bad = (~void & ~is_real & (np.abs(raw) > field["largest"])) | (field["must"] & void) | (field["quiet"] & (column != 0))
+    bad = (~void & ~is_real & (np.abs(raw) > field["largest"])) | (field["must"] & void)
     value = rounded(np.where(bad | void | is_real, 0, raw), field["above"], field["below"])
     for number in np.flatnonzero(is_real).tolist():
         real = places[place[number]].real if place[number] >= 0 else None
         micro = _real(int(column[number]), real) if real else None
         value[number], void[number] = micro or 0, micro is None
     bad |= is_real & field["must"] & void
-    return value, void, bad
+    return value, void, bad, field["flag"] & ~void & (column != 0)
 
 
 def _real(bits: int, real: tuple[Information, Target]) -> int | None:

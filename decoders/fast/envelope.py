@@ -128,7 +128,7 @@ def _headers(buffer: npt.NDArray[np.uint8], at: Ints, size: Ints, wired: Bools, 
     fast &= ~(wired & (address & np.uint64(0xFFFF) == 0)) & (address & _ID != _ID)
     return Frames(
         buffer, view, fast, wired, ci, address,
-        access=np.where(none, -1, buffer[header]),
+        access=np.where(none, -1, buffer[header].astype(np.int64)),
         status=np.where(none, 0, buffer[header + 1]).astype(np.int64),
         config=np.where(none, 0, buffer[header + 2] | buffer[header + 3].astype(np.int64) << 8),
         payload=payload,

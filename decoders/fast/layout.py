@@ -5,7 +5,7 @@ date another day, each number 1), and `understood` and `readings_of` say which r
 are not data (DIF, VIF, LVAR, filler, text units) are compared exactly before a layout is used.
 Rules
 * What is not provably linear in its bytes has no layout (`fields` is None): profiles, variable numbers, offsets, drivers that do more than rename.
-* Bytes that change more than a value (a named flag, one void of two candidates, a number beyond a dial) send that telegram to the plain path.
+* Bytes that change more than a value (one void of two candidates, a number beyond a dial) send that telegram to the plain path.
 """
 
 from collections import Counter
@@ -33,10 +33,10 @@ __all__ = ["BCD", "DATE_FIELD", "FIELD", "REAL", "SIGNED", "UNSIGNED", "Layout",
 SIGNED, UNSIGNED, BCD, REAL = range(4)
 
 #: One number: where it stands, how it is read, raw * above / below = micro units; `largest` raw value that the plain path is not asked about.
-#: `ones`: FF… is no value; `must`: a void one goes to the plain path, `quiet`: one that is not zero; `place` in `Layout.places` (-1: no reading).
+#: `ones`: FF… is no value; `must`: a void one goes to the plain path; `flag`: set bits are a flag without a name; `place` in `Layout.places` (-1: none).
 FIELD: Final = np.dtype([
     ("at", "u2"), ("size", "u1"), ("kind", "u1"), ("above", "i8"), ("below", "i8"), ("largest", "i8"),
-    ("ones", "?"), ("must", "?"), ("quiet", "?"), ("date", "i2"), ("place", "i4"),
+    ("ones", "?"), ("must", "?"), ("flag", "?"), ("date", "i2"), ("place", "i4"),
 ])  # fmt: skip
 DATE_FIELD: Final = np.dtype([("at", "u2"), ("size", "u1"), ("must", "?")])
 
@@ -46,6 +46,7 @@ _VARIABLE, _TEXT_LAST, _FILLER = 0x0D, 0xBF, 0x2F
 _ONE_REAL: Final = bytes.fromhex("0000803f")
 _FIRST: Final = date(2001, 1, 1)
 _SAFE: Final = 2**62
+_UNNAMED: Final = ("unnamed",)
 _STRUCTURAL: Final = frozenset(("dif", "vif", "quantity", "unit", "modifiers", "storage", "tariff", "subunit", "function", "error"))
 
 
@@ -63,6 +64,7 @@ class Place:
 @dataclass(frozen=True, slots=True)
 class Layout:
     """Payloads with `payload & mask == pattern`. `clock` is the place of the meter's time in `dates`; `end` that of the filler at the end.
+    `unread`: a telegram without readings is one that no driver knows.
 
     `fields` None: these go to the plain path. `found` are the walked records of the first one, whose headers teach a compact format.
     """
@@ -75,6 +77,7 @@ class Layout:
     dates: npt.NDArray[Any] | None = None
     places: tuple[Place, ...] = ()
     clock: int = -1
+    unread: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +121,10 @@ def compile_layout(payload: bytes, driver: Driver | None, device_type: int) -> L
     if not all(map(_linear, spots)):
         return layout
     probed = understood(driver, walk(_probe(payload, spots)).records)
-    return _tables(layout, spots, probed, kind) if len(probed) == len(spots) else layout
+    if len(probed) != len(spots):
+        return layout
+    doubtful = {number for number in _dates_that_count(probed) if _replaceable(_probe(payload, spots, without=number), probed[number], driver)}
+    return _tables(layout, spots, probed, kind, doubtful)
 
 
 def _spots(payload: bytes, found: Records) -> tuple[list[_Spot], npt.NDArray[np.uint8], int]:
@@ -146,11 +152,13 @@ def _linear(spot: _Spot) -> bool:
     return True
 
 
-def _probe(payload: bytes, spots: list[_Spot]) -> bytes:
-    """The payload with a known value in each record."""
+def _probe(payload: bytes, spots: list[_Spot], *, without: int = -1) -> bytes:
+    """The payload with a known value in each record; that of the date `without` is void."""
     probe = bytearray(payload)
     for number, spot in enumerate(spots):
-        if spot.dated:
+        if number == without:
+            probe[spot.at : spot.at + spot.size] = bytes(spot.size)
+        elif spot.dated:
             probe[spot.at : spot.at + spot.size] = _date(_FIRST + timedelta(days=number), spot.size)
         elif spot.coding == 5:
             probe[spot.at : spot.at + spot.size] = _ONE_REAL
@@ -166,32 +174,47 @@ def _date(day: date, size: int) -> bytes:
     return {2: packed, 4: b"\0\0" + packed, 6: b"\0\0\0" + packed + b"\0"}[size]
 
 
-def _tables(layout: Layout, spots: list[_Spot], probed: tuple[Record, ...], kind: int) -> Layout:
+def _dates_that_count(probed: tuple[Record, ...]) -> set[int]:
+    """The records whose dates are the instant of others, or the meter's time."""
+    instants = {record.stamp for record in probed} | {meter_time(probed)}
+    return {number for number, record in enumerate(probed) if isinstance(record.value, date) and record.value in instants}
+
+
+def _replaceable(probe: bytes, record: Record, driver: Driver | None) -> bool:
+    """Whether another date takes the place of this record's where it is void."""
+    records = understood(driver, walk(probe).records)
+    return meter_time(records) is not None if not record.storage else any(one.stamp for one in records if one.storage == record.storage)
+
+
+def _tables(layout: Layout, spots: list[_Spot], probed: tuple[Record, ...], kind: int, doubtful: set[int]) -> Layout:
     dated = [number for number, spot in enumerate(spots) if spot.dated]
     index = {_FIRST + timedelta(days=number): place for place, number in enumerate(dated)}
-    several = Counter(probed[number].storage for number in dated)
-    dates = np.array([(spots[n].at, spots[n].size, several[probed[n].storage] > 1) for n in dated], DATE_FIELD)
     readings = [next(iter(readings_of((record,), kind, ())), None) for record in probed]
     keys = [(reading.register, record.storage) if reading else None for reading, record in zip(readings, probed, strict=True)]
-    several_readings = Counter(keys)
+    several = Counter(keys)
     rows, places = [], []
     for number, (spot, record) in enumerate(zip(spots, probed, strict=True)):
         first = keys[number] not in keys[:number]
         reading = readings[number] if first else None
-        quiet = "status_flags" in {record.quantity, spot.record.quantity} and spot.size > 0
-        if readings[number] is None and _beyond(record, kind):
+        flag = record.flags == _UNNAMED
+        if (record.flags and not flag) or (readings[number] is None and _beyond(record, kind)):
             return layout
-        if reading is None and not quiet:
+        if reading is None and not flag:
             continue
         row = _row(spot, record, reading, kind, index)
         if row is None:
             return layout
-        rows.append((*row[0], reading is not None and several_readings[keys[number]] > 1, quiet, row[1], len(places) if reading else -1))
+        rows.append((*row[0], reading is not None and several[keys[number]] > 1, flag, row[1], len(places) if reading else -1))
         places.append(row[2])
     clock = meter_time(probed)
-    at = -1 if clock is None else index[clock.date()]
-    kept = tuple(place for place in places if place)
-    return replace(layout, fields=_numbered(rows), dates=dates, places=kept, clock=at)
+    return replace(
+        layout,
+        fields=_numbered(rows),
+        dates=np.array([(spots[number].at, spots[number].size, number in doubtful) for number in dated], DATE_FIELD),
+        places=tuple(place for place in places if place),
+        clock=-1 if clock is None else index[clock.date()],
+        unread=bool(layout.found.tail) or any(record.quantity in {"manufacturer", "unknown"} for record in probed),
+    )
 
 
 def _beyond(record: Record, kind: int) -> bool:
@@ -216,6 +239,8 @@ def _row(
     if coding is None or (unsigned and spot.size > 7) or spot.about.kind not in {NUMBER, BITS}:
         return None
     coding = UNSIGNED if unsigned and coding == SIGNED else coding
+    if reading is None and coding == REAL:
+        return None
     if reading is None:
         return (spot.at, spot.size, coding, 1, 1, _SAFE, False), -1, None
     target = target_of(record, kind)
