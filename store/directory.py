@@ -7,7 +7,7 @@ references are ids, or names where only one thing is called so; periods are half
 
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -20,7 +20,10 @@ from submeter.store.errors import DirectoryError, VaultError
 from submeter.store.registry import Registry, new_id
 from submeter.store.registry_types import QUANTITIES
 
-__all__ = ["Report", "import_directory"]
+__all__ = ["Report", "import_directory", "shared_keys"]
+
+
+Check = Callable[[Registry], Iterable[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,18 +88,22 @@ class Report:
         yield from self.differences
         yield from (f"warning: {warning}" for warning in self.warnings)
         for kind in FILES:
-            told = [f"{self.counts[kind, what]} {what}" for what in ("added", "changed", "unchanged") if self.counts[kind, what]]
+            told = [f"{self.counts[kind, what]} {what}" for what in ("added", "changed", "removed", "unchanged") if self.counts[kind, what]]
             if told:
                 yield f"{kind}: {', '.join(told)}"
 
 
-def import_directory(registry: Registry, path: Path) -> Report:
-    """Bring the registry up to a TOML file or a folder of CSV files; DirectoryError has one line per mistake, and then nothing is changed."""
+def import_directory(registry: Registry, path: Path, check: Check = lambda _registry: ()) -> Report:
+    """Bring the registry up to a TOML file or a folder of CSV files; DirectoryError has one line per mistake, and then nothing is changed.
+
+    `check` looks at the registry as it would be and adds mistakes of its own.
+    """
     entries = read_entries(path)
     rows = [parsed(entry) for entry in entries]
     _refuse(mistake for _, mistakes in rows for mistake in mistakes)
     with registry.writing() as db:
         report = _Import(registry, db).run([(entry, row) for entry, (row, _) in zip(entries, rows, strict=True)])
+        _refuse(check(registry))
         registry.record("operator", "directory.import", path.name, f"{report.changed} differences")
     return report
 
@@ -128,7 +135,7 @@ class _Import:
             self._mistakes += [f"{self._place(kind, (of, since))}: from: {said}" for of, since, said in self._db.execute(query)]
         self._mistakes += self._measured_twice()
         _refuse(self._mistakes)
-        self._report.warnings += _shared_keys(self._registry)
+        self._report.warnings += shared_keys(self._registry)
         return self._report
 
     def _measured_twice(self) -> Iterator[str]:
@@ -150,7 +157,10 @@ class _Import:
         if (entry.kind, key) in self._places:
             raise LookupError(f"is there twice, also at {self._places[entry.kind, key]}: give each an id or a label of its own")
         self._places[entry.kind, key] = entry.place
-        self._write(entry.kind, key, tuple(resolved[name] for name in TABLES[entry.kind].columns))
+        if resolved.get("remove"):
+            self._remove(entry.kind, key)
+        else:
+            self._write(entry.kind, key, tuple(resolved[name] for name in TABLES[entry.kind].columns))
 
     def _resolved(self, kind: str, row: Row) -> Row:
         """Ids for references, instants for dates, and what follows from other fields."""
@@ -207,6 +217,14 @@ class _Import:
         self._ids[kind, tuple(row[name] for name in NATURAL[kind])] = row["id"]
         self._called[kind, row[CALLED[kind]]].add(row["id"])
 
+    def _remove(self, kind: str, key: tuple[Any, ...]) -> None:
+        table = TABLES[kind]
+        where = " AND ".join(f"{name} = ?" for name in table.key)
+        if not self._db.execute(f"DELETE FROM {table.name} WHERE {where}", key).rowcount:  # noqa: S608 - our own names
+            raise LookupError(f"remove: there is no {kind} {_shown(key)}: `from` must be the one that was imported")
+        self._report.counts[kind, "removed"] += 1
+        self._report.differences.append(f"{kind} {_shown(key)} removed")
+
     def _write(self, kind: str, key: tuple[Any, ...], values: tuple[Any, ...]) -> None:
         table = TABLES[kind]
         where = " AND ".join(f"{name} = ?" for name in table.key)
@@ -244,7 +262,8 @@ def _shown(key: tuple[Any, ...]) -> str:
     return " ".join(civil.iso(part) if isinstance(part, int) else str(part) for part in key)
 
 
-def _shared_keys(registry: Registry) -> Iterator[str]:
+def shared_keys(registry: Registry) -> Iterator[str]:
+    """Yield a warning for each key that serves several devices."""
     devices = defaultdict[bytes, list[str]](list)
     for device in registry.devices() if registry.vault else ():
         if device.key is not None:

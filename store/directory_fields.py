@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from submeter import civil
+from submeter.decoders import DES_CBC, ELL_CTR
 from submeter.reading import DeviceId, to_micro
 from submeter.store.directory_files import Entry
 from submeter.store.registry_types import FINEST, QUANTITIES
@@ -21,12 +22,15 @@ from submeter.store.registry_types import FINEST, QUANTITIES
 __all__ = ["FIELDS", "Field", "Row", "parsed"]
 
 Row = dict[str, Any]
-KEY_DIGITS: Final = 32
+KEY_DIGITS: Final = (32, 16)
+DES_BYTES: Final = 8
 ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 REGISTER: Final = re.compile(r"[a-z][a-z0-9_]*(\[(t|s|#)\d+\])*")
 PARAMETERS: Final = (
     "resolution", "modulus", "max_rate_per_h", "max_gap", "confirm_window", "confirm_n", "dip_tolerance", "resettable", "set_day", "factors", "mode",
 )  # fmt: skip
+#: Security modes by name; `ell` is the encryption of the extended link layer.
+MODES: Final = {"2": DES_CBC, "5": 5, "7": 7, "ell": ELL_CTR}
 INDEX: Final = re.compile(r"-?\d{1,12}(\.\d+)?")
 
 
@@ -103,25 +107,25 @@ def device(value: Any) -> str:
 
 
 def key(value: Any) -> bytes:
-    """An AES-128 key."""
+    """An AES-128 key, or one of DES."""
     digits = re.sub(r"[\s:-]", "", value) if isinstance(value, str) else ""
-    if len(digits) != KEY_DIGITS or not re.fullmatch("[0-9A-Fa-f]*", digits):
-        raise ValueError(f"write the key as {KEY_DIGITS} hex digits (this value is not shown)")
+    if len(digits) not in KEY_DIGITS or not re.fullmatch("[0-9A-Fa-f]*", digits):
+        raise ValueError(f"write the key as {KEY_DIGITS[0]} hex digits, or {KEY_DIGITS[1]} of mode 2 (this value is not shown)")
     return bytes.fromhex(digits)
 
 
 def mode(value: Any) -> int:
     """The security mode that the meter is pinned to."""
-    if str(value) not in {"5", "7"}:
-        raise ValueError("write 5 or 7, or leave it out to take either")
-    return int(value)
+    if str(value) not in MODES:
+        raise ValueError(f"write {', '.join(MODES)}, or leave it out to take any but 2")
+    return MODES[str(value)]
 
 
-def whole(value: Any) -> int:
-    """Whether the meter encrypts all that it sends: a truth value, or its name."""
+def truth(value: Any) -> int:
+    """A truth value, or its name."""
     words = {"true": 1, "false": 0}
     if str(value).lower() not in words:
-        raise ValueError("write true, or false for a meter that sends plain records behind encrypted ones")
+        raise ValueError("write true or false")
     return words[str(value).lower()]
 
 
@@ -165,15 +169,16 @@ FIELDS: Final[Mapping[str, tuple[Field, ...]]] = {
         Field("registers", registers),
         Field("parameters", parameters, "{}"),
     ),
-    "device": (Field("id", device, needed=True), Field("key", key), Field("mode", mode), Field("whole", whole, 1)),
+    "device": (Field("id", device, needed=True), Field("key", key), Field("mode", mode), Field("whole", truth, 1)),
     "assignment": (
         Field("point", text, needed=True),
         Field("device", device, needed=True),
         *PERIOD,
         Field("start_value", index),
         Field("end_value", index),
+        Field("remove", truth, 0),
     ),
-    "occupancy": (Field("unit", text, needed=True), *PERIOD, Field("name", text, needed=True)),
+    "occupancy": (Field("unit", text, needed=True), *PERIOD, Field("name", text, needed=True), Field("remove", truth, 0)),
 }
 
 
@@ -188,6 +193,8 @@ def parsed(entry: Entry) -> tuple[Row, list[str]]:
             row[field.name] = _value(entry, field)
         except (ValueError, civil.CivilError) as error:
             mistakes.append(f"{entry.place}: {field.name}: {error}")
+    if row.get("key") and (len(row["key"]) == DES_BYTES) != (row.get("mode") == DES_CBC):
+        mistakes.append(f"{entry.place}: mode: a key of 16 hex digits is of mode 2, and mode 2 has no other: write both so, or neither")
     return row, mistakes
 
 

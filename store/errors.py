@@ -4,12 +4,13 @@ SubmeterError
 └── StoreError            a file of the data folder: which one, its state, what to do
     ├── StoreBrokenError  the engine gave up: close, reopen, replay; health is red meanwhile
     ├── VaultError        no master key, a wrong one, or one that others may read
-    └── DirectoryError    a directory file: which file, entry and field, what to write instead
+    ├── DirectoryError    a directory file: which file, entry and field, what to write instead
+    └── KeyFileError      a file of meter keys: what is wrong with it, or with its password
 """
 
 from submeter.errors import SubmeterError
 
-__all__ = ["DirectoryError", "StoreBrokenError", "StoreError", "VaultError"]
+__all__ = ["DirectoryError", "KeyFileError", "StoreBrokenError", "StoreError", "VaultError"]
 
 
 class StoreError(SubmeterError):
@@ -26,3 +27,7 @@ class VaultError(StoreError):
 
 class DirectoryError(StoreError):
     """The directory import is refused as a whole; one line per mistake, each with file, entry, field and what to write."""
+
+
+class KeyFileError(StoreError):
+    """A key file is refused as a whole; keys and passwords are not in the sentence."""

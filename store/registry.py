@@ -132,8 +132,12 @@ class Registry:
         return [Occupancy(*row) for row in self._rows("SELECT * FROM occupancies WHERE unit = ? ORDER BY since", unit)]
 
     def version(self) -> int:
-        """Return a number that rises with every import that changed the directory; 0 before the first."""
-        return int(self._rows("SELECT coalesce(max(id), 0) FROM audit WHERE action = 'directory.import' AND detail <> '0 differences'")[0][0])
+        """Return a number that rises with every import that changed the directory or a key; 0 before the first."""
+        return int(
+            self._rows("SELECT coalesce(max(id), 0) FROM audit WHERE action IN ('directory.import', 'keys.import') AND detail <> '0 differences'")[0][
+                0
+            ]
+        )
 
     # Who may see what
 

@@ -11,8 +11,11 @@ from typing import Any, Final
 from submeter.core import Core
 from submeter.errors import SubmeterError
 from submeter.ingest.replay import replay
+from submeter.reading import DeviceId
 from submeter.store import SCOPES, Inbox
 from submeter.store.directory import import_directory
+from submeter.store.key_files import Columns, read_keys
+from submeter.store.keys import import_keys
 
 __all__ = ["COMMANDS", "execute"]
 
@@ -36,6 +39,15 @@ def _import(core: Core, *, path: str) -> Iterator[str]:
     if report.changed:
         core.directory_changed()
         yield from _rollup(core)
+
+
+def _import_keys(core: Core, *, path: str, password: str = "", id_column: str | None = None, key_column: str | None = None) -> Iterator[str]:
+    core.open_vault()
+    rows, told = read_keys(Path(path), password, Columns(id_column, key_column))
+    yield f"{len(rows)} keys in {Path(path).name}: {told}"
+    heard = {DeviceId.parse(row["device"]) for row in core.readings.receptions().to_pylist()}
+    yield from import_keys(core.registry, Path(path), rows, heard).lines()
+    yield from _rollup(core)
 
 
 def _replay(core: Core, *, path: str) -> Iterator[str]:
@@ -96,6 +108,7 @@ def _iso(at: int) -> str:
 COMMANDS: Final[Mapping[str, Callable[..., Iterator[str]]]] = {
     "rollup": _rollup,
     "import": _import,
+    "import.keys": _import_keys,
     "replay": _replay,
     "requeue": _requeue,
     "status": _status,

@@ -3,6 +3,7 @@
 The stores are imported only when a command opens them here, so that the other commands start at once.
 """
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,11 +14,14 @@ from rich.console import Console
 from submeter.config import Config, load
 from submeter.control import ask
 from submeter.logs import configure
+from submeter.store.key_files import is_key_file, needs_password
 from submeter.store.registry_types import SCOPES
 from submeter.store.vault import Vault
 
 __all__ = ["ConfigFile", "import_directory", "meters", "replay", "requeue", "rollup", "status", "token"]
 
+#: Environment variable with the password of a key file, for those who do not want to type it.
+PASSWORD = "SUBMETER_KEY_FILE_PASSWORD"  # noqa: S105 - its name
 ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="the configuration; default: pipeline.toml here")]
 
 token = typer.Typer(no_args_is_help=True, help="Service tokens of portals: create, list, revoke.")
@@ -51,18 +55,24 @@ def rollup(
 
 
 def import_directory(
-    path: Annotated[Path, typer.Argument(help="a TOML file, or a folder of CSV files: managers, properties, units, points, devices, …")],
+    path: Annotated[Path, typer.Argument(help="a TOML file, a folder of CSV files (managers, properties, units, …), or a file of keys: KEM, KEM2, CSV")],
     *,
+    id_column: Annotated[str | None, typer.Option(help="of a CSV file of keys: the column with the meters' numbers, if it is not found")] = None,
+    key_column: Annotated[str | None, typer.Option(help="of a CSV file of keys: the column with the keys, if it is not found")] = None,
     new_master_key: Annotated[bool, typer.Option("--new-master-key", help="make the master key that [keys] names, if it is not there yet")] = False,
     config: ConfigFile = None,
 ) -> None:
-    """Import managers, properties, units, points, devices with keys, assignments and occupancies; again and again as they change."""
+    """Import managers, properties, units, points, devices with keys, assignments and occupancies, or a file of keys; again and again as they change."""
     settings = load(config)
     file = settings.keys.master_key_file
     if new_master_key and file and not file.exists():
         Vault.create(file)
         typer.echo(f"made a new master key in {file}: keep a copy elsewhere, without it no meter key can be opened")
-    _run(settings, "import", path=str(path.absolute()))
+    if not is_key_file(path):
+        _run(settings, "import", path=str(path.absolute()))
+        return
+    password = (os.environ.get(PASSWORD) or typer.prompt("Password of the key file", hide_input=True)) if needs_password(path) else ""
+    _run(settings, "import.keys", path=str(path.absolute()), password=password, id_column=id_column, key_column=key_column)
 
 
 def replay(path: Annotated[Path, typer.Argument(help="native lines, hex lines or rtl_wmbus lines")], *, config: ConfigFile = None) -> None:

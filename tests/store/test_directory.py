@@ -197,7 +197,8 @@ def test_csv_says_the_same_as_toml(registry, house, tmp_path):
         ('"30"', "30.5", "house.toml: [[point]] 2: parameters: write decimals as text"),
         ('["energy", "power"]', '["Energy"]', "house.toml: [[point]] 2: registers: write register names"),
         ("AAA-12345678-1B-06", "AAA-1234567-1B-06", "house.toml: [[device]] 1: id: 'AAA-1234567-1B-06' is not a device"),
-        ("mode = 5", "mode = 0", "house.toml: [[device]] 1: mode: write 5 or 7"),
+        ("mode = 5", "mode = 0", "house.toml: [[device]] 1: mode: write 2, 5, 7, ell"),
+        ("mode = 5", "mode = 2", "house.toml: [[device]] 1: mode: a key of 16 hex digits is of mode 2"),
         ('"812.345"', "812.345", "house.toml: [[assignment]] 1: end_value: write the index as text"),
         ("2024-03-31T10:00:00+02:00", "2024-03-31T10:00:00", "house.toml: [[assignment]] 1: to: '2024-03-31T10:00:00' is not an instant"),
         ("to = 2024-03-31T10:00:00+02:00", "to = 2023-12-31", "house.toml: [[assignment]] 1: to: is not after from"),
@@ -238,7 +239,7 @@ def test_a_mistake_names_its_place(registry, house, old, new, line):
 def test_a_broken_key_is_not_repeated(registry, house):
     """A key that cannot be read is refused without being shown."""
     said = refused(registry, house(HOUSE.replace(KEY, KEY[:-1])))
-    assert said == "house.toml: [[device]] 1: key: write the key as 32 hex digits (this value is not shown)"
+    assert said == "house.toml: [[device]] 1: key: write the key as 32 hex digits, or 16 of mode 2 (this value is not shown)"
 
 
 def test_all_mistakes_are_told_at_once(registry, house):
