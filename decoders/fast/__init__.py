@@ -4,3 +4,15 @@ A layout (layout.py) is what the plain path does with payloads of one shape, as 
 payloads, `engine` reads all numbers of a batch together (`columns`), `batch` sends what has no layout to `telegram.decode`, `tables` makes Arrow.
 May enter: numpy, pyarrow, cryptography, the plain path. Nothing here decides what a telegram means.
 """
+
+from submeter.decoders.fast.batch import Batch, Decoder, Heard, Outcome
+from submeter.decoders.fast.keys import KEYS
+from submeter.decoders.fast.layout import Place
+from submeter.decoders.fast.library import LAYOUTS, VARIANTS
+from submeter.decoders.fast.readings import local_time, readings_by_telegram
+from submeter.decoders.fast.tables import READINGS, TELEGRAMS, Decoded, decode_batch, tables
+
+__all__ = [
+    "KEYS", "LAYOUTS", "READINGS", "TELEGRAMS", "VARIANTS", "Batch", "Decoded", "Decoder", "Heard", "Outcome", "Place", "decode_batch", "local_time",
+    "readings_by_telegram", "tables",
+]  # fmt: skip

@@ -7,20 +7,17 @@ Rules: one row a reading, in the order of the telegrams and of their records; a 
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
 from threading import RLock
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import pyarrow as pa
 
 from submeter.decoders.compact import Formats, learn
 from submeter.decoders.errors import DecodeError
-from submeter.decoders.fast.columns import Bools, Ints
+from submeter.decoders.fast.columns import Ints
 from submeter.decoders.fast.engine import Columns, read_batch
 from submeter.decoders.fast.envelope import Frames, read_frames
 from submeter.decoders.fast.keys import NOTHING, Access, Keys
-from submeter.decoders.fast.layout import Place
 from submeter.decoders.fast.library import Library
 from submeter.decoders.flags import words_of
 from submeter.decoders.layers import device_of
@@ -28,10 +25,11 @@ from submeter.decoders.security import Profile
 from submeter.decoders.telegram import ProfileOf, Telegram, decode
 from submeter.reading import DeviceId
 
-__all__ = ["Batch", "Decoder", "Heard", "Outcome"]
+__all__ = ["DEVICES", "Batch", "Decoder", "Heard", "Named", "Outcome"]
 
+#: Devices whose names are kept.
 DEVICES: Final = 65_536
-_NO_REGISTER: Final = "no register of the dictionary in it"
+Named = tuple[DeviceId, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +55,23 @@ class Outcome:
     error: DecodeError | None = None
     failure: Exception | None = None
 
+    @property
+    def device(self) -> DeviceId | None:
+        """The device, as far as it is known."""
+        return self.telegram.device if self.telegram else self.error.device if self.error else None
+
+    @property
+    def reason(self) -> str | None:
+        """Why it gave no readings; None where it was decoded."""
+        return self.telegram.reason if self.telegram else self.error.reason if self.error else "rejected"
+
+    @property
+    def detail(self) -> str | None:
+        """The reason in a sentence."""
+        if self.telegram:
+            return None if self.telegram.reason is None else "; ".join(self.telegram.notes) or "no register of the dictionary in it"
+        return str(self.error) if self.error else f"internal: {type(self.failure).__name__}"
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -67,6 +82,17 @@ class Batch:
     columns: Columns
     others: dict[int, Outcome] = field(default_factory=dict)
 
+    def words(self) -> tuple[Ints, list[tuple[str, ...]]]:
+        """What each telegram with a layout says of itself, as a place in a list of words; of the others it means nothing."""
+        columns = self.columns
+        keys, which = np.unique(columns.layout << 9 | self.frames.status << 1 | columns.flagged, return_inverse=True)
+        return which, [self._words(key >> 9, key >> 1 & 0xFF, unnamed=bool(key & 1)) for key in keys.tolist()]
+
+    def _words(self, layout: int, status: int, *, unnamed: bool) -> tuple[str, ...]:
+        driver = self.columns.layouts[layout][0].driver if layout >= 0 else None
+        words = words_of(status, driver.status if driver else None, ())
+        return tuple(dict.fromkeys((*words, *(("unnamed",) if unnamed else ()))))
+
 
 class Decoder:
     """Decodes batches, and keeps layouts, ciphers and devices between them. Safe to share between threads: one batch at a time."""
@@ -74,7 +100,7 @@ class Decoder:
     def __init__(self) -> None:
         self._library = Library()
         self._keys = Keys()
-        self._devices: dict[int, DeviceId | None] = {}
+        self._devices: dict[int, Named | None] = {}
         self._lock = RLock()
 
     @property
@@ -101,8 +127,8 @@ class Decoder:
             accesses = list(map(self._keys.access, profiles))
             return self._batch(heard, frames, accesses, lambda number: lambda _: profiles[number], formats)
 
-    def device(self, address: int) -> DeviceId | None:
-        """The device of an address of `Frames`; None for a void one."""
+    def named(self, address: int) -> Named | None:
+        """The device of an address of `Frames`, and how it is written; None for a void address."""
         try:
             return self._devices[address]
         except KeyError:
@@ -111,12 +137,12 @@ class Decoder:
         try:
             device = device_of(address.to_bytes(8, "little"))
         except DecodeError:
-            device = None
-        return self._devices.setdefault(address, device)
+            return self._devices.setdefault(address, None)
+        return self._devices.setdefault(address, (device, str(device)))
 
     def _way(self, address: int, profile_of: ProfileOf) -> Access:
-        device = self.device(address)
-        profile = profile_of(device) if device else None
+        named = self.named(address)
+        profile = profile_of(named[0]) if named else None
         return self._keys.access(profile) if profile else NOTHING
 
     def _batch(
