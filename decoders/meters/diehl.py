@@ -13,7 +13,7 @@ from submeter.decoders.blocks import field_record
 from submeter.decoders.codings import date_g, unsigned
 from submeter.decoders.diehl import MAKERS, REAL_DATA_CI, keystream
 from submeter.decoders.driver import Bits, Block, Driver, Field, Found, Gate, Layout, Make, Rule, Sealed
-from submeter.decoders.errors import BadFrame, NoKey, WrongKey
+from submeter.decoders.errors import BadFrame, NoKey, UnknownMode, WrongKey
 from submeter.decoders.records import walk
 from submeter.decoders.security import AES_CBC, MANUFACTURER, PLAIN, Opened, Profile, open_transport
 
@@ -69,6 +69,8 @@ def _open_real_data(sealed: Sealed) -> Opened:
             if profile.key:
                 raise
             raise NoKey("encrypted, no key is known, and the published one does not open it") from None
+    if transport.address:
+        raise UnknownMode(f"security mode {transport.mode}")
     check = transport.message[4] & 0xEF
     return _first(sealed, lambda plain: (sum(plain) & 0xEF == check or sealed.decrypted) and _whole(plain))
 

@@ -16,13 +16,16 @@ from typing import Final
 from submeter.decoders.blocks import field_record
 from submeter.decoders.codings import date_d, unsigned
 from submeter.decoders.driver import Block, Codes, Driver, Field, Found, Gate, Layout, Make
+from submeter.decoders.errors import BadFrame
 from submeter.decoders.instants import add_months
 from submeter.decoders.records import Record
 
 _TENTH, _HUNDREDTH = Fraction(1, 10), Fraction(1, 100)
 _MEGAJOULE: Final = Fraction(10**6)
 _CI: Final = frozenset((0xA0, 0xA1, 0xA2))
-_GATE: Final = Gate(needs=("date",))
+_GATE: Final = Gate()
+#: Date words of a device that has not seen a set day yet.
+_NEVER: Final = frozenset((b"\x00\x00", b"\xff\xff"))
 #: Versions of newer devices that send the standard's records under the same types are not among these.
 _WATER: Final = 0x07
 _ALLOCATOR: Final = 0x08
@@ -41,6 +44,8 @@ def _sum_and_date(fields: tuple[Field, ...], current: int | None) -> Callable[[B
     """Reads the sum of both periods, and the date of the present value where it is coded."""
 
     def read(block: Block) -> Found:
+        if date_d(block.data[1:3]) is None and block.data[1:3] not in _NEVER:
+            raise BadFrame("the set day cannot be: nothing else vouches for these bytes")
         before, since = (field_record(field, block.data[field.at : field.at + field.size]) for field in fields[1:])
         assert isinstance(before.value, Decimal)
         assert isinstance(since.value, Decimal)
@@ -87,7 +92,7 @@ def _half_months(block: Block) -> Found:
     """Consumption of each of the last months (shown), and the total at their ends."""
     today, total = date_d(block.data[2:4]), Decimal(unsigned(block.data[4:7])) / 10
     if today is None:
-        return Found()
+        raise BadFrame("the date cannot be: nothing else vouches for these bytes")
     halves = [Decimal(half) / 10 for k in range(_MONTHS) for half in block.data[_HALVES_3A + 3 * k + 1 : _HALVES_3A + 3 * k + 3]]
     first = 2 if today.day > 15 else 1  # halves of the present month
     months = [sum(halves[:first], Decimal()), *(halves[k] + halves[k + 1] for k in range(first, len(halves) - 1, 2))]

@@ -209,6 +209,13 @@ def test_an_entry_point_without_drivers_is_named(monkeypatch: pytest.MonkeyPatch
         drivers.__wrapped__()
 
 
+def test_drivers_of_other_packages_come_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that an operator may replace one of ours."""
+    entry = EntryPoint("pond", "submeter.decoders.meters.axioma:DRIVERS", catalogue.ENTRY_POINTS)
+    monkeypatch.setattr(catalogue, "entry_points", lambda group: [entry])
+    assert drivers.__wrapped__()[0].name == "q400"
+
+
 def heard(device: DeviceId, body: str | bytes, profile: Profile | None = None, **more: object) -> Telegram:
     """Decode a radio frame with this body."""
     raw = encode.radio(device, bytes.fromhex(body) if isinstance(body, str) else body)

@@ -7,7 +7,20 @@ from typing import Any
 import pytest
 from meter_vectors import FOLDER, vectors
 
-from submeter.decoders import BadFrame, DecodeError, Downgrade, NoKey, Profile, Rejected, Telegram, UnknownDriver, WrongKey, decode, identify
+from submeter.decoders import (
+    BadFrame,
+    DecodeError,
+    Downgrade,
+    NoKey,
+    Profile,
+    Rejected,
+    Telegram,
+    UnknownDriver,
+    UnknownMode,
+    WrongKey,
+    decode,
+    identify,
+)
 from submeter.decoders.diehl import keystream
 from submeter.reading import DeviceId
 from submeter.simulate import encode
@@ -75,6 +88,14 @@ def test_real_data_is_never_read_as_it_stands() -> None:
         decode(encode.radio(DeviceId("HYD", "07048B00", 0x77, 0x97), body[:5]), lambda _: Profile())
 
 
+def test_real_data_has_a_short_header() -> None:
+    """A long header with such a mode is none of the group's."""
+    inner = DeviceId("HYD", "07048B00", 0x77, 0x97)
+    long = encode.Header(access=1, address=inner).encode(0x1500)
+    with pytest.raises(UnknownMode):
+        decode(encode.radio(inner, long + bytes.fromhex("0413 12170100")), lambda _: Profile())
+
+
 def test_addresses_are_put_right() -> None:
     """Swapped for real data and PRIOS, but not for Sappel's PRIOS, other makers, other control fields or standard telegrams."""
     sent = DeviceId("HYD", "11223344", 0x55, 0x66)
@@ -137,6 +158,29 @@ def test_e_itn_needs_its_marker() -> None:
     for body in ("b6 03 aaa0bb a1 a1 0000 41010000 2d00 322d", "b6 ff", "a0 a1 0000 4101 0000 2d00"):
         with pytest.raises(UnknownDriver):
             decode(encode.radio(device, bytes.fromhex(body)), lambda _: Profile())
+
+
+@pytest.mark.parametrize(
+    ("version", "kind", "body", "dates"),
+    [
+        (0x74, 0x62, "a2 06 9f25 5900 e005 3100", ["2018-12-31"]),
+        (0x74, 0x62, "a2 06 9f25 5900 f01b 3100", ["2018-12-31"]),
+        (0x74, 0x62, "a2 06 0000 0000 b029 3100", []),
+        (0x50, 0x72, "a2 0c00 0000 102500" + "001020" * 12, None),
+        (0x39, 0x43, "a2 10 ffff 13c500 60 8f1d00", []),
+        (0x39, 0x43, "a2 10 e0ff 13c500 60 8f1d00", None),
+    ],
+)
+def test_techem_without_a_date_that_exists(version: int, kind: int, body: str, dates: list[str] | None) -> None:
+    """A present day that no month has is left out; a set day that cannot be is not believed, since nothing else vouches for the bytes; none yet is."""
+    device = DeviceId("TCH", "31000014", version, kind)
+    raw = encode.radio(device, bytes.fromhex(body))
+    if dates is None:
+        with pytest.raises(BadFrame):
+            decode(raw, lambda _: Profile())
+    else:
+        found = decode(raw, lambda _: Profile())
+        assert [str(one.value) for one in found.records if one.quantity == "date" and one.value] == dates
 
 
 def test_every_family_file_has_vectors_of_its_name() -> None:
