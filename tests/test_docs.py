@@ -8,6 +8,8 @@ import typer
 from submeter.api import create_app
 from submeter.cli import app
 from submeter.decoders import DICTIONARY
+from submeter.decoders.catalogue import drivers
+from submeter.decoders.flags import FLAGS
 from submeter.ingest.envelopes import FORMATS
 from submeter.store import Published, Registry
 from submeter.store.directory_fields import FIELDS, PARAMETERS
@@ -33,6 +35,16 @@ def test_every_register_is_in_the_dictionary_page():
     """docs/registers.md has each register with its unit, decimals and kind."""
     missing = [name for name, one in DICTIONARY.items() if f"| {name} | {one.unit} | {one.decimals} | {one.kind} |" not in DOCS["registers.md"]]
     assert missing == []
+
+
+def test_every_driver_and_flag_is_in_the_meters_page():
+    """docs/meters.md has a row for each driver and each flag."""
+    rows = [f"| {driver.name} | {driver.about} | {_makers(driver)} |" for driver in drivers()] + [f"| {word} | {text} |" for word, text in FLAGS.items()]
+    assert [row for row in rows if row not in DOCS["meters.md"]] == []
+
+
+def _makers(driver):
+    return " ".join(dict.fromkeys(maker for make in driver.makes for maker in make.manufacturers.split()))
 
 
 def test_every_directory_field_and_parameter_is_in_its_page():
