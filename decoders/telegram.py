@@ -26,7 +26,7 @@ from submeter.decoders.registers import meter_time, readings_of
 from submeter.decoders.security import AES_CBC_DERIVED, FILLED, PLAIN, Opened, Profile, check_profile, open_ell, open_transport
 from submeter.reading import STATUS, DeviceId, Reading
 
-__all__ = ["ProfileOf", "Telegram", "decode", "dedup_key", "identify"]
+__all__ = ["Plain", "ProfileOf", "Telegram", "decode", "dedup_key", "identify", "open_frame"]
 
 ProfileOf = Callable[[DeviceId], Profile | None]
 
@@ -75,7 +75,7 @@ class _Context:
 
 
 @dataclass(frozen=True, slots=True)
-class _Plain:
+class Plain:
     """A telegram after security: what the headers said, and the readable payload."""
 
     device: DeviceId
@@ -139,7 +139,7 @@ def _instead(raw: bytes, link: str, form: str, context: _Context) -> Telegram | 
 def _decoded(frame: Frame, context: _Context) -> Telegram:
     device = identity_of(frame)
     try:
-        return _telegram(_open(frame, device, context.profile_of, decrypted=context.decrypted), context)
+        return _telegram(open_frame(frame, device, context.profile_of, decrypted=context.decrypted), context)
     except DecodeError as error:
         error.device = error.device or device
         raise
@@ -152,7 +152,8 @@ def _profile(profile_of: ProfileOf, device: DeviceId) -> Profile:
     return profile
 
 
-def _open(frame: Frame, device: DeviceId, profile_of: ProfileOf, *, decrypted: bool) -> _Plain:
+def open_frame(frame: Frame, device: DeviceId, profile_of: ProfileOf, *, decrypted: bool) -> Plain:
+    """Headers and security of a frame of `device`; raises DecodeErrors."""
     profile = _profile(profile_of, device)
     ell, body = split_ell(frame)
     outer = open_ell(ell, body, profile, decrypted=decrypted) if ell else Opened(body, PLAIN)
@@ -168,7 +169,7 @@ def _open(frame: Frame, device: DeviceId, profile_of: ProfileOf, *, decrypted: b
     mode = opened.mode or outer.mode
     check_profile(profile, mode)
     payload = opened.payload.removeprefix(FILLED) if transport.compact and opened.mode else opened.payload
-    return _Plain(device, driver, transport, Opened(payload, mode), _counter(ell, afl, opened.mode))
+    return Plain(device, driver, transport, Opened(payload, mode), _counter(ell, afl, opened.mode))
 
 
 def _inner(device: DeviceId, outer: Profile, profile_of: ProfileOf) -> tuple[DeviceId, Profile]:
@@ -185,7 +186,7 @@ def _counter(ell: Ell | None, afl: Afl | None, mode: int) -> int | None:
     return int.from_bytes(ell.session, "little") & 0x1FFFFFFF if ell and ell.encryption else None
 
 
-def _records(plain: _Plain, formats: Formats) -> Records:
+def _records(plain: Plain, formats: Formats) -> Records:
     transport, payload, driver = plain.transport, plain.opened.payload, plain.driver
     own = read_payload(driver, payload, plain.device, transport.ci) if driver else None
     if own is not None:
@@ -201,7 +202,7 @@ def _records(plain: _Plain, formats: Formats) -> Records:
     return found
 
 
-def _telegram(plain: _Plain, context: _Context) -> Telegram:
+def _telegram(plain: Plain, context: _Context) -> Telegram:
     transport, driver, found = plain.transport, plain.driver, _records(plain, context.formats)
     if driver and found.broken is None:
         found = read_blocks(driver, found, plain.device, transport.ci)

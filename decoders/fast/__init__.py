@@ -5,7 +5,8 @@ payloads, `engine` reads all numbers of a batch together (`columns`), `batch` se
 May enter: numpy, pyarrow, cryptography, the plain path. Nothing here decides what a telegram means.
 """
 
-from submeter.decoders.fast.batch import Batch, Decoder, Heard, Outcome
+from submeter.decoders.fast.batch import Batch, Decoder, Outcome
+from submeter.decoders.fast.envelope import Heard
 from submeter.decoders.fast.keys import KEYS
 from submeter.decoders.fast.layout import Place
 from submeter.decoders.fast.library import LAYOUTS, VARIANTS

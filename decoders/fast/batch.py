@@ -16,35 +16,21 @@ from submeter.decoders.compact import Formats, learn
 from submeter.decoders.errors import DecodeError
 from submeter.decoders.fast.columns import Ints
 from submeter.decoders.fast.engine import Columns, read_batch
-from submeter.decoders.fast.envelope import Frames, read_frames
+from submeter.decoders.fast.envelope import Frames, Heard, read_frames
 from submeter.decoders.fast.keys import NOTHING, Access, Keys
 from submeter.decoders.fast.library import Library
+from submeter.decoders.fast.singly import open_singly
 from submeter.decoders.flags import words_of
 from submeter.decoders.layers import device_of
 from submeter.decoders.security import Profile
 from submeter.decoders.telegram import ProfileOf, Telegram, decode
 from submeter.reading import DeviceId
 
-__all__ = ["DEVICES", "Batch", "Decoder", "Heard", "Named", "Outcome"]
+__all__ = ["DEVICES", "Batch", "Decoder", "Named", "Outcome"]
 
 #: Devices whose names are kept.
 DEVICES: Final = 65_536
 Named = tuple[DeviceId, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """Telegrams as columns of equal length; `decrypted`: their sources are trusted to have opened them."""
-
-    raw: Sequence[bytes]
-    link: Sequence[str]
-    form: Sequence[str]
-    decrypted: Sequence[bool]
-
-    @classmethod
-    def of(cls, raw: Sequence[bytes], *, link: str = "wmbus", form: str = "auto", decrypted: bool = False) -> "Heard":
-        """All of one link and form."""
-        return cls(raw, [link] * len(raw), [form] * len(raw), [decrypted] * len(raw))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +97,7 @@ class Decoder:
     def of_devices(self, heard: Heard, profile_of: ProfileOf, formats: Formats | None = None) -> Batch:
         """Decode telegrams of devices that `profile_of` knows; it is asked once a device, and again for those that take the plain path."""
         with self._lock:
-            frames = read_frames(heard.raw, heard.link, heard.form)
+            frames = read_frames(heard)
             numbers = np.flatnonzero(frames.fast)
             addresses, which = np.unique(frames.address[numbers], return_inverse=True)
             ways = [self._way(address, profile_of) for address in addresses.tolist()]
@@ -123,7 +109,7 @@ class Decoder:
     def of_profiles(self, heard: Heard, profiles: Sequence[Profile], formats: Formats | None = None) -> Batch:
         """Decode telegrams each with a profile of its own."""
         with self._lock:
-            frames = read_frames(heard.raw, heard.link, heard.form)
+            frames = read_frames(heard)
             accesses = list(map(self._keys.access, profiles))
             return self._batch(heard, frames, accesses, lambda number: lambda _: profiles[number], formats)
 
@@ -148,6 +134,7 @@ class Decoder:
     def _batch(
         self, heard: Heard, frames: Frames, accesses: Sequence[Access], profile_of: Callable[[int], ProfileOf], formats: Formats | None
     ) -> Batch:
+        frames = open_singly(heard, frames, profile_of)
         columns = read_batch(self._library, frames, accesses, np.array(heard.decrypted, np.bool_))
         batch = Batch(heard, frames, columns)
         first = _first_of_each(columns.layout) if formats is not None else {}

@@ -81,7 +81,7 @@ def read_batch(library: Library, frames: Frames, accesses: Sequence[Access], dec
     ends = np.array([one.end for _, one in layouts] or [0])
     cut = sealed & (bits & WHOLE > 0) & (size < ends[layout])
     layout[cut] = -1
-    return _columns(frames, layout, layouts, np.where(sealed, AES_CBC, 0))
+    return _columns(frames, layout, layouts, np.where(frames.opened < 0, np.where(sealed, AES_CBC, 0), frames.opened))
 
 
 def _opened(frames: Frames, accesses: Sequence[Access], bits: Ints, decrypted: Bools) -> tuple[Bools, Ints, Bools]:
@@ -91,14 +91,14 @@ def _opened(frames: Frames, accesses: Sequence[Access], bits: Ints, decrypted: B
     unsealed_wire = frames.wired & ((mode != AES_CBC) & (mode != AES_CBC_DERIVED) | pinned)
     sealed = (mode == AES_CBC) & (size > 0) & ~pinned
     plain = unsealed_wire | (mode == 0) | ((mode == AES_CBC) & (size == 0))
-    fits = frames.fast & np.where(sealed, (bits & ALLOWS_SEALED > 0) & (size <= frames.size), plain & (bits & ALLOWS_PLAIN > 0))
+    fits = frames.fast & (frames.opened < 0) & np.where(sealed, (bits & ALLOWS_SEALED > 0) & (size <= frames.size), plain & (bits & ALLOWS_PLAIN > 0))
     last = len(frames.words) - 1
     already = decrypted & (frames.words[np.minimum(frames.payload, last)] & _TWO_BYTES == _FILLED)
     fits &= ~sealed | already | (bits & HAS_KEY > 0)
     chosen = np.flatnonzero(fits & sealed & ~already)
     open_blocks(frames, chosen, size[chosen], [one.decrypt for one in map(accesses.__getitem__, chosen.tolist()) if one.decrypt])
     filled = frames.words[np.minimum(frames.payload, last)] & _TWO_BYTES == _FILLED
-    return sealed, size, fits & (~sealed | filled)
+    return sealed & fits, size, fits & (~sealed | filled) | (frames.opened >= 0)
 
 
 def _layouts(library: Library, frames: Frames, sealed: Bools, readable: Bools) -> tuple[Ints, list[tuple[Shape, Layout]]]:

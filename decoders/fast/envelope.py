@@ -18,16 +18,18 @@ from submeter.decoders.errors import DecodeError
 from submeter.decoders.fast.columns import Bools, Ints, Words, spread, words
 from submeter.decoders.frame import CONTROLS, parse_frame
 
-__all__ = ["Frames", "read_frames"]
+__all__ = ["SLACK", "Frames", "Heard", "read_frames"]
 
 _LONG, _SHORT, _NONE, _ELL = 0x72, 0x7A, 0x78, 0x8C
 #: Bytes of a header and its CI, by CI; nought where it is not read here.
 _HEADER: Final = np.zeros(256, np.int64)
 _HEADER[[_LONG, _SHORT, _NONE]] = 13, 5, 1
 #: Behind the last frame, so that headers may be read before their length is known.
-_SLACK: Final = bytes(32)
+SLACK: Final = bytes(32)
 #: The digits of an address; FFFFFFFF is none.
 _ID: Final = np.uint64(0xFFFFFFFF << 16)
+#: CI fields of further layers.
+_LAYERS: Final = np.isin(np.arange(256), (0x8C, 0x8D, 0x8E, 0x8F, 0x90))
 _BLOCK_B: Final = 128
 _CONTROL: Final = np.isin(np.arange(256), list(CONTROLS))
 
@@ -48,8 +50,26 @@ _WHOLE: Final = crc16(b"\xff\xff") ^ 0xFFFF
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """Telegrams as columns of equal length; `decrypted`: their sources are trusted to have opened them."""
+
+    raw: Sequence[bytes]
+    link: Sequence[str]
+    form: Sequence[str]
+    decrypted: Sequence[bool]
+
+    @classmethod
+    def of(cls, raw: Sequence[bytes], *, link: str = "wmbus", form: str = "auto", decrypted: bool = False) -> "Heard":
+        """All of one link and form."""
+        return cls(raw, [link] * len(raw), [form] * len(raw), [decrypted] * len(raw))
+
+
+@dataclass(frozen=True, slots=True)
 class Frames:
-    """Columns of frames. `payload` is the place in `buffer`, `size` its length; `address` M id V T as one word as sent; `access` is -1 where none is sent."""
+    """Columns of frames. `payload` is the place in `buffer`, `size` its length; `address` M id V T as one word as sent; `access` is -1 where none is sent.
+
+    `layered` frames may be opened by `singly`; then `opened` is the security mode and `counter` what must rise (both -1 otherwise).
+    """
 
     buffer: npt.NDArray[np.uint8]
     words: Words
@@ -62,10 +82,14 @@ class Frames:
     config: Ints
     payload: Ints
     size: Ints
+    layered: Bools
+    opened: Ints
+    counter: Ints
 
 
-def read_frames(raws: Sequence[bytes], links: Sequence[str], forms: Sequence[str]) -> Frames:
-    """Headers of all `raws`; `links` and `forms` say what each is."""
+def read_frames(heard: Heard) -> Frames:
+    """Headers of all frames."""
+    raws, links, forms = heard.raw, heard.link, heard.form
     bare = np.fromiter((link == "wmbus" and form in {"auto", "nocrc"} for link, form in zip(links, forms, strict=True)), np.bool_, len(raws))
     sniffed = np.fromiter((form == "auto" for form in forms), np.bool_, len(raws))
     buffer = _buffer(raws)
@@ -74,15 +98,15 @@ def read_frames(raws: Sequence[bytes], links: Sequence[str], forms: Sequence[str
     bare &= _is_bare(buffer, at, size, sniffed)
     if bare.all():
         return _headers(buffer, at + 1, size - 1, np.zeros(len(raws), np.bool_), bare)
-    return _with_others(raws, links, forms, bare)
+    return _with_others(heard, bare)
 
 
-def _with_others(raws: Sequence[bytes], links: Sequence[str], forms: Sequence[str], bare: Bools) -> Frames:
+def _with_others(heard: Heard, bare: Bools) -> Frames:
     """The same where some frames must be taken off their link first."""
-    contents, wired, good = list(raws), np.zeros(len(raws), np.bool_), bare.copy()
+    contents, wired, good = list(heard.raw), np.zeros(len(bare), np.bool_), bare.copy()
     for number in np.flatnonzero(~bare).tolist():
         try:
-            frame = parse_frame(raws[number], links[number], forms[number])
+            frame = parse_frame(heard.raw[number], heard.link[number], heard.form[number])
         except DecodeError:
             continue
         contents[number] = b"\0" + bytes([frame.control]) + frame.address + frame.body
@@ -92,7 +116,7 @@ def _with_others(raws: Sequence[bytes], links: Sequence[str], forms: Sequence[st
 
 
 def _buffer(parts: Sequence[bytes]) -> npt.NDArray[np.uint8]:
-    return np.frombuffer(bytearray(b"".join((*parts, _SLACK))), np.uint8)
+    return np.frombuffer(bytearray(b"".join((*parts, SLACK))), np.uint8)
 
 
 def _is_bare(buffer: npt.NDArray[np.uint8], at: Ints, size: Ints, sniffed: Bools) -> Bools:
@@ -114,7 +138,7 @@ def _registers(buffer: npt.NDArray[np.uint8], at: Ints, size: Ints) -> npt.NDArr
 
 def _headers(buffer: npt.NDArray[np.uint8], at: Ints, size: Ints, wired: Bools, good: Bools) -> Frames:
     """Columns of frames that begin with their control field at `at`; what lies behind a frame's end is read, but never used."""
-    last = len(buffer) - len(_SLACK)
+    last = len(buffer) - len(SLACK)
     view = words(buffer)
     ci_at = np.minimum(at + np.where(wired, 2, 9), last)
     ci_at = np.minimum(np.where(~wired & (buffer[ci_at] == _ELL), ci_at + 3, ci_at), last)
@@ -133,6 +157,9 @@ def _headers(buffer: npt.NDArray[np.uint8], at: Ints, size: Ints, wired: Bools, 
         config=np.where(none, 0, buffer[header + 2] | buffer[header + 3].astype(np.int64) << 8),
         payload=payload,
         size=np.where(fast, left, 0),
+        layered=good & ~wired & ~fast & _LAYERS[buffer[np.minimum(at + 9, last)]],
+        opened=np.full(len(at), -1),
+        counter=np.full(len(at), -1),
     )  # fmt: skip
 
 

@@ -14,8 +14,9 @@ import numpy as np
 import pyarrow as pa
 
 from submeter.decoders.compact import Formats
-from submeter.decoders.fast.batch import Batch, Decoder, Heard
+from submeter.decoders.fast.batch import Batch, Decoder
 from submeter.decoders.fast.columns import Ints
+from submeter.decoders.fast.envelope import Heard
 from submeter.decoders.fast.layout import Place
 from submeter.decoders.telegram import ProfileOf
 from submeter.reading import STATUS, Reading
@@ -162,7 +163,7 @@ def _devices(decoder: Decoder, batch: Batch) -> tuple[Ints, list[str]]:
 def _telegrams(batch: Batch, devices: tuple[Ints, list[str]], which: Ints, words: list[tuple[str, ...]]) -> pa.Table:
     frames, columns = batch.frames, batch.columns
     access, mode, clock, clocked = frames.access.copy(), columns.mode.copy(), columns.clock.copy(), columns.clocked.copy()
-    counter, flags, texts = np.full(len(access), -1), which.copy(), list(words)
+    counter, flags, texts = frames.counter.copy(), which.copy(), list(words)
     for number, telegram in ((number, outcome.telegram) for number, outcome in batch.others.items()):
         access[number] = -1 if telegram is None or telegram.access_number is None else telegram.access_number
         mode[number] = -1 if telegram is None else telegram.mode

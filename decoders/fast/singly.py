@@ -1,0 +1,55 @@
+"""Frames with further layers (encrypted extended link, authentication) opened one by one, by the plain path; their payloads join the columns.
+
+What costs there is the cipher and the CRC or MAC, not the headers; the records behind are read with all the others.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from submeter.decoders.errors import DecodeError
+from submeter.decoders.fast.columns import words
+from submeter.decoders.fast.envelope import SLACK, Frames, Heard
+from submeter.decoders.frame import parse_frame
+from submeter.decoders.layers import device_of, identity_of
+from submeter.decoders.telegram import Plain, ProfileOf, open_frame
+
+__all__ = ["open_singly"]
+
+_RECORDS = frozenset((0x72, 0x7A, 0x78))
+
+
+def open_singly(heard: Heard, frames: Frames, profile_of: Callable[[int], ProfileOf]) -> Frames:
+    """The frames with the `layered` ones opened as far as the plain path opens them."""
+    opened = {number: plain for number in np.flatnonzero(frames.layered).tolist() if (plain := _open(heard, number, profile_of(number)))}
+    if not opened:
+        return frames
+    parts = [plain.opened.payload for _, plain in opened.values()]
+    end = len(frames.buffer) - len(SLACK)
+    buffer = np.concatenate([frames.buffer[:end], np.frombuffer(b"".join((*parts, SLACK)), np.uint8)])
+    at = np.array(list(opened))
+    plains = [plain for _, plain in opened.values()]
+    size = np.array([len(part) for part in parts])
+    frames.fast[at] = True
+    frames.ci[at] = [plain.transport.ci for plain in plains]
+    frames.address[at] = [int.from_bytes(address, "little") for address, _ in opened.values()]
+    frames.access[at] = [-1 if plain.transport.access is None else plain.transport.access for plain in plains]
+    frames.status[at] = [plain.transport.status for plain in plains]
+    frames.config[at] = [plain.transport.config for plain in plains]
+    frames.payload[at] = end + np.cumsum(size) - size
+    frames.size[at] = size
+    frames.opened[at] = [plain.opened.mode for plain in plains]
+    frames.counter[at] = [-1 if plain.counter is None else plain.counter for plain in plains]
+    return replace(frames, buffer=buffer, words=words(buffer))
+
+
+def _open(heard: Heard, number: int, profile_of: ProfileOf) -> tuple[bytes, Plain] | None:
+    """The address and the opened payload of a frame; None where the plain path must say more."""
+    try:
+        frame = parse_frame(heard.raw[number], heard.link[number], heard.form[number])
+        plain = open_frame(frame, identity_of(frame), profile_of, decrypted=heard.decrypted[number])
+        address = plain.transport.address or frame.address
+        return (address, plain) if plain.transport.ci in _RECORDS and device_of(address) == plain.device else None
+    except DecodeError:
+        return None
