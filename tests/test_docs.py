@@ -39,7 +39,9 @@ def test_every_register_is_in_the_dictionary_page():
 
 def test_every_driver_and_flag_is_in_the_meters_page():
     """docs/meters.md has a row for each driver and each flag."""
-    rows = [f"| {driver.name} | {driver.about} | {_makers(driver)} |" for driver in drivers()] + [f"| {word} | {text} |" for word, text in FLAGS.items()]
+    rows = [f"| {driver.name} | {driver.about} | {_makers(driver)} |" for driver in drivers()] + [
+        f"| {word} | {text} |" for word, text in FLAGS.items()
+    ]
     assert [row for row in rows if row not in DOCS["meters.md"]] == []
 
 
