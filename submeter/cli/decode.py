@@ -3,7 +3,7 @@
 The tool is told the key and shows everything a telegram says, so it also reads plain records behind encrypted ones (`whole=False`),
 which the pipeline refuses by default. Line format of `--jsonl` (the same as of the conformance corpus):
 in  {"id", "telegram_hex", "key_hex", "prior_telegrams_hex", "link": "wmbus|mbus", "frame_format": "noCRC|crcA|crcB|A+crc|B+crc|wired", "decrypted": bool}
-out {"id", "readings": [{"quantity", "value", "unit", "storage", "tariff", "subunit", "function", "timestamp"}], "error"?}
+out {"id", "readings": [{"quantity", "value", "unit", "storage", "tariff", "subunit", "function", "timestamp"}], "flags"?, "error"?}
 """
 
 import json
@@ -20,12 +20,13 @@ from rich.table import Table
 
 from submeter.decoders import DES_CBC, FUNCTIONS, DecodeError, FormatKey, Formats, Profile, Record, Telegram
 from submeter.decoders import decode as decode_telegram
-from submeter.reading import Reading, from_micro
+from submeter.decoders.diehl import MAKERS
+from submeter.reading import DeviceId, Reading, from_micro
 
 __all__ = ["decode", "decode_line", "decode_lines"]
 
 _FORMS: Final = {"noCRC": "nocrc", "crcA": "a", "A+crc": "a", "crcB": "b", "B+crc": "b", "wired": "wired"}
-#: Such a key can only be one of security mode 2.
+#: Such a key is one of security mode 2, but for the Diehl group's own cipher.
 DES_KEY_BYTES: Final = 8
 _EXACT_INTEGER: Final = 2**53
 
@@ -74,6 +75,8 @@ def decode_line(line: str) -> Line:
     except (DecodeError, ValueError, TypeError) as error:
         return {**answer, "error": f"{getattr(error, 'reason', 'bad_line')}: {error}"}
     answer["readings"] = list(_listed(telegram))
+    if telegram.status:
+        answer["flags"] = list(telegram.status)
     return {**answer, "error": f"{telegram.reason}: {'; '.join(telegram.notes)}"} if telegram.suspect else answer
 
 
@@ -93,8 +96,12 @@ def _row(row: Mapping[str, Any]) -> Telegram:
 def _telegram(text: str, key: str | None, *, link: str, form: str, decrypted: bool = False, formats: Formats | None = None) -> Telegram:
     raw = bytes.fromhex(text.strip().removeprefix("0x").replace("_", "").replace("|", ""))
     secret = bytes.fromhex(key) if key else None
-    profile = Profile(secret, mode=DES_CBC if secret and len(secret) == DES_KEY_BYTES else None, whole=False)
-    return decode_telegram(raw, lambda _: profile, link=link, form=form, decrypted=decrypted, formats=formats)
+
+    def profile(device: DeviceId) -> Profile:
+        short = secret is not None and len(secret) == DES_KEY_BYTES and device.manufacturer not in MAKERS
+        return Profile(secret, mode=DES_CBC if short else None, whole=False)
+
+    return decode_telegram(raw, profile, link=link, form=form, decrypted=decrypted, formats=formats)
 
 
 def _listed(telegram: Telegram) -> Iterator[Line]:
@@ -129,7 +136,7 @@ def _show(console: Console, telegram: Telegram) -> None:
     headers = ("quantity", "value", "unit", "storage", "tariff", "subunit", "function", "bytes")
     console.print(_table("Records", headers, map(_record_row, telegram.records)))
     for note in telegram.notes:
-        console.print(f"suspect: {note}", style="yellow", markup=False)
+        console.print(f"{'suspect' if telegram.suspect else 'note'}: {note}", style="yellow", markup=False)
 
 
 def _table(title: str, headers: Iterable[str], rows: Iterable[tuple[str, ...]]) -> Table:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from meter_vectors import Vector, as_readings, read, shown, vectors
 
+from submeter.cli.decode import decode_line
 from submeter.decoders import DICTIONARY, DecodeError, Record, identify
 from submeter.decoders.catalogue import driver_of, drivers
 from submeter.decoders.driver import Bits, Codes, Driver, Field
@@ -105,6 +106,16 @@ def test_a_driver_speaks_the_vocabulary(driver: Driver) -> None:
     for field in all_fields(driver):
         units = DAYS if field.quantity == "battery_days" else UNITS
         assert field.quantity not in DICTIONARY or not field.unit or field.unit in units, field
+
+
+def test_lines_show_what_drivers_read() -> None:
+    """`decode --jsonl` lists the records of drivers and the flags; an eight-byte key opens the Diehl group's own cipher."""
+    vector = next(one for one in VECTORS if one["name"] == "izar, key of its own")
+    answer = decode_line(json.dumps({"id": "x", "telegram_hex": vector["hex"], "key_hex": vector["key"]}))
+    assert [(one["value"], one["timestamp"]) for one in answer["readings"] if one["quantity"] == "volume"] == [(123.456, None), (120, "2024-03-31")]
+    assert "flags" not in answer
+    flagged = next(one for one in VECTORS if one["driver"] == "tsd2")
+    assert decode_line(json.dumps({"id": "x", "telegram_hex": flagged["hex"]}))["flags"] == ["smoke"]
 
 
 MADE_UP = dedent(
