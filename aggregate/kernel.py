@@ -9,7 +9,7 @@ Rules: the result depends on the readings, not on their order or repetition; it 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, cast
+from typing import Final, Self, cast
 
 import numpy as np
 import polars as pl
@@ -59,6 +59,11 @@ class Rollup:
     dropped: pa.Table
     pending: pa.Table
     held: pa.Table
+
+    @classmethod
+    def joined(cls, parts: Sequence[Self]) -> Self:
+        """What several computations found together."""
+        return cls(*(pa.concat_tables(getattr(part, name) for part in parts) for name in cls.__slots__))
 
 
 @dataclass(slots=True)

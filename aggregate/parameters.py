@@ -96,6 +96,10 @@ class Parameters:
         unknown = set(register) - set(_READ)
         if unknown:
             raise ParameterError(f"unknown register parameter {min(unknown)!r}")
+        for key, value in register.items():
+            wanted = {"confirm_n": int, "resettable": bool}.get(key, str | list)
+            if value is not None and (not isinstance(value, wanted) or isinstance(value, bool) != (wanted is bool)):
+                raise ParameterError(f"{key}: {value!r} is a {type(value).__name__}: whole numbers and true or false stand bare, all else is text")
         return cls(**{key: _READ[key](value) for key, value in register.items() if value is not None})
 
 

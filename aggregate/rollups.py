@@ -16,7 +16,7 @@ import pyarrow as pa
 import structlog
 
 from submeter import civil
-from submeter.aggregate.kernel import rollup
+from submeter.aggregate.kernel import Rollup, rollup
 from submeter.aggregate.series import Series, of_point
 from submeter.aggregate.states import Finality, with_state
 from submeter.errors import SubmeterError
@@ -71,13 +71,14 @@ class Rollups:
         marks, directory = self._readings.dirty(), self._registry.version()
         changed = directory != self._readings.directory()
         known = dict(self._numbered())
+        moved = self._withdraw(known)
         settling = set(self._readings.unsettled(now)) if settle else set()
-        todo = sorted(known if everything or changed else known.keys() & (settling | _fed(known, marks)))
+        todo = sorted(known if everything or changed else known.keys() & (moved | settling | _fed(known, marks)))
         rows, blocks, held = 0, 0, Counter[str]()
         for first in range(0, max(len(todo), 1), BATCH):
             batch = {number: known[number] for number in todo[first : first + BATCH]}
-            rows += self._compute(batch, now=now, reason="config" if changed else "late_reading", held=held)
-            blocks += self._publish(known)
+            touched, heads = self._compute(batch, now=now, reason="config" if changed else "late_reading", held=held)
+            rows, blocks = rows + touched, blocks + self._publish(known, heads)
             progress(first + len(batch), len(todo))
         self._readings.clear_dirty(marks)
         self._readings.computed_from(directory)
@@ -96,16 +97,25 @@ class Rollups:
         numbers = self._readings.series_ids([one.key for one in series])
         return ((numbers[one.key], one) for one in series)
 
-    def _compute(self, batch: Mapping[int, Series], *, now: int, reason: str, held: Counter[str]) -> int:
-        """Compute a batch of series, replace their rows and publish where they stand; returns how many rows were touched."""
+    def _withdraw(self, known: Mapping[int, Series]) -> set[int]:
+        """Take back what is published of another series under this number, or cut by another zone's days; returns what is to be published whole."""
+        shown = {one.id: (one.point, one.register, one.zone) for one in self._published.series()}
+        moved = {number for number, one in known.items() if shown.get(number) != (one.point.id, one.register, one.spec.zone)}
+        if moved:
+            self._readings.publish_again(sorted(moved))
+        if gone := shown.keys() - (known.keys() - moved):
+            self._published.drop(gone)
+        return moved
+
+    def _compute(self, batch: Mapping[int, Series], *, now: int, reason: str, held: Counter[str]) -> tuple[int, list[PublishedSeries]]:
+        """Compute a batch of series and replace their rows; returns how many were touched, and where each series stands."""
         readings = self._stitched(batch)
-        result = rollup(readings.to_arrow(), {number: series.spec for number, series in batch.items()})
+        result = _rolled_up(readings, batch)
         last = readings.group_by("series").agg(pl.col("t").max().alias("last"))
         rows = with_state(_frame(result.rows), last, _frame(result.pending), now=now, finality=self._finality)
         held.update(result.held["flag"].to_pylist())
         changed = self._readings.replace_rollups(list(batch), rows.to_arrow(), now=now, reason=reason)
-        self._published.replace(list(_heads(batch, readings)), [])
-        return int(changed.num_rows)
+        return changed.num_rows, list(_heads(batch, readings.join(_frame(result.dropped), on=["series", "seq"], how="anti")))
 
     def _stitched(self, batch: Mapping[int, Series]) -> pl.DataFrame:
         """Readings of the batch's series in the kernel's form: each register's readings inside its spans."""
@@ -118,11 +128,11 @@ class Rollups:
         inside = (pl.col("t") >= pl.col("span_start")) & (pl.col("t") < pl.col("span_end"))
         return readings.join(spans, on="register").filter(inside).rename({"register": "dev"}).drop("span_start", "span_end")
 
-    def _publish(self, known: Mapping[int, Series]) -> int:
-        """Publish the blocks that committed changes touched; returns how many. A series that left the directory is taken back with its rows."""
+    def _publish(self, known: Mapping[int, Series], heads: Sequence[PublishedSeries]) -> int:
+        """Publish where series stand together with the blocks that committed changes touched; returns how many blocks."""
         noted = _frame(self._readings.unpublished())
         blocks = [block for (level,), rows in noted.group_by("level") for block in self._blocks(known, cast("int", level), rows)]
-        self._published.replace([], blocks)
+        self._published.replace(heads, blocks)
         self._readings.clear_unpublished(noted.to_arrow())
         return len(blocks)
 
@@ -136,12 +146,24 @@ class Rollups:
         }
         first, last = (cast("int", bound) for bound in (noted["start"].min(), noted["start"].max()))
         rows = _frame(self._readings.rollups(list(wanted), level, first - BLOCK_SPAN[level], last + BLOCK_SPAN[level]))
+        of_series = rows.partition_by("series", as_dict=True)
         for number, labels in wanted.items():
-            own = rows.filter(pl.col("series") == number)
-            points = pack(own.to_arrow())
+            points = pack(of_series.get((number,), rows.clear()).to_arrow())
             of_row = np.array(civil.blocks_of(known[number].spec.zone, LEVELS[level], points["start"]))
             for label in sorted(labels):
-                yield Block(number, level, label, points[of_row == label])
+                yield Block(number, level, label, points[np.searchsorted(of_row, label) : np.searchsorted(of_row, label, "right")])
+
+
+def _rolled_up(readings: pl.DataFrame, batch: Mapping[int, Series]) -> Rollup:
+    """The kernel over a batch; where it refuses, series by series, so that one that cannot be computed costs no other."""
+    specs = {number: series.spec for number, series in batch.items()}
+    try:
+        return rollup(readings.to_arrow(), specs)
+    except SubmeterError as error:
+        if len(batch) == 1:
+            log.error("series left out of the rollup", point=next(iter(batch.values())).point.id, error=str(error))
+            return rollup(readings.clear().to_arrow(), specs)
+    return Rollup.joined([_rolled_up(readings.filter(pl.col("series") == number), {number: series}) for number, series in batch.items()])
 
 
 def _fed(known: Mapping[int, Series], marks: pa.Table) -> set[int]:
@@ -160,13 +182,15 @@ def _stitch(point: Point, building: Property, assignments: Sequence[Assignment],
 
 
 def _heads(batch: Mapping[int, Series], readings: pl.DataFrame) -> Iterator[PublishedSeries]:
-    """Where each series stands: its last reading, and when its device was last heard live."""
+    """Where each series stands: the last usable reading of the device that is there now, and when it was last heard live."""
+    present = {number: series.spans[-1].register for number, series in batch.items()}
+    readings = readings.filter(pl.col("dev") == pl.col("series").replace_strict(present, default=None, return_dtype=pl.Int32))
     last = readings.sort("t", "seq").group_by("series", maintain_order=True).agg(
         pl.col("t").last(), pl.col("value").last(), pl.col("t").filter(pl.col("src") == Source.LIVE).max().alias("heard")
     )  # fmt: skip
     standing = {number: rest for number, *rest in last.rows()}
     for number, series in batch.items():
-        yield PublishedSeries(number, series.point.id, series.register, series.kind, *standing.get(number, (None, None, None)))
+        yield PublishedSeries(number, series.point.id, series.register, series.kind, series.spec.zone, *standing.get(number, (None, None, None)))
 
 
 def _frame(table: pa.Table) -> pl.DataFrame:

@@ -11,10 +11,11 @@ from typing import Any, Final, cast
 
 from submeter.aggregate.parameters import Exchange, Parameters, SeriesSpec
 from submeter.decoders import DICTIONARY
+from submeter.errors import SubmeterError
 from submeter.reading import INT64_MAX, Register
-from submeter.store import Assignment, Kind, Point, Property, SeriesKey
+from submeter.store import Assignment, Kind, Point, Property, Registry, SeriesKey
 
-__all__ = ["KINDS", "Series", "Span", "of_point"]
+__all__ = ["KINDS", "Series", "Span", "faults", "of_point"]
 
 #: Kind of each register of the dictionary that is rolled up; events and dates are not.
 KINDS: Final[Mapping[str, Kind]] = {name: cast("Kind", entry.kind) for name, entry in DICTIONARY.items() if entry.kind != "event"}
@@ -49,6 +50,22 @@ class Series:
     def key(self) -> SeriesKey:
         """Under which the readings' file numbers it."""
         return SeriesKey(self.point.id, self.register, self.kind)
+
+
+def faults(registry: Registry) -> Iterator[str]:
+    """One line for each point whose parameters or exchanges cannot be computed with, as an import asks before it is taken."""
+    buildings = {building.id: building for building in registry.properties()}
+    for point in registry.points():
+        name = point.registers[0].partition("[")[0]
+        if name not in KINDS:
+            yield f"point {point.id}: registers: {name} is no register that is rolled up: docs/registers.md lists them"
+            continue
+        building = buildings[point.property]
+        try:
+            parameters = _parameters(Register(name, DICTIONARY[name].unit), building, point.parameters)
+            SeriesSpec(parameters, building.zone, tuple(_exchanges(registry.assignments_of(point.id), protocol=True)))
+        except SubmeterError as error:
+            yield f"point {point.id}: {error}"
 
 
 def of_point(

@@ -28,7 +28,7 @@ Quantities = Annotated[list[str] | None, Query(description="register names, e.g.
 
 def create_app(registry: Registry, published: Published, version: str, clock: Callable[[], float] = time.time) -> FastAPI:
     """The application over two open stores; `clock` gives Unix seconds."""
-    app = FastAPI(title="submeter", version=version, openapi_url="/v1/openapi.json", docs_url="/v1/docs", redoc_url=None)
+    app = FastAPI(title="submeter", version=version, openapi_url="/v1/openapi.json", docs_url=None, redoc_url=None)
     app.state.registry = registry
     problems.install(app)
 
@@ -45,7 +45,7 @@ def create_app(registry: Registry, published: Published, version: str, clock: Ca
     @app.get("/v1/units/{unit}/meters", tags=["read"])
     async def meters(unit: str, access: Annotated[Access, scoped("units:read")]) -> dict[str, Any]:
         """Metering points of a unit: device, last index, when last heard, exchanges."""
-        return meters_of(access.unit(unit), registry, published)
+        return meters_of(access.unit(unit), registry, published, now=int(clock() * civil.SECOND))
 
     @app.get("/v1/units/{unit}/consumption", tags=["read"])
     async def consumption(
@@ -63,14 +63,19 @@ def create_app(registry: Registry, published: Published, version: str, clock: Ca
         seen = access.unit(unit)
         asked = period(start, end, resolution, seen.property, now=int(clock() * civil.SECOND))
         shown = shown_series(published, registry.points_of(unit), quantity)
-        tag = _etag(asked, shown, str(request.url.query))
+        tag = _etag(asked, shown, f"{registry.version()} {request.url.query}")
         headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
-        if request.headers.get("If-None-Match") == tag:
+        if tag in _tags(request.headers.get("If-None-Match", "")):
             return Response(status_code=304, headers=headers)
         body = answer(seen, asked, shown, published, by_meter=by == "meter", index=include == "index")
         return JSONResponse({"resolution": resolution, **body}, headers=headers)
 
     return app
+
+
+def _tags(header: str) -> set[str]:
+    """The entity tags of an If-None-Match, weak ones too: a proxy may have made them so."""
+    return {part.strip().removeprefix("W/") for part in header.split(",")}
 
 
 def _etag(asked: Period, shown: list[Shown], query: str) -> str:

@@ -16,18 +16,19 @@ from submeter.store.registry_types import Assignment, Point
 __all__ = ["meters_of"]
 
 
-def meters_of(seen: SeenUnit, registry: Registry, published: Published) -> dict[str, Any]:
-    """Class counts and the points of a unit; instants are local with offset."""
+def meters_of(seen: SeenUnit, registry: Registry, published: Published, *, now: int) -> dict[str, Any]:
+    """Class counts and the points of a unit as of `now` (µs UTC); instants are local with offset."""
     points = registry.points_of(seen.unit.id)
     series = published.series_of([point.id for point in points])
     meters = [
-        _meter(point, registry.assignments_of(point.id), [one for one in series if one.point == point.id], seen.property.zone) for point in points
+        _meter(point, registry.assignments_of(point.id), [one for one in series if one.point == point.id], seen.property.zone, now)
+        for point in points
     ]
     return {"unit": seen.unit.id, "classes": dict(sorted(Counter(point.quantity for point in points).items())), "meters": meters}
 
 
-def _meter(point: Point, assignments: Sequence[Assignment], series: Sequence[PublishedSeries], zone: str) -> dict[str, Any]:
-    current = assignments[-1] if assignments and assignments[-1].until is None else None
+def _meter(point: Point, assignments: Sequence[Assignment], series: Sequence[PublishedSeries], zone: str, now: int) -> dict[str, Any]:
+    current = next((one for one in reversed(assignments) if one.since <= now and (one.until is None or now < one.until)), None)
     heard = [one.last_heard for one in series if one.last_heard is not None]
     return {
         "id": point.id,

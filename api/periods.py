@@ -39,10 +39,11 @@ def period(start: str, end: str, resolution: Resolution, building: Property, *, 
     lower, upper = _instant("from", start, building.zone), _instant("to", end, building.zone)
     if lower >= upper:
         raise Invalid("`to` must be later than `from`", "to")
-    if upper - lower > LONGEST:
-        raise Invalid("at most five years in one request", "to")
+    begun = max(min(upper, now + 1), lower)
+    if begun - lower > LONGEST:
+        raise Invalid("at most five years in one request", "from")
     try:
-        edges = civil.boundaries(building.zone, level, lower, max(min(upper, now + 1), lower), building.year_start)
+        edges = civil.boundaries(building.zone, level, lower, begun, building.year_start)
     except civil.CivilError as error:
         raise Invalid(str(error), "from") from error
     if lower > now:

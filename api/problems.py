@@ -14,6 +14,8 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
+from submeter.store.errors import StoreError
+
 __all__ = ["ForbiddenScope", "Invalid", "NotFound", "Problem", "TooFine", "Unauthenticated", "install"]
 
 
@@ -87,6 +89,12 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(405)
     async def _method(_: Request, __: Exception) -> JSONResponse:
         return _body("method-not-allowed", 405, "This method is not offered here", None, None)
+
+    @app.exception_handler(StoreError)
+    async def _unavailable(_: Request, __: Exception) -> JSONResponse:
+        answer = _body("unavailable", 503, "The tables cannot be read just now", None, None)
+        answer.headers["Retry-After"] = "5"
+        return answer
 
     @app.exception_handler(Exception)
     async def _bug(_: Request, __: Exception) -> JSONResponse:

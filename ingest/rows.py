@@ -5,9 +5,9 @@ the inbox, so it is the same after a rebuild (DECISIONS 1, 2).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import pyarrow as pa
 import structlog
@@ -51,6 +51,10 @@ class Reception:
         """The same as a naive UTC time."""
         return datetime.fromtimestamp(self.at // MICROSECONDS, UTC).replace(tzinfo=None)
 
+    def with_form(self, form: str) -> Self:
+        """The same with another frame form."""
+        return replace(self, telegram=self.telegram.with_form(form))
+
     @property
     def place(self) -> int:
         """Message and position in one number: `seq` without the place in the telegram."""
@@ -80,9 +84,11 @@ def _instant(reading: Reading, heard: Reception, zone: str) -> tuple[int | None,
         return heard.at, "gateway" if heard.at != heard.received_at else "received"
     if reading.stamp.year not in civil.YEARS:
         return None, "meter"
-    if isinstance(reading.stamp, datetime):
-        return civil.to_utc(zone, reading.stamp), "meter"
-    return civil.stored_date(zone, reading.stamp), "meter"
+    try:
+        stamp = reading.stamp
+        return (civil.to_utc(zone, stamp) if isinstance(stamp, datetime) else civil.stored_date(zone, stamp)), "meter"
+    except civil.CivilError:
+        return None, "meter"
 
 
 def table(schema: pa.Schema, rows: list[Any]) -> pa.Table:

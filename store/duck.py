@@ -103,7 +103,7 @@ class Duck:
     def _named(self) -> Iterator[None]:
         try:
             yield
-        except duckdb.FatalException as error:
+        except (duckdb.FatalException, duckdb.ConnectionException) as error:
             raise StoreBrokenError(f"{self.path} stopped: {error}; free disk space, then reopen: what was committed is kept") from error
         except duckdb.Error as error:
             raise StoreError(f"{self.path}: {error}") from error

@@ -184,6 +184,11 @@ class Inbox:
         """Return the done messages received within `span` microseconds of the one done last, in the order of their ids."""
         return [Stored(*row) for row in self._rows(TAIL, span, span)]
 
+    def reopen(self, *, after: int) -> int:
+        """Have messages behind this id decoded again: the readings' file was lost, or is an older copy. Returns how many."""
+        with transaction(self._db) as db:
+            return db.execute("UPDATE messages SET state = 'new', reason = NULL WHERE id > ? AND state = 'done'", (after,)).rowcount
+
     def finish(self, outcomes: Iterable[Done]) -> None:
         """Mark messages done in one transaction; doing it again changes nothing."""
         with transaction(self._db) as db:

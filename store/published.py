@@ -7,7 +7,7 @@ can be rebuilt from the readings at any time); instants are µs UTC, values micr
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self
@@ -36,26 +36,30 @@ MIGRATIONS: Final = (
     INSERT INTO version VALUES (0);
     CREATE TABLE series (
       id INTEGER PRIMARY KEY, point TEXT NOT NULL, name TEXT NOT NULL, unit TEXT NOT NULL, tariff INTEGER NOT NULL, subunit INTEGER NOT NULL,
-      idx INTEGER NOT NULL, kind TEXT NOT NULL, last_t INTEGER, last_value INTEGER, last_heard INTEGER, version INTEGER NOT NULL);
+      idx INTEGER NOT NULL, kind TEXT NOT NULL, zone TEXT NOT NULL, last_t INTEGER, last_value INTEGER, last_heard INTEGER, version INTEGER NOT NULL);
     CREATE INDEX series_point ON series (point);
     CREATE TABLE blocks (
       series INTEGER NOT NULL, level INTEGER NOT NULL, block TEXT NOT NULL, version INTEGER NOT NULL, data BLOB NOT NULL,
       PRIMARY KEY (series, level, block));
     """,
 )
-UPSERT_SERIES: Final = "INSERT OR REPLACE INTO series VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+UPSERT_SERIES: Final = "INSERT OR REPLACE INTO series VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 UPSERT_BLOCK: Final = "INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?)"
 READ_BLOCKS: Final = "SELECT data FROM blocks WHERE series = ? AND level = ? AND block BETWEEN ? AND ? ORDER BY block"
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedSeries:
-    """A register at a point with its last index (instant, value) and when it was last heard; `version` rises when any of it or its rows change."""
+    """A register at a point, the zone of its blocks, its last index (instant, value) and when it was last heard.
+
+    `version` rises when any of it or its rows change.
+    """
 
     id: int
     point: str
     register: Register
     kind: str
+    zone: str
     last_t: int | None = None
     last_value: int | None = None
     last_heard: int | None = None
@@ -100,6 +104,18 @@ class Published:
             db.executemany("UPDATE series SET version = ? WHERE id = ?", {(version, block.series) for block in blocks})
         return version
 
+    def series(self) -> list[PublishedSeries]:
+        """Return everything that is published, in order of number."""
+        with self._lock, querying(self._connection) as db:
+            return [_series(row) for row in db.execute("SELECT * FROM series ORDER BY id")]
+
+    def drop(self, series: Iterable[int]) -> None:
+        """Take these series back with all their blocks."""
+        gone = [(number,) for number in series]
+        with self._lock, transaction(self._connection) as db:
+            db.executemany("DELETE FROM blocks WHERE series = ?", gone)
+            db.executemany("DELETE FROM series WHERE id = ?", gone)
+
     def series_of(self, points: Sequence[str]) -> list[PublishedSeries]:
         """Return the series of these points, in order of their number."""
         marks = ", ".join("?" * len(points))
@@ -115,7 +131,7 @@ class Published:
 
 
 def _row(one: PublishedSeries) -> tuple[Any, ...]:
-    return (one.id, one.point, *astuple(one.register), one.kind, one.last_t, one.last_value, one.last_heard, one.version)
+    return (one.id, one.point, *astuple(one.register), one.kind, one.zone, one.last_t, one.last_value, one.last_heard, one.version)
 
 
 def _series(row: tuple[Any, ...]) -> PublishedSeries:

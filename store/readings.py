@@ -186,6 +186,13 @@ class Readings:
             connection.unregister("differing")
         return differing.select(CHANGED.names).cast(CHANGED)
 
+    def publish_again(self, series: Sequence[int]) -> None:
+        """Note every row of these series as unpublished: their blocks are cut anew, or come back."""
+        with self._duck.transaction(chosen=_ids("series", series)) as connection:
+            connection.execute(
+                "INSERT INTO unpublished SELECT series, level, start, ? FROM rollups SEMI JOIN chosen USING (series)", [_next_mark(connection)]
+            )
+
     def unpublished(self) -> pa.Table:
         """Return the rows that changed since they were last published (schema UNPUBLISHED); they stay until `clear_unpublished`."""
         return self._duck.read("SELECT * FROM unpublished ORDER BY series, level, start, mark")

@@ -60,7 +60,7 @@ def querying(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         yield connection
     except sqlite3.Error as error:
         path = connection.execute("PRAGMA database_list").fetchone()[2]
-        raise StoreError(f"{path}: {error}; free disk space and file rights come first, then `submeter doctor`") from error
+        raise StoreError(f"{path}: {error}; free disk space and file rights come first") from error
 
 
 def _to_wal(connection: sqlite3.Connection) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from submeter.aggregate import faults
 from submeter.core import Core
 from submeter.errors import SubmeterError
 from submeter.ingest.replay import replay
@@ -34,11 +35,9 @@ def _rollup(core: Core, *, settle: bool = True, everything: bool = False) -> Ite
 
 def _import(core: Core, *, path: str) -> Iterator[str]:
     core.open_vault()
-    report = import_directory(core.registry, Path(path))
+    report = import_directory(core.registry, Path(path), check=faults)
     yield from report.lines()
-    if report.changed:
-        core.directory_changed()
-        yield from _rollup(core)
+    yield from _rollup(core)
 
 
 def _import_keys(core: Core, *, path: str, password: str = "", id_column: str | None = None, key_column: str | None = None) -> Iterator[str]:
@@ -60,16 +59,21 @@ def _replay(core: Core, *, path: str) -> Iterator[str]:
 
 def _requeue(core: Core, *, reason: str | None = None, device: str | None = None) -> Iterator[str]:
     step = core.requeue(reason=reason, device=device)
-    yield f"{step.messages} telegrams taken up again: " + (
-        ", ".join(f"{count} {outcome}" for outcome, count in sorted(step.results.items())) or "none"
-    )
+    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(step.results.items())) or "none"
+    yield f"{step.messages} telegrams taken up again: {outcomes}"
+    yield from _rollup(core)
+
+
+def _quarantine(core: Core, *, reason: str | None = None, device: str | None = None) -> Iterator[str]:
+    for row in core.inbox.quarantined(reason=reason, device=device):
+        yield f"{_iso(row.received_at)}  {row.device or 'unknown device'}  {row.reason}  by {row.gateway}: {row.detail}  {row.raw.hex()}"
 
 
 def _status(core: Core) -> Iterator[str]:
     counts, tables = core.inbox.counts(), core.readings.counts()
     oldest = f", the oldest since {_iso(counts.oldest_waiting)}" if counts.oldest_waiting is not None else ""
     yield f"inbox: {counts.waiting} messages wait{oldest}"
-    yield from (f"refused: {count} messages, {reason}" for reason, count in sorted(counts.refused.items()))
+    yield from (f"not decoded: {count} messages, {reason}" for reason, count in sorted(counts.refused.items()))
     yield from (f"quarantine: {count} telegrams, {reason}" for reason, count in sorted(counts.quarantined.items()))
     yield f"readings: {tables['readings']} of {tables['registers']} registers"
     yield f"rollups: {tables['rollups']} rows of {tables['series']} series; {tables['dirty']} ranges wait for the next run"
@@ -111,6 +115,7 @@ COMMANDS: Final[Mapping[str, Callable[..., Iterator[str]]]] = {
     "import.keys": _import_keys,
     "replay": _replay,
     "requeue": _requeue,
+    "quarantine": _quarantine,
     "status": _status,
     "meters": _meters,
     "token.create": _token_create,

@@ -10,6 +10,7 @@ import socket
 import socketserver
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,13 +41,13 @@ class _Handler(socketserver.StreamRequestHandler):
             self._send({"exit": 0})
         except SubmeterError as error:
             self._send({"error": str(error), "exit": 2})
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             self._send({"error": "the request is not a command line of submeter: client and core are of different versions", "exit": 2})
-        except OSError:
-            return  # the operator went away; the command has run
 
     def _send(self, answer: dict[str, Any]) -> None:
-        self.wfile.write(json.dumps(answer).encode() + b"\n")
+        """Answer one line; an operator who went away misses it, and the command goes on."""
+        with suppress(OSError):
+            self.wfile.write(json.dumps(answer).encode() + b"\n")
 
 
 class ControlServer(socketserver.ThreadingUnixStreamServer):
@@ -81,7 +82,10 @@ class ControlServer(socketserver.ThreadingUnixStreamServer):
 
 def ask(folder: Path, command: str, arguments: dict[str, Any]) -> Iterator[str] | None:
     """Let the running core of `folder` execute a command: its lines, or None when no core runs there. Raises SubmeterError with the core's words."""
-    if not socket_path(folder).is_socket():
+    try:
+        if not socket_path(folder).is_socket():
+            return None
+    except OSError:
         return None
     connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:

@@ -6,11 +6,12 @@ thread; what other threads want of it goes through the queue of `submeter.servic
 
 import fcntl
 import os
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import structlog
 
@@ -21,9 +22,15 @@ from submeter.ingest.drain import Drain, Gateway, Known, Step
 from submeter.reading import DeviceId
 from submeter.store import Inbox, Published, Readings, Registry, StoreError, Vault
 
-__all__ = ["Core", "now"]
+__all__ = ["Core", "make_folder", "now"]
 
 log = structlog.get_logger()
+
+#: Quarantine reasons that a change of the directory may lift, and how many telegrams are taken up together.
+WAITING: Final = ("unknown_meter", "no_key", "wrong_key", "downgrade")
+TOGETHER: Final = 500
+#: Devices remembered, strangers included.
+MOST_KNOWN: Final = 200_000
 
 
 def now() -> int:
@@ -32,12 +39,17 @@ def now() -> int:
 
 
 class Core:
-    """Open the stores of a data folder (made if missing); StoreError if another core has it."""
+    """Open the stores of a data folder (made if missing); StoreError if another core has it, VaultError if keys are sealed and cannot be opened.
 
-    def __init__(self, config: Config) -> None:
+    `told` hears of each step of the drain; setting `stopping` ends a long drain early.
+    """
+
+    def __init__(self, config: Config, told: Callable[[Step], None] = lambda _step: None) -> None:
         self.config = config
+        self.stopping = threading.Event()
+        self._told = told
         self.folder = config.data.folder
-        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_folder(self.folder)
         self._known: dict[DeviceId, Known | None] = {}
         with ExitStack() as stack:
             stack.callback(os.close, _lock(self.folder / "core.lock"))
@@ -45,8 +57,11 @@ class Core:
             self.readings = stack.enter_context(Readings(self.folder / "readings.duckdb"))
             self.registry = stack.enter_context(Registry(self.folder / "registry.sqlite", vault(config)))
             self.published = stack.enter_context(Published(self.folder / "published.sqlite"))
+            if again := self.inbox.reopen(after=self.readings.watermark()):
+                log.warning("readings.duckdb is an older copy, or new: messages of the inbox are decoded again", messages=again)
             self._drain = Drain(self.inbox, self.readings, self._lookup, _gateways(config))
             self._rollups = Rollups(self.readings, self.registry, self.published, _finality(config))
+            self._require_keys()
             self._stack = stack.pop_all()
 
     def __enter__(self) -> Self:
@@ -61,11 +76,13 @@ class Core:
 
     def drain(self) -> Step:
         """Decode the oldest waiting messages into readings."""
-        return self._drain.step()
+        step = self._drain.step()
+        self._told(step)
+        return step
 
     def drain_all(self) -> None:
-        """Decode until nothing waits."""
-        while self.drain().messages:
+        """Decode until nothing waits, or until this core is to stop."""
+        while not self.stopping.is_set() and self.drain().messages:
             pass
 
     def requeue(self, *, reason: str | None = None, device: str | None = None) -> Step:
@@ -73,8 +90,10 @@ class Core:
         return self._drain.redecode(self.inbox.quarantined(reason=reason, device=device), replays=reason == "replay")
 
     def rollup(self, *, settle: bool = True, everything: bool = False) -> Report:
-        """Compute and publish what changed since the last run, see `Rollups.run`."""
+        """Compute and publish what changed since the last run, see `Rollups.run`; a changed directory is taken up first."""
         started = time.monotonic()
+        if self.registry.version() != self.readings.directory():
+            self._directory_changed()
         report = self._rollups.run(now=now(), settle=settle, everything=everything, progress=_told)
         log.info("rollup done", seconds=round(time.monotonic() - started, 2), series=report.series, rows=report.rows, blocks=report.blocks)
         return report
@@ -83,11 +102,19 @@ class Core:
         """Look for the master key again: it may have been made since this core started."""
         self.registry.vault = vault(self.config)
 
-    def directory_changed(self) -> None:
+    def _directory_changed(self) -> None:
         """Look devices up anew, and decode again what waited for a key, a profile or adoption."""
         self._known.clear()
-        for reason in ("unknown_meter", "no_key", "wrong_key", "downgrade"):
-            self.requeue(reason=reason)
+        devices = {str(device.id) for device in self.registry.devices()}
+        for reason in WAITING:
+            waiting = [row for row in self.inbox.quarantined(reason=reason) if row.device in devices]
+            for first in range(0, len(waiting), TOGETHER):
+                self._drain.redecode(waiting[first : first + TOGETHER])
+
+    def _require_keys(self) -> None:
+        """Without its master key a core would put good telegrams into quarantine: better not to start."""
+        if self.registry.vault is None:
+            self.registry.devices()
 
     def recover(self) -> None:
         """Open the readings' file again after DuckDB stopped; everything committed is there, the inbox has the rest."""
@@ -95,6 +122,8 @@ class Core:
 
     def _lookup(self, device: DeviceId) -> Known | None:
         if device not in self._known:
+            if len(self._known) >= MOST_KNOWN:
+                self._known.clear()
             self._known[device] = self._read(device)
         return self._known[device]
 
@@ -103,6 +132,14 @@ class Core:
         if found is None:
             return None
         return Known(Profile(key=found.key, mode=found.mode, whole=found.whole), self.registry.zone_of_device(device))
+
+
+def make_folder(folder: Path) -> None:
+    """Make the data folder if it is missing; StoreError says why it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise StoreError(f"the data folder {folder} cannot be made: {error.strerror}; choose another in pipeline.toml, [data]") from error
 
 
 def _told(done: int, everything: int) -> None:

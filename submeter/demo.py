@@ -214,7 +214,7 @@ def _where_to_look(config: Config, token: str, world: _World, console: Console) 
     url = f"http://127.0.0.1:{config.api.port}/v1"
     month = time.strftime("%Y-%m-01")
     console.rule("submeter demo")
-    console.print(f"  API pages   {url}/docs")
+    console.print(f"  API         {url}/openapi.json")
     console.print(
         f"  one flat    curl -H 'Authorization: Bearer {token}' '{url}/units/{flat.id}/consumption?resolution=P1D&from={month}&to=2100-01-01'",
         soft_wrap=True,

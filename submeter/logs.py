@@ -1,4 +1,7 @@
-"""Logging of a process: one line an event on standard error, for a person or as JSON. No key, no plaintext and no secret is ever logged."""
+"""Logging of a process: one line an event on standard error, for a person or as JSON. No key, no plaintext and no secret is ever logged.
+
+Hence plain tracebacks: rich ones show local variables, and a key may be one.
+"""
 
 import logging
 import sys
@@ -20,7 +23,7 @@ def configure(level: str, form: str) -> None:
     last: list[Any] = (
         [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if form == "json"
-        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
+        else [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
     )
     structlog.configure(
         processors=[*shared, *last],

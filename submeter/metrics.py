@@ -1,9 +1,8 @@
 """Prometheus metrics of a process (names: ingest INBOX 8). Counters live here and are raised where things happen; gauges are asked for when read."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -11,8 +10,6 @@ from submeter.ingest.common import Counters
 from submeter.store import Counts
 
 __all__ = ["Metrics"]
-
-BUCKETS: Final = (0.01, 0.1, 1, 10, 60, 600, 3600)
 
 
 class Metrics:
@@ -22,8 +19,6 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.telegrams = Counter("submeter_ingest_telegrams", "Telegrams by outcome", ["result"], registry=self.registry)
         self.messages = Counter("submeter_ingest_messages", "Messages taken from the inbox", registry=self.registry)
-        self.rollup_seconds = Histogram("submeter_rollup_seconds", "Length of a rollup run", buckets=BUCKETS, registry=self.registry)
-        self.rollup_rows = Counter("submeter_rollup_rows", "Rows that rollups changed", registry=self.registry)
         self.job_failures = Counter("submeter_job_failures", "Jobs and commands that failed", ["job"], registry=self.registry)
         self.registry.register(_Inbox(counts, now))
 
@@ -45,7 +40,7 @@ class _Inbox(Collector):
         quarantine = GaugeMetricFamily("submeter_quarantine_telegrams", "Telegrams in quarantine", labels=["reason"])
         for reason, count in counts.quarantined.items():
             quarantine.add_metric([reason], count)
-        refused = GaugeMetricFamily("submeter_ingest_rejected", "Messages kept that could not be split", labels=["reason"])
+        refused = GaugeMetricFamily("submeter_ingest_not_decoded", "Messages kept and not decoded: refused, redelivered, retained", labels=["reason"])
         for reason, count in counts.refused.items():
             refused.add_metric([reason], count)
         yield from (rows, oldest, quarantine, refused)

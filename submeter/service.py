@@ -5,6 +5,7 @@ operators' commands) between two steps of the drain; the API and the operations 
 """
 
 import queue
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -24,10 +25,12 @@ from submeter.api import create_app, create_operations
 from submeter.collectors import collectors
 from submeter.config import Config
 from submeter.control import ControlServer
-from submeter.core import Core, now
+from submeter.core import Core, make_folder, now
 from submeter.errors import SubmeterError
+from submeter.ingest.common import Counters
+from submeter.ingest.drain import Step
 from submeter.metrics import Metrics
-from submeter.store import Inbox, Published, Registry, StoreBrokenError
+from submeter.store import Counts, Inbox, Published, Registry, StoreBrokenError
 
 __all__ = ["CoreThread", "Part", "serve"]
 
@@ -49,14 +52,15 @@ class _Request:
 
 
 class CoreThread:
-    """The core's loop: drain, and between two steps whatever the queue holds."""
+    """The core's loop: drain, and between two steps whatever the queue holds. Trouble of either keeps the other going."""
 
-    def __init__(self, core: Core) -> None:
-        self.core = core
+    def __init__(self, config: Config) -> None:
         self.metrics = Metrics(self._counts, now)
+        self.core = Core(config, self._count)
         self._queue: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
-        self._stop = threading.Event()
         self._trouble: str | None = None
+        self._broken = False
+        self._sources: Mapping[str, Counters] = {}
         self._thread = threading.Thread(target=self._loop, name="core")
 
     def start(self) -> None:
@@ -64,16 +68,18 @@ class CoreThread:
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the step under way; waits for it."""
-        self._stop.set()
+        """End after the step under way, and close the stores."""
+        self.core.stopping.set()
         self._queue.put(None)
-        self._thread.join()
+        if self._thread.ident is not None:
+            self._thread.join()
+        self.core.close()
 
     def submit(self, command: str, arguments: Mapping[str, Any] | None = None) -> Iterator[str]:
-        """Run a command on the core's thread; its lines as they come. Raises SubmeterError when it refuses."""
+        """Run a command on the core's thread; its lines as they come. Raises SubmeterError when it refuses or the core has stopped."""
         request = _Request(command, arguments or {})
         self._queue.put(request)
-        while (answer := request.answer.get()) is not None:
+        while (answer := self._answer(request)) is not None:
             if isinstance(answer, Exception):
                 raise answer
             yield answer
@@ -82,36 +88,58 @@ class CoreThread:
         """Run a command on the core's thread and forget it: failures are logged and counted."""
         self._queue.put(_Request(command, arguments))
 
-    def health(self) -> Mapping[str, Any]:
-        """Whether the core does its work, and what keeps it from it."""
-        return {"ok": self._trouble is None and self._thread.is_alive(), "version": __version__, "trouble": self._trouble}
+    def watch(self, sources: Mapping[str, Counters]) -> None:
+        """Let health and metrics tell of these collectors."""
+        self._sources = sources
+        self.metrics.watch(sources)
 
-    def _counts(self) -> Any:
+    def health(self) -> Mapping[str, Any]:
+        """Whether the core does its work and the collectors can keep what comes, and what keeps them from it."""
+        refused = [name for name, counters in self._sources.items() if counters.failed_commits and not counters.connected]
+        trouble = self._trouble or (
+            f"the inbox takes nothing from {', '.join(refused)}: free disk space and file rights come first" if refused else None
+        )
+        sources = {name: "connected" if counters.connected else "not connected" for name, counters in self._sources.items()}
+        return {"ok": trouble is None and self._thread.is_alive(), "version": __version__, "trouble": trouble, "sources": sources}
+
+    def _answer(self, request: _Request) -> str | Exception | None:
+        while True:
+            try:
+                return request.answer.get(timeout=RETRY_S)
+            except queue.Empty:
+                if not self._thread.is_alive():
+                    return SubmeterError("the core has stopped: run the command again")
+
+    def _count(self, step: Step) -> None:
+        self.metrics.messages.inc(step.messages)
+        for result, count in step.results.items():
+            self.metrics.telegrams.labels(result).inc(count)
+
+    def _counts(self) -> Counts:
         with Inbox(self.core.folder / "inbox.sqlite") as inbox:
             return inbox.counts()
 
     def _loop(self) -> None:
-        while not self._stop.is_set():
-            try:
-                self._turn()
-                self._trouble = None
-            except StoreBrokenError as error:
-                self._failed(error)
-                self._recover()
-            except Exception as error:  # noqa: BLE001 - the loop outlives every error: it is told, and tried again
-                self._failed(error)
-                time.sleep(RETRY_S)
-        while not self._queue.empty():
-            if (request := self._queue.get()) is not None:
-                request.answer.put(SubmeterError("the core is stopping: run the command again"))
+        while not self.core.stopping.is_set():
+            self._serve(self._drain())
+        log.debug("the core's loop has ended")
 
-    def _turn(self) -> None:
-        step = self.core.drain()
-        self.metrics.messages.inc(step.messages)
-        for result, count in step.results.items():
-            self.metrics.telegrams.labels(result).inc(count)
+    def _drain(self) -> float:
+        """One step of the drain; returns how long the queue may be waited for. Every error is told and tried again: the loop outlives it."""
         try:
-            request = self._queue.get_nowait() if step.messages else self._queue.get(timeout=IDLE_S)
+            if self._broken:
+                self.core.recover()
+                self._broken = False
+            messages = self.core.drain().messages
+        except Exception as error:  # noqa: BLE001
+            self._failed(error)
+            return RETRY_S
+        self._trouble = None
+        return 0.0 if messages else IDLE_S
+
+    def _serve(self, wait_s: float) -> None:
+        try:
+            request = self._queue.get(timeout=wait_s) if wait_s else self._queue.get_nowait()
         except queue.Empty:
             return
         if request is not None:
@@ -122,40 +150,36 @@ class CoreThread:
             for line in commands.execute(self.core, request.command, request.arguments):
                 request.answer.put(line)
             request.answer.put(None)
+        except SubmeterError as error:
+            log.error("command refused", command=request.command, error=str(error))
+            self._refuse(request, error)
         except Exception as error:
-            self.metrics.job_failures.labels(request.command).inc()
             log.exception("command failed", command=request.command)
-            request.answer.put(
-                error if isinstance(error, SubmeterError) else SubmeterError(f"{request.command} failed: {type(error).__name__}: {error}")
-            )
-            if isinstance(error, StoreBrokenError):
-                raise
+            self._refuse(request, error)
+
+    def _refuse(self, request: _Request, error: Exception) -> None:
+        self.metrics.job_failures.labels(request.command).inc()
+        if isinstance(error, StoreBrokenError):
+            self._failed(error)
+        known = isinstance(error, SubmeterError)
+        request.answer.put(error if known else SubmeterError(f"{request.command} failed: {type(error).__name__}: {error}"))
 
     def _failed(self, error: Exception) -> None:
+        self._broken = self._broken or isinstance(error, StoreBrokenError)
         self._trouble = f"{type(error).__name__}: {error}"
         log.error("the core cannot go on and tries again", error=self._trouble)
-
-    def _recover(self) -> None:
-        try:
-            self.core.recover()
-        except SubmeterError as error:
-            self._failed(error)
-            time.sleep(RETRY_S)
 
 
 def serve(config: Config, *, part: Part, stop: threading.Event, started: Callable[[CoreThread | None], None] = lambda _core: None) -> None:
     """Run until `stop` is set. `started` is called once everything listens."""
     with ExitStack() as stack:
-        core = None
-        if part == "all":
-            core = _core(config, stack)
-        if part in {"all", "collect"}:
-            _collect(config, stack, core.metrics if core else None)
+        core = _core(config, stack) if part == "all" else None
         if part in {"all", "api"} and config.api.enabled:
             _api(config, stack)
         if core and config.metrics.enabled:
-            operations = create_operations(core.health, core.health, core.metrics.registry)
-            _listen(operations, config.metrics.host, config.metrics.port, "operations", stack)
+            _listen(create_operations(core.health, core.health, core.metrics.registry), config.metrics.host, config.metrics.port, "metrics", stack)
+        if part in {"all", "collect"}:
+            _collect(config, stack, core)  # last: nothing is taken that nobody would see
         log.info("submeter runs", part=part, folder=str(config.data.folder))
         started(core)
         stop.wait()
@@ -163,10 +187,10 @@ def serve(config: Config, *, part: Part, stop: threading.Event, started: Callabl
 
 
 def _core(config: Config, stack: ExitStack) -> CoreThread:
-    thread = CoreThread(stack.enter_context(Core(config)))
+    thread = CoreThread(config)
+    stack.callback(thread.stop)
     control = ControlServer(config.data.folder, thread.submit)
     scheduler = _scheduler(config, thread)
-    stack.callback(thread.stop)
     thread.start()
     stack.callback(control.stop)
     control.start()
@@ -184,9 +208,9 @@ def _scheduler(config: Config, thread: CoreThread) -> BackgroundScheduler:
     return scheduler
 
 
-def _collect(config: Config, stack: ExitStack, metrics: Metrics | None) -> None:
+def _collect(config: Config, stack: ExitStack, core: CoreThread | None) -> None:
     """Each collector in a thread of its own, which owns its connection to the inbox."""
-    config.data.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(config.data.folder)
     stop = threading.Event()
     running = collectors(config)
     threads = [threading.Thread(target=one.run, args=[stop], name=f"collector {one.settings.name}") for one in running]
@@ -195,13 +219,13 @@ def _collect(config: Config, stack: ExitStack, metrics: Metrics | None) -> None:
     stack.callback(stop.set)
     for thread in threads:
         thread.start()
-    if metrics:
-        metrics.watch({one.settings.name: one.counters for one in running})
+    if core:
+        core.watch({one.settings.name: one.counters for one in running})
 
 
 def _api(config: Config, stack: ExitStack) -> None:
     """The API with connections of its own; without a vault, so that this part cannot open a meter's key."""
-    config.data.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    make_folder(config.data.folder)
     registry = stack.enter_context(Registry(config.data.folder / "registry.sqlite"))
     published = stack.enter_context(Published(config.data.folder / "published.sqlite"))
     _listen(create_app(registry, published, __version__), config.api.host, config.api.port, "api", stack)
@@ -209,16 +233,18 @@ def _api(config: Config, stack: ExitStack) -> None:
 
 def _listen(app: FastAPI, host: str, port: int, name: str, stack: ExitStack) -> None:
     """Serve in a thread of its own; returns when it listens, raises SubmeterError when it cannot."""
-    server = uvicorn.Server(uvicorn.Config(app, host=host, port=port, log_config=None, access_log=False, lifespan="off"))
-    thread = threading.Thread(target=server.run, name=name, daemon=True)
-    thread.start()
+    try:
+        listener = stack.enter_context(socket.create_server((host, port)))
+    except OSError as error:
+        raise SubmeterError(f"cannot listen on {host}:{port}: {error.strerror}; see [{name}] in pipeline.toml") from error
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name=name)
 
     def end() -> None:
         server.should_exit = True
         thread.join(STOP_S)
 
     stack.callback(end)
+    thread.start()
     while not server.started:
-        if not thread.is_alive():
-            raise SubmeterError(f"the {name} cannot listen on {host}:{port}: another program has the port; choose one in pipeline.toml")
         time.sleep(0.01)

@@ -57,9 +57,9 @@ class Installation:
             self.process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env={**os.environ, **environment})
 
     def start(self, **environment):
-        """Run `submeter run` and wait until its API answers."""
+        """Run `submeter run` and wait until it listens everywhere."""
         self.spawn(**environment)
-        wait_until(self._answers, 60)
+        wait_until(self._listens, 60)
         return self
 
     def stop(self):
@@ -108,10 +108,12 @@ class Installation:
         assert status == 200, body
         return next((series["points"] for series in body["series"] if series["meter"] == place.id), [])
 
-    def _answers(self):
+    def _listens(self):
         assert self.process.poll() is None, self.log
         try:
-            return self.get("/v1/units")[0] == 200
+            sources = self.get("/v1/health", self.metrics)[1]["sources"]
+            wanted = len(self.config.mqtt) + len(self.config.serial)
+            return self.get("/v1/units")[0] == 200 and list(sources.values()) == ["connected"] * wanted
         except OSError:
             time.sleep(0.05)
             return False

@@ -104,7 +104,7 @@ def test_operator_commands_run_in_the_core_while_it_runs(mqtt_installation):
 def test_health_and_metrics_answer_on_their_own_port(mqtt_installation):
     """The operations listener tells health and counts; the API's port has neither."""
     here = mqtt_installation.start()
-    assert here.get("/v1/health", here.metrics) == (200, {"ok": True, "version": "0.1.0", "trouble": None})
+    assert here.get("/v1/health", here.metrics) == (200, {"ok": True, "version": "0.1.0", "trouble": None, "sources": {"broker": "connected"}})
     assert here.get("/v1/ready", here.metrics)[0] == 200
     assert here.get("/v1/metrics")[0] == 404
     here.stop()

@@ -6,6 +6,7 @@ import stat
 
 import pytest
 from broker import wait_until
+
 from submeter.control import ControlServer, ask, socket_path
 from submeter.errors import SubmeterError
 

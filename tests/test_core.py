@@ -8,10 +8,13 @@ from installation import Installation
 from submeter import civil
 from submeter.commands import execute
 from submeter.core import now
+from submeter.errors import SubmeterError
 from submeter.ingest.drain import POSITION_BITS, READING_BITS
+from submeter.logs import configure
 from submeter.reading import LEVELS, MICRO, Source
+from submeter.service import CoreThread
 from submeter.simulate import encode
-from submeter.store import Message, StoreError
+from submeter.store import Message, StoreError, VaultError, pack
 from submeter.store.inbox import REPLAY, RETAIN
 
 HOURS = [civil.instant("2026-03-01T00:00:00Z") + hour * civil.HOUR for hour in range(6)]
@@ -193,3 +196,200 @@ def test_a_stamp_of_another_century_is_no_reading(here):
         core.drain_all()
         assert live(core, here.building.places[0]) == [(HOURS[0], 4_711_000)]
         assert core.readings.counts()["readings"] == 1
+
+
+def test_a_failed_commit_loses_nothing(here, monkeypatch):
+    """A step whose commit fails is repeated as if it had not been tried: the radio window does not take it for a repetition of itself."""
+    place = here.building.places[0]
+    with here.core() as core:
+        core.inbox.append([heard(place, t) for t in HOURS])
+        with monkeypatch.context() as broken:
+            broken.setattr(core.readings, "store", failing)
+            with pytest.raises(StoreError):
+                core.drain()
+        core.drain_all()
+        assert [t for t, _ in live(core, place)] == HOURS
+
+
+def failing(*_args, **_more):
+    """A disk that is full."""
+    raise StoreError("no space left")
+
+
+def test_a_directory_in_trouble_costs_no_telegram(here, monkeypatch):
+    """When the registry or the vault cannot answer, telegrams wait; they are not quarantined."""
+    place = here.building.places[0]
+    with here.core() as core:
+        core.inbox.append([heard(place, t) for t in HOURS])
+        with monkeypatch.context() as broken:
+            broken.setattr(core.registry, "device", failing)
+            with pytest.raises(StoreError):
+                core.drain()
+        assert core.inbox.counts().quarantined == {}
+        core.drain_all()
+        assert [t for t, _ in live(core, place)] == HOURS
+
+
+def test_without_its_master_key_a_core_does_not_start(here):
+    """Sealed keys and no master key: the core says which device and where to name the key, instead of quarantining everything."""
+    (here.folder / "master.key").rename(here.folder / "elsewhere.key")
+    with pytest.raises(VaultError, match="no master key"):
+        here.core()
+
+
+def test_a_crash_between_readings_and_inbox_repeats_nothing(here, monkeypatch):
+    """Readings committed, messages not marked: the next start marks them with their numbers, and a redelivery is still known."""
+    place = here.building.places[0]
+    payload = f'{{"v":1,"gw":"g","boot":"b","seq":1,"t":[{{"hex":"{place.meter.telegram(HOURS[0]).hex()}"}}]}}'.encode()
+    with here.core() as core:
+        core.inbox.append([Message("test", payload, HOURS[0]), Message("test", b"garbage", HOURS[0])])
+        with monkeypatch.context() as broken:
+            broken.setattr(core.inbox, "finish", failing)
+            with pytest.raises(StoreError):
+                core.drain()
+    with here.core() as core:
+        core.inbox.append([Message("test", payload, HOURS[0] + 30 * civil.SECOND)])
+        core.drain_all()
+        assert [t for t, _ in live(core, place)] == [HOURS[0]]
+        assert core.inbox.counts().refused == {"redelivered": 1, "unknown_format": 1}
+
+
+def test_a_lost_readings_file_is_made_again_from_the_inbox(here):
+    """Without readings.duckdb the core decodes the inbox anew, and what is published is of the right points."""
+    places = [place for place in here.building.places if place.flat][:2]
+    with here.core() as core:
+        core.inbox.append([heard(place, t) for t in HOURS for place in places])
+        core.drain_all()
+        core.rollup()
+        before = [rows(core, place).copy() for place in places]
+    (here.folder / "data" / "readings.duckdb").unlink()
+    with here.core() as core:
+        core.inbox.append([heard(places[1], HOURS[-1] + civil.HOUR)])
+        core.drain_all()
+        core.rollup()
+        assert rows(core, places[0]).tobytes() == before[0].tobytes()
+        assert len(rows(core, places[1])) == before[1].size + 1
+        assert {one.point for one in core.published.series_of([places[0].id])} == {places[0].id}
+
+
+def test_a_lost_published_file_is_made_again(here):
+    """Without published.sqlite the next run publishes everything."""
+    place = here.building.places[0]
+    with here.core() as core:
+        core.inbox.append([heard(place, t) for t in HOURS])
+        core.drain_all()
+        core.rollup()
+        before = rows(core, place).tobytes()
+    for left in (here.folder / "data").glob("published.sqlite*"):
+        left.unlink()
+    with here.core() as core:
+        core.rollup()
+        assert rows(core, place).tobytes() == before
+
+
+def test_another_zone_leaves_no_block_of_the_old_one(here):
+    """Hours published by the days of one zone do not stand beside those of another after the directory moved the house."""
+    place = here.building.places[0]
+    moved = here.folder / "moved.toml"
+    moved.write_text(f'[[property]]\nid = "{here.building.id}"\nmanager = "demo"\nname = "{here.building.name}"\nzone = "Pacific/Auckland"\n')
+    with here.core() as core:
+        core.inbox.append([heard(place, t) for t in HOURS])
+        core.drain_all()
+        core.rollup()
+        list(execute(core, "import", {"path": str(moved)}))
+        core.inbox.append([heard(place, HOURS[2] + civil.HOUR // 2)])
+        core.drain_all()
+        core.rollup()
+        hours = rows(core, place)["start"].tolist()
+        assert len(hours) == len(set(hours))
+        main = core.published.series_of([place.id])[0]
+        computed = pack(core.readings.rollups([main.id], 0, -(2**62), 2**62))
+        assert rows(core, place).tobytes() == computed.tobytes()
+
+
+def test_what_the_directory_no_longer_shows_is_taken_back(here):
+    """A register that is taken off a point leaves the published tables."""
+    place = next(place for place in here.building.places if place.meter.kind == "heat")
+    fewer = here.folder / "fewer.toml"
+    fewer.write_text(
+        (here.folder / "directory.toml")
+        .read_text()
+        .replace('registers = ["energy", "volume", "power", "flow", "temperature_flow", "temperature_return"]', 'registers = ["energy"]')
+    )
+    with here.core() as core:
+        core.inbox.append([heard(place, t) for t in HOURS])
+        core.drain_all()
+        core.rollup()
+        assert len(core.published.series_of([place.id])) > 1
+        list(execute(core, "import", {"path": str(fewer)}))
+        assert [one.register.name for one in core.published.series_of([place.id])] == ["energy"]
+
+
+@pytest.mark.parametrize(
+    "parameters", ['{ confirm_n = "abc" }', "{ factors = 5 }", '{ resettable = "false" }', '{ max_gap = "2 hours" }', '{ set_day = "02-30" }']
+)
+def test_parameters_that_cannot_be_computed_with_are_not_imported(here, parameters):
+    """An import names the point and the parameter, and changes nothing."""
+    wrong = here.folder / "wrong.toml"
+    text = (here.folder / "directory.toml").read_text()
+    at = text.index("registers = ")
+    wrong.write_text(text[:at] + f"parameters = {parameters}\n" + text[at:])
+    with here.core() as core:
+        version = core.registry.version()
+        with pytest.raises(StoreError, match=f"point {here.building.places[0].id}"):
+            list(execute(core, "import", {"path": str(wrong)}))
+        assert core.registry.version() == version
+
+
+def test_a_wrong_assignment_can_be_taken_back(here):
+    """`remove = true` and the right entry in one file correct what was imported."""
+    place = here.building.places[0]
+    right = here.folder / "right.toml"
+    entry = f'[[assignment]]\npoint = "{place.id}"\ndevice = "{place.meter.device}"\nfrom = '
+    right.write_text(f"{entry}2024-01-01\nremove = true\n{entry}2026-03-01T02:00:00Z\n")
+    with here.core() as core:
+        core.inbox.append([heard(place, t) for t in HOURS])
+        list(execute(core, "import", {"path": str(right)}))
+        assert rows(core, place)["start"].min() >= HOURS[2]
+
+
+def test_a_telegram_from_the_future_is_not_accepted(here):
+    """A replayed line that says it was heard next year is kept with its reason."""
+    place = here.building.places[0]
+    with here.core() as core:
+        core.inbox.append([heard(place, now() + 400 * civil.DAY)])
+        core.drain_all()
+        assert core.inbox.counts().quarantined == {"rejected": 1}
+        assert "clock_drift" in next(iter(execute(core, "quarantine", {})))
+
+
+def test_a_step_is_bounded_by_its_readings(here, monkeypatch):
+    """A backlog of big messages is decoded message by message once enough readings came together, in order and completely."""
+    monkeypatch.setattr("submeter.ingest.drain.MOST_READINGS", 3)
+    place = here.building.places[0]
+    with here.core() as core:
+        core.inbox.append([heard(place, t) for t in HOURS])
+        assert core.drain().messages < len(HOURS)
+        core.drain_all()
+        assert [t for t, _ in live(core, place)] == HOURS
+
+
+def test_no_key_reaches_the_log(here, capfd):
+    """An import that is refused, and a telegram that fails inside, show no local variables: a key may be one of them."""
+    configure("debug", "console")
+    place = here.building.places[0]
+    wrong = here.folder / "wrong.toml"
+    wrong.write_text((here.folder / "directory.toml").read_text() + '[[assignment]]\npoint = "nope"\ndevice = "SIM-1"\nfrom = 2024-01-01\n')
+    thread = CoreThread(here.config)
+    thread.start()
+    try:
+        with pytest.raises(StoreError):
+            list(thread.submit("import", {"path": str(wrong)}))
+        with pytest.raises(SubmeterError):
+            list(thread.submit("import", {"nonsense": place.meter.key.hex()}))
+    finally:
+        thread.stop()
+    said = "".join(capfd.readouterr())
+    assert "command refused" in said
+    assert place.meter.key.hex() not in said
+    assert repr(place.meter.key) not in said

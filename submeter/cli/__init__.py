@@ -3,6 +3,7 @@
 Exit status: 0 done, 1 a finding (a refused telegram, a case that is wrong), 2 usage or configuration.
 """
 
+import os
 import sys
 from typing import Annotated
 
@@ -42,14 +43,15 @@ def options(
     """Meter-data pipeline: telegrams in, exact tables out."""
 
 
-for verb in (check, run, demo, operate.status, decode, conform, operate.rollup, operate.replay, operate.requeue, operate.meters):
+for verb in (check, run, demo, operate.status, decode, conform, operate.rollup, operate.replay, operate.quarantine, operate.requeue, operate.meters):
     app.command()(verb)
 app.command("import")(operate.import_directory)
 app.add_typer(operate.token, name="token")
 
 
 def main() -> None:
-    """Run the command line; an error that submeter raises on purpose is one line and exit status 2."""
+    """Run the command line; an error that submeter raises on purpose is one line and exit status 2. What it writes is its owner's alone."""
+    os.umask(0o077)
     try:
         app()
     except SubmeterError as error:

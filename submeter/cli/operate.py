@@ -4,7 +4,7 @@ The stores are imported only when a command opens them here, so that the other c
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +18,7 @@ from submeter.store.key_files import is_key_file, needs_password
 from submeter.store.registry_types import SCOPES
 from submeter.store.vault import Vault
 
-__all__ = ["ConfigFile", "import_directory", "meters", "replay", "requeue", "rollup", "status", "token"]
+__all__ = ["ConfigFile", "import_directory", "meters", "quarantine", "replay", "requeue", "rollup", "status", "token"]
 
 #: Environment variable with the password of a key file, for those who do not want to type it.
 PASSWORD = "SUBMETER_KEY_FILE_PASSWORD"  # noqa: S105 - its name
@@ -55,7 +55,9 @@ def rollup(
 
 
 def import_directory(
-    path: Annotated[Path, typer.Argument(help="a TOML file, a folder of CSV files (managers, properties, units, …), or a file of keys: KEM, KEM2, CSV")],
+    path: Annotated[
+        Path, typer.Argument(help="a TOML file, a folder of CSV files (managers, properties, units, …), or a file of keys: KEM, KEM2, CSV")
+    ],
     *,
     id_column: Annotated[str | None, typer.Option(help="of a CSV file of keys: the column with the meters' numbers, if it is not found")] = None,
     key_column: Annotated[str | None, typer.Option(help="of a CSV file of keys: the column with the keys, if it is not found")] = None,
@@ -90,6 +92,16 @@ def requeue(
     _run(load(config), "requeue", reason=reason, device=device)
 
 
+def quarantine(
+    *,
+    reason: Annotated[str | None, typer.Option(help="only this reason, e.g. no_key")] = None,
+    device: Annotated[str | None, typer.Option(help="only this device, e.g. KAM-12345678-1B-06")] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Telegrams that gave no reading: when, of which device, by which gateway, why, and their bytes."""
+    _run(load(config), "quarantine", reason=reason, device=device)
+
+
 def status(*, config: ConfigFile = None) -> None:
     """What waits, what was refused and why, what is stored."""
     _run(load(config), "status")
@@ -105,12 +117,12 @@ def meters(
 @token.command("create")
 def token_create(
     manager: Annotated[str, typer.Argument(help="the manager whose units the token sees")],
-    scope: Annotated[Sequence[str], typer.Option(help=f"may be given several times; default: all of {', '.join(SCOPES)}")] = SCOPES,
+    scope: Annotated[list[str] | None, typer.Option(help=f"may be given several times; default: all of {', '.join(SCOPES)}")] = None,
     *,
     config: ConfigFile = None,
 ) -> None:
     """Make a token and print its secret, this once."""
-    _run(load(config), "token.create", manager=manager, scopes=list(scope))
+    _run(load(config), "token.create", manager=manager, scopes=scope or list(SCOPES))
 
 
 @token.command("list")

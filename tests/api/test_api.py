@@ -201,7 +201,7 @@ def test_a_token_without_the_scope_is_told_so(here, client):
         ({"from": "yesterday"}, "from"),
         ({"to": "2026-03-01T00:00:00"}, "to"),
         ({"from": "2026-05-01"}, "to"),
-        ({"from": "2019-01-01"}, "to"),
+        ({"from": "2019-01-01"}, "from"),
         ({"from": "1800-01-01", "to": "1801-01-01"}, "from"),
         ({"resolution": "PT15M"}, "resolution"),
         ({"by": "tenant"}, "by"),

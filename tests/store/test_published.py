@@ -59,22 +59,22 @@ def test_a_block_is_replaced_as_a_whole(published):
 
 def test_series_of_points(published):
     """Series come back as published, those of other points do not, and publishing again replaces them."""
-    one = PublishedSeries(1, "m_1", VOLUME, "total", 10, 12_345, 20)
-    other = PublishedSeries(2, "m_2", Register("energy", "kWh", 1, 2, 3), "total")
-    published.replace([one, other, PublishedSeries(3, "m_3", VOLUME, "total")], [])
+    one = PublishedSeries(1, "m_1", VOLUME, "total", "UTC", 10, 12_345, 20)
+    other = PublishedSeries(2, "m_2", Register("energy", "kWh", 1, 2, 3), "total", "UTC")
+    published.replace([one, other, PublishedSeries(3, "m_3", VOLUME, "total", "UTC")], [])
     found = published.series_of(["m_2", "m_1", "m_9"])
     assert [(series.id, series.register, series.last_t, series.last_value, series.last_heard) for series in found] == [
         (1, VOLUME, 10, 12_345, 20),
         (2, other.register, None, None, None),
     ]
-    published.replace([PublishedSeries(1, "m_1", VOLUME, "total", 11)], [])
+    published.replace([PublishedSeries(1, "m_1", VOLUME, "total", "UTC", 11)], [])
     assert published.series_of(["m_1"])[0].last_t == 11
     assert published.series_of([]) == []
 
 
 def test_versions_rise_with_what_changed(published):
     """Each publication has the next version, and the series whose blocks or last values it touched carry it."""
-    series = [PublishedSeries(number, "m_1", VOLUME, "total") for number in (1, 2)]
+    series = [PublishedSeries(number, "m_1", VOLUME, "total", "UTC") for number in (1, 2)]
     assert published.replace(series, []) == 1
     assert published.replace([], [Block(2, DAY, "2024-01", points(1))]) == 2
     assert [one.version for one in published.series_of(["m_1"])] == [1, 2]
@@ -126,7 +126,7 @@ PUBLISHER = """
     while True:
         points = np.zeros(24, POINT)
         points["value"] = 1 + max((one.version for one in published.series_of(["m_1"])), default=0)
-        series = [PublishedSeries(number, "m_1", Register("volume", "m3"), "total") for number in range(20)]
+        series = [PublishedSeries(number, "m_1", Register("volume", "m3"), "total", "UTC") for number in range(20)]
         published.replace(series, [Block(one.id, 0, label, points) for one in series for label in ("2024-01-01", "2024-01-02")])
 """
 
