@@ -1,0 +1,313 @@
+"""Compiled layouts and the plain path are one specification: real, damaged and made-up telegrams give equal tables on both."""
+
+import json
+import random
+from collections.abc import Iterator
+from datetime import date, datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from submeter.cli.readings import FORMS
+from submeter.decoders import ELL_CTR, FormatKey, Profile
+from submeter.decoders.dates import read_date
+from submeter.decoders.fast import Decoder, Heard, columns, decode_batch, keys, library
+from submeter.decoders.values import read_value
+from submeter.decoders.vife import Information
+from submeter.reading import DeviceId
+from submeter.simulate import encode
+from submeter.simulate.building import Building
+from both_paths import Sent, assert_same
+
+METER = DeviceId("SIM", "12345678", 0x01, 0x04)
+KEY = bytes(range(16))
+NOON = 1_795_258_800_000_000
+some = settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+
+
+def real(shared: Path) -> Iterator[Sent]:
+    """Every telegram of the corpus, with its key or without."""
+    for file in sorted((shared / "corpus").glob("*.jsonl")):
+        for row in map(json.loads, file.read_text(encoding="utf-8").splitlines()):
+            key = bytes.fromhex(row["key_hex"]) if row.get("key_hex") else None
+            decrypted = bool((row.get("security") or {}).get("already_plain"))
+            for whole in (True, False):
+                form = FORMS.get(row.get("frame_format"), "trailing")
+                yield bytes.fromhex(row["telegram_hex"]), row.get("link") or "wmbus", form, decrypted, Profile(key, whole=whole)
+
+
+def damaged(sent: Sent, rand: random.Random) -> Sent:
+    """The telegram with bits turned, bytes replaced or its end cut off; the wired checksum is mostly put right again."""
+    raw, link, form, decrypted, profile = sent
+    data = bytearray(raw)
+    how = rand.random()
+    if how < 0.7:
+        for _ in range(rand.choice((1, 1, 2, 5))):
+            data[rand.randrange(len(data))] ^= 1 << rand.randrange(8)
+    elif how < 0.85:
+        data[rand.randrange(len(data))] = rand.choice((0, 0xFF, 0x80, 0x99, 0xF0, 0x2F))
+    else:
+        data = data[: rand.randrange(1, len(data) + 1)]
+        data[0] = (len(data) - 1) & 0xFF if link == "wmbus" else data[0]
+    if len(data) > 8 and data[0] == 0x68 and rand.random() < 0.9:
+        data[1] = data[2] = (len(data) - 6) & 0xFF
+        data[-2] = sum(data[4:-2]) & 0xFF
+    return bytes(data), link, form if rand.random() < 0.8 else "auto", decrypted, profile
+
+
+def test_the_corpus_is_the_same_on_both_paths(shared: Path) -> None:
+    """Every real telegram gives the same rows, cold, warm, and where its form must be found; many of them have layouts."""
+    decoder, sent = Decoder(), list(real(shared))
+    assert assert_same(decoder, sent) > 600
+    assert assert_same(decoder, [(raw, link, "auto", decrypted, profile) for raw, link, _, decrypted, profile in sent]) > 600
+
+
+def test_damaged_telegrams_are_the_same_on_both_paths(shared: Path) -> None:
+    """With the layouts of the whole ones at hand, turned bits, odd bytes and cuts give what the plain path gives."""
+    decoder, sent, rand = Decoder(), list(real(shared)), random.Random(3)
+    assert_same(decoder, sent)
+    assert assert_same(decoder, [damaged(row, rand) for row in sent]) > 100
+
+
+def test_a_simulated_building_is_read_by_layouts_alone() -> None:
+    """Every meter of the simulator, wired and by radio, has a layout; one for each kind and storage."""
+    meters = [place.meter for place in Building.make().places]
+    decoder = Decoder()
+    sent: list[Sent] = [
+        (meter.telegram(NOON + 60_000_000 * number), "wmbus" if meter.key else "mbus", "auto", False, Profile(meter.key))
+        for number in range(20)
+        for meter in meters
+    ]
+    assert assert_same(decoder, sent) == len(sent)
+    assert decoder.layouts < 20
+
+
+vib = st.sampled_from(
+    [
+        bytes.fromhex(text)
+        for text in (
+            "13 14 03 06 0b 0e 6e 2b 3b 5a 5e 66 22 20 7d 933c 933b 937d ff13 fd17 fb00 fb08 fd46 9372 8410 13 6c 6d ec7e fd0c 7f 04 86 83 3c "
+            "933a fd97 1d 8578 9313 fb1a fd74 fd71 05fe"
+        ).split()
+    ]
+)
+header = st.tuples(st.integers(0, 15), st.integers(0, 3), st.booleans(), st.sampled_from([b"", b"\x10", b"\x40", b"\x01"]))
+odd = st.sampled_from([b"\xff", b"\x00", b"\x80", b"\x99", b"\xf1", b"\x2f", b"\x01"]).map(lambda byte: byte * 8)
+
+
+@st.composite
+def record(draw: st.DrawFn) -> tuple[bytes, int]:
+    """DIF, DIFE and VIF of a record, and how many bytes of data follow."""
+    coding, function, storage, more = draw(header)
+    size = (0, 1, 2, 3, 4, 4, 6, 8, 0, 1, 2, 3, 4, 3, 6, 0)[coding]
+    dif = bytes([coding | function << 4 * draw(st.sampled_from([0, 1])) & 0x30 | storage << 6 | bool(more) << 7]) + more
+    return dif + draw(vib) + (b"\x03" if coding == 13 else b""), size
+
+
+data = st.one_of(
+    st.binary(min_size=8, max_size=8), odd, st.sampled_from(["1f0cbc3400000000", "00000000bc340000", "0102030000000000"]).map(bytes.fromhex)
+)
+
+
+@some
+@given(st.lists(record(), min_size=1, max_size=7), st.lists(st.lists(data, min_size=7, max_size=7), min_size=2, max_size=12), st.integers(0, 255))
+def test_made_up_records_are_the_same_on_both_paths(records: list[tuple[bytes, int]], values: list[list[bytes]], status: int) -> None:
+    """Payloads of one shape with any values, void and impossible ones among them, and any status byte."""
+    payloads = [b"".join(head + value[:size] for (head, size), value in zip(records, row, strict=False)) for row in values]
+    sent: list[Sent] = [
+        (encode.radio(METER, encode.plain(payload, encode.Header(access=7, status=status))), "wmbus", "nocrc", False, Profile())
+        for payload in payloads
+    ]
+    decoder = Decoder()
+    assert_same(decoder, sent)
+    sealed: list[Sent] = [
+        (encode.radio(METER, encode.mode5(payload, encode.Header(access=number), KEY, METER)), "wmbus", "auto", False, Profile(KEY))
+        for number, payload in enumerate(payloads)
+    ]
+    assert_same(decoder, sealed)
+
+
+@some
+@given(st.lists(st.binary(min_size=8, max_size=8) | odd, min_size=1, max_size=30), st.integers(1, 8))
+def test_integers_are_those_of_the_plain_path(words: list[bytes], size: int) -> None:
+    """Types B and C of any size."""
+    column, sizes = np.frombuffer(b"".join(words), "<u8"), np.full(len(words), size, np.uint8)
+    value, void = columns.integers(columns.low_bytes(column, sizes), sizes, np.full(len(words), True))
+    for word, number, is_void in zip(words, value.tolist(), void.tolist(), strict=True):
+        assert read_value(4, None, word[:size], NUMBER) == (None if is_void else number)
+
+
+@some
+@given(
+    st.lists(st.binary(min_size=6, max_size=6) | st.from_regex("[0-9f][0-9]{11}", fullmatch=True).map(bytes.fromhex), min_size=1), st.integers(1, 6)
+)
+def test_decimals_are_those_of_the_plain_path(words: list[bytes], size: int) -> None:
+    """Type A of any size, signs and hex digits included."""
+    column = np.array([int.from_bytes(word[:size], "little") for word in words], np.uint64)
+    value, void = columns.bcd(column, np.full(len(words), size, np.uint8))
+    for word, number, is_void in zip(words, value.tolist(), void.tolist(), strict=True):
+        assert read_value(12, None, word[:size], NUMBER) == (None if is_void else number)
+
+
+@some
+@given(st.lists(st.binary(min_size=6, max_size=6), min_size=1, max_size=50), st.sampled_from([2, 4, 6]))
+def test_dates_are_those_of_the_plain_path(words: list[bytes], size: int) -> None:
+    """Types G, F and I, the impossible ones void."""
+    sizes = np.full(len(words), size, np.uint8)
+    value, void = columns.dates(np.array([int.from_bytes(word[:size], "little") for word in words], np.uint64), sizes)
+    for word, number, is_void in zip(words, value.tolist(), void.tolist(), strict=True):
+        expected = read_date(word[:size])
+        assert is_void == (expected is None)
+        if isinstance(expected, date):
+            as_time = expected if isinstance(expected, datetime) else datetime(expected.year, expected.month, expected.day)
+            assert np.datetime64(number, "us") == np.datetime64(as_time, "us")
+
+
+NUMBER = Information("", "", 0, "number")
+
+
+def same(*payloads: bytes) -> int:
+    """Both paths agree on plain telegrams with these payloads; returns how many had a layout."""
+    return assert_same(Decoder(), [(encode.radio(METER, encode.plain(one, encode.Header())), "wmbus", "nocrc", False, Profile()) for one in payloads])
+
+
+def test_values_are_rounded_half_to_even() -> None:
+    """9 J are 2.5 millionths of a kWh, 27 J 7.5: 2 and 8; below nought alike."""
+    assert same(*(encode.integer(b"\x08", joules, 4) for joules in (9, 27, -9, -27, 10, 0))) == 6
+
+
+def test_a_void_date_gives_way_to_the_next_of_its_storage() -> None:
+    """Two dates of one storage, and two clocks: the first one that exists counts."""
+    day, void = encode.day(date(2024, 12, 31), encode.Slot(storage=1)), bytes.fromhex("426c0000")
+    clock, unset = encode.minute(datetime(2025, 3, 1, 12, 30)), bytes.fromhex("046d80000000")
+    value = encode.bcd(b"\x13", 77, 8, encode.Slot(storage=1))
+    assert same(day + day + value + clock + clock, void + day + value + unset + clock, void + void + value + unset + unset) == 1
+    assert same(day + value + clock, void + value + unset) == 2
+
+
+def test_nought_of_a_register_that_holds_nothing_else() -> None:
+    """A scale so large that 1 is beyond any dial: nought is a reading all the same."""
+    chain = bytes.fromhex("8ffdfdfdfd7d")
+    assert same(encode.integer(chain, 1, 4), encode.integer(chain, 0, 4)) == 0
+
+
+def test_an_address_of_ones_is_no_meter() -> None:
+    """The id FFFFFFFF is refused among telegrams of the same kind of meter."""
+    nobody = DeviceId("SIM", "FFFFFFFF", 0x01, 0x04)
+    body = encode.plain(VOLUME, encode.Header())
+    assert assert_same(Decoder(), [(encode.radio(device, body), "wmbus", "nocrc", False, Profile()) for device in (METER, nobody)]) == 1
+
+
+def telegrams(*rows: tuple[bytes, str, bool]) -> pa.Table:
+    """A table of (raw, form, decrypted)."""
+    return pa.table({"raw": [row[0] for row in rows], "form": [row[1] for row in rows], "decrypted": [row[2] for row in rows]})
+
+
+VOLUME = encode.bcd(b"\x13", 1234, 8)
+
+
+def test_a_batch_of_many_forms_keeps_its_order() -> None:
+    """Bare, with CRCs, encrypted, wrong, empty and unknown telegrams each give their row, and readings in order."""
+    stranger = DeviceId("SIM", "99999999", 1, 4)
+    plain = encode.radio(METER, encode.plain(VOLUME, encode.Header(access=1)))
+    sealed = encode.radio(METER, encode.mode5(VOLUME, encode.Header(access=2), KEY, METER))
+    table = telegrams(
+        (encode.format_a(sealed), "a", False),
+        (sealed, "nocrc", False),
+        (b"", "auto", False),
+        (encode.format_b(sealed), "auto", False),
+        (plain, "auto", False),
+        (encode.radio(stranger, encode.plain(VOLUME, encode.Header(access=1))), "auto", False),
+        (encode.format_b(sealed)[:-1] + b"\0", "b", False),
+        (sealed + b"\x55", "trailing", False),
+    )
+    decoded = decode_batch(table, {METER: Profile(KEY)}.get)
+    assert decoded.telegrams["reason"].to_pylist() == [None, None, "bad_frame", None, "downgrade", "unknown_meter", "bad_frame", None]
+    assert decoded.readings["telegram"].to_pylist() == [0, 1, 3, 7]
+    assert set(decoded.readings["value"].to_pylist()) == {1_234_000}
+
+
+def test_a_table_needs_its_telegrams_only() -> None:
+    """Link, form and decrypted have defaults, for the column and for nulls in it."""
+    raw = encode.radio(METER, encode.plain(VOLUME, encode.Header()))
+    wired = encode.wired(encode.plain(VOLUME, encode.Header(address=METER)))
+    decoded = decode_batch(pa.table({"raw": [raw]}), lambda _: Profile())
+    assert decoded.readings["value"].to_pylist() == [1_234_000]
+    table = pa.table({"raw": [raw, wired], "link": pa.array([None, "mbus"])})
+    assert decode_batch(table, lambda _: Profile()).readings["device"].to_pylist() == [str(METER)] * 2
+
+
+def test_no_telegrams_give_empty_tables() -> None:
+    """A table without rows is answered by tables without rows."""
+    decoded = decode_batch(pa.table({"raw": pa.array([], pa.binary())}), lambda _: None)
+    assert (decoded.readings.num_rows, decoded.telegrams.num_rows) == (0, 0)
+
+
+def test_plaintext_under_an_encrypting_header_needs_a_source_that_decrypts() -> None:
+    """2F2F behind a header that says mode 5 is read only where the source is trusted, without a key too."""
+    header = encode.Header(access=2)
+    sealed = encode.radio(METER, encode.mode5(VOLUME, header, KEY, METER))
+    opened = sealed[:15] + (b"\x2f\x2f" + VOLUME).ljust(len(sealed) - 15, b"\x2f")
+    for profile, reason in ((Profile(KEY), "wrong_key"), (Profile(), "no_key")):
+        decoded = decode_batch(telegrams((opened, "nocrc", True), (opened, "nocrc", False)), lambda _, profile=profile: profile)
+        assert decoded.telegrams["reason"].to_pylist() == [None, reason]
+
+
+@pytest.mark.parametrize(("mode", "body"), [
+    (ELL_CTR, encode.extended_ctr(encode.plain(VOLUME, encode.Header(access=9)), KEY, METER, access=5, session=0x77)),
+    (7, encode.mode7(VOLUME, encode.Header(access=9), KEY, METER, counter=8)),
+    (0, encode.extended(encode.plain(VOLUME, encode.Header(access=9)), access=5)),
+    (5, encode.extended(encode.mode5(VOLUME, encode.Header(access=9, address=METER), KEY, METER), access=5)),
+])  # fmt: skip
+def test_layered_telegrams_have_layouts_too(mode: int, body: bytes) -> None:
+    """Extended link layer and authentication layer are opened one by one; a wrong key is refused as ever."""
+    raw, profile = encode.radio(METER, body), Profile(KEY if mode else None)
+    sent: list[Sent] = [
+        (raw, "wmbus", "nocrc", False, profile),
+        (raw, "wmbus", "auto", False, Profile(bytes(16))),
+        (raw[:-3], "wmbus", "auto", False, profile),
+    ]
+    assert assert_same(Decoder(), sent) == 1
+
+
+def test_a_full_frame_teaches_the_compact_ones_behind_it() -> None:
+    """Formats are learnt in the order of the telegrams, from layouts too."""
+    payload = encode.integer(b"\x13", 1234, 4) + encode.integer(b"\x5b", 21, 1)
+    full = encode.radio(METER, encode.plain(payload, encode.Header()))
+    formats: dict[FormatKey, bytes] = {}
+    decoded = decode_batch(pa.table({"raw": [full, full]}), lambda _: Profile(), formats)
+    assert decoded.readings["telegram"].to_pylist() == [0, 0, 1, 1]
+    assert list(formats.values()) == [bytes.fromhex("0413015b")]
+
+
+def test_a_bug_in_a_decoder_costs_its_telegram_only() -> None:
+    """What breaks on one telegram is told as its outcome."""
+
+    def broken(_: DeviceId) -> Profile | None:
+        raise ZeroDivisionError
+
+    stranger = encode.radio(METER, b"\xa9" + VOLUME)
+    decoded = decode_batch(pa.table({"raw": [stranger]}), broken)
+    assert decoded.telegrams.select(["reason", "detail"]).to_pylist() == [{"reason": "rejected", "detail": "internal: ZeroDivisionError"}]
+
+
+def test_caches_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Layouts, keys and device names beyond their bounds are forgotten, and nothing that is decoded changes."""
+    monkeypatch.setattr(library, "LAYOUTS", 3)
+    monkeypatch.setattr(library, "VARIANTS", 2)
+    monkeypatch.setattr(keys, "KEYS", 2)
+    monkeypatch.setattr("submeter.decoders.fast.batch.DEVICES", 2)
+    decoder = Decoder()
+    for number in range(12):
+        device = DeviceId("SIM", f"{number:08d}", 1, number)
+        key = bytes([number]) * 16
+        sent: list[Sent] = [
+            (encode.radio(device, encode.mode5(bytes([4, vif]) + bytes(4), encode.Header(), key, device)), "wmbus", "auto", False, Profile(key))
+            for vif in (0x13, 0x14, 0x15, 0x03)
+        ]
+        assert assert_same(decoder, sent) == 2
+    assert decoder.layouts <= 6
