@@ -13,6 +13,7 @@ from rich.console import Console
 
 from submeter.config import Config, load
 from submeter.control import ask
+from submeter.decoders.catalogue import drivers
 from submeter.logs import configure
 from submeter.store.key_files import is_key_file, needs_password
 from submeter.store.registry_types import SCOPES
@@ -108,10 +109,18 @@ def status(*, config: ConfigFile = None) -> None:
 
 
 def meters(
-    *, unknown: Annotated[bool, typer.Option("--unknown", help="only those that the directory does not have")] = False, config: ConfigFile = None
+    *,
+    unknown: Annotated[bool, typer.Option("--unknown", help="only those that the directory does not have")] = False,
+    list_drivers: Annotated[bool, typer.Option("--drivers", help="instead: which meters have a driver of their own")] = False,
+    config: ConfigFile = None,
 ) -> None:
-    """Which meters are known and heard."""
-    _run(load(config), "meters", unknown=unknown)
+    """Which meters are known and heard; or which kinds have a driver."""
+    if not list_drivers:
+        _run(load(config), "meters", unknown=unknown)
+        return
+    for driver in drivers():
+        makers = " ".join(sorted({maker for make in driver.makes for maker in make.manufacturers.split()}))
+        typer.echo(f"{driver.name:20}  {makers:24}  {driver.about}")
 
 
 @token.command("create")
