@@ -1,5 +1,6 @@
 """The vocabulary of drivers: what each kind of table does, on drivers made up here."""
 
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -15,6 +16,7 @@ from submeter.decoders.catalogue import driver_of, drivers
 from submeter.decoders.deviations import implausible, understood
 from submeter.decoders.driver import FILLED, PAYLOAD, TAIL, Bits, Codes, Driver, Field, Found, Gate, History, Layout, Make, Rule, Tags
 from submeter.decoders.flags import words_of
+from submeter.decoders.instants import with_instants
 from submeter.decoders.records import walk
 from submeter.reading import DeviceId
 from submeter.simulate import encode
@@ -108,6 +110,12 @@ def test_a_storage_with_its_own_date_keeps_it() -> None:
     assert found[2].stamp == found[3].value
 
 
+def test_an_instant_of_its_own_stays() -> None:
+    """What a driver dated is not dated again by the storage's date."""
+    volume, day = walk(bytes.fromhex("4413 01000000 426c 1f2c")).records
+    assert with_instants((replace(volume, stamp=date(2020, 1, 1)), day))[0].stamp == date(2020, 1, 1)
+
+
 def test_labels_of_a_rule_stay() -> None:
     """A rule may say what kind of instant a stored value has."""
     assert records("4413 01000000 426c 1f2c", rules=(Rule("13", to={"label": "month_end"}),))[0].label == "month_end"
@@ -133,15 +141,16 @@ def test_a_tag_walk(text: str, found: list[str], note: str) -> None:
     assert read is not None
     assert [str(one.value) for one in read.records] == found
     assert note in "".join(read.notes)
+    assert bool(note) == bool(read.notes)
 
 
 def test_places_of_layouts() -> None:
     """The payload as it is or behind its filler; the tail; the data of a record with a VIF of its own. What does not fit is left alone."""
     volume = (Field(0, 1, "volume"),)
-    filled = driver(layouts=(Layout(volume, at=PAYLOAD, guard=((0, 0xFF, 9), (7, 1, 1))), Layout(volume, at=FILLED)))
-    read = read_payload(filled, bytes.fromhex("2f2f07"), METER, 0x7A)
+    filled = driver(layouts=(Layout(volume, at=PAYLOAD, guard=((0, 0xFF, 9), (7, 1, 1))), Layout((Field(1, 1, "volume"),), at=FILLED)))
+    read = read_payload(filled, bytes.fromhex("2f2f072f"), METER, 0x7A)
     assert read is not None
-    assert values(read.records) == [("volume", "7")]
+    assert values(read.records) == [("volume", "47")]
     assert read_payload(driver(layouts=(Layout(volume, at=TAIL),)), b"\x07", METER, 0x7A) is None
     both = driver(layouts=(Layout(volume, at=TAIL, size=2), Layout(volume, at="ff5f", read=lambda block: Found(notes=(f"{len(block.records)}",)))))
     blocks = read_blocks(both, walk(bytes.fromhex("0413 01000000 02ff5f 0800 0f 0901")), METER, 0x7A)

@@ -37,12 +37,13 @@ def test_every_driver_has_a_vector(driver: Driver) -> None:
 
 @by_name
 def test_a_vector_gives_its_readings(vector: Vector) -> None:
-    """Device, flags, readings and shown values are as the vector says, and nothing is suspect."""
+    """Device, flags, readings, shown values and notes are as the vector says, and nothing is suspect."""
     telegram = read(vector)
     assert not telegram.suspect
     assert (str(telegram.device), list(telegram.status)) == (vector["device"], vector["status"])
     assert as_readings(telegram) == vector["readings"]
     assert shown(telegram) == vector["records"]
+    assert list(telegram.notes) == vector.get("notes", [])
 
 
 @by_name

@@ -96,6 +96,23 @@ def test_real_data_has_a_short_header() -> None:
         decode(encode.radio(inner, long + bytes.fromhex("0413 12170100")), lambda _: Profile())
 
 
+def test_real_data_end_where_their_records_end() -> None:
+    """The sum alone is a weak check."""
+    key, plain = bytes.fromhex("39BC8A10E66D83F8"), bytes.fromhex("0413 121701")
+    head = bytes.fromhex("2423 2004 02000033 7a 37 00 45")
+    cipher = bytes(a ^ b for a, b in zip(plain, keystream(key, head, len(plain)), strict=True))
+    frame = b"\x44" + head + bytes([sum(plain) & 0xEF | 0x10]) + cipher
+    with pytest.raises(WrongKey):
+        decode(bytes([len(frame)]) + frame, lambda _: Profile())
+
+
+def test_wired_signatures_are_no_modes() -> None:
+    """On the wire the same two bytes mean nothing: records are read as they stand."""
+    header = encode.Header(address=DeviceId("DME", "33000012", 0x41, 0x04)).encode(0x1500)
+    telegram = decode(encode.wired(header + bytes.fromhex("0413 12170100")), lambda _: Profile(), link="mbus")
+    assert [one.value for one in telegram.readings] == [71_442_000]
+
+
 def test_addresses_are_put_right() -> None:
     """Swapped for real data and PRIOS, but not for Sappel's PRIOS, other makers, other control fields or standard telegrams."""
     sent = DeviceId("HYD", "11223344", 0x55, 0x66)
