@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from submeter import civil
 from submeter.decoders import DES_CBC, ELL_CTR
+from submeter.decoders.diehl import MAKERS
 from submeter.reading import DeviceId, to_micro
 from submeter.store.directory_files import Entry
 from submeter.store.registry_types import FINEST, QUANTITIES
@@ -193,7 +194,7 @@ def parsed(entry: Entry) -> tuple[Row, list[str]]:
             row[field.name] = _value(entry, field)
         except (ValueError, civil.CivilError) as error:
             mistakes.append(f"{entry.place}: {field.name}: {error}")
-    if row.get("key") and (len(row["key"]) == DES_BYTES) != (row.get("mode") == DES_CBC):
+    if row.get("key") and row.get("id") and (len(row["key"]) == DES_BYTES) != (row.get("mode") == DES_CBC) and row["id"][:3] not in MAKERS:
         mistakes.append(f"{entry.place}: mode: a key of 16 hex digits is of mode 2, and mode 2 has no other: write both so, or neither")
     return row, mistakes
 

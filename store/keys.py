@@ -2,13 +2,16 @@
 
 Strategy: a file that gives only numbers is matched with the devices of the directory and those heard so far, which have the full identity.
 Rules: an import is taken as a whole or not at all; a number that several devices have is a mistake, one that nobody has is left out and told; a key stays
-sealed as it is when it is the same; the audit has one line, without keys. A key of eight bytes is of security mode 2 and pins it.
+sealed as it is when it is the same; the audit has one line, without keys. A key of eight bytes pins security mode 2, but
+for the Diehl group, whose own cipher has such keys.
 """
 
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from submeter.decoders import DES_CBC
+from submeter.decoders.diehl import MAKERS
 from submeter.reading import DeviceId
 from submeter.store.directory import Report, shared_keys
 from submeter.store.errors import KeyFileError, VaultError
@@ -17,7 +20,6 @@ from submeter.store.registry import Registry
 
 __all__ = ["import_keys"]
 
-DES: Final = 2
 DES_BYTES: Final = 8
 UPSERT: Final = """
 INSERT INTO devices (id, key_sealed, mode, whole) VALUES (?, ?, ?, 1)
@@ -36,7 +38,9 @@ def import_keys(registry: Registry, path: Path, rows: Iterable[KeyRow], heard: I
             what = "unchanged" if before.get(device) == key else "changed" if before.get(device) else "added"
             report.counts["device", what] += 1
             if what != "unchanged":
-                db.execute(UPSERT, (device, registry.vault.seal(key, device), DES if len(key) == DES_BYTES else None))
+                db.execute(
+                    UPSERT, (device, registry.vault.seal(key, device), DES_CBC if len(key) == DES_BYTES and device[:3] not in MAKERS else None)
+                )
                 report.differences.append(f"key of {device} {what}")
         report.warnings += shared_keys(registry)
         registry.record("operator", "keys.import", path.name, f"{report.changed} differences")

@@ -8,7 +8,7 @@ out {"id", "readings": [{"quantity", "value", "unit", "storage", "tariff", "subu
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
 from decimal import Decimal
@@ -16,11 +16,14 @@ from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
-from submeter.decoders import DES_CBC, FUNCTIONS, DecodeError, FormatKey, Formats, Profile, Record, Telegram
+from submeter.decoders import DES_CBC, FUNCTIONS, DecodeError, FormatKey, Formats, Profile, ProfileOf, Record, Telegram
 from submeter.decoders import decode as decode_telegram
 from submeter.decoders.diehl import MAKERS
+from submeter.decoders.explain import Row
+from submeter.decoders.explain import explain as explain_telegram
 from submeter.reading import DeviceId, Reading, from_micro
 
 __all__ = ["decode", "decode_line", "decode_lines"]
@@ -40,6 +43,7 @@ def decode(
     form: Annotated[str, typer.Option(help="auto, wired, userdata, a, b, nocrc or trailing.")] = "auto",
     *,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="Read and write lines of JSON.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Show every byte with its meaning.")] = False,
 ) -> None:
     """Show what a telegram says: its device, readings and every record."""
     if jsonl:
@@ -50,7 +54,10 @@ def decode(
         raise typer.BadParameter("write the telegram as hex digits, or --jsonl")
     console = Console()
     try:
-        _show(console, _telegram(telegram, key, link=link, form=form))
+        if explain:
+            _explain(console, explain_telegram(_bytes(telegram), _profile_of(key), link=link, form=form))
+        else:
+            _show(console, _telegram(telegram, key, link=link, form=form))
     except (DecodeError, ValueError) as error:
         console.print(f"{getattr(error, 'reason', 'no telegram')}: {error}", style="red", markup=False)
         raise typer.Exit(1) from error
@@ -94,14 +101,22 @@ def _row(row: Mapping[str, Any]) -> Telegram:
 
 
 def _telegram(text: str, key: str | None, *, link: str, form: str, decrypted: bool = False, formats: Formats | None = None) -> Telegram:
-    raw = bytes.fromhex(text.strip().removeprefix("0x").replace("_", "").replace("|", ""))
+    return decode_telegram(_bytes(text), _profile_of(key), link=link, form=form, decrypted=decrypted, formats=formats)
+
+
+def _bytes(text: str) -> bytes:
+    return bytes.fromhex(text.strip().removeprefix("0x").replace("_", "").replace("|", ""))
+
+
+def _profile_of(key: str | None) -> ProfileOf:
+    """The key for every device; one of eight bytes is of mode 2, or of the Diehl group's cipher."""
     secret = bytes.fromhex(key) if key else None
 
     def profile(device: DeviceId) -> Profile:
         short = secret is not None and len(secret) == DES_KEY_BYTES and device.manufacturer not in MAKERS
         return Profile(secret, mode=DES_CBC if short else None, whole=False)
 
-    return decode_telegram(raw, profile, link=link, form=form, decrypted=decrypted, formats=formats)
+    return profile
 
 
 def _listed(telegram: Telegram) -> Iterator[Line]:
@@ -137,6 +152,13 @@ def _show(console: Console, telegram: Telegram) -> None:
     console.print(_table("Records", headers, map(_record_row, telegram.records)))
     for note in telegram.notes:
         console.print(f"{'suspect' if telegram.suspect else 'note'}: {note}", style="yellow", markup=False)
+
+
+def _explain(console: Console, rows: Sequence[Row]) -> None:
+    told = (("" if not row.data else str(row.at), row.data.hex(" "), row.layer, row.what) for row in rows)
+    console.print(_table("Bytes", ("at", "bytes", "layer", "meaning"), (tuple(map(escape, row)) for row in told)))
+    if rows[-1].layer == "refused":
+        raise typer.Exit(1)
 
 
 def _table(title: str, headers: Iterable[str], rows: Iterable[tuple[str, ...]]) -> Table:

@@ -134,11 +134,14 @@ def test_one_key_for_several_meters_is_warned_of(registry, file):
 
 
 def test_a_key_of_eight_bytes_pins_its_mode(registry, file):
-    """DES opens only what is pinned to it; an AES key lifts the pin."""
+    """DES opens only what is pinned to it; an AES key lifts the pin; the Diehl group's own cipher is no DES."""
     imported(registry, file(f"91000001,{KEYS[2]}\n"))
     assert [device.mode for device in registry.devices()] == [DES_CBC]
     imported(registry, file(f"91000001,{KEYS[0]}\n"))
     assert [device.mode for device in registry.devices()] == [None]
+    diehl = DeviceId("HYD", "91000003", 0x30, 0x07)
+    imported(registry, file(f"{diehl},{KEYS[2]}\n"))
+    assert [device.mode for device in registry.devices()] == [None, None]
 
 
 @pytest.mark.parametrize(
