@@ -4,6 +4,7 @@ Strategy: every field of up to eight bytes is one unaligned 64-bit word of the b
 on the whole column. Days are looked up in a table that `dates.read_date` itself fills on demand. Floats are read one by one, by `values`.
 """
 
+from datetime import date
 from typing import Final
 
 import numpy as np
@@ -75,9 +76,10 @@ def _decimal(digits: Words) -> Words:
 
 
 def rounded(number: Ints, above: Ints, below: Ints) -> Ints:
-    """number * above / below, half to even; the caller bounds `number` so that the product fits."""
+    """Number times above by below, half to even; the caller bounds `number` so that the product fits."""
     whole, rest = np.divmod(number * above, below)
-    return whole + ((2 * rest > below) | ((2 * rest == below) & (whole & 1 == 1)))
+    up: Bools = (2 * rest > below) | ((2 * rest == below) & (whole & 1 == 1))
+    return whole + up
 
 
 def dates(column: Words, size: npt.NDArray[np.uint8]) -> tuple[Ints, Bools]:
@@ -106,4 +108,4 @@ def _day_numbers(codes: Words) -> Ints:
 def _day_number(code: int) -> int:
     """The day of a type F date at midnight."""
     read = read_date(bytes([0, code >> 16 << 5, code & 0xFF, code >> 8 & 0xFF]))
-    return read.toordinal() - _EPOCH_ORDINAL if hasattr(read, "toordinal") else _NO_DAY
+    return read.toordinal() - _EPOCH_ORDINAL if isinstance(read, date) else int(_NO_DAY)

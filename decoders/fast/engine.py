@@ -6,6 +6,7 @@ A telegram that any step is not sure of is not `done`: the caller decodes it on 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -103,14 +104,14 @@ def _opened(frames: Frames, accesses: Sequence[Access], bits: Ints, decrypted: B
 
 def _layouts(library: Library, frames: Frames, sealed: Bools, readable: Bools) -> tuple[Ints, list[tuple[Shape, Layout]]]:
     """The layout of each telegram as a place in the list, -1 for none."""
-    layout, layouts = np.full(len(readable), -1), []
+    layout, layouts = np.full(len(readable), -1), list[tuple[Shape, Layout]]()
     numbers = np.flatnonzero(readable)
     mode = frames.config >> 8 & 0x1F
     kind = (frames.address & _TWO_BYTES | frames.address >> np.uint64(48) << np.uint64(16)).astype(np.int64)
     keys = (kind | frames.ci.astype(np.int64) << 32 | mode << 40 | sealed.astype(np.int64) << 45 | frames.size << 46)[numbers]
     order = np.argsort(keys, kind="stable")
     bounds = np.flatnonzero(np.diff(keys[order], prepend=-1, append=-1)).tolist() if len(keys) else []
-    for start, end in zip(bounds, bounds[1:], strict=False):
+    for start, end in pairwise(bounds):
         group = numbers[order[start:end]]
         device = device_at(frames, group[0])
         if device is None:

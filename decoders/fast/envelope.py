@@ -121,7 +121,7 @@ def _buffer(parts: Sequence[bytes]) -> npt.NDArray[np.uint8]:
 
 def _is_bare(buffer: npt.NDArray[np.uint8], at: Ints, size: Ints, sniffed: Bools) -> Bools:
     """Whether a frame is one without CRCs, and could not be taken for another form where that is `sniffed`."""
-    bare = (buffer[at] + np.int64(1) == size) & (size > 10) & _CONTROL[buffer[at + 1]]
+    bare: Bools = (buffer[at] + np.int64(1) == size) & (size > 10) & _CONTROL[buffer[at + 1]]
     wired = (buffer[at] == 0x68) & (buffer[at + 3] == 0x68) & (buffer[at + 1] == buffer[at + 2])
     doubtful = np.flatnonzero(bare & sniffed)
     if len(doubtful):
@@ -166,4 +166,5 @@ def _headers(buffer: npt.NDArray[np.uint8], at: Ints, size: Ints, wired: Bools, 
 def _from_long(column: Words) -> Words:
     """M id V T from the order id M V T of the long header."""
     version_type = column & np.uint64(0xFFFF << 48)
-    return (column & np.uint64(0xFFFFFFFF)) << np.uint64(16) | column >> np.uint64(32) & np.uint64(0xFFFF) | version_type
+    turned: Words = (column & np.uint64(0xFFFFFFFF)) << np.uint64(16) | column >> np.uint64(32) & np.uint64(0xFFFF) | version_type
+    return turned

@@ -79,15 +79,15 @@ def open_blocks(frames: Frames, chosen: Ints, size: Ints, decrypt: Sequence[Call
     if not len(chosen):
         return
     at = frames.payload[chosen]
-    sent = memoryview(frames.buffer)
+    sent = frames.buffer.data
     opened = b"".join([one(sent[start:end]) for one, start, end in zip(decrypt, at.tolist(), (at + size).tolist(), strict=True)])
     owner, number = spread(size >> 3)
     place = at[owner] + (number << 3)
-    before = _before(frames, chosen, frames.words[place], number, owner)
+    before = _before(frames, chosen, frames.words[place], number)
     frames.words[place] = np.frombuffer(opened, "<u8") ^ before
 
 
-def _before(frames: Frames, chosen: Ints, sent: Words, number: Ints, owner: Ints) -> Words:
+def _before(frames: Frames, chosen: Ints, sent: Words, number: Ints) -> Words:
     """What each half block is XORed with: the half block sent sixteen bytes before, or the initial vector: address, eight times the access number."""
     before = np.roll(sent, 2)
     before[number == 0] = frames.address[chosen]

@@ -28,7 +28,7 @@ from submeter.decoders.vif import DATE as DATES
 from submeter.decoders.vife import PROFILES, Information, interpret
 from submeter.reading import Reading, Register
 
-__all__ = ["BCD", "DATE_FIELD", "FIELD", "REAL", "SIGNED", "UNSIGNED", "Layout", "Place", "compile_layout", "compilable"]
+__all__ = ["BCD", "DATE_FIELD", "FIELD", "REAL", "SIGNED", "UNSIGNED", "Layout", "Place", "compilable", "compile_layout"]
 
 SIGNED, UNSIGNED, BCD, REAL = range(4)
 
@@ -64,6 +64,7 @@ class Place:
 @dataclass(frozen=True, slots=True)
 class Layout:
     """Payloads with `payload & mask == pattern`. `clock` is the place of the meter's time in `dates`; `end` that of the filler at the end.
+
     `unread`: a telegram without readings is one that no driver knows.
 
     `fields` None: these go to the plain path. `found` are the walked records of the first one, whose headers teach a compact format.
@@ -192,7 +193,8 @@ def _tables(layout: Layout, spots: list[_Spot], probed: tuple[Record, ...], kind
     readings = [next(iter(readings_of((record,), kind, ())), None) for record in probed]
     keys = [(reading.register, record.storage) if reading else None for reading, record in zip(readings, probed, strict=True)]
     several = Counter(keys)
-    rows, places = [], []
+    rows: list[tuple[Any, ...]] = []
+    places: list[Place | None] = []
     for number, (spot, record) in enumerate(zip(spots, probed, strict=True)):
         first = keys[number] not in keys[:number]
         reading = readings[number] if first else None

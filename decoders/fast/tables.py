@@ -135,14 +135,13 @@ def microseconds(stamp: date) -> int:
 def _coded(texts: Sequence[str], rows: Ints) -> pa.Array:
     """A column of few different words, `texts` by place."""
     index = {text: number for number, text in enumerate(dict.fromkeys(texts))}
-    codes = np.array([index[text] for text in texts], np.int32)
+    codes = np.array([index[text] for text in texts], np.int64)
     return _texts(codes[rows], list(index))
 
 
 def _texts(codes: Ints, words: Sequence[str]) -> pa.Array:
     """Words by code; -1 is null."""
-    codes = codes.astype(np.int32)
-    return pa.DictionaryArray.from_arrays(pa.array(codes, mask=codes < 0), pa.array(words, pa.string()))
+    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32), mask=codes < 0), pa.array(words, pa.string()))
 
 
 def _devices(decoder: Decoder, batch: Batch) -> tuple[Ints, list[str]]:
@@ -185,7 +184,5 @@ def _lists(texts: list[tuple[str, ...]], rows: Ints) -> pa.Array:
 
 def _refused(batch: Batch) -> tuple[pa.Array, pa.Array]:
     """Reason and detail of each telegram, null for what was decoded."""
-    reason, detail = ([None] * len(batch.columns.done) for _ in range(2))
-    for number, outcome in batch.others.items():
-        reason[number], detail[number] = outcome.reason, outcome.detail
-    return pa.array(reason, pa.string()), pa.array(detail, pa.string())
+    said = [(one.reason, one.detail) if (one := batch.others.get(number)) else (None, None) for number in range(len(batch.columns.done))]
+    return pa.array([reason for reason, _ in said], pa.string()), pa.array([detail for _, detail in said], pa.string())
