@@ -1,7 +1,8 @@
 """Telegrams of M-Bus and wireless M-Bus meters: bytes in, named readings out.
 
 Pure functions: no I/O, no clock, no log. Layers stand one to a file, each bytes in and value out: frame → layers → security →
-records (vif, vife, values, dates; fixed, compact) → registers; `telegram` ties them together. Errors: one class for each quarantine reason.
+records (vif, vife, values, dates; fixed, compact) → registers; `telegram` ties them together.
+What meter families do differently is data in `meters/` (vocabulary: driver; read by blocks, deviations; words: flags). Errors: one class for each quarantine reason.
 """
 
 from submeter.decoders.compact import FormatKey, Formats

@@ -40,6 +40,7 @@ class Telegram:
 
     `readings` are empty when `suspect` (cut or damaged; `notes` say where). `counter` is the authenticated message or session counter,
     which must rise (SPEC: replay). `meter_time` is naive local time. `mode` is the security mode that protected it (0 plain).
+    `status` are words of `decoders.flags`: transport status byte, error flags, a driver's flags; readings carry those of `submeter.reading.STATUS`.
     """
 
     device: DeviceId
