@@ -106,7 +106,6 @@ def test_the_counter_and_the_status_are_words() -> None:
         "energy = 51234 kWh",
         "storage 1",
         "no value",
-        "text",
         "filler",
     ):
         assert word in text
