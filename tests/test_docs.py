@@ -7,7 +7,7 @@ import typer
 
 from submeter.api import create_app
 from submeter.cli import app
-from submeter.decoders import DICTIONARY
+from submeter.decoders import DICTIONARY, DecodeError
 from submeter.decoders.catalogue import drivers
 from submeter.decoders.flags import FLAGS
 from submeter.ingest.envelopes import FORMATS
@@ -43,6 +43,11 @@ def test_every_driver_and_flag_is_in_the_meters_page():
         f"| {word} | {text} |" for word, text in FLAGS.items()
     ]
     assert [row for row in rows if row not in DOCS["meters.md"]] == []
+
+
+def test_every_reason_is_in_the_decoding_page():
+    """docs/decoding.md says of each quarantine reason what it means."""
+    assert [one.reason for one in DecodeError.__subclasses__() if f"| {one.reason} |" not in DOCS["decoding.md"]] == []
 
 
 def _makers(driver):

@@ -3,6 +3,7 @@
 Vectors are made here. `SUBMETER_FUZZ` says how many frames to mutate (default 20,000).
 """
 
+import json
 import os
 import random
 import resource
@@ -11,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -225,13 +227,21 @@ def test_des_opens_only_what_is_pinned_to_it() -> None:
         decode(encode.radio(METER, bytes([0x7A, 1, 0, 0x40, 2]) + bytes(16)), lambda _: Profile(DES_KEY, mode=DES_CBC))
 
 
-SEEDS = [kind[3] for kind in KINDS.values()] + [
-    encode.radio(METER, encode.extended(encode.plain(RECORDS + encode.text(b"\xfd\x0c", "abc") + b"\x0f\x01\x02", LONG), access=1)),
-    encode.radio(METER, bytes.fromhex("a0119f255502d0364100000304")),
-    encode.wired(bytes.fromhex("73 78563412 0a00 05e9 64000000 03000000")),
-    bytes.fromhex("68" * 40),
-]
-PROFILES = (None, Profile(), Profile(KEY), Profile(DES_KEY, mode=DES_CBC), Profile(KEY, whole=False))
+VECTORS = [row for file in sorted((Path(__file__).parents[1] / "vectors" / "meters").glob("*.json")) for row in json.loads(file.read_text())]
+SEEDS = (
+    [kind[3] for kind in KINDS.values()]
+    + [bytes.fromhex(row["hex"]) for row in VECTORS]
+    + [
+        encode.radio(METER, encode.extended(encode.plain(RECORDS + encode.text(b"\xfd\x0c", "abc") + b"\x0f\x01\x02", LONG), access=1)),
+        encode.radio(METER, bytes.fromhex("a0119f255502d0364100000304")),
+        encode.wired(bytes.fromhex("73 78563412 0a00 05e9 64000000 03000000")),
+        bytes.fromhex("68" * 40),
+    ]
+)
+PROFILES = (
+    None, Profile(), Profile(KEY), Profile(DES_KEY, mode=DES_CBC), Profile(KEY, whole=False),
+    *(Profile(bytes.fromhex(key)) for key in sorted({row["key"] for row in VECTORS if row.get("key")})),
+)  # fmt: skip
 
 
 def mutated(dice: random.Random) -> bytes:
