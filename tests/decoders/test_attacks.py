@@ -207,6 +207,16 @@ def test_attacks_are_refused_by_name(attack: Callable[[], bytes], profile: Profi
         decode(attack(), lambda device: profile if device == METER else None)
 
 
+def test_a_trusted_source_may_have_opened_mode_7() -> None:
+    """Its code then covers bytes that are gone: only a source declared to decrypt may send it."""
+    body = encode.mode7(RECORDS, HEADER, KEY, METER, counter=9)
+    size = 2 + body[1]
+    opened = encode.radio(METER, body[: size + 6] + b"\x2f\x2f" + RECORDS + b"\x2f" * (-(len(RECORDS) + 2) % 16))
+    assert len(decode(opened, lambda _: Profile(KEY), decrypted=True).readings) == 4
+    with pytest.raises(MacFail):
+        decode(opened, lambda _: Profile(KEY))
+
+
 def test_des_opens_only_what_is_pinned_to_it() -> None:
     """Mode 2 with its key opens for a profile that names it, and for no other; AES keys and profiles do not open it, DES does not open AES."""
     raw = encode.radio(METER, encode.mode2(RECORDS, HEADER, DES_KEY))

@@ -1,7 +1,10 @@
 """Every byte of a telegram is told, once, whatever the telegram."""
 
+import json
 import random
 from datetime import date
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -29,6 +32,7 @@ RECORDS = (
 )
 PLAIN = encode.radio(METER, encode.plain(RECORDS, HEADER))
 AES = Profile(KEY)
+VECTORS = [row for file in sorted((Path(__file__).parents[1] / "vectors" / "meters").glob("*.json")) for row in json.loads(file.read_text())]
 
 
 def told(
@@ -130,6 +134,29 @@ def test_what_cannot_be_read_is_told_as_far_as_it_goes() -> None:
     assert told(cut, Profile())[-1] == Row(0, b"", "refused", "bad_frame")
     assert told(PLAIN, None)[-1].what.startswith("unknown_meter")
     assert told(encode.radio(METER, b"\x6e\x00\x00"), Profile())[-1].what.startswith("rejected")
+
+
+@pytest.mark.parametrize("row", VECTORS, ids=[row["name"] for row in VECTORS])
+def test_drivers_payloads_are_told_by_their_tables(row: dict[str, Any]) -> None:
+    """Every byte of each driver's vector is told, fields that share bytes more than once."""
+    key = bytes.fromhex(row["key"]) if row.get("key") else None
+    rows = told(bytes.fromhex(row["hex"]), Profile(key, whole=False), row["link"], row["form"])
+    frame = [one for one in rows if one.data and "CRC of block" not in one.what]
+    pieces = [at for at, one in enumerate(frame) if one.at == 0] or [0]
+    sent = frame[: pieces[1]] if len(pieces) > 1 else frame
+    places = {at for one in sent for at in range(one.at, one.at + len(one.data))}
+    assert places == set(range(len(places)))
+    assert len(places) == max(one.at + len(one.data) for one in sent)
+
+
+def test_an_address_in_the_extended_link_layer_and_a_reported_error_are_told() -> None:
+    """Extended link layer III names the partner; a record may hold an error in place of a value."""
+    partner = encode.radio(DeviceId("STM", "84000002", 1, 7), b"\x78")[2:10]
+    raw = encode.radio(METER, b"\x8e\x80\x05" + partner + encode.plain(bytes.fromhex("04941500000000"), None))
+    rows = told(raw, Profile())
+    assert covered(rows) == [raw]
+    text = " ".join(row.what for row in rows)
+    assert all(word in text for word in ("control: bidirectional", "id 84000002", "no value: the meter reports no_data"))
 
 
 @settings(max_examples=300, deadline=None)
