@@ -42,9 +42,13 @@ class Series:
 
     point: Point
     register: Register
-    kind: Kind
     spans: tuple[Span, ...]
     spec: SeriesSpec
+
+    @property
+    def kind(self) -> Kind:
+        """Total, period or gauge: by the dictionary, or as the point says."""
+        return cast("Kind", self.spec.parameters.kind)
 
     @property
     def key(self) -> SeriesKey:
@@ -77,7 +81,7 @@ def of_point(
         main = str(register) == point.registers[0]
         parameters = _parameters(register, building, point.parameters if main else {})
         spec = SeriesSpec(parameters, building.zone, tuple(_exchanges(assignments, protocol=main)))
-        yield Series(point, register, KINDS[register.name], tuple(_spans(assignments, registers, register)), spec)
+        yield Series(point, register, tuple(_spans(assignments, registers, register)), spec)
 
 
 def _parameters(register: Register, building: Property, own: Mapping[str, Any]) -> Parameters:

@@ -28,7 +28,7 @@ DES_BYTES: Final = 8
 ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 REGISTER: Final = re.compile(r"[a-z][a-z0-9_]*(\[(t|s|#)\d+\])*")
 PARAMETERS: Final = (
-    "resolution", "modulus", "max_rate_per_h", "max_gap", "confirm_window", "confirm_n", "dip_tolerance", "resettable", "set_day", "factors", "mode",
+    "kind", "resolution", "modulus", "max_rate_per_h", "max_gap", "confirm_window", "confirm_n", "dip_tolerance", "resettable", "set_day", "factors", "mode",
 )  # fmt: skip
 #: Security modes by name; `ell` is the encryption of the extended link layer.
 MODES: Final = {"2": DES_CBC, "5": 5, "7": 7, "ell": ELL_CTR}

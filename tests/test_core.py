@@ -1,6 +1,6 @@
 """The core on real stores: late keys, adopted meters, exchanges entered later, retained and broken messages."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 import pytest
 from installation import Installation
@@ -393,3 +393,24 @@ def test_no_key_reaches_the_log(here, capfd):
     assert "command refused" in said
     assert place.meter.key.hex() not in said
     assert repr(place.meter.key) not in said
+
+
+def test_a_water_meter_that_restarts_at_the_set_day_is_a_period(here):
+    """A point may say that its index restarts (older Techem water meters): the fall at the set day is no suspicion, and use counts from 0."""
+    meter = here.building.places[0].meter
+    period = here.folder / "period.toml"
+    text = (here.folder / "directory.toml").read_text()
+    at = text.index("registers = ")
+    period.write_text(text[:at] + 'parameters = { kind = "period", set_day = "12-31", max_gap = "P3D" }\n' + text[at:])
+    turn = civil.midnight("Europe/Prague", date(2026, 1, 1))
+    with here.core() as core:
+        list(execute(core, "import", {"path": str(period)}))
+        for number, (t, litres) in enumerate([(turn - 2 * civil.HOUR, 9_000), (turn + civil.HOUR, 30), (turn + 2 * civil.HOUR, 40)]):
+            raw = encode.radio(meter.device, encode.mode5(encode.bcd(b"\x13", litres, 8), encode.Header(access=number), meter.key, meter.device))
+            core.inbox.append([Message("test", raw.hex().encode(), t, flags=REPLAY)])
+        core.drain_all()
+        core.rollup()
+        main = core.published.series_of([here.building.places[0].id])[0]
+        assert main.kind == "period"
+        year = core.published.read(main.id, LEVELS.index("year"), "", "~")[-1]
+        assert year["value"] == 40_000
