@@ -13,11 +13,12 @@ from submeter.decoders.instants import add_months, with_instants
 from submeter.decoders.records import Record
 from submeter.decoders.registers import meter_time
 from submeter.decoders.values import read_value
+from submeter.decoders.vif import BITS, NUMBER
 from submeter.decoders.vife import Information
 
 __all__ = ["implausible", "understood"]
 
-_NUMBERS: Final = frozenset((1, 2, 3, 4, 6, 7, 9, 10, 11, 12, 14))
+_NUMBERS: Final = frozenset((1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 14))
 _UNNAMED: Final = Bits({})
 
 
@@ -49,7 +50,7 @@ def _changed(record: Record, rule: Rule) -> Record:
     if rule.void and record.data == bytes.fromhex(rule.void):
         return replace(record, value=None)
     if rule.scale is not None:
-        number = _number(record)
+        number = _number(record, BITS if rule.flags else NUMBER)
         record = replace(record, value=None if number is None else scaled(number, rule.scale))
     if rule.flags:
         record = replace(record, flags=_words(rule.flags, record))
@@ -58,10 +59,10 @@ def _changed(record: Record, rule: Rule) -> Record:
     return replace(record, **{**unit, **rule.to})
 
 
-def _number(record: Record) -> Decimal | None:
-    """The data as a plain number."""
+def _number(record: Record, kind: str) -> Decimal | None:
+    """The data as a plain number, or as unsigned bits."""
     coding = record.dif[0] & 0x0F
-    value = read_value(coding, None, record.data, Information("", "", 0, "number")) if coding in _NUMBERS else record.value
+    value = read_value(coding, None, record.data, Information("", "", 0, kind)) if coding in _NUMBERS else record.value
     return value if isinstance(value, Decimal) else None
 
 

@@ -51,6 +51,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "wrong_temperature": "temperature outside the permitted range",
     "wrong_installation": "sensors exchanged, wrong polarity or wrong direction",
     "external_alarm": "alarm of an input",
+    "power_failure": "the supply voltage was interrupted",
     "service": "an event for the service",
     "smoke": "smoke",
     # states that are no trouble
