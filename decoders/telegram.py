@@ -205,7 +205,7 @@ def _records(plain: Plain, formats: Formats) -> Records:
 
 def _telegram(plain: Plain, context: _Context) -> Telegram:
     transport, driver, found = plain.transport, plain.driver, _records(plain, context.formats)
-    if driver and found.broken is None:
+    if driver:
         found = read_blocks(driver, found, plain.device, transport.ci)
     records = understood(driver, found.records)
     _check(driver, records, context.received)
