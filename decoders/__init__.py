@@ -22,9 +22,9 @@ from submeter.decoders.errors import (
 from submeter.decoders.records import FUNCTIONS, Record
 from submeter.decoders.registers import DICTIONARY
 from submeter.decoders.security import DES_CBC, ELL_CTR, Profile
-from submeter.decoders.telegram import ProfileOf, Telegram, decode, dedup_key, identify
+from submeter.decoders.telegram import ProfileOf, Telegram, decode, dedup_key, identify, receive
 
 __all__ = [
     "DES_CBC", "DICTIONARY", "ELL_CTR", "FUNCTIONS", "BadFrame", "DecodeError", "Downgrade", "FormatKey", "Formats", "MacFail", "NoKey", "Profile", "ProfileOf", "Record", "Rejected",
-    "Replay", "Telegram", "UnknownDriver", "UnknownMeter", "UnknownMode", "WrongKey", "decode", "dedup_key", "identify",
+    "Replay", "Telegram", "UnknownDriver", "UnknownMeter", "UnknownMode", "WrongKey", "decode", "dedup_key", "identify", "receive",
 ]  # fmt: skip

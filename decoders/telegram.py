@@ -26,7 +26,7 @@ from submeter.decoders.registers import meter_time, readings_of
 from submeter.decoders.security import AES_CBC_DERIVED, FILLED, PLAIN, Opened, Profile, check_profile, open_ell, open_transport
 from submeter.reading import STATUS, DeviceId, Reading
 
-__all__ = ["Plain", "ProfileOf", "Telegram", "decode", "dedup_key", "identify", "open_frame"]
+__all__ = ["Plain", "ProfileOf", "Telegram", "decode", "dedup_key", "identify", "open_frame", "receive"]
 
 ProfileOf = Callable[[DeviceId], Profile | None]
 
@@ -91,12 +91,21 @@ def identify(raw: bytes, *, link: str = "wmbus", form: str = "auto") -> DeviceId
     return identity_of(parse_frame(raw, link, form))
 
 
+def receive(raw: bytes, *, link: str = "wmbus", form: str = "auto") -> tuple[DeviceId, bytes]:
+    """`identify` and `dedup_key` of one telegram, which is parsed once; raises BadFrame or Rejected."""
+    frame = parse_frame(raw, link, form)
+    return identity_of(frame), _key_of(frame)
+
+
 def dedup_key(raw: bytes, *, link: str = "wmbus", form: str = "auto") -> bytes:
     """Sixteen bytes that all receptions of one telegram share, repeated ones included (inbox specification 4, level 1).
 
     Over address and body without the hop and access part of the extended link layer, which repeaters change.
     """
-    frame = parse_frame(raw, link, form)
+    return _key_of(parse_frame(raw, link, form))
+
+
+def _key_of(frame: Frame) -> bytes:
     ell, _ = split_ell(frame)
     return blake2b(frame.address + (frame.body[3:] if ell else frame.body), digest_size=16).digest()
 

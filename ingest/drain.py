@@ -17,7 +17,7 @@ from typing import Final
 
 import structlog
 
-from submeter.decoders import DecodeError, FormatKey, Profile, Telegram, decode, dedup_key, identify
+from submeter.decoders import DecodeError, FormatKey, Profile, ProfileOf, Telegram, dedup_key, fast, receive
 from submeter.ingest.common import now_us
 from submeter.ingest.dedup import Window
 from submeter.ingest.envelopes import BadPayload, Envelope, Heard, split
@@ -34,7 +34,9 @@ log = structlog.get_logger()
 #: How late a store-and-forward gateway may deliver (DECISIONS 1).
 LATE: Final = 45 * 86_400 * MICROSECONDS
 BATCH: Final = 500
-#: A step ends after the message that brings more readings than these: bounds its memory and its time.
+#: Telegrams that are decoded together, at least, where as many wait.
+TOGETHER: Final = 1000
+#: A step ends after the messages that bring more readings than these: bounds its memory and its time.
 MOST_READINGS: Final = 20_000
 #: Frame form, in quarantine, of what the envelope itself gave up: there is no telegram to decode again.
 REFUSED: Final = "refused"
@@ -69,6 +71,7 @@ class Step:
 
 @dataclass(slots=True)
 class _Batch:
+    waiting: list[Reception] = field(default_factory=list)  # to be decoded together
     readings: list[Row] = field(default_factory=list)
     receptions: dict[tuple[str, str, date], list[int | None]] = field(default_factory=dict)  # levels in dBm, one per reception
     quarantined: list[Quarantined] = field(default_factory=list)
@@ -95,6 +98,7 @@ class Drain:
         self._known = known
         self._gateways = gateways or {}
         self._clock = clock
+        self._decoder = fast.Decoder()
         self._remember()
 
     def step(self, limit: int = BATCH) -> Step:
@@ -107,8 +111,11 @@ class Drain:
         batch = _Batch()
         for message in pending:
             self._message(message, batch, stored=message.id <= watermark)
+            if len(batch.waiting) >= TOGETHER or len(batch.waiting) + len(batch.readings) > MOST_READINGS:
+                self._decode(batch)
             if len(batch.readings) > MOST_READINGS:
                 break
+        self._decode(batch)
         taught = self._commit(batch, upto=max(batch.done[-1].id, watermark))
         self._inbox.finish(batch.done)
         self._taught(taught)
@@ -125,7 +132,8 @@ class Drain:
         for row in rows:
             telegram, gateway = Heard(raw=row.raw, link=row.link, form=row.form, gw_time=row.gw_time), row.gateway or ""
             decrypted = self._gateways.get(gateway, Gateway()).decrypted
-            self._decode(Reception(row.message, row.position, row.received_at, gateway, trusted=True, decrypted=decrypted, telegram=telegram), batch)
+            batch.waiting.append(Reception(row.message, row.position, row.received_at, gateway, trusted=True, decrypted=decrypted, telegram=telegram))
+        self._decode(batch)
         self._commit(batch, upto=self._readings.watermark())
         still = {(row.message, row.position) for row in batch.quarantined}
         self._inbox.release([(row.message, row.position) for row in rows if (row.message, row.position) not in still])
@@ -215,46 +223,64 @@ class Drain:
             self._quarantine(heard, batch, None, "rejected", "clock_drift: its time of reception lies ahead of now")
             return
         try:
-            device = identify(telegram.raw, link=telegram.link, form=telegram.form)
+            device, key = receive(telegram.raw, link=telegram.link, form=telegram.form)
         except DecodeError as error:
             self._quarantine(heard, batch, error.device, error.reason, str(error))
             return
         batch.receptions.setdefault((str(device), heard.gateway, _day(heard.at)), []).append(telegram.rssi_dbm)
-        if telegram.link == "wmbus" and not self._window.admit(dedup_key(telegram.raw, form=telegram.form), heard.at):
+        if telegram.link == "wmbus" and not self._window.admit(key, heard.at):
             batch.results["duplicate"] += 1
             return
-        self._decode(heard, batch)
+        batch.waiting.append(heard)
 
-    def _decode(self, heard: Reception, batch: _Batch) -> None:
-        telegram, zone = heard.telegram, "UTC"
+    def _decode(self, batch: _Batch) -> None:
+        """Decode what waits, together, and judge it in the order of reception."""
+        waiting, batch.waiting = batch.waiting, []
+        asked: dict[DeviceId, Known | None] = {}
 
         def profile(device: DeviceId) -> Profile | None:
-            nonlocal zone
-            known = self._known(device)
-            zone = known.zone if known else zone
+            if device not in asked:
+                asked[device] = self._known(device)
+            known = asked[device]
             return known.profile if known else None
 
+        for heard, outcome in zip(waiting, self._outcomes(waiting, profile), strict=True):
+            if outcome.failure is not None:
+                log.error("decoder failed", message=heard.message, position=heard.position, exc_info=outcome.failure)
+            if outcome.telegram is None or outcome.reason is not None:
+                self._quarantine(heard, batch, outcome.device, outcome.reason or "", outcome.detail or "")
+            else:
+                known = asked.get(outcome.telegram.device)
+                self._decoded(outcome.telegram, heard, batch, known.zone if known else "UTC")
+
+    def _outcomes(self, waiting: Sequence[Reception], profile: ProfileOf) -> list[fast.Outcome]:
+        """What each telegram says. A bug in a decoder costs one telegram, one in the batch its speed, never the loop; a StoreError is raised."""
+        heard = fast.Heard(
+            [one.telegram.raw for one in waiting],
+            [one.telegram.link for one in waiting],
+            [one.telegram.form for one in waiting],
+            [one.decrypted for one in waiting],
+            [one.local for one in waiting],
+        )
         try:
-            decoded = decode(
-                telegram.raw, profile, link=telegram.link, form=telegram.form, decrypted=heard.decrypted, formats=self._formats, received=heard.local
-            )
-        except DecodeError as error:
-            self._quarantine(heard, batch, error.device, error.reason, str(error))
+            found = list(fast.outcomes(self._decoder, self._decoder.of_devices(heard, profile, self._formats)))
         except StoreError:
-            raise  # the directory or its vault is in trouble, not the telegram: it waits
-        except Exception as error:  # a bug in a decoder costs one telegram, never the loop; its bytes are kept
-            log.exception("decoder failed", message=heard.message, position=heard.position)
-            self._quarantine(heard, batch, None, "rejected", f"internal: {type(error).__name__}")
-        else:
-            if decoded.reason is not None:
-                self._quarantine(heard, batch, decoded.device, decoded.reason, "; ".join(decoded.notes) or "no register of the dictionary in it")
-                return
-            if not batch.replays and (objection := self._objection(decoded, heard, batch)):
-                self._quarantine(heard, batch, decoded.device, "replay", objection)
-                return
-            self._guard.accept(decoded, heard.at, anyhow=batch.replays)
-            batch.results["decoded"] += 1
-            batch.readings.extend(rows_of(decoded, heard, zone))
+            raise  # the directory or its vault is in trouble, not the telegrams: they wait
+        except Exception:
+            log.exception("the batch failed: its telegrams are decoded one by one")
+            found = self._decoder.one_by_one(heard, profile, self._formats)
+        for outcome in found:
+            if isinstance(outcome.failure, StoreError):
+                raise outcome.failure
+        return found
+
+    def _decoded(self, telegram: Telegram, heard: Reception, batch: _Batch, zone: str) -> None:
+        if not batch.replays and (objection := self._objection(telegram, heard, batch)):
+            self._quarantine(heard, batch, telegram.device, "replay", objection)
+            return
+        self._guard.accept(telegram, heard.at, anyhow=batch.replays)
+        batch.results["decoded"] += 1
+        batch.readings.extend(rows_of(telegram, heard, zone))
 
     def _objection(self, telegram: Telegram, heard: Reception, batch: _Batch) -> str | None:
         """Why this telegram is a replay."""

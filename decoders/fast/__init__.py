@@ -10,10 +10,10 @@ from submeter.decoders.fast.envelope import Heard
 from submeter.decoders.fast.keys import KEYS
 from submeter.decoders.fast.layout import Place
 from submeter.decoders.fast.library import LAYOUTS, VARIANTS
-from submeter.decoders.fast.readings import local_time, readings_by_telegram
+from submeter.decoders.fast.readings import local_time, outcomes
 from submeter.decoders.fast.tables import READINGS, TELEGRAMS, Decoded, decode_batch, tables
 
 __all__ = [
     "KEYS", "LAYOUTS", "READINGS", "TELEGRAMS", "VARIANTS", "Batch", "Decoded", "Decoder", "Heard", "Outcome", "Place", "decode_batch", "local_time",
-    "readings_by_telegram", "tables",
+    "outcomes", "tables",
 ]  # fmt: skip

@@ -113,6 +113,10 @@ class Decoder:
             accesses = list(map(self._keys.access, profiles))
             return self._batch(heard, frames, accesses, lambda number: lambda _: profiles[number], formats)
 
+    def one_by_one(self, heard: Heard, profile_of: ProfileOf, formats: Formats | None = None) -> list[Outcome]:
+        """The same on the plain path alone."""
+        return [_plain(heard, number, profile_of, formats) for number in range(len(heard.raw))]
+
     def named(self, address: int) -> Named | None:
         """The device of an address of `Frames`, and how it is written; None for a void address."""
         try:
@@ -156,7 +160,13 @@ def _first_of_each(layout: Ints) -> dict[int, int]:
 def _plain(heard: Heard, number: int, profile_of: ProfileOf, formats: Formats | None) -> Outcome:
     try:
         telegram = decode(
-            heard.raw[number], profile_of, link=heard.link[number], form=heard.form[number], decrypted=heard.decrypted[number], formats=formats
+            heard.raw[number],
+            profile_of,
+            link=heard.link[number],
+            form=heard.form[number],
+            decrypted=heard.decrypted[number],
+            formats=formats,
+            received=heard.received[number] if heard.received else None,
         )
     except DecodeError as error:
         return Outcome(error=error)

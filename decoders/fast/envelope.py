@@ -8,6 +8,7 @@ on the wire. All others are not `fast` and go to the plain path.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 import numpy as np
@@ -51,12 +52,13 @@ _WHOLE: Final = crc16(b"\xff\xff") ^ 0xFFFF
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """Telegrams as columns of equal length; `decrypted`: their sources are trusted to have opened them."""
+    """Telegrams as columns of equal length; `decrypted` and `received`: see `decode`."""
 
     raw: Sequence[bytes]
     link: Sequence[str]
     form: Sequence[str]
     decrypted: Sequence[bool]
+    received: Sequence[datetime | None] | None = None
 
     @classmethod
     def of(cls, raw: Sequence[bytes], *, link: str = "wmbus", form: str = "auto", decrypted: bool = False) -> "Heard":
