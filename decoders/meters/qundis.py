@@ -18,7 +18,7 @@ from submeter.decoders.codings import bcd, date_g, signed
 from submeter.decoders.driver import Bits, Block, Driver, Field, Found, Layout, Make, Rule
 from submeter.decoders.instants import add_months
 from submeter.decoders.records import Record
-from submeter.decoders.vife import interpret
+from submeter.decoders.vif import PRIMARY, UNKNOWN
 
 #: Device class of a data set → its quantity, and the unit of a difference in units of the values.
 _CLASSES: Final = {0xB0: ("hca", 1), 0xC0: ("energy", 1), 0xC1: ("volume", 10)}
@@ -36,7 +36,7 @@ _MONTHS: Final = tuple(Field(29 + 2 * (11 - back), 2, "", signed, storage=17 + b
 
 def _walk_by(block: Block) -> Found:
     """The data set of a device class whose values have a VIF that fits it."""
-    data, about = block.data, interpret(block.data[_VIF : _VIF + 1])
+    data, about = block.data, PRIMARY.get(block.data[_VIF], UNKNOWN)
     quantity, step = _CLASSES.get(data[_CLASS], ("", 0))
     if quantity != about.quantity:
         return Found(notes=(f"walk-by data of class {data[_CLASS]:02X}h with VIF {data[_VIF]:02X}h are not read",))

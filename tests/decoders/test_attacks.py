@@ -292,6 +292,16 @@ def taken(raw: bytes, profile: Profile | None, link: str) -> None:
                 assert all(not isinstance(record.value, Decimal) or record.value.is_finite() for record in found.records)
 
 
+@pytest.mark.parametrize("row", VECTORS, ids=[row["name"] for row in VECTORS])
+def test_a_damaged_byte_of_a_drivers_vector_ends_in_a_typed_outcome(row: dict[str, str]) -> None:
+    """Each byte in turn becomes what is special somewhere: manufacturer data, text and extension VIFs, void."""
+    raw, profile = bytes.fromhex(row["hex"]), Profile(bytes.fromhex(row["key"]) if row.get("key") else None, whole=False)
+    for at in range(len(raw)):
+        for byte in (0x0F, 0x7C, 0xFB, 0xFF):
+            with suppress(DecodeError):
+                decode(raw[:at] + bytes([byte]) + raw[at + 1 :], lambda _: profile, link=row["link"], form=row["form"], formats={})
+
+
 def test_mutated_frames_end_in_a_typed_outcome(record_property: Callable[[str, object], None]) -> None:
     """Frames broken at random raise nothing but DecodeError, and memory stays flat; the slowest is reported."""
     frames = int(os.environ.get("SUBMETER_FUZZ", "20000"))

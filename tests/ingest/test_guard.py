@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from submeter.decoders import Profile
+from submeter.decoders import Profile, decode
 from submeter.ingest.drain import Drain, Gateway, Known
 from submeter.reading import DeviceId, Register
 from submeter.simulate import encode
@@ -122,9 +122,20 @@ def test_a_late_delivery_is_no_replay(folder: Path) -> None:
     assert volumes(folder) == [(5, 105), (10, 110), (22, 111)]
 
 
+def test_one_drain_remembers_from_step_to_step(folder: Path) -> None:
+    """Without a restart as well as with one."""
+    with opened(folder) as stores:
+        drain, outcomes = drain_of(stores, Profile(KEY)), []
+        for at, counter in enumerate((7, 8, 7)):
+            stores[0].append([heard(mode7(100, counter), START + at * MINUTE)])
+            outcomes.append(dict(drain.step().results))
+    assert outcomes == [{"decoded": 1}, {"decoded": 1}, {"replay": 1}]
+
+
 def test_a_counter_that_nothing_authenticates_does_not_count(folder: Path) -> None:
     """A forged authentication layer before a plain telegram cannot shut the meter out."""
     forged = encode.mode7(b"", encode.Header(), bytes(16), METER, counter=0xFFFFFFFF)[:17] + encode.plain(encode.bcd(b"\x13", 5, 8), encode.Header())
+    assert decode(encode.radio(METER, forged), lambda _: Profile()).counter is None
     messages = [heard(raw, START + at * MINUTE) for at, raw in enumerate([encode.radio(METER, forged), plain(6)])]
     assert fed(folder, Profile(), *messages) == {"decoded": 2}
 
@@ -140,13 +151,14 @@ def test_identical_bytes_may_not_lower_a_total(folder: Path, telegram: Callable[
 
 
 def test_identical_bytes_heard_before_the_newest_are_late(folder: Path) -> None:
-    """The old telegram that a slow gateway brings is what it is: old."""
+    """The old telegram that a slow gateway brings is what it is: old, and the newest value stays the newest."""
     messages = [
         heard(plain(100), START),
         heard(plain(105), START + 9 * MINUTE),
         heard(plain(100), START + 20 * MINUTE, gateway="late", gw_time=START + 4 * MINUTE),
+        heard(plain(100), START + 30 * MINUTE),
     ]
-    assert fed(folder, Profile(), *messages) == {"decoded": 3}
+    assert fed(folder, Profile(), *messages) == {"decoded": 3, "replay": 1}
     assert volumes(folder) == [(0, 100), (4, 100), (9, 105)]
 
 
