@@ -1,4 +1,7 @@
-"""Zenner: modules 0B with a block of their own, Minomess, IUWS, and the heat cost allocator Caltos E with its clone (manufacturer layouts 9)."""
+"""Zenner: modules 0B with a block of their own, Minomess, IUWS, C5 ISF, and the heat cost allocator Caltos E with its clone (manufacturer layouts 9).
+
+C5 ISF sends the largest power of a month under a VIFE that would make it a power per month.
+"""
 
 from fractions import Fraction
 from typing import Final
@@ -51,6 +54,12 @@ DRIVERS: Final = (
             Rule(where={"quantity": "volume", "storage": 8}, void=_VOID, to={"label": "month_end"}),
             Rule(where={"quantity": "volume"}, void=_VOID),
         ),
+    ),
+    Driver(
+        name="c5isf",
+        about="Zenner C5 ISF, heat and cold",
+        makes=(Make("ZRI", (0x88,), (0x0D,)),),
+        rules=(Rule("AE25", to={"unit": "W", "modifiers": ("of_month",)}),),
     ),
     Driver(
         name="iuws",
