@@ -19,18 +19,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from submeter.decoders import DES_CBC, FUNCTIONS, DecodeError, FormatKey, Formats, Profile, ProfileOf, Record, Telegram
+from submeter.cli.readings import FORMS, profile_of, read_hex, stream
+from submeter.decoders import FUNCTIONS, DecodeError, FormatKey, Formats, Record, Telegram
 from submeter.decoders import decode as decode_telegram
-from submeter.decoders.diehl import MAKERS
 from submeter.decoders.explain import Row
 from submeter.decoders.explain import explain as explain_telegram
-from submeter.reading import DeviceId, Reading, from_micro
+from submeter.reading import Reading, from_micro
 
 __all__ = ["decode", "decode_line", "decode_lines"]
 
-_FORMS: Final = {"noCRC": "nocrc", "crcA": "a", "A+crc": "a", "crcB": "b", "B+crc": "b", "wired": "wired"}
-#: Such a key is one of security mode 2, but for the Diehl group's own cipher.
-DES_KEY_BYTES: Final = 8
 _EXACT_INTEGER: Final = 2**53
 
 Line = dict[str, Any]
@@ -43,9 +40,13 @@ def decode(
     form: Annotated[str, typer.Option(help="auto, wired, userdata, a, b, nocrc or trailing.")] = "auto",
     *,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="Read and write lines of JSON.")] = False,
+    readings: Annotated[bool, typer.Option("--readings", help="Read lines of JSON, write named registers and flags; for many telegrams.")] = False,
     explain: Annotated[bool, typer.Option("--explain", help="Show every byte with its meaning.")] = False,
 ) -> None:
     """Show what a telegram says: its device, readings and every record."""
+    if readings:
+        stream(sys.stdin.buffer, sys.stdout.write)
+        return
     if jsonl:
         for line in decode_lines(sys.stdin):
             sys.stdout.write(line + "\n")
@@ -55,7 +56,7 @@ def decode(
     console = Console()
     try:
         if explain:
-            _explain(console, explain_telegram(_bytes(telegram), _profile_of(key), link=link, form=form))
+            _explain(console, explain_telegram(read_hex(telegram), profile_of(key), link=link, form=form))
         else:
             _show(console, _telegram(telegram, key, link=link, form=form))
     except (DecodeError, ValueError) as error:
@@ -88,8 +89,7 @@ def decode_line(line: str) -> Line:
 
 
 def _row(row: Mapping[str, Any]) -> Telegram:
-    declared = row.get("frame_format")
-    form = "auto" if declared is None else _FORMS.get(declared, "trailing")
+    form = FORMS.get(row.get("frame_format"), "trailing")
     text = row.get("telegram_hex")
     if not isinstance(text, str):
         raise ValueError("telegram_hex is missing")  # noqa: TRY004  one kind of error for a line that is not as documented
@@ -101,22 +101,7 @@ def _row(row: Mapping[str, Any]) -> Telegram:
 
 
 def _telegram(text: str, key: str | None, *, link: str, form: str, decrypted: bool = False, formats: Formats | None = None) -> Telegram:
-    return decode_telegram(_bytes(text), _profile_of(key), link=link, form=form, decrypted=decrypted, formats=formats)
-
-
-def _bytes(text: str) -> bytes:
-    return bytes.fromhex(text.strip().removeprefix("0x").replace("_", "").replace("|", ""))
-
-
-def _profile_of(key: str | None) -> ProfileOf:
-    """The key for every device; one of eight bytes is of mode 2, or of the Diehl group's cipher."""
-    secret = bytes.fromhex(key) if key else None
-
-    def profile(device: DeviceId) -> Profile:
-        short = secret is not None and len(secret) == DES_KEY_BYTES and device.manufacturer not in MAKERS
-        return Profile(secret, mode=DES_CBC if short else None, whole=False)
-
-    return profile
+    return decode_telegram(read_hex(text), profile_of(key), link=link, form=form, decrypted=decrypted, formats=formats)
 
 
 def _listed(telegram: Telegram) -> Iterator[Line]:

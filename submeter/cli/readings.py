@@ -10,6 +10,7 @@ Telegrams that take the plain path are written by `_said`, which gives the same 
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import lru_cache
 from select import select
 from typing import Any, BinaryIO, Final
@@ -17,18 +18,19 @@ from typing import Any, BinaryIO, Final
 import msgspec
 import numpy as np
 
-from submeter.decoders import DES_CBC, DecodeError, FormatKey, Profile, Telegram, decode
+from submeter.decoders import DES_CBC, DecodeError, FormatKey, Profile, ProfileOf, Telegram, decode
+from submeter.decoders.diehl import MAKERS
 from submeter.decoders.fast import Batch, Decoder, Heard, Outcome, Place, local_time
-from submeter.reading import Register
+from submeter.reading import DeviceId, Register
 
-__all__ = ["FORMS", "answer_lines", "profile_of_key", "read_hex", "stream"]
+__all__ = ["FORMS", "answer_lines", "profile_of", "read_hex", "stream"]
 
 #: Frame forms by their names in the line format; any other name is a bare frame with bytes of the receiver behind it.
 FORMS: Final = {"noCRC": "nocrc", "crcA": "a", "A+crc": "a", "crcB": "b", "B+crc": "b", "wired": "wired", None: "auto"}
 _CHUNK: Final = 1 << 20
 #: How long a batch waits for the rest of what is being written, seconds.
 _PATIENCE: Final = 0.002
-#: Such a key can only be one of security mode 2.
+#: Such a key is one of security mode 2, but for the Diehl group's own cipher.
 _DES_KEY_BYTES: Final = 8
 _MICRO: Final = 1_000_000.0
 _NULL: Final = msgspec.Raw(b"null")
@@ -76,12 +78,12 @@ def answer_lines(decoder: Decoder, lines: Sequence[bytes]) -> list[str]:
     for line in filter(bytes.strip, lines):
         try:
             row = _read_line(line)
-            raw, profile = read_hex(row.telegram_hex), profile_of_key(row.key_hex)
+            raw, profile = read_hex(row.telegram_hex), _profile(row.key_hex)
         except (ValueError, RecursionError) as error:
             row, raw, profile = Line("", _id(line)), b"", Profile()
             answers[len(rows)] = _refused(row, f"bad_line: {error}")
-        if row.prior_telegrams_hex:
-            answers[len(rows)] = _taught(row, raw, profile)
+        if row.prior_telegrams_hex or (profile.key and len(profile.key) == _DES_KEY_BYTES):
+            answers.setdefault(len(rows), _alone(row, raw))
         rows.append(row)
         raws.append(b"" if len(rows) - 1 in answers else raw)
         profiles.append(profile)
@@ -113,24 +115,34 @@ def read_hex(text: str) -> bytes:
 
 
 @lru_cache(maxsize=65536)
-def profile_of_key(key: str | None) -> Profile:
-    """The profile of a telegram whose key is told: also plain records behind encrypted ones are read. Raises ValueError."""
-    secret = bytes.fromhex(key) if key else None
-    return Profile(secret, mode=DES_CBC if secret and len(secret) == _DES_KEY_BYTES else None, whole=False)
+def _profile(key: str | None) -> Profile:
+    return Profile(bytes.fromhex(key) if key else None, whole=False)
 
 
-def _taught(row: Line, raw: bytes, profile: Profile) -> str:
-    """The answer where earlier telegrams teach the format of a compact frame."""
+def profile_of(key: str | None) -> ProfileOf:
+    """This key for every device; also plain records behind encrypted ones are read. Raises ValueError for what is not hex."""
+    any_mode = _profile(key)
+    short = any_mode.key is not None and len(any_mode.key) == _DES_KEY_BYTES
+
+    def profile(device: DeviceId) -> Profile:
+        return replace(any_mode, mode=DES_CBC) if short and device.manufacturer not in MAKERS else any_mode
+
+    return profile
+
+
+def _alone(row: Line, raw: bytes) -> str:
+    """The answer where the device matters for the key, or earlier telegrams teach the format of a compact frame."""
     formats: dict[FormatKey, bytes] = {}
-    link = row.link or "wmbus"
+    link, profile = row.link or "wmbus", profile_of(row.key_hex)
     for prior in row.prior_telegrams_hex or ():
         with suppress(DecodeError, ValueError):
-            decode(read_hex(prior), lambda _: profile, link=link, form="trailing", decrypted=True, formats=formats)
+            decode(read_hex(prior), profile, link=link, form="trailing", decrypted=True, formats=formats)
     try:
         form = FORMS.get(row.frame_format, "trailing")
-        return _said(row, decode(raw, lambda _: profile, link=link, form=form, decrypted=row.decrypted is True, formats=formats))
+        telegram = decode(raw, profile, link=link, form=form, decrypted=row.decrypted is True, formats=formats)
     except DecodeError as error:
-        return _refused(row, f"{error.reason}: {error}")
+        return _outcome(row, Outcome(error=error))
+    return _outcome(row, Outcome(telegram))
 
 
 def _outcome(row: Line, outcome: Outcome) -> str:
