@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import structlog
 from broker import Broker
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -15,6 +16,13 @@ def unavailable(reason: str) -> None:
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True)
+def _own_log():
+    """A command run in this process sends its log to a stream that ends with its test: the next one starts anew."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture(scope="session")
