@@ -16,7 +16,7 @@ from typing import Final
 from submeter.decoders.crc import crc16
 from submeter.decoders.errors import BadFrame, Rejected
 
-__all__ = ["CONTROLS", "FORMS", "Frame", "otherwise", "parse_frame", "strip_a", "strip_b"]
+__all__ = ["CONTROLS", "FORMS", "Frame", "carries_data", "otherwise", "parse_frame", "strip_a", "strip_b"]
 
 _HEADER: Final = 10  # L C M M A*6
 _KNOWN_CONTROL: Final = frozenset((0x44, 0x46, 0x06, 0x08, 0x18, 0x28, 0x38, 0x40, 0x47, 0x48, 0x53, 0x73))
@@ -67,8 +67,13 @@ def _sniff(raw: bytes, link: str) -> Frame:
     raise BadFrame(f"{len(raw)} bytes are no frame of any form: length, checksum or CRC do not fit")
 
 
+def carries_data(control: int) -> bool:
+    """Whether a frame with this control field is an answer or spontaneous data."""
+    return control & 0xCF == 0x08 or control in _SPONTANEOUS
+
+
 def _data_frame(frame: Frame) -> Frame:
-    if frame.control & 0xCF != 0x08 and frame.control not in _SPONTANEOUS:
+    if not carries_data(frame.control):
         raise Rejected(f"control field {frame.control:02X}h carries no readings")
     return frame
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from submeter.decoders.crc import crc16
 from submeter.decoders.errors import DecodeError
 from submeter.decoders.fast.columns import Bools, Ints, Words, spread, words
-from submeter.decoders.frame import CONTROLS, parse_frame
+from submeter.decoders.frame import CONTROLS, carries_data, parse_frame
 
 __all__ = ["SLACK", "Frames", "Heard", "read_frames"]
 
@@ -32,6 +32,13 @@ _ID: Final = np.uint64(0xFFFFFFFF << 16)
 #: CI fields of further layers.
 _LAYERS: Final = np.isin(np.arange(256), (0x8C, 0x8D, 0x8E, 0x8F, 0x90))
 _BLOCK_B: Final = 128
+_OTHER, _BARE, _SNIFFED, _WIRED = range(4)
+#: How a frame of this link (mbus or not) and form is read.
+_KINDS: Final = {
+    (False, "auto"): _SNIFFED, (True, "auto"): _WIRED, **{(link, "nocrc"): _BARE for link in (False, True)},
+    **{(link, "wired"): _WIRED for link in (False, True)},
+}  # fmt: skip
+_CONTROL_WIRED: Final = np.array([carries_data(control) for control in range(256)])
 _CONTROL: Final = np.isin(np.arange(256), list(CONTROLS))
 
 
@@ -91,30 +98,23 @@ class Frames:
 
 def read_frames(heard: Heard) -> Frames:
     """Headers of all frames."""
-    raws, links, forms = heard.raw, heard.link, heard.form
-    bare = np.fromiter((link == "wmbus" and form in {"auto", "nocrc"} for link, form in zip(links, forms, strict=True)), np.bool_, len(raws))
-    sniffed = np.fromiter((form == "auto" for form in forms), np.bool_, len(raws))
-    buffer = _buffer(raws)
-    size = np.fromiter(map(len, raws), np.int64, len(raws))
-    at = np.cumsum(size) - size
-    bare &= _is_bare(buffer, at, size, sniffed)
-    if bare.all():
-        return _headers(buffer, at + 1, size - 1, np.zeros(len(raws), np.bool_), bare)
-    return _with_others(heard, bare)
-
-
-def _with_others(heard: Heard, bare: Bools) -> Frames:
-    """The same where some frames must be taken off their link first."""
-    contents, wired, good = list(heard.raw), np.zeros(len(bare), np.bool_), bare.copy()
-    for number in np.flatnonzero(~bare).tolist():
+    kind = np.array([_KINDS.get((link == "mbus", form), _OTHER) for link, form in zip(heard.link, heard.form, strict=True)], np.int8)
+    raws, size = list(heard.raw), np.fromiter(map(len, heard.raw), np.int64, len(heard.raw))
+    buffer, at = _buffer(raws), np.cumsum(size) - size
+    wired = (kind == _WIRED) & _is_wired(buffer, at, size)
+    good = wired | ((kind == _BARE) | (kind == _SNIFFED)) & _is_bare(buffer, at, size, kind == _SNIFFED)
+    if good.all():
+        return _headers(buffer, at + np.where(wired, 4, 1), size - np.where(wired, 6, 1), wired, good)
+    for number in np.flatnonzero(~good).tolist():
         try:
             frame = parse_frame(heard.raw[number], heard.link[number], heard.form[number])
         except DecodeError:
             continue
-        contents[number] = b"\0" + bytes([frame.control]) + frame.address + frame.body
         wired[number], good[number] = frame.link == "mbus", True
-    size = np.fromiter(map(len, contents), np.int64, len(contents))
-    return _headers(_buffer(contents), np.cumsum(size) - size + 1, size - 1, wired, good)
+        head, tail = (b"\0\0\0\0", b"\0\0") if wired[number] else (b"\0", b"")
+        raws[number] = head + bytes([frame.control]) + frame.address + frame.body + tail
+    size = np.fromiter(map(len, raws), np.int64, len(raws))
+    return _headers(_buffer(raws), np.cumsum(size) - size + np.where(wired, 4, 1), size - np.where(wired, 6, 1), wired, good)
 
 
 def _buffer(parts: Sequence[bytes]) -> npt.NDArray[np.uint8]:
@@ -129,6 +129,19 @@ def _is_bare(buffer: npt.NDArray[np.uint8], at: Ints, size: Ints, sniffed: Bools
     if len(doubtful):
         bare[doubtful] &= ~wired[doubtful] & (_registers(buffer, at[doubtful], np.minimum(size[doubtful], _BLOCK_B)) != _WHOLE)
     return bare
+
+
+def _is_wired(buffer: npt.NDArray[np.uint8], at: Ints, size: Ints) -> Bools:
+    """Whether a frame is a whole long one, its checksum right, that carries data."""
+    length = buffer[at + 1]
+    wired: Bools = (buffer[at] == 0x68) & (buffer[at + 3] == 0x68) & (length == buffer[at + 2]) & (size == length + np.int64(6)) & (length > 2)
+    chosen = np.flatnonzero(wired)
+    if len(chosen):
+        last = at[chosen] + size[chosen] - 1
+        owner, number = spread(size[chosen] - 6)
+        total = np.add.reduceat(buffer[at[chosen][owner] + 4 + number].astype(np.int64), np.cumsum(size[chosen] - 6) - (size[chosen] - 6))
+        wired[chosen] = (buffer[last] == 0x16) & (total & 0xFF == buffer[last - 1]) & _CONTROL_WIRED[buffer[at[chosen] + 4]]
+    return wired
 
 
 def _registers(buffer: npt.NDArray[np.uint8], at: Ints, size: Ints) -> npt.NDArray[np.uint16]:

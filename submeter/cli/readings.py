@@ -13,14 +13,14 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 from select import select
-from typing import Any, BinaryIO, Final
+from typing import BinaryIO, Final
 
 import msgspec
 import numpy as np
 
 from submeter.decoders import DES_CBC, DecodeError, FormatKey, Profile, ProfileOf, Telegram, decode
 from submeter.decoders.diehl import MAKERS
-from submeter.decoders.fast import Batch, Decoder, Heard, Outcome, Place, local_time
+from submeter.decoders.fast import Batch, Decoder, Heard, Outcome, local_time
 from submeter.reading import DeviceId, Register
 
 __all__ = ["FORMS", "answer_lines", "profile_of", "read_hex", "stream"]
@@ -174,7 +174,7 @@ def _line(row: Line, device: str, mode: int, access: int | None, clock: str | No
 
 
 def _text(raw: msgspec.Raw) -> str:
-    return bytes(raw).decode()
+    return str(raw, "utf-8")
 
 
 def _json(value: object) -> str:
@@ -202,7 +202,7 @@ def _answers(decoder: Decoder, batch: Batch, rows: Sequence[Line], answers: dict
     ends = np.cumsum(np.bincount(columns.telegram, minlength=len(rows))).tolist()
     which, words = batch.words()
     flags = [_json(some) for some in words]
-    clocks = _stamps(columns.clock, columns.clocked, np.zeros_like(columns.clocked))
+    clocks = map(_clock, columns.clock.tolist(), columns.clocked.tolist())
     about = zip(rows, frames.address.tolist(), columns.mode.tolist(), frames.access.tolist(), clocks, which.tolist(), [0, *ends], ends, strict=False)
     for number, (row, address, mode, access, clock, word, start, end) in enumerate(about):
         answer = answers.get(number)
@@ -217,25 +217,21 @@ def _readings(batch: Batch) -> list[str]:
     """The text of each reading."""
     columns = batch.columns
     before = [_before(place.register) for place in columns.places]
+    behind = [_after(place.label, "@", due=place.due).partition("@") for place in columns.places]
+    codes, which = np.unique(np.where(columns.stamped, columns.stamp << 1 | columns.day, -1), return_inverse=True)
+    stamps = ["" if code < 0 else _stamp(code >> 1, only_day=bool(code & 1)) for code in codes.tolist()]
     values = (columns.value / _MICRO).tolist()
-    stamps = _stamps(columns.stamp, columns.stamped, columns.day)
-    places = columns.places
     return [
-        f"{before[place]}{value!r}}}" if stamp is None else f"{before[place]}{value!r}{_stored(places[place], stamp)}"
-        for place, value, stamp in zip(columns.place.tolist(), values, stamps, strict=True)
+        f"{before[place]}{value!r}{behind[place][0]}{stamps[stamp]}{behind[place][2]}" if stamps[stamp] else f"{before[place]}{value!r}}}"
+        for place, value, stamp in zip(columns.place.tolist(), values, which.tolist(), strict=True)
     ]
 
 
-def _stored(place: Place, stamp: str) -> str:
-    return _after(place.label, stamp, due=place.due)
-
-
-def _stamps(microseconds: Any, there: Any, day: Any) -> list[str | None]:
-    """Local times as text, dates where only the `day` counts, None where there is none."""
-    return [_stamp(one, only) if is_there else None for one, is_there, only in zip(microseconds.tolist(), there.tolist(), day.tolist(), strict=True)]
+def _clock(microseconds: int, there: bool) -> str | None:  # noqa: FBT001  columns
+    return _stamp(microseconds, only_day=False) if there else None
 
 
 @lru_cache(maxsize=65536)
-def _stamp(microseconds: int, only_day: bool) -> str:  # noqa: FBT001  the cache's key
+def _stamp(microseconds: int, *, only_day: bool) -> str:
     time = local_time(microseconds)
     return str(time.date()) if only_day else str(time)

@@ -1,0 +1,206 @@
+"""`./run bench decode`: submeter beside the public decoders, in one run, on one core; frames per second of CPU time.
+
+mixed  pairwise different telegrams of the simulated kinds of meter: mode 0 (wired and by radio), mode 5 (short and long header), mode 7, extended link
+       layer; lines of JSON in, lines of JSON out (submeter: named registers and flags; the others: their own JSON)
+wired  the wired ones of them, for pymeterbus, which reads no others
+fleet  one telegram each of 4,000 meters with their own keys; submeter from an Arrow table to Arrow tables, pymbusparser to JSON
+Each contender runs in a process of its own, `ROUNDS` times in turn; the median counts. `peak` is what the process grew by. Every contender must
+give an answer for every telegram. The first line of a contender's run is not measured: caches are warm, and what filling them costs is told below.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from multiprocessing import get_context
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pyarrow as pa
+
+from submeter.cli.readings import answer_lines
+from submeter.decoders import Profile
+from submeter.decoders.fast import KEYS, LAYOUTS, Decoder, decode_batch
+from submeter.reading import DeviceId
+from submeter.simulate import encode
+from submeter.simulate.meters import Meter
+from submeter.simulate.models import MODELS
+
+NOON, MINUTE = 1_795_258_800_000_000, 60_000_000
+ROUNDS = 3
+FLEET, MIXED, CHUNK = 4000, 4000, 2048
+Sent = tuple[bytes, bytes | None, str]
+
+
+def meters(count: int, *, radio_only: bool = False) -> list[Meter]:
+    """Meters of all kinds in turn, each with its own id and key."""
+    kinds = [kind for kind, model in MODELS.items() if not (radio_only and model.link == "wired")]
+    return [Meter.make(kinds[number % len(kinds)], number, seed=7, zone="Europe/Prague") for number in range(count)]
+
+
+def mixed() -> list[Sent]:
+    """As in the head of this file; three keyed meters in forty send in another way."""
+    return [sent(meter, number) for number, meter in enumerate(meters(MIXED))]
+
+
+def sent(meter: Meter, number: int) -> Sent:
+    t = NOON + number * MINUTE
+    if meter.key is None:
+        return meter.telegram(t), None, "mbus"
+    records = b"".join(field.code(field.vib, field.value(meter.use, t) // field.step % 10_000) for field in meter.model.fields)
+    data = encode.minute(meter._clock(t)) + records  # noqa: SLF001
+    header, plain = encode.Header(access=number & 0xFF), encode.plain(data, encode.Header(access=number & 0xFF))
+    ways: list[Callable[[], tuple[bytes, bytes | None]]] = [
+        lambda: (encode.radio(meter.device, plain), None),
+        lambda: (encode.radio(meter.device, encode.extended(plain, access=number & 0xFF)), None),
+        lambda: (encode.radio(meter.device, encode.mode7(data, header, meter.key or b"", meter.device, counter=number)), meter.key),
+    ]
+    way = number // 7 % 40
+    return (*ways[way](), "wmbus") if way < len(ways) else (meter.telegram(t), meter.key, "wmbus")
+
+
+def lines(telegrams: Sequence[Sent]) -> list[bytes]:
+    """Lines as `decode --jsonl` reads them."""
+    return [
+        json.dumps(
+            {
+                "id": number,
+                "telegram_hex": raw.hex(),
+                "key_hex": key.hex() if key else None,
+                "link": link,
+                "frame_format": "wired" if link == "mbus" else "noCRC",
+            }
+        ).encode()
+        for number, (raw, key, link) in enumerate(telegrams)
+    ]
+
+
+def submeter_lines(folder: Path) -> Callable[[], int]:
+    read, decoder = (folder / "lines").read_bytes().split(b"\n"), Decoder()
+    return lambda: sum(len(answer_lines(decoder, read[at : at + CHUNK])) for at in range(0, len(read), CHUNK))
+
+
+def submeter_arrow(folder: Path) -> Callable[[], int]:
+    keys = {DeviceId.parse(name): Profile(bytes.fromhex(key)) for name, key in json.loads((folder / "keys").read_text()).items()}
+    with pa.OSFile(str(folder / "arrow")) as source:
+        table = pa.ipc.open_file(source).read_all()
+
+    def run() -> int:
+        decoded = decode_batch(table, keys.get)
+        assert decoded.telegrams["reason"].null_count == len(table)
+        return len(table)
+
+    return run
+
+
+def pymbusparser(folder: Path) -> Callable[[], int]:
+    from pymbusparser import render
+
+    read = (folder / "lines").read_bytes().split(b"\n")
+
+    def answer(line: bytes) -> str:
+        row = json.loads(line)
+        key = row["key_hex"]
+        found = render(bytes.fromhex(row["telegram_hex"]), "json", key=bytes.fromhex(key) if key else None, include_enrichment=False)
+        return f'{{"id":{row["id"]},"frame":{found}}}\n'
+
+    return lambda: len([answer(line) for line in read])
+
+
+def pymeterbus(folder: Path) -> Callable[[], int]:
+    import meterbus
+
+    read = (folder / "lines").read_bytes().split(b"\n")
+
+    def answer(line: bytes) -> str:
+        row = json.loads(line)
+        return f'{{"id":{row["id"]},"frame":{meterbus.load(bytes.fromhex(row["telegram_hex"])).to_JSON()}}}\n'
+
+    return lambda: len([answer(line) for line in read])
+
+
+def measure(contender: Callable[[Path], Callable[[], int]], folder: Path, wanted: int) -> tuple[float, float, float]:
+    """Frames per CPU second warm, the same for the first run, and MiB that the process grew by."""
+    before = memory()
+    run = contender(folder)
+    times = []
+    for _ in range(4):
+        start = time.process_time()
+        assert run() == wanted
+        times.append(time.process_time() - start)
+    return wanted / min(times[1:]), wanted / times[0], memory() - before
+
+
+def memory() -> float:
+    """The most that this process ever used, MiB; nought where the system does not tell."""
+    told = Path("/proc/self/status")
+    rows = told.read_text().splitlines() if told.exists() else []
+    return next((int(row.split()[1]) / 1024 for row in rows if row.startswith("VmHWM")), 0.0)
+
+
+SETS: dict[str, tuple[Callable[[Path], Callable[[], int]], ...]] = {
+    "mixed": (submeter_lines, pymbusparser),
+    "wired": (submeter_lines, pymbusparser, pymeterbus),
+    "fleet": (submeter_arrow, submeter_lines, pymbusparser),
+}
+
+
+def write(folder: Path) -> dict[str, int]:
+    """The files of each set; returns how many telegrams each has."""
+    telegrams = {"mixed": mixed(), "fleet": [(one.telegram(NOON), one.key, "wmbus") for one in meters(FLEET, radio_only=True)]}
+    telegrams["wired"] = [one for one in telegrams["mixed"] if one[2] == "mbus"]
+    for name, rows in telegrams.items():
+        assert len({raw for raw, _, _ in rows}) == len(rows), "pairwise different"
+        (folder / name).mkdir()
+        (folder / name / "lines").write_bytes(b"\n".join(lines(rows)))
+    table = pa.table({"raw": [raw for raw, _, _ in telegrams["fleet"]], "form": ["nocrc"] * FLEET})
+    with pa.OSFile(str(folder / "fleet" / "arrow"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+    keys = {str(one.device): one.key.hex() for one in meters(FLEET, radio_only=True) if one.key}
+    (folder / "fleet" / "keys").write_text(json.dumps(keys))
+    return {name: len(rows) for name, rows in telegrams.items()}
+
+
+def main() -> None:
+    """Print the table."""
+    found: dict[tuple[str, str], list[tuple[float, float, float]]] = {}
+    with TemporaryDirectory() as place:
+        folder = Path(place)
+        sizes = write(folder)
+        for _ in range(ROUNDS):
+            for name, contenders in SETS.items():
+                for contender in contenders:
+                    with get_context("spawn").Pool(1) as process:
+                        result: tuple[float, float, float] = process.apply(measure, (contender, folder / name, sizes[name]))
+                    found.setdefault((name, contender.__name__), []).append(result)
+    out(f"{'set':6} {'telegrams':>9}  {'decoder':15} {'frames/s':>9} {'first run':>9} {'x pymbusparser':>14} {'peak MiB':>8}")
+    for (name, contender), results in found.items():
+        warm, cold, peak = (median(column) for column in zip(*results, strict=True))
+        ratio = warm / median(result[0] for result in found[name, "pymbusparser"])
+        out(f"{name:6} {sizes[name]:9}  {contender:15} {warm:9.0f} {cold:9.0f} {ratio:14.2f} {peak:8.1f}")
+    out(f"bounds: {LAYOUTS} layouts, {2 * KEYS} keys; a layout costs {1000 * compile_cost():.2f} ms, once")
+
+
+def compile_cost() -> float:
+    """Seconds of CPU that the layouts of all simulated kinds cost, each."""
+    rows = lines(mixed()[:280])
+    answer_lines(Decoder(), rows)
+    times = {}
+    for warm in (False, True):
+        decoder = Decoder()
+        if warm:
+            answer_lines(decoder, rows)
+        start = time.process_time()
+        answer_lines(decoder, rows)
+        times[warm] = time.process_time() - start
+    return (times[False] - times[True]) / decoder.layouts
+
+
+def out(text: Any) -> None:
+    sys.stdout.write(f"{text}\n")
+
+
+if __name__ == "__main__":
+    main()
