@@ -1,6 +1,7 @@
 """How a driver's records differ from the standard: rules by header, instants of undated storages, and what must be plausible."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -16,7 +17,7 @@ from submeter.decoders.values import read_value
 from submeter.decoders.vif import BITS, NUMBER
 from submeter.decoders.vife import Information
 
-__all__ = ["implausible", "understood"]
+__all__ = ["implausible", "rules_of", "understood"]
 
 _NUMBERS: Final = frozenset((1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 14))
 _UNNAMED: Final = Bits({})
@@ -30,15 +31,17 @@ def understood(driver: Driver | None, records: tuple[Record, ...]) -> tuple[Reco
     return _with_histories(driver.histories, with_instants(_ruled(driver, flagged)))
 
 
-def _ruled(driver: Driver, records: tuple[Record, ...]) -> tuple[Record, ...]:
-    """Each record as the first rule that matches it says."""
+def rules_of(driver: Driver | None, records: tuple[Record, ...]) -> Iterator[Rule | None]:
+    """The first rule that matches each record."""
     seen: Counter[tuple[bytes, bytes]] = Counter()
-    changed = []
     for record in records:
         seen[record.dif, record.vif] += 1
-        rule = next(filter(partial(_matches, record=record, nth=seen[record.dif, record.vif]), driver.rules), None)
-        changed.append(_changed(record, rule) if rule else record)
-    return tuple(changed)
+        yield next(filter(partial(_matches, record=record, nth=seen[record.dif, record.vif]), driver.rules), None) if driver else None
+
+
+def _ruled(driver: Driver, records: tuple[Record, ...]) -> tuple[Record, ...]:
+    """Each record as the first rule that matches it says."""
+    return tuple(_changed(record, rule) if rule else record for record, rule in zip(records, rules_of(driver, records), strict=True))
 
 
 def _matches(rule: Rule, record: Record, nth: int) -> bool:

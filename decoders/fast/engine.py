@@ -106,9 +106,10 @@ def _layouts(library: Library, frames: Frames, sealed: Bools, readable: Bools) -
     """The layout of each telegram as a place in the list, -1 for none."""
     layout, layouts = np.full(len(readable), -1), list[tuple[Shape, Layout]]()
     numbers = np.flatnonzero(readable)
-    mode = frames.config >> 8 & 0x1F
+    opened = (frames.opened >= 0).astype(np.int64)
+    mode = np.where(opened, -1, frames.config >> 8 & 0x1F)
     kind = (frames.address & _TWO_BYTES | frames.address >> np.uint64(48) << np.uint64(16)).astype(np.int64)
-    keys = (kind | frames.ci.astype(np.int64) << 32 | mode << 40 | sealed.astype(np.int64) << 45 | frames.size << 46)[numbers]
+    keys = (kind | frames.ci.astype(np.int64) << 32 | (mode & 0x1F) << 40 | sealed.astype(np.int64) << 45 | opened << 46 | frames.size << 47)[numbers]
     order = np.argsort(keys, kind="stable")
     bounds = np.flatnonzero(np.diff(keys[order], prepend=-1, append=-1)).tolist() if len(keys) else []
     for start, end in pairwise(bounds):
@@ -190,9 +191,10 @@ def _numbers(frames: Frames, field: npt.NDArray[np.void], payload: Ints, place: 
     raw, void = integers(column, size, kind == SIGNED)
     is_bcd = np.flatnonzero(kind == BCD)
     raw[is_bcd], void[is_bcd] = bcd(column[is_bcd], size[is_bcd])
+    void |= field["odd"] & (column == field["void"])
     void |= field["ones"] & (column == low_bytes(~np.uint64(0) + np.zeros_like(column), size))
     is_real = kind == REAL
-    bad = (~void & ~is_real & (np.abs(raw) > field["largest"])) | (field["must"] & void)
+    bad = (~void & ~is_real & (np.abs(raw) > field["largest"])) | (field["must"] & void) | (field["quiet"] & (column != 0))
     value = rounded(np.where(bad | void | is_real, 0, raw), field["above"], field["below"])
     for number in np.flatnonzero(is_real).tolist():
         real = places[place[number]].real if place[number] >= 0 else None

@@ -4,8 +4,8 @@ Strategy: a layout is asked from the plain path, not derived beside it. The reco
 date another day, each number 1), and `understood` and `readings_of` say which record becomes which reading, dated by which date. All bytes that
 are not data (DIF, VIF, LVAR, filler, text units) are compared exactly before a layout is used.
 Rules
-* What is not provably linear in its bytes has no layout (`fields` is None): profiles, variable numbers, offsets, drivers that do more than rename.
-* Bytes that change more than a value (one void of two candidates, a number beyond a dial) send that telegram to the plain path.
+* What is not provably linear in its bytes has no layout (`fields` is None): profiles, variable numbers, offsets, manufacturer blocks, histories, gates.
+* Bytes that change more than a value (one void of two candidates, a number beyond a dial, a named flag) send that telegram to the plain path.
 """
 
 from collections import Counter
@@ -18,8 +18,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from submeter.decoders.deviations import understood
-from submeter.decoders.driver import Driver
+from submeter.decoders.deviations import rules_of, understood
+from submeter.decoders.driver import FILLED, PAYLOAD, TAIL, Driver, Rule
 from submeter.decoders.fast.columns import DATE
 from submeter.decoders.records import Record, Records, walk
 from submeter.decoders.registers import LARGEST, Target, all_ones_void, meter_time, readings_of, target_of
@@ -33,20 +33,26 @@ __all__ = ["BCD", "DATE_FIELD", "FIELD", "REAL", "SIGNED", "UNSIGNED", "Layout",
 SIGNED, UNSIGNED, BCD, REAL = range(4)
 
 #: One number: where it stands, how it is read, raw * above / below = micro units; `largest` raw value that the plain path is not asked about.
-#: `ones`: FF… is no value; `must`: a void one goes to the plain path; `flag`: set bits are a flag without a name; `place` in `Layout.places` (-1: none).
+#: `ones`: FF… is no value; `must`: a void one goes to the plain path; `flag`: set bits are a flag without a name, `quiet`: they go to the plain path,
+#: which knows their names; `odd`: the raw value `void` is none; `place` in `Layout.places` (-1: no reading).
 FIELD: Final = np.dtype([
     ("at", "u2"), ("size", "u1"), ("kind", "u1"), ("above", "i8"), ("below", "i8"), ("largest", "i8"),
-    ("ones", "?"), ("must", "?"), ("flag", "?"), ("date", "i2"), ("place", "i4"),
+    ("ones", "?"), ("must", "?"), ("flag", "?"), ("quiet", "?"), ("odd", "?"), ("void", "u8"),
+    ("date", "i2"), ("place", "i4"),
 ])  # fmt: skip
 DATE_FIELD: Final = np.dtype([("at", "u2"), ("size", "u1"), ("must", "?")])
 
 _SIZES: Final = {1: 1, 2: 2, 3: 3, 4: 4, 5: 4, 6: 6, 7: 8, 9: 1, 10: 2, 11: 3, 12: 4, 14: 6}
 _KINDS: Final = {**dict.fromkeys((1, 2, 3, 4, 6, 7), SIGNED), 5: REAL, **dict.fromkeys((9, 10, 11, 12, 14), BCD)}
-_VARIABLE, _TEXT_LAST, _FILLER = 0x0D, 0xBF, 0x2F
+_REAL_CODING, _VARIABLE, _TEXT_LAST, _FILLER = 5, 0x0D, 0xBF, 0x2F
 _ONE_REAL: Final = bytes.fromhex("0000803f")
 _FIRST: Final = date(2001, 1, 1)
 _SAFE: Final = 2**62
+#: Places behind the point to which every scale is exact on the plain path.
+_DIGITS: Final = 30
 _UNNAMED: Final = ("unnamed",)
+#: Attributes of a record that rules may ask for, and those that they may not set.
+_FREE: Final = frozenset(("value", "data", "stamp", "flags"))
 _STRUCTURAL: Final = frozenset(("dif", "vif", "quantity", "unit", "modifiers", "storage", "tariff", "subunit", "function", "error"))
 
 
@@ -89,6 +95,27 @@ class _Spot:
     about: Information
     at: int
     size: int
+    rule: Rule | None
+
+    @property
+    def scaled(self) -> Fraction | None:
+        """The scale by which a driver reads the data again."""
+        return self.rule.scale if self.rule else None
+
+    @property
+    def named(self) -> bool:
+        """A driver names its bits."""
+        return self.rule is not None and self.rule.flags is not None
+
+    @property
+    def void(self) -> bytes:
+        """Data that mean no value."""
+        return bytes.fromhex(self.rule.void) if self.rule else b""
+
+    @property
+    def kind(self) -> str:
+        """How the data are read."""
+        return self.about.kind if self.scaled is None else BITS if self.named else NUMBER
 
     @property
     def coding(self) -> int:
@@ -101,14 +128,12 @@ class _Spot:
 
 
 def compilable(driver: Driver | None, mode: int) -> bool:
-    """Whether the plain path with this driver may be a layout: it renames what the standard reads, and no more."""
+    """Whether payloads of this driver may have layouts, those that security mode `mode` protects (-1: opened already) among them."""
     if driver is None:
         return True
-    odd = driver.layouts or driver.histories or driver.gate or (driver.cipher and mode in driver.modes)
-    return not odd and all(
-        rule.scale is None and not rule.void and rule.flags is None and _STRUCTURAL.issuperset(rule.where) and "value" not in rule.to
-        for rule in driver.rules
-    )
+    if driver.histories or driver.gate or (driver.cipher and mode in driver.modes):
+        return False
+    return all(_STRUCTURAL.issuperset(rule.where) and _FREE.isdisjoint(rule.to) for rule in driver.rules)
 
 
 def compile_layout(payload: bytes, driver: Driver | None, device_type: int) -> Layout | None:
@@ -116,10 +141,11 @@ def compile_layout(payload: bytes, driver: Driver | None, device_type: int) -> L
     found = walk(payload)
     if found.broken:
         return None
-    spots, mask, end = _spots(payload, found)
+    spots, mask, end = _spots(payload, found, driver)
+    own = driver is not None and _has_block(driver, payload, found, mask)
     kind = driver.medium if driver and driver.medium is not None else device_type
     layout = Layout(mask, np.frombuffer(payload, np.uint8) & mask, end, found)
-    if not all(map(_linear, spots)):
+    if own or not all(map(_linear, spots)):
         return layout
     probed = understood(driver, walk(_probe(payload, spots)).records)
     if len(probed) != len(spots):
@@ -128,15 +154,15 @@ def compile_layout(payload: bytes, driver: Driver | None, device_type: int) -> L
     return _tables(layout, spots, probed, kind, doubtful)
 
 
-def _spots(payload: bytes, found: Records) -> tuple[list[_Spot], npt.NDArray[np.uint8], int]:
+def _spots(payload: bytes, found: Records, driver: Driver | None) -> tuple[list[_Spot], npt.NDArray[np.uint8], int]:
     """The records with their places, the mask that leaves out data only, and the place where only filler follows."""
     mask, spots, at, end = np.full(len(payload), 0xFF, np.uint8), [], 0, 0
-    for record in found.records:
+    for record, rule in zip(found.records, rules_of(driver, found.records), strict=True):
         while payload[at] == _FILLER:
             at += 1
         end = at + len(record.dif) + len(record.vif) + len(record.data)
         size = len(record.data) - (record.dif[0] & 0x0F == _VARIABLE)
-        spots.append(_Spot(record, interpret(record.vif), end - size, size))
+        spots.append(_Spot(record, interpret(record.vif), end - size, size, rule))
         mask[end - size : end] = 0
         at = end
     if found.tail:
@@ -144,13 +170,30 @@ def _spots(payload: bytes, found: Records) -> tuple[list[_Spot], npt.NDArray[np.
     return spots, mask, len(payload) if found.tail or found.more else end
 
 
+def _has_block(driver: Driver, payload: bytes, found: Records, mask: npt.NDArray[np.uint8]) -> bool:
+    """Whether a manufacturer block is read in payloads like this one; a byte that says that one is not is compared from now on."""
+    ends = {PAYLOAD: len(payload), FILLED: len(payload.lstrip(bytes([_FILLER]))), TAIL: len(found.tail)}
+    for layout in driver.layouts:
+        if layout.at not in ends and any(record.vif.hex() == layout.at for record in found.records):
+            return True
+        start = len(payload) - ends.get(layout.at, 0)
+        block = payload[start:]
+        if not block or len(block) < layout.size:
+            continue
+        if layout.fits(block):
+            return True
+        mask[start + next(at for at, bits, value in layout.guard if at >= len(block) or block[at] & bits != value)] = 0xFF
+    return False
+
+
 def _linear(spot: _Spot) -> bool:
     """Whether the record's value is one that columns can read, or none that becomes a reading."""
     if spot.about.offset is not None or set(spot.about.modifiers) & set(PROFILES.values()):
         return False
     if spot.coding == _VARIABLE:
-        return spot.about.kind == BLOCK or (spot.about.kind != DATES and spot.record.data[0] <= _TEXT_LAST)
-    return True
+        ruled = spot.named or spot.void or spot.scaled is not None
+        return not ruled and (spot.about.kind == BLOCK or (spot.about.kind != DATES and spot.record.data[0] <= _TEXT_LAST))
+    return not (spot.void and (spot.dated or spot.coding == _REAL_CODING))
 
 
 def _probe(payload: bytes, spots: list[_Spot], *, without: int = -1) -> bytes:
@@ -161,7 +204,7 @@ def _probe(payload: bytes, spots: list[_Spot], *, without: int = -1) -> bytes:
             probe[spot.at : spot.at + spot.size] = bytes(spot.size)
         elif spot.dated:
             probe[spot.at : spot.at + spot.size] = _date(_FIRST + timedelta(days=number), spot.size)
-        elif spot.coding == 5:
+        elif spot.coding == _REAL_CODING:
             probe[spot.at : spot.at + spot.size] = _ONE_REAL
         elif spot.coding in _KINDS:
             probe[spot.at : spot.at + spot.size] = (1).to_bytes(spot.size, "little")
@@ -198,15 +241,18 @@ def _tables(layout: Layout, spots: list[_Spot], probed: tuple[Record, ...], kind
     for number, (spot, record) in enumerate(zip(spots, probed, strict=True)):
         first = keys[number] not in keys[:number]
         reading = readings[number] if first else None
-        flag = record.flags == _UNNAMED
-        if (record.flags and not flag) or (readings[number] is None and _beyond(record, kind)):
+        flag = record.flags == _UNNAMED and not spot.named
+        if (record.flags and not (flag or spot.named)) or (flag and spot.void) or (readings[number] is None and _beyond(record, kind)):
             return layout
-        if reading is None and not flag:
+        if reading is None and not (flag or spot.named):
             continue
         row = _row(spot, record, reading, kind, index)
         if row is None:
             return layout
-        rows.append((*row[0], reading is not None and several[keys[number]] > 1, flag, row[1], len(places) if reading else -1))
+        odd = len(spot.void) == spot.size > 0
+        must = reading is not None and several[keys[number]] > 1
+        void = int.from_bytes(spot.void, "little") if odd else 0
+        rows.append((*row[0], must, flag, spot.named, odd, void, row[1], len(places) if reading else -1))
         places.append(row[2])
     clock = meter_time(probed)
     return replace(
@@ -236,26 +282,28 @@ def _row(
     spot: _Spot, record: Record, reading: Reading | None, kind: int, index: dict[date, int]
 ) -> tuple[tuple[int, int, int, int, int, int, bool], int, Place | None] | None:
     """Columns of a field up to `ones`, its date, its place; None where the columns cannot read it."""
-    unsigned = spot.about.kind == BITS or "unsigned" in spot.about.modifiers
+    unsigned = spot.kind == BITS or (spot.scaled is None and "unsigned" in spot.about.modifiers)
     coding = _KINDS.get(spot.coding)
-    if coding is None or (unsigned and spot.size > 7) or spot.about.kind not in {NUMBER, BITS}:
+    if coding is None or (unsigned and spot.size > 7) or (coding == REAL and (reading is None or spot.scaled is not None)):
         return None
     coding = UNSIGNED if unsigned and coding == SIGNED else coding
-    if reading is None and coding == REAL:
-        return None
     if reading is None:
         return (spot.at, spot.size, coding, 1, 1, _SAFE, False), -1, None
     target = target_of(record, kind)
-    if target is None:
+    if target is None or spot.kind not in {NUMBER, BITS}:
         return None
     stamp = reading.stamp.date() if isinstance(reading.stamp, datetime) else reading.stamp
-    exponent = spot.about.exponent if spot.about.kind == NUMBER else 0
-    scale = Fraction(10) ** exponent
+    scale = spot.scaled or Fraction(10) ** (spot.about.exponent if spot.about.kind == NUMBER else 0)
     ratio = scale * Fraction(target.above, target.below)
-    if (stamp is not None and stamp not in index) or ratio.numerator >= _SAFE or 2 * ratio.denominator >= _SAFE or reading.value != round(ratio):
+    if (stamp is not None and stamp not in index) or not _exact(scale, ratio) or reading.value != round(ratio):
         return None
     real = (spot.about, target) if coding == REAL else None
     place = Place(reading.register, reading.label, reading.due, int(reading.source), real)
     largest = min(int(LARGEST / scale), int(LARGEST / ratio), _SAFE // ratio.numerator)
     row = (spot.at, spot.size, coding, ratio.numerator, ratio.denominator, largest, all_ones_void(record.quantity))
     return row, -1 if stamp is None else index[stamp], place
+
+
+def _exact(scale: Fraction, ratio: Fraction) -> bool:
+    """Whether the plain path scales without rounding, and columns without overflow."""
+    return scale > 0 and 10**_DIGITS % scale.denominator == 0 and ratio.numerator < _SAFE and 2 * ratio.denominator < _SAFE

@@ -1,4 +1,4 @@
-"""Frames with further layers (encrypted extended link, authentication) opened one by one, by the plain path; their payloads join the columns.
+"""Frames with further layers (encrypted extended link, authentication) or a manufacturer's cipher, opened one by one, by the plain path; their payloads join the columns.
 
 What costs there is the cipher and the CRC or MAC, not the headers; the records behind are read with all the others.
 """
@@ -8,8 +8,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from submeter.decoders.catalogue import driver_of
 from submeter.decoders.errors import DecodeError
-from submeter.decoders.fast.columns import words
+from submeter.decoders.fast.columns import Bools, words
 from submeter.decoders.fast.envelope import SLACK, Frames, Heard
 from submeter.decoders.frame import parse_frame
 from submeter.decoders.layers import device_of, identity_of
@@ -22,7 +23,8 @@ _RECORDS = frozenset((0x72, 0x7A, 0x78))
 
 def open_singly(heard: Heard, frames: Frames, profile_of: Callable[[int], ProfileOf]) -> Frames:
     """The frames with the `layered` ones opened as far as the plain path opens them."""
-    opened = {number: plain for number in np.flatnonzero(frames.layered).tolist() if (plain := _open(heard, number, profile_of(number)))}
+    chosen = np.flatnonzero(frames.layered | _with_cipher(frames)).tolist()
+    opened = {number: plain for number in chosen if (plain := _open(heard, number, profile_of(number)))}
     if not opened:
         return frames
     parts = [plain.opened.payload for _, plain in opened.values()]
@@ -42,6 +44,26 @@ def open_singly(heard: Heard, frames: Frames, profile_of: Callable[[int], Profil
     frames.opened[at] = [plain.opened.mode for plain in plains]
     frames.counter[at] = [-1 if plain.counter is None else plain.counter for plain in plains]
     return replace(frames, buffer=buffer, words=words(buffer))
+
+
+def _with_cipher(frames: Frames) -> Bools:
+    """The frames that a driver's own cipher opens, by the kind of meter."""
+    address, mode = frames.address, frames.config >> 8 & 0x1F
+    kinds = (address & np.uint64(0xFFFF) | address >> np.uint64(48) << np.uint64(16)).astype(np.int64) | mode << 32 | frames.ci.astype(np.int64) << 37
+    found, first, which = np.unique(np.where(frames.fast & (mode > 0), kinds, -1), return_index=True, return_inverse=True)
+    sealed = [
+        kind >= 0 and _has_cipher(address[number].tobytes(), kind >> 37, kind >> 32 & 0x1F)
+        for kind, number in zip(found.tolist(), first, strict=True)
+    ]
+    return np.array(sealed, np.bool_)[which]
+
+
+def _has_cipher(address: bytes, ci: int, mode: int) -> bool:
+    try:
+        driver = driver_of(device_of(address), ci)
+    except DecodeError:
+        return False
+    return driver is not None and driver.cipher is not None and mode in driver.modes
 
 
 def _open(heard: Heard, number: int, profile_of: ProfileOf) -> tuple[bytes, Plain] | None:
