@@ -149,9 +149,10 @@ def _devices(decoder: Decoder, batch: Batch) -> tuple[Ints, list[str]]:
     done = np.flatnonzero(batch.columns.done)
     addresses, which = np.unique(batch.frames.address[done], return_inverse=True)
     names = [named[1] if (named := decoder.named(address)) else "" for address in addresses.tolist()]
+    index: dict[str, int] = {}
+    places = np.array([index.setdefault(name, len(index)) for name in names], np.int64)  # two addresses may have one name
     codes = np.full(len(batch.columns.done), -1)
-    codes[done] = which
-    index = {name: code for code, name in enumerate(names)}
+    codes[done] = places[which]
     for number, outcome in batch.others.items():
         device = outcome.device
         if device:

@@ -66,6 +66,17 @@ def test_the_corpus_is_the_same_on_both_paths(shared: Path) -> None:
     assert assert_same(decoder, [(raw, link, "auto", decrypted, profile) for raw, link, _, decrypted, profile in sent]) > 600
 
 
+def test_two_addresses_may_have_one_name() -> None:
+    """Bit 15 of the maker is in no name: the devices of other telegrams in the batch stay theirs."""
+    raw = encode.radio(METER, bytes.fromhex("7a010000000413e8030000"))
+    marked = raw[:3] + bytes([raw[3] | 0x80]) + raw[4:]
+    others = [encode.radio(DeviceId("SIM", f"2000000{k}", 0x01, 0x07), bytes.fromhex("7a01000000 0f 01")) for k in range(3)]
+    sent: list[Sent] = [(one, "wmbus", "auto", False, Profile()) for one in (raw, marked, *others)]
+    decoder = Decoder()
+    assert_same(decoder, sent)
+    assert assert_same(decoder, sent) >= 2
+
+
 def test_damaged_telegrams_are_the_same_on_both_paths(shared: Path) -> None:
     """With the layouts of the whole ones at hand, turned bits, odd bytes and cuts give what the plain path gives."""
     decoder, sent, rand = Decoder(), list(real(shared)), random.Random(3)
