@@ -12,6 +12,7 @@ import pytest
 from both_paths import Sent, assert_same
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from meter_vectors import vectors
 
 from submeter.cli.readings import FORMS
 from submeter.decoders import ELL_CTR, FormatKey, Profile
@@ -82,6 +83,18 @@ def test_damaged_telegrams_are_the_same_on_both_paths(shared: Path) -> None:
     decoder, sent, rand = Decoder(), list(real(shared)), random.Random(3)
     assert_same(decoder, sent)
     assert assert_same(decoder, [damaged(row, rand) for row in sent]) > 100
+
+
+def test_the_drivers_vectors_are_the_same_on_both_paths() -> None:
+    """Every vector of every driver, whole, in pairs, and damaged over and over."""
+    decoder, rand = Decoder(), random.Random(5)
+    sent: list[Sent] = []
+    for vector in vectors():
+        key = bytes.fromhex(vector["key"]) if vector["key"] else None
+        sent.append((bytes.fromhex(vector["hex"]), vector["link"], vector["form"], False, Profile(key, vector.get("mode"))))
+    assert assert_same(decoder, sent + sent) > 40
+    for _ in range(5):
+        assert_same(decoder, [damaged(row, rand) for row in sent])
 
 
 def test_a_simulated_building_is_read_by_layouts_alone() -> None:
