@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 
@@ -14,10 +15,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from meter_vectors import vectors
 
+import submeter
 from submeter.cli.readings import FORMS
-from submeter.decoders import ELL_CTR, FormatKey, Profile
+from submeter.decoders import ELL_CTR, FormatKey, Profile, decode
 from submeter.decoders.dates import read_date
+from submeter.decoders.driver import Driver, Gate, History, Rule
 from submeter.decoders.fast import Decoder, columns, decode_batch, keys, library
+from submeter.decoders.fast.layout import compilable
+from submeter.decoders.security import Opened
 from submeter.decoders.values import read_value
 from submeter.decoders.vife import Information
 from submeter.reading import DeviceId
@@ -266,6 +271,26 @@ def test_an_address_of_ones_is_no_meter() -> None:
     nobody = DeviceId("SIM", "FFFFFFFF", 0x01, 0x04)
     body = encode.plain(VOLUME, encode.Header())
     assert assert_same(Decoder(), [(encode.radio(device, body), "wmbus", "nocrc", False, Profile()) for device in (METER, nobody)]) == 1
+
+
+def test_drivers_that_judge_or_date_have_no_layouts() -> None:
+    """A gate, a history, a cipher of its own for the mode: the plain path; rules by header do not matter."""
+    plain = Driver("x", "", ())
+    assert compilable(None, 5)
+    assert compilable(replace(plain, rules=(Rule("13", to={"quantity": "volume"}),)), 5)
+    assert not compilable(replace(plain, gate=Gate()), 5)
+    assert not compilable(replace(plain, histories=(History(range(2)),)), 5)
+    assert not compilable(replace(plain, rules=(Rule(where={"value": 1}),)), 5)
+    own = replace(plain, cipher=lambda sealed: Opened(sealed.transport.payload, 5), modes=frozenset((5,)))
+    assert (compilable(own, 5), compilable(own, 0)) == (False, True)
+
+
+def test_the_package_offers_both_entrances() -> None:
+    """`submeter.decode` and `submeter.decode_batch` are there, and nothing else by accident."""
+    assert submeter.decode_batch is decode_batch
+    assert submeter.decode is decode
+    with pytest.raises(AttributeError, match="no attribute 'encode'"):
+        submeter.encode  # noqa: B018
 
 
 def telegrams(*rows: tuple[bytes, str, bool]) -> pa.Table:
