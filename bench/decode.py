@@ -29,7 +29,7 @@ from submeter.simulate.meters import Meter
 from submeter.simulate.models import MODELS
 
 NOON, MINUTE = 1_795_258_800_000_000, 60_000_000
-ROUNDS = 3
+ROUNDS = 5
 FLEET, MIXED, CHUNK = 4000, 4000, 2048
 Sent = tuple[bytes, bytes | None, str]
 

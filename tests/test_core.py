@@ -230,6 +230,21 @@ def test_a_directory_in_trouble_costs_no_telegram(here, monkeypatch):
         assert [t for t, _ in live(core, place)] == HOURS
 
 
+def test_a_bug_in_the_batch_costs_speed_only(here, monkeypatch):
+    """When the batch breaks, its telegrams are decoded one by one; a directory in trouble then is still no fault of theirs."""
+    place = here.building.places[0]
+    monkeypatch.setattr("submeter.decoders.fast.Decoder.of_devices", lambda *_, **__: 1 // 0)
+    with here.core() as core:
+        core.inbox.append([heard(place, t) for t in HOURS])
+        with monkeypatch.context() as broken:
+            broken.setattr(core.registry, "device", failing)
+            with pytest.raises(StoreError):
+                core.drain()
+        assert core.inbox.counts().quarantined == {}
+        core.drain_all()
+        assert [t for t, _ in live(core, place)] == HOURS
+
+
 def test_without_its_master_key_a_core_does_not_start(here):
     """Sealed keys and no master key: the core says which device and where to name the key, instead of quarantining everything."""
     (here.folder / "master.key").rename(here.folder / "elsewhere.key")

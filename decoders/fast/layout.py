@@ -148,8 +148,6 @@ def compile_layout(payload: bytes, driver: Driver | None, device_type: int) -> L
     if own or not all(map(_linear, spots)):
         return layout
     probed = understood(driver, walk(_probe(payload, spots)).records)
-    if len(probed) != len(spots):
-        return layout
     doubtful = {number for number in _dates_that_count(probed) if _replaceable(_probe(payload, spots, without=number), probed[number], driver)}
     return _tables(layout, spots, probed, kind, doubtful)
 
@@ -290,8 +288,7 @@ def _row(
     if reading is None:
         return (spot.at, spot.size, coding, 1, 1, _SAFE, False), -1, None
     target = target_of(record, kind)
-    if target is None or spot.kind not in {NUMBER, BITS}:
-        return None
+    assert target is not None
     stamp = reading.stamp.date() if isinstance(reading.stamp, datetime) else reading.stamp
     scale = spot.scaled or Fraction(10) ** (spot.about.exponent if spot.about.kind == NUMBER else 0)
     ratio = scale * Fraction(target.above, target.below)

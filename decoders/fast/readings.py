@@ -1,6 +1,7 @@
 """What a batch says of each telegram, as the objects of the plain path: for callers that look at one telegram after the other."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Final
 
@@ -34,7 +35,7 @@ def outcomes(decoder: Decoder, batch: Batch) -> Iterator[Outcome]:
             continue
         readings: list[Reading] = []
         while following and following[0] == number:
-            readings.append(following[1].with_status(*of_readings[word]) if of_readings[word] else following[1])
+            readings.append(replace(following[1], status=of_readings[word]) if of_readings[word] else following[1])
             following = next(rows, None)
         yield Outcome(
             Telegram(

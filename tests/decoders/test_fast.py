@@ -5,6 +5,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,8 @@ from submeter.cli.readings import FORMS
 from submeter.decoders import ELL_CTR, FormatKey, Profile, decode
 from submeter.decoders.dates import read_date
 from submeter.decoders.driver import Driver, Gate, History, Rule
-from submeter.decoders.fast import Decoder, columns, decode_batch, keys, library
-from submeter.decoders.fast.layout import compilable
+from submeter.decoders.fast import Decoder, Heard, columns, decode_batch, keys, library, outcomes
+from submeter.decoders.fast.layout import compilable, compile_layout
 from submeter.decoders.security import Opened
 from submeter.decoders.values import read_value
 from submeter.decoders.vife import Information
@@ -283,6 +284,41 @@ def test_drivers_that_judge_or_date_have_no_layouts() -> None:
     assert not compilable(replace(plain, rules=(Rule(where={"value": 1}),)), 5)
     own = replace(plain, cipher=lambda sealed: Opened(sealed.transport.payload, 5), modes=frozenset((5,)))
     assert (compilable(own, 5), compilable(own, 0)) == (False, True)
+
+
+def test_a_scale_that_is_no_decimal_is_left_to_the_plain_path() -> None:
+    """A driver's scale of a third is rounded there to sixty digits: no layout."""
+    for scale, linear in ((Fraction(1, 3), False), (Fraction(1, 8), True)):
+        thirds = Driver("x", "", (), rules=(Rule("13", scale=scale, to={"quantity": "volume"}),))
+        layout = compile_layout(VOLUME, thirds, 7)
+        assert layout is not None
+        assert (layout.fields is not None) == linear
+
+
+def test_outcomes_are_the_telegrams_of_the_plain_path() -> None:
+    """As objects, with status and clock; what had a layout lists no records."""
+    meters = [place.meter for place in Building.make().places if place.meter.key]
+    raws = [meter.telegram(NOON) for meter in meters]
+    stored = encode.bcd(b"\x13", 5, 8, encode.Slot(storage=1)) + encode.minute(datetime(2024, 12, 31, 23, 59), encode.Slot(storage=1))
+    raws += [encode.radio(METER, encode.plain(VOLUME + stored, encode.Header(access=3, status=0x0C))), encode.radio(METER, b"\xa9" + VOLUME)]
+    profile_of = ({meter.device: Profile(meter.key) for meter in meters} | {METER: Profile()}).get
+    decoder, heard = Decoder(), Heard.of(raws)
+    *found, refused = outcomes(decoder, decoder.of_devices(heard, profile_of))
+    assert [one.telegram for one in found] == [replace(decode(raw, profile_of), records=()) for raw in raws[:-1]]
+    assert refused.reason == "unknown_driver"
+    *single, alone = decoder.one_by_one(heard, profile_of)
+    assert [replace(one.telegram, records=()) for one in single if one.telegram] == [one.telegram for one in found]
+    assert str(alone.error) == str(refused.error)
+
+
+def test_a_void_manufacturer_is_no_device() -> None:
+    """Letters outside A to Z: nobody is asked for a profile."""
+    raw = bytearray(encode.radio(METER, encode.plain(VOLUME, encode.Header())))
+    raw[2:4] = bytes(2)
+    asked: list[DeviceId] = []
+    decoded = decode_batch(pa.table({"raw": [bytes(raw)], "form": ["nocrc"]}), asked.append)
+    assert decoded.telegrams["reason"].to_pylist() == ["bad_frame"]
+    assert asked == []
 
 
 def test_the_package_offers_both_entrances() -> None:

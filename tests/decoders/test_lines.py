@@ -1,14 +1,17 @@
 """`decode --readings`: the lines of the batch are those of the plain path, any line has an answer."""
 
 import json
+import os
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from submeter.cli import readings
-from submeter.cli.readings import answer_lines
+from submeter.cli.readings import answer_lines, stream
 from submeter.decoders import Profile
 from submeter.decoders.fast import Decoder
 from submeter.reading import DeviceId
@@ -94,6 +97,27 @@ def test_the_command_answers_as_lines_arrive(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "submeter", "decode", "--readings"]
     done = subprocess.run(command, input=line(raw) + b"\n" + line(raw, id=2), capture_output=True, check=True, cwd=tmp_path)
     assert [json.loads(one)["id"] for one in done.stdout.splitlines()] == [1, 2]
+
+
+def test_a_stream_is_answered_in_order_whatever_its_pieces() -> None:
+    """Lines cut between two writes are whole lines; what came is answered before more comes."""
+    raw = encode.radio(METER, encode.plain(encode.bcd(b"\x13", 1, 8), encode.Header()))
+    source, sink = os.pipe()
+    written: list[str] = []
+
+    def feed() -> None:
+        with os.fdopen(sink, "wb", buffering=0) as pipe:
+            pipe.write(line(raw) + b"\n" + line(raw, id=2)[:9])
+            time.sleep(0.05)
+            pipe.write(line(raw, id=2)[9:] + b"\n")
+
+    feeding = threading.Thread(target=feed)
+    feeding.start()
+    with os.fdopen(source, "rb") as pipe:
+        stream(pipe, written.append)
+    feeding.join()
+    assert [json.loads(one)["id"] for one in "".join(written).splitlines()] == [1, 2]
+    assert written[0].count("\n") == 1
 
 
 def test_the_key_fits_every_device_but_short_ones() -> None:
