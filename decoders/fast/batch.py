@@ -17,7 +17,7 @@ from submeter.decoders.errors import DecodeError
 from submeter.decoders.fast.columns import Ints
 from submeter.decoders.fast.engine import Columns, read_batch
 from submeter.decoders.fast.envelope import Frames, Heard, read_frames
-from submeter.decoders.fast.keys import NOTHING, Access, Keys
+from submeter.decoders.fast.keys import NOTHING, Access, Keys, Ways
 from submeter.decoders.fast.library import Library
 from submeter.decoders.fast.singly import open_singly
 from submeter.decoders.flags import words_of
@@ -31,6 +31,8 @@ __all__ = ["DEVICES", "Batch", "Decoder", "Named", "Outcome"]
 #: Devices whose names are kept.
 DEVICES: Final = 65_536
 Named = tuple[DeviceId, str]
+#: An address that is void.
+_NOBODY: Final = np.uint64(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,20 +100,16 @@ class Decoder:
         """Decode telegrams of devices that `profile_of` knows; it is asked once a device, and again for those that take the plain path."""
         with self._lock:
             frames = read_frames(heard)
-            numbers = np.flatnonzero(frames.fast)
-            addresses, which = np.unique(frames.address[numbers], return_inverse=True)
+            addresses, which = np.unique(np.where(frames.fast, frames.address, _NOBODY), return_inverse=True)
             ways = [self._way(address, profile_of) for address in addresses.tolist()]
-            accesses = [NOTHING] * len(heard.raw)
-            for number, way in zip(numbers.tolist(), which.tolist(), strict=True):
-                accesses[number] = ways[way]
-            return self._batch(heard, frames, accesses, lambda _: profile_of, formats)
+            return self._batch(heard, frames, Ways(ways, which), lambda _: profile_of, formats)
 
     def of_profiles(self, heard: Heard, profiles: Sequence[Profile], formats: Formats | None = None) -> Batch:
         """Decode telegrams each with a profile of its own."""
         with self._lock:
             frames = read_frames(heard)
-            accesses = list(map(self._keys.access, profiles))
-            return self._batch(heard, frames, accesses, lambda number: lambda _: profiles[number], formats)
+            ways = list(map(self._keys.access, profiles))
+            return self._batch(heard, frames, Ways(ways, np.arange(len(ways))), lambda number: lambda _: profiles[number], formats)
 
     def one_by_one(self, heard: Heard, profile_of: ProfileOf, formats: Formats | None = None) -> list[Outcome]:
         """The same on the plain path alone."""
@@ -135,11 +133,9 @@ class Decoder:
         profile = profile_of(named[0]) if named else None
         return self._keys.access(profile) if profile else NOTHING
 
-    def _batch(
-        self, heard: Heard, frames: Frames, accesses: Sequence[Access], profile_of: Callable[[int], ProfileOf], formats: Formats | None
-    ) -> Batch:
+    def _batch(self, heard: Heard, frames: Frames, ways: Ways, profile_of: Callable[[int], ProfileOf], formats: Formats | None) -> Batch:
         frames = open_singly(heard, frames, profile_of)
-        columns = read_batch(self._library, frames, accesses, np.array(heard.decrypted, np.bool_))
+        columns = read_batch(self._library, frames, ways, np.array(heard.decrypted, np.bool_))
         batch = Batch(heard, frames, columns)
         first = _first_of_each(columns.layout) if formats is not None else {}
         for number in sorted((*np.flatnonzero(~columns.done).tolist(), *first)):

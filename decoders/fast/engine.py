@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from submeter.decoders.errors import DecodeError
 from submeter.decoders.fast.columns import Bools, Ints, bcd, dates, integers, low_bytes, rounded, spread
 from submeter.decoders.fast.envelope import Frames
-from submeter.decoders.fast.keys import ALLOWS_PLAIN, ALLOWS_SEALED, HAS_KEY, PINNED_PLAIN, WHOLE, Access, open_blocks
+from submeter.decoders.fast.keys import ALLOWS_PLAIN, ALLOWS_SEALED, HAS_KEY, PINNED_PLAIN, WHOLE, Ways, open_blocks
 from submeter.decoders.fast.layout import BCD, DATE_FIELD, FIELD, REAL, SIGNED, Layout, Place
 from submeter.decoders.fast.library import Library, Shape
 from submeter.decoders.layers import device_of
@@ -74,10 +74,10 @@ def device_at(frames: Frames, number: int) -> DeviceId | None:
         return None
 
 
-def read_batch(library: Library, frames: Frames, accesses: Sequence[Access], decrypted: Bools) -> Columns:
-    """The readings of all frames for which `accesses` has the way in."""
-    bits = np.fromiter((access.bits for access in accesses), np.int64, len(accesses))
-    sealed, size, readable = _opened(frames, accesses, bits, decrypted)
+def read_batch(library: Library, frames: Frames, ways: Ways, decrypted: Bools) -> Columns:
+    """The readings of all frames for which `ways` has a way in."""
+    bits = ways.bits
+    sealed, size, readable = _opened(frames, ways, bits, decrypted)
     layout, layouts = _layouts(library, frames, sealed, readable)
     ends = np.array([one.end for _, one in layouts] or [0])
     cut = sealed & (bits & WHOLE > 0) & (size < ends[layout])
@@ -85,7 +85,7 @@ def read_batch(library: Library, frames: Frames, accesses: Sequence[Access], dec
     return _columns(frames, layout, layouts, np.where(frames.opened < 0, np.where(sealed, AES_CBC, 0), frames.opened))
 
 
-def _opened(frames: Frames, accesses: Sequence[Access], bits: Ints, decrypted: Bools) -> tuple[Bools, Ints, Bools]:
+def _opened(frames: Frames, ways: Ways, bits: Ints, decrypted: Bools) -> tuple[Bools, Ints, Bools]:
     """Open what may be opened, in place: which payloads were sealed, how many bytes of them, and which are readable now."""
     mode, size = frames.config >> 8 & 0x1F, (frames.config >> 4 & 0x0F) * 16
     pinned = frames.wired & (bits & PINNED_PLAIN > 0)
@@ -97,7 +97,7 @@ def _opened(frames: Frames, accesses: Sequence[Access], bits: Ints, decrypted: B
     already = decrypted & (frames.words[np.minimum(frames.payload, last)] & _TWO_BYTES == _FILLED)
     fits &= ~sealed | already | (bits & HAS_KEY > 0)
     chosen = np.flatnonzero(fits & sealed & ~already)
-    open_blocks(frames, chosen, size[chosen], [one.decrypt for one in map(accesses.__getitem__, chosen.tolist()) if one.decrypt])
+    open_blocks(frames, chosen, size[chosen], ways.decrypt(chosen))
     filled = frames.words[np.minimum(frames.payload, last)] & _TWO_BYTES == _FILLED
     return sealed & fits, size, fits & (~sealed | filled) | (frames.opened >= 0)
 
@@ -136,9 +136,11 @@ def _columns(frames: Frames, layout: Ints, layouts: list[tuple[Shape, Layout]], 
     row = first[chosen][owner] + number
     places = [place for _, one in layouts for place in one.places]
     first_place = np.cumsum([0, *(len(one.places) for _, one in layouts)])[chosen]
-    place = np.where(table["place"][row] < 0, -1, table["place"][row] + first_place[owner])
-    value, void, bad, flag = _numbers(frames, table[row], payload[owner], place, places)
-    date = table["date"][row].astype(np.int64)
+    place = table["place"][row]
+    place = np.where(place < 0, -1, place + first_place[owner])
+    field = {name: table[name][row] for name in FIELD.names or ()}
+    value, void, bad, flag = _numbers(frames, field, payload[owner], place, places)
+    date = field["date"].astype(np.int64)
     stamp_at = np.where(date < 0, 0, dated.first[owner] + date)
     stamped = date >= 0
     is_reading = (place >= 0) & ~void & ~(stamped & dated.void[stamp_at])
@@ -184,7 +186,7 @@ def _dates(frames: Frames, layouts: Sequence[Layout], chosen: Ints, payload: Int
     )  # fmt: skip
 
 
-def _numbers(frames: Frames, field: npt.NDArray[np.void], payload: Ints, place: Ints, places: list[Place]) -> tuple[Ints, Bools, Bools, Bools]:
+def _numbers(frames: Frames, field: dict[str, npt.NDArray[Any]], payload: Ints, place: Ints, places: list[Place]) -> tuple[Ints, Bools, Bools, Bools]:
     """Micro units of each field, which are void, which send their telegram to the plain path, and which are flags."""
     size, kind = field["size"], field["kind"]
     column = low_bytes(frames.words[payload + field["at"]], size)

@@ -17,7 +17,7 @@ from submeter.decoders.fast.columns import Ints, Words, spread
 from submeter.decoders.fast.envelope import Frames
 from submeter.decoders.security import AES_CBC, PLAIN, Profile, check_profile, key_of
 
-__all__ = ["ALLOWS_PLAIN", "ALLOWS_SEALED", "HAS_KEY", "KEYS", "NOTHING", "PINNED_PLAIN", "WHOLE", "Access", "Keys", "open_blocks"]
+__all__ = ["ALLOWS_PLAIN", "ALLOWS_SEALED", "HAS_KEY", "KEYS", "NOTHING", "PINNED_PLAIN", "WHOLE", "Access", "Keys", "Ways", "open_blocks"]
 
 #: Contexts in each of the two generations of the cache.
 KEYS: Final = 16_384
@@ -32,6 +32,22 @@ class Access(NamedTuple):
 
     bits: int
     decrypt: Callable[[Any], bytes] | None
+
+
+class Ways(NamedTuple):
+    """The access to each telegram, as a place in a list of different ones."""
+
+    ways: Sequence[Access]
+    which: Ints
+
+    @property
+    def bits(self) -> Ints:
+        """The rules of each telegram."""
+        return np.array([way.bits for way in self.ways], np.int64)[self.which]
+
+    def decrypt(self, chosen: Ints) -> list[Callable[[Any], bytes]]:
+        """What opens each of these telegrams, all of which have a key."""
+        return [one for one in map([way.decrypt for way in self.ways].__getitem__, self.which[chosen].tolist()) if one]
 
 
 NOTHING: Final = Access(0, None)

@@ -50,20 +50,19 @@ def _with_cipher(frames: Frames) -> Bools:
     """The frames that a driver's own cipher opens, by the kind of meter."""
     address, mode = frames.address, frames.config >> 8 & 0x1F
     kinds = (address & np.uint64(0xFFFF) | address >> np.uint64(48) << np.uint64(16)).astype(np.int64) | mode << 32 | frames.ci.astype(np.int64) << 37
-    found, first, which = np.unique(np.where(frames.fast & (mode > 0), kinds, -1), return_index=True, return_inverse=True)
-    sealed = [
-        kind >= 0 and _has_cipher(address[number].tobytes(), kind >> 37, kind >> 32 & 0x1F)
-        for kind, number in zip(found.tolist(), first, strict=True)
-    ]
-    return np.array(sealed, np.bool_)[which]
+    sealed = frames.fast & (mode > 0)
+    own = [kind for kind in set(kinds[sealed].tolist()) if _has_cipher(kind)]
+    return sealed & np.isin(kinds, own) if own else np.zeros(len(kinds), np.bool_)
 
 
-def _has_cipher(address: bytes, ci: int, mode: int) -> bool:
+def _has_cipher(kind: int) -> bool:
+    """Of manufacturer, version, type, mode and CI, as `_with_cipher` packs them."""
     try:
-        driver = driver_of(device_of(address), ci)
+        device = device_of((kind & 0xFFFF | (kind >> 16 & 0xFFFF) << 48).to_bytes(8, "little"))
     except DecodeError:
         return False
-    return driver is not None and driver.cipher is not None and mode in driver.modes
+    driver = driver_of(device, kind >> 37)
+    return driver is not None and driver.cipher is not None and (kind >> 32 & 0x1F) in driver.modes
 
 
 def _open(heard: Heard, number: int, profile_of: ProfileOf) -> tuple[bytes, Plain] | None:

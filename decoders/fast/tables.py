@@ -185,5 +185,8 @@ def _lists(texts: list[tuple[str, ...]], rows: Ints) -> pa.Array:
 
 def _refused(batch: Batch) -> tuple[pa.Array, pa.Array]:
     """Reason and detail of each telegram, null for what was decoded."""
-    said = [(one.reason, one.detail) if (one := batch.others.get(number)) else (None, None) for number in range(len(batch.columns.done))]
-    return pa.array([reason for reason, _ in said], pa.string()), pa.array([detail for _, detail in said], pa.string())
+    reason: list[str | None] = [None] * len(batch.columns.done)
+    detail = list(reason)
+    for number, outcome in batch.others.items():
+        reason[number], detail[number] = outcome.reason, outcome.detail
+    return pa.array(reason, pa.string()), pa.array(detail, pa.string())
