@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from submeter.cli import app
 from submeter.decoders import DES_CBC, FormatKey, Profile, decode
+from submeter.decoders.crc import crc16
 from submeter.decoders.explain import Row, explain
 from submeter.reading import DeviceId
 from submeter.simulate import encode
@@ -179,3 +180,19 @@ def test_the_command_prints_the_rows() -> None:
     assert all(word in result.output for word in ("configuration: mode 5", "DIF: integer, 32 bits", "VIF: energy", "51234 kWh"))
     assert CliRunner().invoke(app, ["decode", raw.hex(), "--explain"]).exit_code == 1
     assert CliRunner().invoke(app, ["decode", "zz", "--explain"]).exit_code == 1
+
+
+def test_an_unencrypted_session_is_told_to_its_end() -> None:
+    """An extended link layer with a session that says no encryption: its CRC is told as it is, and the records follow in clear."""
+    body = encode.plain(RECORDS, HEADER)
+    raw = encode.radio(METER, b"\x8d\x20\x05" + bytes(4) + encode.crc(body).to_bytes(2, "little") + body)
+    rows = told(raw, None)
+    assert any("session number" in row.what for row in rows)
+    assert not any("encrypted" in row.what for row in rows if "CRC of what follows" in row.what)
+
+
+def test_a_declared_form_counts_also_in_the_rows() -> None:
+    """A bare frame that ends like its own CRC and is declared bare is not told as format B."""
+    unfinished = encode.radio(METER, encode.plain(RECORDS[:-4] + encode.integer(b"\x2b", 0, 2), HEADER))
+    raw = unfinished[:-2] + crc16(unfinished[:-2]).to_bytes(2, "big")
+    assert not any("frame format B" in row.what for row in told(raw, None, form="nocrc"))
