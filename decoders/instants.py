@@ -111,15 +111,15 @@ def _plain_chain(vif: bytes) -> bytes:
 
 
 def _step(base: date | None, block: bytes, count: int) -> date | None:
-    """The instant `count` steps from the base; None without a base, or for a spacing that is not in time."""
+    """The instant `count` steps from the base; None without a base, or for a spacing that is not in time.
+
+    A block has at most 191 bytes and a step at most 250 days, so that no base date of a telegram leaves the calendar.
+    """
     spacing, unit = block[1], block[0] >> 4 & 3
     months = _STEP_MONTHS.get((spacing, unit))
-    try:
-        if base is None or (months is None and not 1 <= spacing <= 250):
-            return None
-        return add_months(base, count * months) if months else base + timedelta(seconds=count * spacing * _STEP_SECONDS[unit])
-    except (OverflowError, ValueError):
+    if base is None or (months is None and not 1 <= spacing <= 250):
         return None
+    return add_months(base, count * months) if months else base + timedelta(seconds=count * spacing * _STEP_SECONDS[unit])
 
 
 def add_months(base: date, months: int) -> date:
