@@ -34,7 +34,7 @@ MIGRATIONS: Final = (
     """,
 )
 
-#: What `Readings.store` takes. `seq` is the order of the inbox: message * 4096 + position, so it is the same after a rebuild (DECISIONS 2).
+#: What `Readings.store` takes. `seq` is the order of the inbox (message, position, reading: ingest/rows.py), so it is the same after a rebuild (DECISIONS 2).
 READING: Final = pa.schema(
     {
         "register": pa.int32(),
