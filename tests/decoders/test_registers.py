@@ -39,6 +39,9 @@ def values(text: str, kind: int = WATER) -> dict[str, int | None]:
         ("342b 01000000", HEAT, "power_at_error"), ("02fd46 0100", WATER, "battery_voltage"), ("02fd46 0100", ELECTRICITY, "voltage"),
         ("02fd74 0100", WATER, "battery_days"), ("02fb1a 0100", 0x1B, "humidity"), ("02 7c 03 485225 0100", 0x1B, "humidity"),
         ("02fd17 0100", WATER, "status_flags"), ("0226 0100", HEAT, "operating_time"), ("04933d 01000000", WATER, None),
+        ("04863b 01000000", HEAT, "energy"), ("04863b 01000000", BOTH, "energy"), ("04863b 01000000", COLD, "energy_cooling"),
+        ("04863b 01000000", ELECTRICITY, "energy"), ("04863b 01000000", WATER, None), ("84108e3b 01000000", BOTH, "energy_cooling"),
+        ("046e 01000000", 0x00, "hca"), ("046e 01000000", 0x0F, "hca"), ("046e 01000000", 0x37, "hca"), ("046e 01000000", HEAT, None),
     ],
 )  # fmt: skip
 def test_names(text: str, kind: int, name: str | None) -> None:
