@@ -200,6 +200,6 @@ def _all_ones(record: Record) -> bool:
 
 
 def all_ones_void(quantity: str) -> bool:
-    """Whether FF… is no value: in a counter, as a number, it would be one step below zero (protocol notes 6.4)."""
-    counter = DICTIONARY.get(quantity)
-    return counter is not None and counter.kind in {"total", "period"}
+    """Whether FF… is no value: in a counter, as a number, it would be one step below zero (protocol notes 6.4); and no battery lasts so many days."""
+    known = DICTIONARY.get(quantity)
+    return quantity == "battery_days" or (known is not None and known.kind in {"total", "period"})
