@@ -38,6 +38,8 @@ _MAC_LENGTH: Final = {0: 0, 3: 2, 4: 4, 5: 8, 6: 12, 7: 16}
 
 LONG, SHORT, NONE = 12, 4, 0
 _FIXED, _HIGH_FIRST = 0x73, 0x76
+#: Media of the fixed structure that are not device types: gas, heat, warm water, water, allocator again, for meters that know mode 2.
+_FIXED_MEDIA: Final = {0x0A: 0x03, 0x0B: 0x04, 0x0C: 0x06, 0x0D: 0x07, 0x0E: 0x08}
 _FULL: Final = {0x72: LONG, 0x7A: SHORT, 0x78: NONE}
 #: CI fields of manufacturers' own payloads, which only a driver reads.
 MANUFACTURER_CI: Final = frozenset(range(0xA0, 0xB8))
@@ -145,7 +147,8 @@ def identity_of(frame: Frame) -> DeviceId:
         return device_of(address)
     body = frame.body
     if len(body) == 17 and body[0] == _FIXED:
-        return DeviceId(ANONYMOUS, body[4:0:-1].hex().upper(), 0, body[7] >> 6 | body[8] >> 6 << 2)
+        medium = body[7] >> 6 | body[8] >> 6 << 2
+        return DeviceId(ANONYMOUS, body[4:0:-1].hex().upper(), 0, _FIXED_MEDIA.get(medium, medium))
     return DeviceId(ANONYMOUS, f"{address[0]:08d}", 0, 0)
 
 
