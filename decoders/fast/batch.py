@@ -73,13 +73,12 @@ class Batch:
     def words(self) -> tuple[Ints, list[tuple[str, ...]]]:
         """What each telegram with a layout says of itself, as a place in a list of words; of the others it means nothing."""
         columns = self.columns
-        keys, which = np.unique(columns.layout << 9 | self.frames.status << 1 | columns.flagged, return_inverse=True)
-        return which, [self._words(key >> 9, key >> 1 & 0xFF, unnamed=bool(key & 1)) for key in keys.tolist()]
+        keys, which = np.unique(columns.layout << 32 | columns.said << 8 | self.frames.status, return_inverse=True)
+        return which, [self._words(key >> 32, key & 0xFF, columns.sayings[key >> 8 & 0xFFFFFF]) for key in keys.tolist()]
 
-    def _words(self, layout: int, status: int, *, unnamed: bool) -> tuple[str, ...]:
+    def _words(self, layout: int, status: int, said: tuple[str, ...]) -> tuple[str, ...]:
         driver = self.columns.layouts[layout][0].driver if layout >= 0 else None
-        words = words_of(status, driver.status if driver else None, ())
-        return tuple(dict.fromkeys((*words, *(("unnamed",) if unnamed else ()))))
+        return tuple(dict.fromkeys((*words_of(status, driver.status if driver else None, ()), *said)))
 
 
 class Decoder:
