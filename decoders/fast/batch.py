@@ -21,7 +21,7 @@ from submeter.decoders.fast.keys import NOTHING, Access, Keys, Ways
 from submeter.decoders.fast.library import Library
 from submeter.decoders.fast.singly import open_singly
 from submeter.decoders.flags import words_of
-from submeter.decoders.layers import device_of
+from submeter.decoders.layers import COMPACT, device_of
 from submeter.decoders.security import Profile
 from submeter.decoders.telegram import ProfileOf, Telegram, decode
 from submeter.reading import DeviceId
@@ -133,14 +133,14 @@ class Decoder:
         return self._keys.access(profile) if profile else NOTHING
 
     def _batch(self, heard: Heard, frames: Frames, ways: Ways, profile_of: Callable[[int], ProfileOf], formats: Formats | None) -> Batch:
-        frames = open_singly(heard, frames, profile_of)
+        frames = open_singly(heard, frames, profile_of, {} if formats is None else formats)
         columns = read_batch(self._library, frames, ways, np.array(heard.decrypted, np.bool_))
         batch = Batch(heard, frames, columns)
         first = _first_of_each(columns.layout) if formats is not None else {}
         for number in sorted((*np.flatnonzero(~columns.done).tolist(), *first)):
             if number in first:
                 shape, layout = columns.layouts[first[number]]
-                learn(formats if formats is not None else {}, shape.device, layout.found)
+                learn(formats if formats is not None and shape.ci not in COMPACT else {}, shape.device, layout.found)
             else:
                 batch.others[number] = _plain(heard, number, profile_of(number), formats)
         return batch
