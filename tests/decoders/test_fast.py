@@ -19,6 +19,7 @@ from meter_vectors import vectors
 import submeter
 from submeter.cli.readings import FORMS
 from submeter.decoders import ELL_CTR, FormatKey, Profile, decode
+from submeter.decoders.codings import date_g, seconds_2000
 from submeter.decoders.dates import read_date
 from submeter.decoders.driver import Driver, Field, Gate, History, Rule
 from submeter.decoders.driver import Layout as Block
@@ -454,3 +455,52 @@ def test_caches_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         ]
         assert assert_same(decoder, sent) == 2
     assert decoder.layouts <= 6
+
+
+BEFORE = (Field(4, 4, "volume", storage=1), Field(8, 2, "date", date_g, storage=1))
+
+
+@pytest.mark.parametrize(
+    ("gate", "fields", "linear"),
+    [
+        (Gate(rising=("volume",)), (Field(0, 4, "volume"), *BEFORE), True),
+        (Gate(rising=("volume",)), BEFORE, False),
+        (Gate(rising=("volume",)), (Field(0, 4, "volume", scale=Fraction(1, 8)), *BEFORE), False),
+        (Gate(largest={"volume": 9}), (Field(0, 4, "volume"), Field(4, 4, "volume")), False),
+        (Gate(largest={"seal_word": 9}), (Field(0, 4, "seal_word"),), False),
+    ],
+)
+def test_a_gate_is_judged_in_columns_only_where_they_hold_all_it_judges(gate: Gate, fields: tuple[Field, ...], linear: bool) -> None:
+    """A present value, one scale, and a field for each record: else the plain path judges."""
+    assert shape(bytes(10), Driver("x", "", (), layouts=(Block(fields),), gate=gate)) == linear
+
+
+def test_a_history_is_reckoned_in_columns_from_a_date_that_is_there() -> None:
+    """Undated storages go back from the base's date or the meter's time; without any of them nothing is dated, and nothing is read of them."""
+    stored = [encode.integer(b"\x13", 5, 4, encode.Slot(storage=storage)) for storage in (1, 2)]
+    energy = [encode.integer(b"\x06", 5, 4, encode.Slot(storage=storage)) for storage in (1, 2)]
+    clock = encode.minute(datetime(2024, 12, 31, 23, 59))
+    driver = Driver("x", "", (), histories=(History(range(1, 3)),))
+    assert shape(clock + b"".join(stored + energy), driver)
+    assert shape(b"".join(stored), driver)
+
+
+def test_seconds_since_2000_are_dates_of_columns() -> None:
+    """A block's clock in seconds dates nothing undated, and is the meter's time."""
+    clock = Driver("x", "", (), layouts=(Block((Field(0, 4, "date_time", seconds_2000), Field(4, 4, "volume"))),))
+    assert shape(bytes(8), clock)
+
+
+def test_a_void_base_dates_nothing_of_a_history() -> None:
+    """Landis+Gyr's months go back from the date of storage 2; where that is void, both paths read none of them."""
+    meter = DeviceId("LUG", "12345678", 0x0A, 0x04)
+    months = b"".join(encode.integer(b"\x06", 5 - storage, 4, encode.Slot(storage=storage)) for storage in (2, 3, 4))
+    payloads = [b"\x82\x01\x6c" + day + months for day in (bytes.fromhex("3f2c"), bytes(2), bytes.fromhex("212b"))]
+    sent = [(encode.radio(meter, encode.plain(one, encode.Header())), "wmbus", "nocrc", False, Profile()) for one in payloads]
+    assert assert_same(Decoder(), sent) == 3
+
+
+def test_a_compact_frame_of_a_family_with_blocks_takes_the_plain_path() -> None:
+    """What reads whole payloads of its own reads those of compact frames too; columns do not."""
+    meter = DeviceId("BMP", "12345678", 5, 7)
+    assert assert_same(Decoder(), [(encode.radio(meter, b"\x79" + bytes(30)), "wmbus", "nocrc", False, Profile())]) == 0
