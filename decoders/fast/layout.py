@@ -112,13 +112,14 @@ def compile_layout(payload: Payload) -> Layout | None:
     layout = Layout(found.mask, np.frombuffer(payload.data, np.uint8) & found.mask, found.end, found.walked)
     if not all(spot.linear for spot in spots):
         return layout
-    probed = understood(driver, payload.records(_probe(payload.data, spots)))
+    probe = _probe(payload.data, spots)
+    probed = understood(driver, payload.records(probe))
     voided = (
         (number, understood(driver, payload.records(_probe(payload.data, spots, without=number))))
         for number in _dates_that_count(probed[: len(spots)])
     )
     doubtful = {number for number, records in voided if _replaced(records, probed[number])}
-    return _Tables(payload, spots, probed, doubtful).layout(layout, unread=found.tail)
+    return _Tables(replace(payload, data=probe), spots, probed, doubtful).layout(layout, unread=found.tail)
 
 
 def _probe(payload: bytes, spots: list[Spot], *, without: int = -1) -> bytes:
@@ -144,10 +145,11 @@ def _replaced(records: tuple[Record, ...], record: Record) -> bool:
 class _Tables:
     """The tables of a layout, from the records of the probed payload; those behind the spots are shown only."""
 
-    def __init__(self, payload: Payload, spots: list[Spot], probed: tuple[Record, ...], doubtful: set[int]) -> None:
-        driver = payload.driver
+    def __init__(self, probe: Payload, spots: list[Spot], probed: tuple[Record, ...], doubtful: set[int]) -> None:
+        driver = probe.driver
+        self.data = probe.data
         self.spots, self.probed, self.doubtful = spots, probed, doubtful
-        self.kind = driver.medium if driver and driver.medium is not None else payload.device.type
+        self.kind = driver.medium if driver and driver.medium is not None else probe.device.type
         self.gate: Gate | None = driver.gate if driver else None
         self.history: History | None = driver.histories[0] if driver and driver.histories else None
         self.dated = [number for number, spot in enumerate(spots) if spot.write]
@@ -222,7 +224,8 @@ class _Tables:
         when = self._instant(record, reading)
         assert target is not None
         ratio = spot.scale * Fraction(target.above, target.below)
-        if when is None or (spot.kind != SINGLY and not (_exact(spot.scale, ratio) and reading.value == round(ratio))):
+        sent = int.from_bytes(self.data[spot.at : spot.at + spot.size], "little")  # 1, unless fields overlap
+        if when is None or (spot.kind != SINGLY and not (_exact(spot.scale, ratio) and reading.value == round(sent * ratio))):
             return None
         single = (spot.read, target) if spot.read else None
         self.places.append(Place(reading.register, reading.label, reading.due, int(reading.source), single))

@@ -1,7 +1,6 @@
-"""Frames with further layers (encrypted extended link, authentication), compact ones, or with a manufacturer's cipher, opened one by one, by the plain
-path; their payloads join the columns, those of compact frames as full ones.
+"""Frames of further layers, compact ones, or of a manufacturer's cipher, opened one by one, by the plain path; their payloads join the columns.
 
-What costs there is the cipher and the CRC or MAC, not the headers; the records behind are read with all the others.
+Layers are the encrypted extended link and authentication; compact frames join as full ones. What costs there is the cipher and the CRC or MAC, not the headers; the records behind are read with all the others.
 """
 
 from collections.abc import Callable

@@ -42,6 +42,8 @@ _KINDS: Final = {**dict.fromkeys((1, 2, 3, 4, 6, 7), SIGNED), 5: SINGLY, **dict.
 _REAL, _VARIABLE, _FILLER = 5, 0x0D, 0x2F
 _ONE_REAL: Final = bytes.fromhex("0000803f")
 _MOST_BYTES: Final = 8
+#: A decimal scale divides it; numbers of others are read one by one.
+_TEN: Final = 10**30
 _EPOCH: Final = date(2000, 1, 1)
 _DAY_SECONDS: Final = 86_400
 
@@ -237,7 +239,7 @@ def _tagged(tags: Tags, block: bytes, start: int, mask: npt.NDArray[np.uint8]) -
 
 
 def _field_spot(field: Field, at: int, block: bytes) -> Spot:
-    kind = _NUMBERS.get(field.coding)
+    kind = _NUMBERS.get(field.coding) if _TEN % field.scale.denominator == 0 else None
     if field.coding in _DATE_CODINGS:
         known = field.coding is not date_g or field.size in DATE
         return Spot(

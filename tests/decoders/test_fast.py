@@ -20,9 +20,11 @@ import submeter
 from submeter.cli.readings import FORMS
 from submeter.decoders import ELL_CTR, FormatKey, Profile, decode
 from submeter.decoders.dates import read_date
-from submeter.decoders.driver import Driver, Gate, History, Rule
+from submeter.decoders.driver import Driver, Field, Gate, History, Rule
+from submeter.decoders.driver import Layout as Block
 from submeter.decoders.fast import Decoder, Heard, columns, decode_batch, keys, library, outcomes
 from submeter.decoders.fast.layout import compilable, compile_layout
+from submeter.decoders.fast.spots import Payload
 from submeter.decoders.security import Opened
 from submeter.decoders.values import read_value
 from submeter.decoders.vife import Information
@@ -274,25 +276,39 @@ def test_an_address_of_ones_is_no_meter() -> None:
     assert assert_same(Decoder(), [(encode.radio(device, body), "wmbus", "nocrc", False, Profile()) for device in (METER, nobody)]) == 1
 
 
-def test_drivers_that_judge_or_date_have_no_layouts() -> None:
-    """A gate, a history, a cipher of its own for the mode: the plain path; rules by header do not matter."""
+def test_drivers_that_columns_cannot_judge_have_no_layouts() -> None:
+    """A gate over the clock or what is missing, two histories, a cipher of its own for the mode: the plain path; rules by header do not matter."""
     plain = Driver("x", "", ())
     assert compilable(None, 5)
-    assert compilable(replace(plain, rules=(Rule("13", to={"quantity": "volume"}),)), 5)
-    assert not compilable(replace(plain, gate=Gate()), 5)
-    assert not compilable(replace(plain, histories=(History(range(2)),)), 5)
-    assert not compilable(replace(plain, rules=(Rule(where={"value": 1}),)), 5)
+    for known in (
+        replace(plain, rules=(Rule("13", to={"quantity": "volume"}),)),
+        replace(plain, gate=Gate()),
+        replace(plain, histories=(History(range(2)),)),
+    ):
+        assert compilable(known, 5)
+    for judged in (
+        replace(plain, gate=Gate(clock_days=1)),
+        replace(plain, gate=Gate(needs=("volume",))),
+        replace(plain, gate=Gate(), histories=(History(range(2)),)),
+        replace(plain, histories=(History(range(2)), History(range(3)))),
+        replace(plain, rules=(Rule(where={"value": 1}),)),
+    ):
+        assert not compilable(judged, 5)
     own = replace(plain, cipher=lambda sealed: Opened(sealed.transport.payload, 5), modes=frozenset((5,)))
     assert (compilable(own, 5), compilable(own, 0)) == (False, True)
 
 
+def shape(payload: bytes, driver: Driver, ci: int = 0x7A) -> bool:
+    """Whether payloads like this one have a layout with tables."""
+    layout = compile_layout(Payload(payload, driver, METER, ci))
+    return layout is not None and layout.fields is not None
+
+
 def test_a_scale_that_is_no_decimal_is_left_to_the_plain_path() -> None:
-    """A driver's scale of a third is rounded there to sixty digits: no layout."""
+    """A driver's scale of a third is rounded there to sixty digits: no layout for a rule, one by one for a field."""
     for scale, linear in ((Fraction(1, 3), False), (Fraction(1, 8), True)):
-        thirds = Driver("x", "", (), rules=(Rule("13", scale=scale, to={"quantity": "volume"}),))
-        layout = compile_layout(VOLUME, thirds, 7)
-        assert layout is not None
-        assert (layout.fields is not None) == linear
+        assert shape(VOLUME, Driver("x", "", (), rules=(Rule("13", scale=scale, to={"quantity": "volume"}),))) == linear
+        assert shape(bytes(4), Driver("x", "", (), layouts=(Block((Field(0, 4, "volume", scale=scale),)),)))
 
 
 def test_outcomes_are_the_telegrams_of_the_plain_path() -> None:
