@@ -20,7 +20,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from submeter.decoders.deviations import history_base, history_stamp, understood
+from submeter.decoders.deviations import history_base, understood
 from submeter.decoders.driver import Bits, Codes, Driver, Gate, History
 from submeter.decoders.fast.spots import BCD, SIGNED, SINGLY, UNSIGNED, Payload, Spot, spots_of
 from submeter.decoders.records import Record, Records
@@ -246,9 +246,8 @@ class _Tables:
         if history is None or record.storage not in history.storages or record.storage in self.own:
             return self.index.get(reading.stamp.date() if isinstance(reading.stamp, datetime) else reading.stamp)
         base, back = history_base(history, self.probed), history.storages.index(record.storage)
-        of = self.index.get(base.date() if isinstance(base, datetime) else base) if base else None
-        if of is None or base is None or history_stamp(base, back, end=history.base is None) != reading.stamp:
-            return None
+        assert base is not None  # nothing else dates this storage
+        of = self.index[base.date() if isinstance(base, datetime) else base]
         key = (of, back, history.base is None)
         if key not in self.reckoned:
             self.reckoned[key] = len(self.dates)

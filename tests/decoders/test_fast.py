@@ -19,13 +19,16 @@ from meter_vectors import vectors
 import submeter
 from submeter.cli.readings import FORMS
 from submeter.decoders import ELL_CTR, FormatKey, Profile, decode
+from submeter.decoders.codings import seconds_2000
 from submeter.decoders.dates import read_date
 from submeter.decoders.driver import Driver, Field, Gate, History, Rule
 from submeter.decoders.driver import Layout as Block
-from submeter.decoders.fast import Decoder, Heard, columns, decode_batch, keys, library, outcomes
+from submeter.decoders.fast import Decoder, Heard, columns, decode_batch, keys, library, outcomes, singly
 from submeter.decoders.fast.layout import compilable, compile_layout
 from submeter.decoders.fast.spots import Payload
+from submeter.decoders.frame import parse_frame
 from submeter.decoders.security import Opened
+from submeter.decoders.telegram import open_frame
 from submeter.decoders.values import read_value
 from submeter.decoders.vife import Information
 from submeter.reading import DeviceId
@@ -311,6 +314,54 @@ def test_a_scale_that_is_no_decimal_is_left_to_the_plain_path() -> None:
         assert shape(bytes(4), Driver("x", "", (), layouts=(Block((Field(0, 4, "volume", scale=scale),)),)))
 
 
+def blocks(*fields: Field, gate: Gate | None = None) -> Driver:
+    """A driver whose payload is these fields."""
+    return Driver("x", "", (), layouts=(Block(fields),), gate=gate)
+
+
+def test_what_columns_cannot_tell_has_no_layout() -> None:
+    """A coding that does not know 1, bits of a text, and a gate over what is no field of whole numbers."""
+    known, shy = Field(0, 4, "volume"), Field(0, 4, "volume", lambda _: None)
+    assert shape(bytes(8), blocks(known, Field(4, 4, "date_time", seconds_2000)))
+    assert not shape(bytes(8), blocks(shy))
+    assert not shape(bytes.fromhex("0dfd170105"), Driver("x", "", ()))
+    bounded, rising = Gate(largest={"volume": 9}), Gate(rising=("volume",))
+    assert shape(bytes(8), blocks(known, gate=bounded))
+    assert shape(bytes(8), blocks(known, gate=rising))
+    assert not shape(bytes(8), blocks(known, Field(4, 4, "volume", modifiers=("average",)), gate=bounded))
+    assert not shape(VOLUME, Driver("x", "", (), gate=rising))
+
+
+def test_a_driver_that_refuses_the_probe_has_no_layout() -> None:
+    """Hydroclima without its records: the refusal is the plain path's."""
+    clima = DeviceId("BMP", "12345678", 0x53, 0x08)
+    raw = encode.radio(clima, encode.plain(b"\x0f\x10" + bytes(30), encode.Header()))
+    assert assert_same(Decoder(), [(raw, "wmbus", "nocrc", False, Profile())]) == 0
+
+
+def test_a_history_counts_back_from_the_meters_time() -> None:
+    """Month ends of two registers; none without a time that exists."""
+    month = encode.Slot(storage=1)
+    values = VOLUME + encode.bcd(b"\x13", 900, 8, month) + encode.bcd(b"\x06", 70, 8, month)
+    device = DeviceId("AAA", "12345678", 0x25, 0x07)
+    payloads = (
+        values + encode.minute(datetime(2025, 3, 1, 12, 30)),
+        values + encode.minute(datetime(2025, 3, 31, 12, 30)),
+        values + bytes.fromhex("046d80000000"),
+    )
+    assert (
+        assert_same(Decoder(), [(encode.radio(device, encode.plain(one, encode.Header())), "wmbus", "nocrc", False, Profile()) for one in payloads])
+        == 3
+    )
+
+
+def test_a_compact_frame_of_a_driver_with_an_own_payload_stays_on_the_plain_path() -> None:
+    """That driver may read it otherwise."""
+    frame = parse_frame(encode.radio(METER, encode.compact(VOLUME + encode.integer(b"\x3b", 5, 2))))
+    plain = open_frame(frame, METER, lambda _: Profile(), decrypted=False)
+    assert singly._records(replace(plain, driver=blocks(Field(0, 4, "volume"))), {}) is None
+
+
 def test_outcomes_are_the_telegrams_of_the_plain_path() -> None:
     """As objects, with status and clock; what had a layout lists no records."""
     meters = [place.meter for place in Building.make().places if place.meter.key]
@@ -433,8 +484,8 @@ def test_a_bug_in_a_decoder_costs_its_telegram_only() -> None:
     def broken(_: DeviceId) -> Profile | None:
         raise ZeroDivisionError
 
-    stranger = encode.radio(METER, b"\xa9" + VOLUME)
-    decoded = decode_batch(pa.table({"raw": [stranger]}), broken)
+    command = encode.radio(METER, b"\xb9" + VOLUME)
+    decoded = decode_batch(pa.table({"raw": [command]}), broken)
     assert decoded.telegrams.select(["reason", "detail"]).to_pylist() == [{"reason": "rejected", "detail": "internal: ZeroDivisionError"}]
 
 
