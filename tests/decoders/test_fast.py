@@ -332,6 +332,47 @@ def test_what_columns_cannot_tell_has_no_layout() -> None:
     assert not shape(VOLUME, Driver("x", "", (), gate=rising))
 
 
+def plainly(device: DeviceId, *bodies: bytes) -> int:
+    """Both paths agree on plain telegrams of one device; returns how many had a layout."""
+    return assert_same(Decoder(), [(encode.radio(device, body), "wmbus", "nocrc", False, Profile()) for body in bodies])
+
+
+def test_fields_may_overlap() -> None:
+    """Bytes that two fields read give both their values."""
+    assert shape(bytes(4), blocks(Field(0, 3, "volume"), Field(1, 1, "energy")))
+
+
+def test_a_date_that_no_gate_believes_goes_to_the_plain_path() -> None:
+    """Techem water with set days in 2024 and 2090: the second is refused."""
+    days = (24 << 9 | 12 << 5 | 31, 90 << 9 | 12 << 5 | 31)
+    bodies = (b"\xa2\x00" + day.to_bytes(2, "little") + bytes.fromhex("0100 1001 0200 0000 0000") for day in days)
+    assert plainly(DeviceId("TCH", "12345678", 0x74, 0x62), *bodies) == 1
+
+
+def test_void_bits_name_nothing() -> None:
+    """Error flags written as decimals, once with digits that are none."""
+    assert plainly(METER, *(encode.plain(VOLUME + bytes.fromhex(one), encode.Header()) for one in ("0afd170100", "0afd17bbaa"))) == 2
+
+
+def test_tags_are_walked_as_they_stand() -> None:
+    """Filler in one telegram, a register in the next of the same length: each gets its own layout."""
+    head, total = b"\x0f" + bytes(7), bytes.fromhex("10e8030000")
+    bodies = (head + total + rest + bytes(2) for rest in (b"\xff" * 5, bytes.fromhex("71 2a 07000000")[:5], bytes.fromhex("10 07000000")))
+    device = DeviceId("APA", "12345678", 0x05, 0x07)
+    assert plainly(device, *(encode.plain(body, encode.Header()) for body in bodies)) == 3
+
+
+def test_compact_frames_teach_nothing() -> None:
+    """A published format is read, and stays out of what was learnt."""
+    payload = encode.integer(bytes.fromhex("ff20"), 0, 2) + encode.integer(b"\x13", 1234, 4) + encode.integer(b"\x13", 999, 4, encode.Slot(storage=1))
+    formats: dict[FormatKey, bytes] = {}
+    decoded = decode_batch(
+        pa.table({"raw": [encode.radio(DeviceId("KAM", "12345678", 0x1B, 0x16), encode.compact(payload))]}), lambda _: Profile(), formats
+    )
+    assert 1_234_000 in decoded.readings["value"].to_pylist()
+    assert formats == {}
+
+
 def test_a_driver_that_refuses_the_probe_has_no_layout() -> None:
     """Hydroclima without its records: the refusal is the plain path's."""
     clima = DeviceId("BMP", "12345678", 0x53, 0x08)
