@@ -215,7 +215,8 @@ class _Tables:
 
     def _row(self, spot: Spot, record: Record, reading: Reading | None) -> dict[str, Any] | None:
         """Columns of a field; None where the columns cannot read it."""
-        assert spot.kind is not None, "a date, a text or a block is neither a reading nor a flag"
+        if spot.kind is None:
+            return None
         row = {"at": spot.at, "size": spot.size, "kind": spot.kind, "odd": spot.void is not None, "void": spot.void or 0, "under": -1}
         if reading is None:
             return {**row, "above": 1, "below": 1, "largest": _SAFE, "most": _ANY, "ones": False, "date": -1, "place": -1}
@@ -245,8 +246,9 @@ class _Tables:
         if history is None or record.storage not in history.storages or record.storage in self.own:
             return self.index.get(reading.stamp.date() if isinstance(reading.stamp, datetime) else reading.stamp)
         base, back = history_base(history, self.probed), history.storages.index(record.storage)
-        assert base is not None, "what has an instant by a history has its base"
-        key = (self.index[base.date() if isinstance(base, datetime) else base], back, history.base is None)
+        assert base is not None  # nothing else dates this storage
+        of = self.index[base.date() if isinstance(base, datetime) else base]
+        key = (of, back, history.base is None)
         if key not in self.reckoned:
             self.reckoned[key] = len(self.dates)
             self.dates.append((0, 2, False, -1, -_ANY, _ANY, *key))

@@ -71,7 +71,10 @@ class Library:
 
     def _compile(self, shape: Shape, payload: bytes) -> Layout | None:
         shape.tried += 1
-        layout = compile_layout(Payload(payload, shape.driver, shape.device, shape.ci))
+        try:
+            layout = compile_layout(Payload(payload, shape.driver, shape.device, shape.ci))
+        except Exception:  # noqa: BLE001  a driver refuses the probe, or has a bug: the plain path says so
+            return None
         if layout is not None:
             shape.layouts.append(layout)
             self._held += 1

@@ -19,14 +19,16 @@ from meter_vectors import vectors
 import submeter
 from submeter.cli.readings import FORMS
 from submeter.decoders import ELL_CTR, FormatKey, Profile, decode
-from submeter.decoders.codings import date_g, seconds_2000
+from submeter.decoders.codings import seconds_2000
 from submeter.decoders.dates import read_date
 from submeter.decoders.driver import Driver, Field, Gate, History, Rule
 from submeter.decoders.driver import Layout as Block
-from submeter.decoders.fast import Decoder, Heard, columns, decode_batch, keys, library, outcomes
+from submeter.decoders.fast import Decoder, Heard, columns, decode_batch, keys, library, outcomes, singly
 from submeter.decoders.fast.layout import compilable, compile_layout
 from submeter.decoders.fast.spots import Payload
+from submeter.decoders.frame import parse_frame
 from submeter.decoders.security import Opened
+from submeter.decoders.telegram import open_frame
 from submeter.decoders.values import read_value
 from submeter.decoders.vife import Information
 from submeter.reading import DeviceId
@@ -312,6 +314,95 @@ def test_a_scale_that_is_no_decimal_is_left_to_the_plain_path() -> None:
         assert shape(bytes(4), Driver("x", "", (), layouts=(Block((Field(0, 4, "volume", scale=scale),)),)))
 
 
+def blocks(*fields: Field, gate: Gate | None = None) -> Driver:
+    """A driver whose payload is these fields."""
+    return Driver("x", "", (), layouts=(Block(fields),), gate=gate)
+
+
+def test_what_columns_cannot_tell_has_no_layout() -> None:
+    """A coding that does not know 1, bits of a text, and a gate over what is no field of whole numbers."""
+    known, shy = Field(0, 4, "volume"), Field(0, 4, "volume", lambda _: None)
+    assert shape(bytes(8), blocks(known, Field(4, 4, "date_time", seconds_2000)))
+    assert not shape(bytes(8), blocks(shy))
+    assert not shape(bytes.fromhex("0dfd170105"), Driver("x", "", ()))
+    bounded, rising = Gate(largest={"volume": 9}), Gate(rising=("volume",))
+    assert shape(bytes(8), blocks(known, gate=bounded))
+    assert shape(bytes(8), blocks(known, gate=rising))
+    assert not shape(bytes(8), blocks(known, Field(4, 4, "volume", modifiers=("average",)), gate=bounded))
+    assert not shape(VOLUME, Driver("x", "", (), gate=rising))
+
+
+def plainly(device: DeviceId, *bodies: bytes) -> int:
+    """Both paths agree on plain telegrams of one device; returns how many had a layout."""
+    return assert_same(Decoder(), [(encode.radio(device, body), "wmbus", "nocrc", False, Profile()) for body in bodies])
+
+
+def test_fields_may_overlap() -> None:
+    """Bytes that two fields read give both their values."""
+    assert shape(bytes(4), blocks(Field(0, 3, "volume"), Field(1, 1, "energy")))
+
+
+def test_a_date_that_no_gate_believes_goes_to_the_plain_path() -> None:
+    """Techem water with set days in 2024 and 2090: the second is refused."""
+    days = (24 << 9 | 12 << 5 | 31, 90 << 9 | 12 << 5 | 31)
+    bodies = (b"\xa2\x00" + day.to_bytes(2, "little") + bytes.fromhex("0100 1001 0200 0000 0000") for day in days)
+    assert plainly(DeviceId("TCH", "12345678", 0x74, 0x62), *bodies) == 1
+
+
+def test_void_bits_name_nothing() -> None:
+    """Error flags written as decimals, once with digits that are none."""
+    assert plainly(METER, *(encode.plain(VOLUME + bytes.fromhex(one), encode.Header()) for one in ("0afd170100", "0afd17bbaa"))) == 2
+
+
+def test_tags_are_walked_as_they_stand() -> None:
+    """Filler in one telegram, a register in the next of the same length: each gets its own layout."""
+    head, total = b"\x0f" + bytes(7), bytes.fromhex("10e8030000")
+    bodies = (head + total + rest + bytes(2) for rest in (b"\xff" * 5, bytes.fromhex("71 2a 07000000")[:5], bytes.fromhex("10 07000000")))
+    device = DeviceId("APA", "12345678", 0x05, 0x07)
+    assert plainly(device, *(encode.plain(body, encode.Header()) for body in bodies)) == 3
+
+
+def test_compact_frames_teach_nothing() -> None:
+    """A published format is read, and stays out of what was learnt."""
+    payload = encode.integer(bytes.fromhex("ff20"), 0, 2) + encode.integer(b"\x13", 1234, 4) + encode.integer(b"\x13", 999, 4, encode.Slot(storage=1))
+    formats: dict[FormatKey, bytes] = {}
+    decoded = decode_batch(
+        pa.table({"raw": [encode.radio(DeviceId("KAM", "12345678", 0x1B, 0x16), encode.compact(payload))]}), lambda _: Profile(), formats
+    )
+    assert 1_234_000 in decoded.readings["value"].to_pylist()
+    assert formats == {}
+
+
+def test_a_driver_that_refuses_the_probe_has_no_layout() -> None:
+    """Hydroclima without its records: the refusal is the plain path's."""
+    clima = DeviceId("BMP", "12345678", 0x53, 0x08)
+    raw = encode.radio(clima, encode.plain(b"\x0f\x10" + bytes(30), encode.Header()))
+    assert assert_same(Decoder(), [(raw, "wmbus", "nocrc", False, Profile())]) == 0
+
+
+def test_a_history_counts_back_from_the_meters_time() -> None:
+    """Month ends of two registers; none without a time that exists."""
+    month = encode.Slot(storage=1)
+    values = VOLUME + encode.bcd(b"\x13", 900, 8, month) + encode.bcd(b"\x06", 70, 8, month)
+    device = DeviceId("AAA", "12345678", 0x25, 0x07)
+    payloads = (
+        values + encode.minute(datetime(2025, 3, 1, 12, 30)),
+        values + encode.minute(datetime(2025, 3, 31, 12, 30)),
+        values + bytes.fromhex("046d80000000"),
+    )
+    assert (
+        assert_same(Decoder(), [(encode.radio(device, encode.plain(one, encode.Header())), "wmbus", "nocrc", False, Profile()) for one in payloads])
+        == 3
+    )
+
+
+def test_a_compact_frame_of_a_driver_with_an_own_payload_stays_on_the_plain_path() -> None:
+    """That driver may read it otherwise."""
+    frame = parse_frame(encode.radio(METER, encode.compact(VOLUME + encode.integer(b"\x3b", 5, 2))))
+    plain = open_frame(frame, METER, lambda _: Profile(), decrypted=False)
+    assert singly._records(replace(plain, driver=blocks(Field(0, 4, "volume"))), {}) is None
+
+
 def test_outcomes_are_the_telegrams_of_the_plain_path() -> None:
     """As objects, with status and clock; what had a layout lists no records."""
     meters = [place.meter for place in Building.make().places if place.meter.key]
@@ -434,8 +525,8 @@ def test_a_bug_in_a_decoder_costs_its_telegram_only() -> None:
     def broken(_: DeviceId) -> Profile | None:
         raise ZeroDivisionError
 
-    stranger = encode.radio(METER, b"\x81" + VOLUME)
-    decoded = decode_batch(pa.table({"raw": [stranger]}), broken)
+    command = encode.radio(METER, b"\xb9" + VOLUME)
+    decoded = decode_batch(pa.table({"raw": [command]}), broken)
     assert decoded.telegrams.select(["reason", "detail"]).to_pylist() == [{"reason": "rejected", "detail": "internal: ZeroDivisionError"}]
 
 
@@ -455,52 +546,3 @@ def test_caches_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         ]
         assert assert_same(decoder, sent) == 2
     assert decoder.layouts <= 6
-
-
-BEFORE = (Field(4, 4, "volume", storage=1), Field(8, 2, "date", date_g, storage=1))
-
-
-@pytest.mark.parametrize(
-    ("gate", "fields", "linear"),
-    [
-        (Gate(rising=("volume",)), (Field(0, 4, "volume"), *BEFORE), True),
-        (Gate(rising=("volume",)), BEFORE, False),
-        (Gate(rising=("volume",)), (Field(0, 4, "volume", scale=Fraction(1, 8)), *BEFORE), False),
-        (Gate(largest={"volume": 9}), (Field(0, 4, "volume"), Field(4, 4, "volume")), False),
-        (Gate(largest={"seal_word": 9}), (Field(0, 4, "seal_word"),), False),
-    ],
-)
-def test_a_gate_is_judged_in_columns_only_where_they_hold_all_it_judges(gate: Gate, fields: tuple[Field, ...], linear: bool) -> None:
-    """A present value, one scale, and a field for each record: else the plain path judges."""
-    assert shape(bytes(10), Driver("x", "", (), layouts=(Block(fields),), gate=gate)) == linear
-
-
-def test_a_history_is_reckoned_in_columns_from_a_date_that_is_there() -> None:
-    """Undated storages go back from the base's date or the meter's time; without any of them nothing is dated, and nothing is read of them."""
-    stored = [encode.integer(b"\x13", 5, 4, encode.Slot(storage=storage)) for storage in (1, 2)]
-    energy = [encode.integer(b"\x06", 5, 4, encode.Slot(storage=storage)) for storage in (1, 2)]
-    clock = encode.minute(datetime(2024, 12, 31, 23, 59))
-    driver = Driver("x", "", (), histories=(History(range(1, 3)),))
-    assert shape(clock + b"".join(stored + energy), driver)
-    assert shape(b"".join(stored), driver)
-
-
-def test_seconds_since_2000_are_dates_of_columns() -> None:
-    """A block's clock in seconds dates nothing undated, and is the meter's time."""
-    clock = Driver("x", "", (), layouts=(Block((Field(0, 4, "date_time", seconds_2000), Field(4, 4, "volume"))),))
-    assert shape(bytes(8), clock)
-
-
-def test_a_void_base_dates_nothing_of_a_history() -> None:
-    """Landis+Gyr's months go back from the date of storage 2; where that is void, both paths read none of them."""
-    meter = DeviceId("LUG", "12345678", 0x0A, 0x04)
-    months = b"".join(encode.integer(b"\x06", 5 - storage, 4, encode.Slot(storage=storage)) for storage in (2, 3, 4))
-    payloads = [b"\x82\x01\x6c" + day + months for day in (bytes.fromhex("3f2c"), bytes(2), bytes.fromhex("212b"))]
-    sent = [(encode.radio(meter, encode.plain(one, encode.Header())), "wmbus", "nocrc", False, Profile()) for one in payloads]
-    assert assert_same(Decoder(), sent) == 3
-
-
-def test_a_compact_frame_of_a_family_with_blocks_takes_the_plain_path() -> None:
-    """What reads whole payloads of its own reads those of compact frames too; columns do not."""
-    meter = DeviceId("BMP", "12345678", 5, 7)
-    assert assert_same(Decoder(), [(encode.radio(meter, b"\x79" + bytes(30)), "wmbus", "nocrc", False, Profile())]) == 0
