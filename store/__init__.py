@@ -5,6 +5,7 @@ May enter: standard library, duckdb, numpy, pyarrow, cryptography, and what stan
 """
 
 from submeter.store.errors import DirectoryError, StoreBrokenError, StoreError, VaultError
+from submeter.store.events import KINDS, NOTES, TASKS, Event, Events
 from submeter.store.inbox import Counts, Done, Inbox, Message, Quarantined, Stored
 from submeter.store.packing import pack
 from submeter.store.published import NULL, POINT, Block, Points, Published, PublishedSeries
@@ -35,6 +36,8 @@ __all__ = [
     "DIRTY",
     "FINEST",
     "FORMAT",
+    "KINDS",
+    "NOTES",
     "NULL",
     "POINT",
     "QUANTITIES",
@@ -42,6 +45,7 @@ __all__ = [
     "RECEPTION",
     "ROLLUP",
     "SCOPES",
+    "TASKS",
     "UNPUBLISHED",
     "Accepted",
     "Assignment",
@@ -51,6 +55,8 @@ __all__ = [
     "Device",
     "DirectoryError",
     "Done",
+    "Event",
+    "Events",
     "Inbox",
     "Kind",
     "Manager",

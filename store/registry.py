@@ -18,6 +18,7 @@ from typing import Any, Final, Protocol, Self
 
 from submeter.reading import DeviceId
 from submeter.store.errors import StoreError, VaultError
+from submeter.store.events import Events
 from submeter.store.registry_schema import MIGRATIONS
 from submeter.store.registry_types import SCOPES, Assignment, AuditEntry, Device, Manager, Occupancy, Point, Principal, Property, Token, Unit, Visible
 from submeter.store.sqlite import open_sqlite, querying, transaction
@@ -50,6 +51,7 @@ class Registry:
         self.vault = vault
         self._connection = open_sqlite(path, MIGRATIONS)
         self._lock = threading.RLock()
+        self.events = Events(self, self._rows)
 
     def __enter__(self) -> Self:
         return self
@@ -63,9 +65,13 @@ class Registry:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """Everything written inside is durable together or not at all."""
-        with self._lock, transaction(self._connection) as connection:
-            yield connection
+        """Everything written inside is durable together or not at all; inside another `writing`, together with that one."""
+        with self._lock:
+            if self._connection.in_transaction:
+                yield self._connection
+                return
+            with transaction(self._connection) as connection:
+                yield connection
 
     # The directory
 

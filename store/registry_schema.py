@@ -35,4 +35,12 @@ MIGRATIONS: Final = (
       BEGIN SELECT RAISE(ABORT, 'audit rows are never replaced'); END;
     CREATE TRIGGER audit_is_not_deleted BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'audit rows are never deleted'); END;
     """,
+    """
+    CREATE TABLE events (
+      id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, subject TEXT NOT NULL, at INTEGER NOT NULL, until INTEGER, raised INTEGER NOT NULL,
+      seen INTEGER NOT NULL, count INTEGER NOT NULL, amount INTEGER, detail TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN ('open', 'closed')),
+      decided_by TEXT, decided_at INTEGER, decision TEXT NOT NULL, UNIQUE (kind, subject, at)) STRICT;
+    CREATE INDEX events_open ON events (kind, subject) WHERE state = 'open';
+    CREATE INDEX events_subject ON events (subject);
+    """,
 )
