@@ -28,6 +28,7 @@ from submeter.store.registry_types import (
     Unit,
     Visible,
 )
+from submeter.store.runs import Run, Runs
 from submeter.store.vault import Vault
 
 __all__ = [
@@ -71,6 +72,8 @@ __all__ = [
     "Quarantined",
     "Readings",
     "Registry",
+    "Run",
+    "Runs",
     "SeriesKey",
     "StoreBrokenError",
     "StoreError",

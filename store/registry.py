@@ -21,7 +21,8 @@ from submeter.store.errors import StoreError, VaultError
 from submeter.store.events import Events
 from submeter.store.registry_schema import MIGRATIONS
 from submeter.store.registry_types import SCOPES, Assignment, AuditEntry, Device, Manager, Occupancy, Point, Principal, Property, Token, Unit, Visible
-from submeter.store.sqlite import open_sqlite, querying, transaction
+from submeter.store.runs import Runs
+from submeter.store.sqlite import open_sqlite, querying, rehearsal, transaction
 
 __all__ = ["Registry", "Sealer", "new_id"]
 
@@ -52,6 +53,7 @@ class Registry:
         self._connection = open_sqlite(path, MIGRATIONS)
         self._lock = threading.RLock()
         self.events = Events(self, self._rows)
+        self.runs = Runs(self, self._rows)
 
     def __enter__(self) -> Self:
         return self
@@ -72,6 +74,12 @@ class Registry:
                 return
             with transaction(self._connection) as connection:
                 yield connection
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """Everything written inside is undone at the end; meant for the one thread that writes."""
+        with self._lock, rehearsal(self._connection):
+            yield
 
     # The directory
 

@@ -43,4 +43,11 @@ MIGRATIONS: Final = (
     CREATE INDEX events_open ON events (kind, subject) WHERE state = 'open';
     CREATE INDEX events_subject ON events (subject);
     """,
+    """
+    CREATE TABLE runs (
+      id INTEGER PRIMARY KEY AUTOINCREMENT, job TEXT NOT NULL, planned INTEGER, started INTEGER NOT NULL, ended INTEGER, outcome TEXT, by TEXT NOT NULL,
+      detail TEXT NOT NULL) STRICT;
+    CREATE INDEX runs_job ON runs (job, id);
+    CREATE TABLE paused_jobs (job TEXT PRIMARY KEY, since INTEGER NOT NULL) STRICT;
+    """,
 )
