@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from submeter.config.errors import ConfigError
 
-__all__ = ["Api", "Broker", "Config", "Data", "Gateway", "Keys", "Log", "Metrics", "Rollup", "SerialPort"]
+__all__ = ["Api", "Broker", "Config", "Data", "Gateway", "Keep", "Keys", "Log", "Metrics", "Retention", "Rollup", "SerialPort"]
 
 LOOPBACK: Final = "127.0.0.1"
 
@@ -126,10 +126,31 @@ class Rollup(Section):
 
     hourly: Cron = Field(default="5 * * * *", description='five cron fields in UTC, e.g. hourly = "5 * * * *"')
     nightly: Cron = Field(default="15 2 * * *", description='five cron fields in UTC, e.g. nightly = "15 2 * * *"')
+    monthly: Cron = Field(default="15 3 5 * *", description='five cron fields in UTC, e.g. monthly = "15 3 5 * *"')
+    archive: Cron = Field(default="45 3 * * *", description='five cron fields in UTC, e.g. archive = "45 3 * * *"')
+    retention: Cron = Field(default="15 4 * * *", description='five cron fields in UTC, e.g. retention = "15 4 * * *"')
     final_after_hours: Annotated[int, Field(ge=0)] = Field(default=48, description="whole hours, e.g. final_after_hours = 48")
     month_final_day: Annotated[int, Field(ge=1, le=28)] = Field(
         default=5, description="a day of the next month from 1 to 28, e.g. month_final_day = 5"
     )
+
+
+class Retention(Section):
+    """How long data are kept."""
+
+    inbox_days: Annotated[int, Field(ge=1)] = Field(default=90, description="whole days, e.g. inbox_days = 90")
+    archive_days: Annotated[int, Field(ge=1)] = Field(default=400, description="whole days, e.g. archive_days = 400")
+    unknown_days: Annotated[int, Field(ge=0)] = Field(default=14, description="whole days, e.g. unknown_days = 14, or 0 to keep none")
+    readings_months: Annotated[int, Field(ge=0)] = Field(default=36, description="whole months, e.g. readings_months = 36")
+    hours_months: Annotated[int, Field(ge=0)] = Field(default=36, description="whole months, e.g. hours_months = 36")
+
+
+class Keep(Section):
+    """What one property keeps otherwise."""
+
+    property: Name = Field(default="house", description='the id of a property, e.g. property = "house"')
+    readings_months: Annotated[int, Field(ge=0)] = Field(default=36, description="whole months, e.g. readings_months = 13")
+    hours_months: Annotated[int, Field(ge=0)] = Field(default=36, description="whole months, e.g. hours_months = 13")
 
 
 class Api(Section):
@@ -158,13 +179,19 @@ class Config(Section):
     serial: Annotated[tuple[SerialPort, ...], Strict(strict=False)] = ()
     gateway: Annotated[tuple[Gateway, ...], Strict(strict=False)] = ()
     rollup: Rollup
+    retention: Retention
+    keep: Annotated[tuple[Keep, ...], Strict(strict=False)] = ()
     api: Api
     metrics: Metrics
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
         sources = [*(broker.name for broker in self.mqtt), *(port.name for port in self.serial)]
-        for sections, names in (("[[mqtt]] [[serial]]", sources), ("[[gateway]]", [gateway.name for gateway in self.gateway])):
+        for sections, names in (
+            ("[[mqtt]] [[serial]]", sources),
+            ("[[gateway]]", [gateway.name for gateway in self.gateway]),
+            ("[[keep]]", [keep.property for keep in self.keep]),
+        ):
             twice = [name for name, times in Counter(names).items() if times > 1]
             if twice:
                 raise ValueError(f"{sections} name: {twice[0]!r} is there twice: give each its own")

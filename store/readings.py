@@ -6,7 +6,8 @@ dirty marks are written with the readings, notes of what is to be published with
 """
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Final, Literal, Self, TypeVar
@@ -186,6 +187,33 @@ class Readings:
             connection.unregister("differing")
         return differing.select(CHANGED.names).cast(CHANGED)
 
+    def touch(self, start: int, end: int) -> None:
+        """Mark [start, end] of every register dirty: what is there is computed anew."""
+        with self._duck.transaction() as connection:
+            connection.execute("INSERT INTO dirty SELECT id, ?, ?, ? FROM registers", [start, end, _next_mark(connection)])
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[Callable[[], pa.Table]]:
+        """Everything written inside is undone at the end, and nothing is told to be unpublished; the function yielded answers which rows changed.
+
+        Its columns: series, level, start, was, value (null where the row is not there), fresh, gone.
+        """
+        mark = int(self._duck.read("SELECT value FROM progress WHERE name = 'mark'")["value"][0].as_py())
+
+        def rehearsed() -> pa.Table:
+            noted = self._duck.read(sql.NOTED, [mark])
+            old = self._duck.read_committed("SELECT * FROM rollups SEMI JOIN noted USING (series, level, start)", noted=noted)
+            return self._duck.read(sql.REHEARSED, noted=noted, old=old)
+
+        with self._duck.rehearsal():
+            yield rehearsed
+        self._registers = self._known_registers()
+        self._series = self._known_series()
+
+    def compact(self) -> None:
+        """Write the log into the file."""
+        self._duck.checkpoint()
+
     def publish_again(self, series: Sequence[int]) -> None:
         """Note every row of these series as unpublished: their blocks are cut anew, or come back."""
         with self._duck.transaction(chosen=_ids("series", series)) as connection:
@@ -195,7 +223,8 @@ class Readings:
 
     def unpublished(self) -> pa.Table:
         """Return the rows that changed since they were last published (schema UNPUBLISHED); they stay until `clear_unpublished`."""
-        return self._duck.read("SELECT * FROM unpublished ORDER BY series, level, start, mark")
+        none = " LIMIT 0" if self._duck.rehearsing else ""
+        return self._duck.read(f"SELECT * FROM unpublished ORDER BY series, level, start, mark{none}")  # noqa: S608 - our own words
 
     def clear_unpublished(self, noted: pa.Table) -> None:
         """Clear what `unpublished` answered, now that it is published; what changed since then stays."""

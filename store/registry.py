@@ -18,9 +18,11 @@ from typing import Any, Final, Protocol, Self
 
 from submeter.reading import DeviceId
 from submeter.store.errors import StoreError, VaultError
+from submeter.store.events import Events
 from submeter.store.registry_schema import MIGRATIONS
 from submeter.store.registry_types import SCOPES, Assignment, AuditEntry, Device, Manager, Occupancy, Point, Principal, Property, Token, Unit, Visible
-from submeter.store.sqlite import open_sqlite, querying, transaction
+from submeter.store.runs import Runs
+from submeter.store.sqlite import open_sqlite, querying, rehearsal, transaction
 
 __all__ = ["Registry", "Sealer", "new_id"]
 
@@ -50,6 +52,8 @@ class Registry:
         self.vault = vault
         self._connection = open_sqlite(path, MIGRATIONS)
         self._lock = threading.RLock()
+        self.events = Events(self, self._rows)
+        self.runs = Runs(self, self._rows)
 
     def __enter__(self) -> Self:
         return self
@@ -63,9 +67,19 @@ class Registry:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """Everything written inside is durable together or not at all."""
-        with self._lock, transaction(self._connection) as connection:
-            yield connection
+        """Everything written inside is durable together or not at all; inside another `writing`, together with that one."""
+        with self._lock:
+            if self._connection.in_transaction:
+                yield self._connection
+                return
+            with transaction(self._connection) as connection:
+                yield connection
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """Everything written inside is undone at the end; meant for the one thread that writes."""
+        with self._lock, rehearsal(self._connection):
+            yield
 
     # The directory
 

@@ -43,16 +43,30 @@ def _lines(config: Config, command: str, arguments: dict[str, Any]) -> Iterator[
     from submeter.core import Core  # noqa: PLC0415
 
     with Console(stderr=True).status(f"submeter {command}"), Core(config) as core:
+        core.work.listener = typer.echo
         yield from execute(core, command, arguments)
 
 
 def rollup(
     *,
     everything: Annotated[bool, typer.Option("--everything", help="compute every series, also those without a change")] = False,
+    since: Annotated[str | None, typer.Option("--from", help="with --to: compute this range anew, e.g. 2026-01-31")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="the end of that range")] = None,
+    show: Annotated[bool, typer.Option("--status", help="which jobs run when, what runs now, how the last runs ended")] = False,
+    now: Annotated[str | None, typer.Option("--now", metavar="JOB", help="run this job now")] = None,
+    pause: Annotated[str | None, typer.Option("--pause", metavar="JOB", help="keep this job from running by itself")] = None,
+    resume: Annotated[str | None, typer.Option("--resume", metavar="JOB", help="let it run by itself again; what it missed is caught up")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="show what would change, and change nothing")] = False,
     config: ConfigFile = None,
 ) -> None:
-    """Decode what waits, compute what changed and publish it, now."""
-    _run(load(config), "rollup", everything=everything)
+    """Decode what waits, compute what changed and publish it, now; or see, run, pause and resume the jobs that do this by themselves."""
+    chosen: list[tuple[str, dict[str, Any]]] = [("rollup.status", {})] * show
+    chosen += [(command, {"name": name}) for command, name in (("job", now), ("job.pause", pause), ("job.resume", resume)) if name]
+    plain = {"everything": everything, "since": since, "until": until}
+    if len(chosen) + bool(any(plain.values()) or dry_run) > 1:
+        raise typer.BadParameter("choose one of --status, --now, --pause, --resume, or a range, --everything and --dry-run")
+    command, arguments = chosen[0] if chosen else ("rollup.preview" if dry_run else "rollup", plain)
+    _run(load(config), command, **arguments)
 
 
 def import_directory(
