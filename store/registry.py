@@ -115,6 +115,11 @@ class Registry:
         rows = self._rows(SELECT_ZONE_OF_DEVICE, str(device))
         return str(rows[0][0]) if rows else "UTC"
 
+    def installed(self, device: DeviceId) -> int | None:
+        """Return when the first assignment of a device began (µs UTC), None if it has none."""
+        since: int | None = self._rows("SELECT min(since) FROM assignments WHERE device = ?", str(device))[0][0]
+        return since
+
     def device(self, device: DeviceId) -> Device | None:
         """Return a device with its key in clear; VaultError if it has one and it cannot be opened here."""
         rows = self._rows("SELECT key_sealed, mode, whole FROM devices WHERE id = ?", str(device))

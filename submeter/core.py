@@ -15,10 +15,12 @@ from typing import Final, Self
 
 import structlog
 
+from submeter import civil
 from submeter.aggregate import Finality, Report, Rollups
 from submeter.config import Config
 from submeter.decoders import Profile
 from submeter.ingest.drain import Drain, Gateway, Known, Step
+from submeter.ingest.sightings import Clocks
 from submeter.reading import DeviceId
 from submeter.store import Inbox, Published, Readings, Registry, StoreError, Vault
 
@@ -59,7 +61,7 @@ class Core:
             self.published = stack.enter_context(Published(self.folder / "published.sqlite"))
             if again := self.inbox.reopen(after=self.readings.watermark()):
                 log.warning("readings.duckdb is an older copy, or new: messages of the inbox are decoded again", messages=again)
-            self._drain = Drain(self.inbox, self.readings, self._lookup, _gateways(config))
+            self._drain = Drain(self.inbox, self.readings, self.registry, self._lookup, _gateways(config), clocks=_clocks(config))
             self._rollups = Rollups(self.readings, self.registry, self.published, _finality(config))
             self._require_keys()
             self._stack = stack.pop_all()
@@ -131,7 +133,8 @@ class Core:
         found = self.registry.device(device)
         if found is None:
             return None
-        return Known(Profile(key=found.key, mode=found.mode, whole=found.whole), self.registry.zone_of_device(device))
+        profile = Profile(key=found.key, mode=found.mode, whole=found.whole)
+        return Known(profile, self.registry.zone_of_device(device), self.registry.installed(device))
 
 
 def make_folder(folder: Path) -> None:
@@ -156,6 +159,10 @@ def vault(config: Config) -> Vault | None:
 
 def _gateways(config: Config) -> Mapping[str, Gateway]:
     return {one.name: Gateway(one.store_and_forward, one.decrypted, one.form) for one in config.gateway}
+
+
+def _clocks(config: Config) -> Clocks:
+    return Clocks(ahead=config.events.ahead_minutes * civil.MINUTE, meter=config.events.meter_clock_minutes * civil.MINUTE)
 
 
 def _finality(config: Config) -> Finality:
