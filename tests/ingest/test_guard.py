@@ -212,7 +212,7 @@ def test_an_operator_may_take_replays_as_honest(folder: Path) -> None:
 def test_a_batch_that_failed_is_decoded_again_as_if_for_the_first_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Window and counters run ahead of the store; when the store refuses, they fall back to what it has."""
     with opened(folder) as stores:
-        inbox, readings = stores
+        inbox, readings, _ = stores
         drain, store = drain_of(stores, Profile(KEY)), readings.store
         inbox.append([heard(mode7(100, 10), START)])
 
@@ -238,7 +238,7 @@ def test_a_full_frame_takes_up_the_compact_ones_that_waited(folder: Path) -> Non
     assert volumes(folder) == [(0, 100), (1, 101)]
     assert fed(folder, Profile(), heard(compact[2], START + 2 * MINUTE)) == {"decoded": 1}
     assert volumes(folder) == [(0, 100), (1, 101), (2, 102)]
-    with opened(folder) as (inbox, readings):
+    with opened(folder) as (inbox, readings, _):
         assert [row.raw for row in inbox.quarantined()] == [other]
         assert [key[:3] for key in readings.formats()] == [("STM", 3, 7)]
 

@@ -145,7 +145,10 @@ def test_every_alarm_word_is_a_flag_and_a_kind():
 
 def test_what_was_earlier_only_tells(house):
     """A flag of the past is information, once a month."""
-    raw = encode.radio(DeviceId("KAM", "82000001", 0x1B, 0x16), encode.plain(bytes.fromhex("02FF20 1000".replace(" ", "")) + encode.bcd(b"\x13", 1, 8), encode.Header()))
+    raw = encode.radio(
+        DeviceId("KAM", "82000001", 0x1B, 0x16),
+        encode.plain(bytes.fromhex("02FF20 1000".replace(" ", "")) + encode.bcd(b"\x13", 1, 8), encode.Header()),
+    )
     for hour in range(3):
         house.hear(START + hour * HOUR, raw=raw[:-1] + bytes([hour]))
     notes = house.events()
@@ -207,9 +210,7 @@ def test_values_from_before_the_installation_are_told_once(tmp_path):
 def test_a_wrong_key_is_told_until_the_right_one(tmp_path):
     """A known device that cannot be opened has an event; it ends when the device is understood."""
     house = House(tmp_path, Profile(KEY))
-    sealed = [
-        encode.radio(METER, encode.mode5(encode.bcd(b"\x13", litres, 8), encode.Header(access=litres), KEY, METER)) for litres in range(1, 4)
-    ]
+    sealed = [encode.radio(METER, encode.mode5(encode.bcd(b"\x13", litres, 8), encode.Header(access=litres), KEY, METER)) for litres in range(1, 4)]
     house.known = Known(Profile(bytes(16)), "Europe/Prague")
     assert house.hear(START, raw=sealed[0]) == {"wrong_key": 1}
     house.hear(START + HOUR, raw=sealed[1])
