@@ -130,6 +130,10 @@ class Registry:
         rows = self._rows("SELECT id, key_sealed, mode, whole FROM devices ORDER BY id")
         return [self._device(DeviceId.parse(identity), sealed, mode, whole) for identity, sealed, mode, whole in rows]
 
+    def device_names(self) -> list[str]:
+        """Return the ids of all devices, without their keys."""
+        return [str(identity) for (identity,) in self._rows("SELECT id FROM devices ORDER BY id")]
+
     def assignments(self) -> list[Assignment]:
         """Return all assignments in order of point and time."""
         return [Assignment(*row) for row in self._rows("SELECT * FROM assignments ORDER BY point, since")]
