@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from submeter.config.errors import ConfigError
 
-__all__ = ["Api", "Broker", "Config", "Data", "Gateway", "Keep", "Keys", "Log", "Metrics", "Retention", "Rollup", "SerialPort"]
+__all__ = ["Api", "Broker", "Config", "Data", "Events", "Gateway", "Keys", "Log", "Metrics", "Rollup", "SerialPort"]
 
 LOOPBACK: Final = "127.0.0.1"
 
@@ -126,31 +126,30 @@ class Rollup(Section):
 
     hourly: Cron = Field(default="5 * * * *", description='five cron fields in UTC, e.g. hourly = "5 * * * *"')
     nightly: Cron = Field(default="15 2 * * *", description='five cron fields in UTC, e.g. nightly = "15 2 * * *"')
-    monthly: Cron = Field(default="15 3 5 * *", description='five cron fields in UTC, e.g. monthly = "15 3 5 * *"')
-    archive: Cron = Field(default="45 3 * * *", description='five cron fields in UTC, e.g. archive = "45 3 * * *"')
-    retention: Cron = Field(default="15 4 * * *", description='five cron fields in UTC, e.g. retention = "15 4 * * *"')
     final_after_hours: Annotated[int, Field(ge=0)] = Field(default=48, description="whole hours, e.g. final_after_hours = 48")
     month_final_day: Annotated[int, Field(ge=1, le=28)] = Field(
         default=5, description="a day of the next month from 1 to 28, e.g. month_final_day = 5"
     )
 
 
-class Retention(Section):
-    """How long data are kept."""
-
-    inbox_days: Annotated[int, Field(ge=1)] = Field(default=90, description="whole days, e.g. inbox_days = 90")
-    archive_days: Annotated[int, Field(ge=1)] = Field(default=400, description="whole days, e.g. archive_days = 400")
-    unknown_days: Annotated[int, Field(ge=0)] = Field(default=14, description="whole days, e.g. unknown_days = 14, or 0 to keep none")
-    readings_months: Annotated[int, Field(ge=0)] = Field(default=36, description="whole months, e.g. readings_months = 36")
-    hours_months: Annotated[int, Field(ge=0)] = Field(default=36, description="whole months, e.g. hours_months = 36")
+Count = Annotated[int, Field(ge=1)]
+Limit = Annotated[int, Field(ge=0)]
 
 
-class Keep(Section):
-    """What one property keeps otherwise."""
+class Events(Section):
+    """What is taken for an event (docs/events.md); 0 switches a limit off where it says so."""
 
-    property: Name = Field(default="house", description='the id of a property, e.g. property = "house"')
-    readings_months: Annotated[int, Field(ge=0)] = Field(default=36, description="whole months, e.g. readings_months = 13")
-    hours_months: Annotated[int, Field(ge=0)] = Field(default=36, description="whole months, e.g. hours_months = 13")
+    silent_intervals: Count = Field(default=3, description="a whole number above 0, e.g. silent_intervals = 3")
+    silent_min_minutes: Count = Field(default=60, description="whole minutes above 0, e.g. silent_min_minutes = 60")
+    unknown_interval_hours: Count = Field(default=24, description="whole hours above 0, e.g. unknown_interval_hours = 24")
+    never_heard_hours: Limit = Field(default=24, description="whole hours, e.g. never_heard_hours = 24, or 0 for never")
+    gateway_silent_minutes: Limit = Field(default=10, description="whole minutes, e.g. gateway_silent_minutes = 10, or 0 for never")
+    ahead_minutes: Count = Field(default=10, description="whole minutes above 0, e.g. ahead_minutes = 10")
+    meter_clock_minutes: Limit = Field(default=30, description="whole minutes, e.g. meter_clock_minutes = 30, or 0 for never")
+    stuck_days: Limit = Field(default=30, description="whole days, e.g. stuck_days = 30, or 0 for never")
+    leak_litres_per_hour: Limit = Field(default=5, description="whole litres an hour, e.g. leak_litres_per_hour = 5, or 0 for never")
+    leak_nights: Count = Field(default=3, description="nights in a row, e.g. leak_nights = 3")
+    sum_tolerance_percent: Limit = Field(default=20, description="whole percent, e.g. sum_tolerance_percent = 20, or 0 for never")
 
 
 class Api(Section):
@@ -179,8 +178,7 @@ class Config(Section):
     serial: Annotated[tuple[SerialPort, ...], Strict(strict=False)] = ()
     gateway: Annotated[tuple[Gateway, ...], Strict(strict=False)] = ()
     rollup: Rollup
-    retention: Retention
-    keep: Annotated[tuple[Keep, ...], Strict(strict=False)] = ()
+    events: Events
     api: Api
     metrics: Metrics
 
@@ -190,7 +188,6 @@ class Config(Section):
         for sections, names in (
             ("[[mqtt]] [[serial]]", sources),
             ("[[gateway]]", [gateway.name for gateway in self.gateway]),
-            ("[[keep]]", [keep.property for keep in self.keep]),
         ):
             twice = [name for name, times in Counter(names).items() if times > 1]
             if twice:

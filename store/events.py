@@ -132,12 +132,12 @@ class Events:
             db.execute("UPDATE events SET state = 'closed', decided_by = ?, decided_at = ?, decision = ? WHERE id = ?", (by, now, decision, identity))
             return self._one(identity)
 
-    def find(self, kind: str | None = None, subject: str | None = None, state: str | None = None) -> list[Event]:
-        """Return the events of a kind, subject and state in order of their instants; what is not given may be anything."""
+    def find(self, kind: str | None = None, subject: str | None = None, state: str | None = None, *, kinds: Collection[str] = KINDS) -> list[Event]:
+        """Return the events of a kind (or of some `kinds`), subject and state in order of their instants; what is not given may be anything."""
         asked = {name: value for name, value in (("kind", kind), ("subject", subject), ("state", state)) if value is not None}
         where = " AND ".join(f"{name} = ?" for name in asked) or "1"
         rows = self._rows(f"SELECT * FROM events WHERE {where} ORDER BY at, id", *asked.values())  # noqa: S608 - names of columns, written above
-        return [Event(*row) for row in rows]
+        return [event for event in (Event(*row) for row in rows) if event.kind in kinds]
 
     def counts(self) -> dict[str, int]:
         """Return how many events of each kind are open."""

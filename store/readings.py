@@ -32,6 +32,11 @@ SELECT register, t, value, src, status, due, pinned, seq FROM readings SEMI JOIN
 SELECT_BROUGHT: Final = """
 SELECT seq FROM readings WHERE register = ? AND value = ? AND src = ? AND t < ? ORDER BY seq DESC LIMIT 4096
 """
+SELECT_INTERVALS: Final = """
+WITH gaps AS (
+  SELECT register, t - lag(t) OVER (PARTITION BY register ORDER BY t) AS gap FROM readings SEMI JOIN chosen USING (register) WHERE src = ? AND t >= ?)
+SELECT register, quantile_disc(gap, 0.5) AS gap FROM gaps WHERE gap > 0 GROUP BY register HAVING count(*) >= ?
+"""
 NOTHING_RISEN: Final = ACCEPTED.empty_table()
 NOTHING_TAUGHT: Final = FORMAT.empty_table()
 SELECT_ROLLUPS: Final = """
@@ -238,6 +243,20 @@ class Readings:
         """Return the series that have ended rows which are not final yet: time alone may change their state (SPEC 13)."""
         rows = self._duck.read('SELECT DISTINCT series FROM rollups WHERE state < 2 AND "end" <= ? ORDER BY series', [now])
         return [int(number) for number in rows["series"].to_pylist()]
+
+    def heard(self, since: int) -> dict[int, int]:
+        """Return when each register was last heard live, of those that were at or after `since` (µs UTC)."""
+        rows = self._duck.read("SELECT register, max(t) AS t FROM readings WHERE src = ? AND t >= ? GROUP BY register", [int(Source.LIVE), since])
+        return dict(zip(rows["register"].to_pylist(), rows["t"].to_pylist(), strict=True))
+
+    def intervals(self, registers: Sequence[int], since: int, least: int) -> dict[int, int]:
+        """Return the median time between the live readings of each of these registers since an instant, µs; only of those with at least `least` gaps."""
+        rows = self._duck.read(SELECT_INTERVALS, [int(Source.LIVE), since, least], chosen=_ids("register", registers))
+        return dict(zip(rows["register"].to_pylist(), rows["gap"].to_pylist(), strict=True))
+
+    def devices_received(self) -> list[str]:
+        """Return every device that was ever received, known or not."""
+        return [str(device) for device in self._duck.read("SELECT DISTINCT device FROM receptions")["device"].to_pylist()]
 
     def receptions(self) -> pa.Table:
         """Return how often each gateway heard each device, per UTC day."""

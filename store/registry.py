@@ -123,6 +123,11 @@ class Registry:
         rows = self._rows(SELECT_ZONE_OF_DEVICE, str(device))
         return str(rows[0][0]) if rows else "UTC"
 
+    def installed(self, device: DeviceId) -> int | None:
+        """Return when the first assignment of a device began (µs UTC), None if it has none."""
+        since: int | None = self._rows("SELECT min(since) FROM assignments WHERE device = ?", str(device))[0][0]
+        return since
+
     def device(self, device: DeviceId) -> Device | None:
         """Return a device with its key in clear; VaultError if it has one and it cannot be opened here."""
         rows = self._rows("SELECT key_sealed, mode, whole FROM devices WHERE id = ?", str(device))
@@ -132,6 +137,10 @@ class Registry:
         """Return all devices with their keys in clear, in order of their ids."""
         rows = self._rows("SELECT id, key_sealed, mode, whole FROM devices ORDER BY id")
         return [self._device(DeviceId.parse(identity), sealed, mode, whole) for identity, sealed, mode, whole in rows]
+
+    def device_names(self) -> list[str]:
+        """Return the ids of all devices, without their keys."""
+        return [str(identity) for (identity,) in self._rows("SELECT id FROM devices ORDER BY id")]
 
     def assignments(self) -> list[Assignment]:
         """Return all assignments in order of point and time."""

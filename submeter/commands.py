@@ -14,7 +14,7 @@ from submeter.core import Core, now
 from submeter.errors import SubmeterError
 from submeter.ingest.replay import replay
 from submeter.reading import DeviceId
-from submeter.store import SCOPES, Inbox
+from submeter.store import KINDS, SCOPES, Inbox
 from submeter.store.directory import import_directory
 from submeter.store.key_files import Columns, read_keys
 from submeter.store.keys import import_keys
@@ -129,8 +129,33 @@ def _status(core: Core) -> Iterator[str]:
     yield f"inbox: {counts.waiting} messages wait{oldest}"
     yield from (f"not decoded: {count} messages, {reason}" for reason, count in sorted(counts.refused.items()))
     yield from (f"quarantine: {count} telegrams, {reason}" for reason, count in sorted(counts.quarantined.items()))
+    yield from (f"open events: {count} {kind}" for kind, count in sorted(core.registry.events.counts().items()))
     yield f"readings: {tables['readings']} of {tables['registers']} registers"
     yield f"rollups: {tables['rollups']} rows of {tables['series']} series; {tables['dirty']} ranges wait for the next run"
+
+
+def _events(
+    core: Core,
+    *,
+    kind: str | None = None,
+    subject: str | None = None,
+    everything: bool = False,
+    close: int | None = None,
+    by: str = "",
+    why: str = "",
+) -> Iterator[str]:
+    if close is not None:
+        if not by or not why:
+            raise SubmeterError("who closes it, and why? write --by NAME --why TEXT")
+        event = core.registry.events.close(close, by=by, decision=why, now=now())
+        yield f"{event.kind} of {event.subject} is closed"
+        return
+    if kind is not None and kind not in KINDS:
+        raise SubmeterError(f"there is no kind of event {kind!r}: write one of {', '.join(KINDS)}")
+    for event in core.registry.events.find(kind, subject, None if everything else "open"):
+        times = f"  {event.count} times" if event.count > 1 else ""
+        ended = f"  {event.decision}{f' by {event.decided_by}' if event.decided_by else ''}" if event.state == "closed" else ""
+        yield f"{event.id:>6}  {_iso(event.at)}  {event.kind}  {event.subject}{times}{ended}: {event.detail}"
 
 
 def _meters(core: Core, *, unknown: bool = False) -> Iterator[str]:
@@ -176,6 +201,7 @@ COMMANDS: Final[Mapping[str, Callable[..., Iterator[str]]]] = {
     "requeue": _requeue,
     "quarantine": _quarantine,
     "status": _status,
+    "events": _events,
     "meters": _meters,
     "token.create": _token_create,
     "token.list": _token_list,

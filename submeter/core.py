@@ -16,10 +16,12 @@ from typing import Final, Self
 import pyarrow as pa
 import structlog
 
-from submeter.aggregate import Finality, Report, Rollups
+from submeter import civil
+from submeter.aggregate import Finality, Report, Rollups, watch
 from submeter.config import Config
 from submeter.decoders import Profile
 from submeter.ingest.drain import Drain, Gateway, Known, Step
+from submeter.ingest.sightings import Clocks
 from submeter.reading import DeviceId
 from submeter.store import Inbox, Published, Readings, Registry, StoreError, Vault
 from submeter.work import Work
@@ -62,7 +64,7 @@ class Core:
             self.published = stack.enter_context(Published(self.folder / "published.sqlite"))
             if again := self.inbox.reopen(after=self.readings.watermark()):
                 log.warning("readings.duckdb is an older copy, or new: messages of the inbox are decoded again", messages=again)
-            self._drain = Drain(self.inbox, self.readings, self._lookup, _gateways(config))
+            self._drain = Drain(self.inbox, self.readings, self.registry, self._lookup, _gateways(config), clocks=_clocks(config))
             self._rollups = Rollups(self.readings, self.registry, self.published, _finality(config))
             self._require_keys()
             for run in self.registry.runs.interrupted(now=now()):
@@ -102,6 +104,11 @@ class Core:
         report = self._rollups.run(now=now(), settle=settle, everything=everything, progress=self._stepped)
         log.info("rollup done", seconds=round(time.monotonic() - started, 2), series=report.series, rows=report.rows, blocks=report.blocks)
         return report
+
+    def watch(self, *, nightly: bool) -> str:
+        """Look for meters and gateways that fell silent, and at night for all that rows tell (docs/events.md); returns a line on what holds."""
+        holding = watch(self.readings, self.registry, now(), limits=self.config.events, inbox=self.inbox, nightly=nightly)
+        return "events: " + (", ".join(f"{count} {kind}" for kind, count in sorted(holding.items()) if count) or "none of those looked for")
 
     def preview(self, *, settle: bool = True, everything: bool = False, span: tuple[int, int] | None = None) -> pa.Table:
         """What `rollup` would change now (see `Readings.rehearsal`), with `span` marked dirty first: computed in full, then undone."""
@@ -147,7 +154,8 @@ class Core:
         found = self.registry.device(device)
         if found is None:
             return None
-        return Known(Profile(key=found.key, mode=found.mode, whole=found.whole), self.registry.zone_of_device(device))
+        profile = Profile(key=found.key, mode=found.mode, whole=found.whole)
+        return Known(profile, self.registry.zone_of_device(device), self.registry.installed(device))
 
 
 def make_folder(folder: Path) -> None:
@@ -168,6 +176,10 @@ def vault(config: Config) -> Vault | None:
 
 def _gateways(config: Config) -> Mapping[str, Gateway]:
     return {one.name: Gateway(one.store_and_forward, one.decrypted, one.form) for one in config.gateway}
+
+
+def _clocks(config: Config) -> Clocks:
+    return Clocks(ahead=config.events.ahead_minutes * civil.MINUTE, meter=config.events.meter_clock_minutes * civil.MINUTE)
 
 
 def _finality(config: Config) -> Finality:

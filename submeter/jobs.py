@@ -50,29 +50,30 @@ class Job:
 def _hourly(core: Core) -> Iterator[str]:
     core.drain_all()
     yield str(core.rollup(settle=False))
+    yield core.watch(nightly=False)
 
 
 def _nightly(core: Core) -> Iterator[str]:
     core.drain_all()
     yield str(core.rollup(settle=True))
+    yield core.watch(nightly=True)
 
-
-def _monthly(core: Core) -> Iterator[str]:
-    core.drain_all()
-    yield str(core.rollup(settle=True))
-    for hook in MONTHLY:
-        yield from hook(core)
-
-
-#: What else belongs to the close of a month, in this order: each takes the core and yields lines of its report.
-MONTHLY: Final[list[Callable[[Core], Iterator[str]]]] = []
 
 JOBS: Final = {
     one.name: one
     for one in (
-        Job("hourly", "decodes what waits, computes what changed and publishes it", lambda config: config.rollup.hourly, _hourly),
-        Job("nightly", "lets rows become provisional and final, and packs the files", lambda config: config.rollup.nightly, _nightly),
-        Job("monthly", "closes the month before", lambda config: config.rollup.monthly, _monthly),
+        Job(
+            "hourly",
+            "decodes what waits, computes what changed and publishes it, looks for what fell silent",
+            lambda config: config.rollup.hourly,
+            _hourly,
+        ),
+        Job(
+            "nightly",
+            "lets rows become provisional and final, looks for leaks, stuck meters and sums that do not agree",
+            lambda config: config.rollup.nightly,
+            _nightly,
+        ),
     )
 }
 

@@ -54,7 +54,7 @@ class CoreThread:
     """The core's loop: drain, and between two steps whatever the queue holds. Trouble of either keeps the other going."""
 
     def __init__(self, config: Config) -> None:
-        self.metrics = Metrics(self._counts, now)
+        self.metrics = Metrics(self._counts, now, self._events)
         self.core = Core(config, self._count)
         self._queue: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._trouble: str | None = None
@@ -131,6 +131,9 @@ class CoreThread:
         self.metrics.messages.inc(step.messages)
         for result, count in step.results.items():
             self.metrics.telegrams.labels(result).inc(count)
+
+    def _events(self) -> Mapping[str, int]:
+        return self.core.registry.events.counts()
 
     def _counts(self) -> Counts:
         with Inbox(self.core.folder / "inbox.sqlite") as inbox:

@@ -33,7 +33,6 @@ def described(config: Config) -> Iterator[str]:
         for gateway in config.gateway
     )
     yield f"rollup    hourly {config.rollup.hourly!r}, nightly {config.rollup.nightly!r} UTC"
-    yield f"keep      readings {config.retention.readings_months} months, archive {config.retention.archive_days} days, inbox {config.retention.inbox_days} days"
     yield f"api       {f'http://{config.api.host}:{config.api.port}' if config.api.enabled else 'off'}"
     yield f"metrics   {f'http://{config.metrics.host}:{config.metrics.port}/metrics' if config.metrics.enabled else 'off'}"
     yield "ok"

@@ -19,7 +19,7 @@ from submeter.store.key_files import is_key_file, needs_password
 from submeter.store.registry_types import SCOPES
 from submeter.store.vault import Vault
 
-__all__ = ["ConfigFile", "import_directory", "meters", "quarantine", "replay", "requeue", "rollup", "status", "token"]
+__all__ = ["ConfigFile", "events", "import_directory", "meters", "quarantine", "replay", "requeue", "rollup", "status", "token"]
 
 #: Environment variable with the password of a key file, for those who do not want to type it.
 PASSWORD = "SUBMETER_KEY_FILE_PASSWORD"  # noqa: S105 - its name
@@ -120,6 +120,20 @@ def quarantine(
 def status(*, config: ConfigFile = None) -> None:
     """What waits, what was refused and why, what is stored."""
     _run(load(config), "status")
+
+
+def events(
+    *,
+    kind: Annotated[str | None, typer.Option("--kind", help="only of this kind, see docs/events.md")] = None,
+    subject: Annotated[str | None, typer.Option("--subject", help="only of this subject, e.g. device:KAM.12345678.1b.16")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="closed ones too")] = False,
+    close: Annotated[int | None, typer.Option("--close", metavar="ID", help="close this event: it is dealt with; needs --by and --why")] = None,
+    by: Annotated[str, typer.Option("--by", help="who closes it")] = "",
+    why: Annotated[str, typer.Option("--why", help="what was decided")] = "",
+    config: ConfigFile = None,
+) -> None:
+    """What happened that somebody may have to know or decide; open ones, or close one."""
+    _run(load(config), "events", kind=kind, subject=subject, everything=everything, close=close, by=by, why=why)
 
 
 def meters(

@@ -9,11 +9,11 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from submeter.cli.check import check, described
-from submeter.config import Broker, Config, ConfigError, Gateway, Keep, SerialPort, load, parse
+from submeter.config import Broker, Config, ConfigError, Gateway, SerialPort, load, parse
 
 FILE = Path("pipeline.toml")
 SHIPPED = Path(__file__).resolve().parents[2] / "pipeline.toml"
-LISTS = {"mqtt": Broker, "serial": SerialPort, "gateway": Gateway, "keep": Keep}
+LISTS = {"mqtt": Broker, "serial": SerialPort, "gateway": Gateway}
 
 
 def uncommented(text):
