@@ -11,6 +11,7 @@ from submeter.aggregate.parameters import Exchange, Parameters, SeriesSpec
 from submeter.aggregate.rollups import Progress, Report, Rollups
 from submeter.aggregate.series import faults
 from submeter.aggregate.states import Finality
+from submeter.aggregate.watch import watch
 
 __all__ = [
     "READINGS",
@@ -28,4 +29,5 @@ __all__ = [
     "UnknownSeriesError",
     "faults",
     "rollup",
+    "watch",
 ]

@@ -16,6 +16,7 @@ import pyarrow as pa
 import structlog
 
 from submeter import civil
+from submeter.aggregate.findings import found, revised
 from submeter.aggregate.kernel import Rollup, rollup
 from submeter.aggregate.series import Series, of_point
 from submeter.aggregate.states import Finality, with_state
@@ -114,7 +115,9 @@ class Rollups:
         last = readings.group_by("series").agg(pl.col("t").max().alias("last"))
         rows = with_state(_frame(result.rows), last, _frame(result.pending), now=now, finality=self._finality)
         held.update(result.held["flag"].to_pylist())
+        found(self._registry, batch, result, now=now)
         changed = self._readings.replace_rollups(list(batch), rows.to_arrow(), now=now, reason=reason)
+        revised(self._registry, batch, changed, now=now, reason=reason)
         return changed.num_rows, list(_heads(batch, readings.join(_frame(result.dropped), on=["series", "seq"], how="anti")))
 
     def _stitched(self, batch: Mapping[int, Series]) -> pl.DataFrame:

@@ -6,7 +6,7 @@ May enter: pydantic, the cron grammar of apscheduler, and what stands below: civ
 
 from submeter.config.errors import ConfigError
 from submeter.config.load import load, parse
-from submeter.config.sections import Api, Broker, Config, Data, Gateway, Keys, Log, Metrics, Rollup, SerialPort
+from submeter.config.sections import Api, Broker, Config, Data, Events, Gateway, Keys, Log, Metrics, Rollup, SerialPort
 
 __all__ = [
     "Api",
@@ -14,6 +14,7 @@ __all__ = [
     "Config",
     "ConfigError",
     "Data",
+    "Events",
     "Gateway",
     "Keys",
     "Log",

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from submeter.config.errors import ConfigError
 
-__all__ = ["Api", "Broker", "Config", "Data", "Gateway", "Keys", "Log", "Metrics", "Rollup", "SerialPort"]
+__all__ = ["Api", "Broker", "Config", "Data", "Events", "Gateway", "Keys", "Log", "Metrics", "Rollup", "SerialPort"]
 
 LOOPBACK: Final = "127.0.0.1"
 
@@ -132,6 +132,26 @@ class Rollup(Section):
     )
 
 
+Count = Annotated[int, Field(ge=1)]
+Limit = Annotated[int, Field(ge=0)]
+
+
+class Events(Section):
+    """What is taken for an event (docs/events.md); 0 switches a limit off where it says so."""
+
+    silent_intervals: Count = Field(default=3, description="a whole number above 0, e.g. silent_intervals = 3")
+    silent_min_minutes: Count = Field(default=60, description="whole minutes above 0, e.g. silent_min_minutes = 60")
+    unknown_interval_hours: Count = Field(default=24, description="whole hours above 0, e.g. unknown_interval_hours = 24")
+    never_heard_hours: Limit = Field(default=24, description="whole hours, e.g. never_heard_hours = 24, or 0 for never")
+    gateway_silent_minutes: Limit = Field(default=10, description="whole minutes, e.g. gateway_silent_minutes = 10, or 0 for never")
+    ahead_minutes: Count = Field(default=10, description="whole minutes above 0, e.g. ahead_minutes = 10")
+    meter_clock_minutes: Limit = Field(default=30, description="whole minutes, e.g. meter_clock_minutes = 30, or 0 for never")
+    stuck_days: Limit = Field(default=30, description="whole days, e.g. stuck_days = 30, or 0 for never")
+    leak_litres_per_hour: Limit = Field(default=5, description="whole litres an hour, e.g. leak_litres_per_hour = 5, or 0 for never")
+    leak_nights: Count = Field(default=3, description="nights in a row, e.g. leak_nights = 3")
+    sum_tolerance_percent: Limit = Field(default=20, description="whole percent, e.g. sum_tolerance_percent = 20, or 0 for never")
+
+
 class Api(Section):
     """The HTTP interface for portals."""
 
@@ -158,13 +178,17 @@ class Config(Section):
     serial: Annotated[tuple[SerialPort, ...], Strict(strict=False)] = ()
     gateway: Annotated[tuple[Gateway, ...], Strict(strict=False)] = ()
     rollup: Rollup
+    events: Events
     api: Api
     metrics: Metrics
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
         sources = [*(broker.name for broker in self.mqtt), *(port.name for port in self.serial)]
-        for sections, names in (("[[mqtt]] [[serial]]", sources), ("[[gateway]]", [gateway.name for gateway in self.gateway])):
+        for sections, names in (
+            ("[[mqtt]] [[serial]]", sources),
+            ("[[gateway]]", [gateway.name for gateway in self.gateway]),
+        ):
             twice = [name for name, times in Counter(names).items() if times > 1]
             if twice:
                 raise ValueError(f"{sections} name: {twice[0]!r} is there twice: give each its own")

@@ -22,9 +22,10 @@ from submeter.ingest.common import now_us
 from submeter.ingest.dedup import Window
 from submeter.ingest.envelopes import BadPayload, Envelope, Heard, split
 from submeter.ingest.guard import WINDOW, Guard
-from submeter.ingest.rows import AHEAD, MICROSECONDS, POSITION_BITS, READING_BITS, Reception, Row, rows_of, table
+from submeter.ingest.rows import MICROSECONDS, POSITION_BITS, READING_BITS, Reception, Row, rows_of, table
+from submeter.ingest.sightings import Clocks, Sightings
 from submeter.reading import DeviceId, Register
-from submeter.store import ACCEPTED, FORMAT, READING, RECEPTION, Done, Inbox, Quarantined, Readings, Stored, StoreError
+from submeter.store import ACCEPTED, FORMAT, READING, RECEPTION, Done, Inbox, Quarantined, Readings, Registry, Stored, StoreError
 from submeter.store.inbox import REPLAY, RETAIN
 
 __all__ = ["Drain", "Gateway", "Known", "Step"]
@@ -40,6 +41,7 @@ TOGETHER: Final = 1000
 MOST_READINGS: Final = 20_000
 #: Frame form, in quarantine, of what the envelope itself gave up: there is no telegram to decode again.
 REFUSED: Final = "refused"
+CLOCKS: Final = Clocks()
 #: Outcomes that say that somebody tampers, or that a device is not configured as it sends.
 SECURITY: Final = frozenset(("wrong_key", "mac_fail", "replay", "downgrade", "unknown_mode"))
 
@@ -55,10 +57,14 @@ class Gateway:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A device of the directory: how its telegrams are secured, and the zone in which its local times are meant."""
+    """A device of the directory: how its telegrams are secured, the zone in which its local times are meant, and when it was first installed (µs UTC)."""
 
     profile: Profile
     zone: str
+    since: int | None = None
+
+
+NOBODY: Final = Known(Profile(), "UTC")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +94,11 @@ class Drain:
         self,
         inbox: Inbox,
         readings: Readings,
+        registry: Registry,
         known: Callable[[DeviceId], Known | None],
         gateways: Mapping[str, Gateway] | None = None,
         clock: Callable[[], int] = now_us,
+        clocks: Clocks = CLOCKS,
     ) -> None:
         self._inbox = inbox
         self._readings = readings
@@ -98,6 +106,8 @@ class Drain:
         self._known = known
         self._gateways = gateways or {}
         self._clock = clock
+        self._ahead_of_time = clocks.ahead
+        self._sightings = Sightings(registry, clocks, clock)
         self._decoder = fast.Decoder()
         self._remember()
 
@@ -146,8 +156,9 @@ class Drain:
         self._ahead = True
 
     def _remember(self) -> None:
-        """Radio window, newest values and formats as the stores have them."""
+        """Radio window, newest values, formats and standing conditions as the stores have them."""
         self._window = Window()
+        self._sightings.remember()
         self._guard = Guard(self._readings.accepted())
         self._formats = self._readings.formats()
         self._kept = set(self._formats)
@@ -163,8 +174,9 @@ class Drain:
             self.redecode(rows)
 
     def _commit(self, batch: _Batch, *, upto: int) -> Mapping[FormatKey, bytes]:
-        """Quarantine first, then readings and watermark: repeating both changes nothing. Returns the formats learnt."""
+        """Quarantine and events first, then readings and watermark: repeating all changes nothing. Returns the formats learnt."""
         self._inbox.quarantine(batch.quarantined)
+        self._sightings.write()
         numbers = self._readings.register_ids({row[0] for row in batch.readings})
         readings = table(READING, [(numbers[row[0]], *row[1:]) for row in batch.readings])
         receptions = table(RECEPTION, [(*place, len(levels), _best(levels)) for place, levels in batch.receptions.items()])
@@ -210,7 +222,8 @@ class Drain:
     def _telegrams(self, message: Stored, envelope: Envelope, gateway: str) -> Iterator[Reception]:
         settings = self._gateways.get(gateway, Gateway())
         for position, telegram in enumerate(envelope.telegrams):
-            trusted = bool(message.flags & REPLAY) or (settings.store_and_forward and _plausible(telegram.gw_time, message.received_at))
+            timely = _plausible(telegram.gw_time, message.received_at, self._ahead_of_time)
+            trusted = bool(message.flags & REPLAY) or (settings.store_and_forward and timely)
             pinned = telegram if telegram.form != "auto" or settings.form == "auto" else telegram.with_form(settings.form)
             yield Reception(message.id, position, message.received_at, gateway, trusted=trusted, decrypted=settings.decrypted, telegram=pinned)
 
@@ -219,7 +232,8 @@ class Drain:
         if telegram.reason is not None:
             self._quarantine(heard.with_form(REFUSED), batch, None, "rejected", telegram.reason)
             return
-        if heard.at > self._clock() + AHEAD:
+        self._sightings.gateway_time(heard.gateway, telegram.gw_time, min(heard.received_at, self._clock()))
+        if heard.at > self._clock() + self._ahead_of_time:
             self._quarantine(heard, batch, None, "rejected", "clock_drift: its time of reception lies ahead of now")
             return
         try:
@@ -250,8 +264,7 @@ class Drain:
             if outcome.telegram is None or outcome.reason is not None:
                 self._quarantine(heard, batch, outcome.device, outcome.reason or "", outcome.detail or "")
             else:
-                known = asked.get(outcome.telegram.device)
-                self._decoded(outcome.telegram, heard, batch, known.zone if known else "UTC")
+                self._decoded(outcome.telegram, heard, batch, asked.get(outcome.telegram.device) or NOBODY)
 
     def _outcomes(self, waiting: Sequence[Reception], profile: ProfileOf) -> list[fast.Outcome]:
         """What each telegram says. A bug in a decoder costs one telegram, one in the batch its speed, never the loop; a StoreError is raised."""
@@ -274,13 +287,17 @@ class Drain:
                 raise outcome.failure
         return found
 
-    def _decoded(self, telegram: Telegram, heard: Reception, batch: _Batch, zone: str) -> None:
+    def _decoded(self, telegram: Telegram, heard: Reception, batch: _Batch, known: Known) -> None:
         if not batch.replays and (objection := self._objection(telegram, heard, batch)):
             self._quarantine(heard, batch, telegram.device, "replay", objection)
             return
         self._guard.accept(telegram, heard.at, anyhow=batch.replays)
         batch.results["decoded"] += 1
-        batch.readings.extend(rows_of(telegram, heard, zone))
+        rows = list(rows_of(telegram, heard, known.zone, self._ahead_of_time))
+        batch.readings.extend(rows)
+        self._sightings.decoded(telegram, heard.at, known.zone, len(telegram.readings) - len(rows))
+        if known.since is not None and (early := sum(row[1] < known.since for row in rows)):
+            self._sightings.before_installation(str(telegram.device), known.since, early)
 
     def _objection(self, telegram: Telegram, heard: Reception, batch: _Batch) -> str | None:
         """Why this telegram is a replay."""
@@ -312,6 +329,8 @@ class Drain:
         batch.results[reason] += 1
         if reason in SECURITY:
             log.warning("a telegram is not trusted", kind=reason, device=str(device), gateway=heard.gateway, message=heard.message, detail=detail)
+            if device and (known := self._known(device)):
+                self._sightings.distrusted(str(device), reason, heard.at, known.zone, detail)
         batch.quarantined.append(
             Quarantined(
                 message=heard.message,
@@ -340,8 +359,8 @@ class Drain:
                 self._window.admit(dedup_key(heard.telegram.raw, form=heard.telegram.form), heard.at)
 
 
-def _plausible(gw_time: int | None, received_at: int) -> bool:
-    return gw_time is not None and received_at - LATE <= gw_time <= received_at + AHEAD
+def _plausible(gw_time: int | None, received_at: int, ahead: int) -> bool:
+    return gw_time is not None and received_at - LATE <= gw_time <= received_at + ahead
 
 
 def _kind(device: DeviceId) -> tuple[str, int, int]:

@@ -65,11 +65,11 @@ class Reception:
 Row = tuple[tuple[str, Register], int, int | None, int, int, bool, bool, int, str, str]
 
 
-def rows_of(telegram: Telegram, heard: Reception, zone: str) -> Iterator[Row]:
-    """Readings as rows with their instants in UTC; one that lies ahead of its reception is left out and logged (SPEC 14)."""
+def rows_of(telegram: Telegram, heard: Reception, zone: str, ahead: int = AHEAD) -> Iterator[Row]:
+    """Readings as rows with their instants in UTC; one that lies more than `ahead` (µs) of its reception is left out and logged (SPEC 14)."""
     for order, reading in enumerate(telegram.readings):
         at, time_source = _instant(reading, heard, zone)
-        if at is None or at > heard.at + AHEAD:
+        if at is None or at > heard.at + ahead:
             log.warning("a reading's time cannot be right", device=str(telegram.device), register=str(reading.register), stamp=str(reading.stamp))
             continue
         seq = heard.place << READING_BITS | min(order, 2**READING_BITS - 1)

@@ -5,6 +5,7 @@ May enter: standard library, duckdb, numpy, pyarrow, cryptography, and what stan
 """
 
 from submeter.store.errors import DirectoryError, StoreBrokenError, StoreError, VaultError
+from submeter.store.events import KINDS, NOTES, TASKS, Event, Events
 from submeter.store.inbox import Counts, Done, Inbox, Message, Quarantined, Stored
 from submeter.store.packing import pack
 from submeter.store.published import NULL, POINT, Block, Points, Published, PublishedSeries
@@ -27,6 +28,7 @@ from submeter.store.registry_types import (
     Unit,
     Visible,
 )
+from submeter.store.runs import Run, Runs
 from submeter.store.vault import Vault
 
 __all__ = [
@@ -35,6 +37,8 @@ __all__ = [
     "DIRTY",
     "FINEST",
     "FORMAT",
+    "KINDS",
+    "NOTES",
     "NULL",
     "POINT",
     "QUANTITIES",
@@ -42,6 +46,7 @@ __all__ = [
     "RECEPTION",
     "ROLLUP",
     "SCOPES",
+    "TASKS",
     "UNPUBLISHED",
     "Accepted",
     "Assignment",
@@ -51,6 +56,8 @@ __all__ = [
     "Device",
     "DirectoryError",
     "Done",
+    "Event",
+    "Events",
     "Inbox",
     "Kind",
     "Manager",
@@ -65,6 +72,8 @@ __all__ = [
     "Quarantined",
     "Readings",
     "Registry",
+    "Run",
+    "Runs",
     "SeriesKey",
     "StoreBrokenError",
     "StoreError",

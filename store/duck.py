@@ -35,6 +35,7 @@ class Duck:
         self.path = path
         self._migrations = migrations
         self._lock = threading.RLock()
+        self.rehearsing = False
         self._connection = self._open()
 
     def reopen(self) -> None:
@@ -60,12 +61,39 @@ class Duck:
                 for name in tables:
                     self._connection.unregister(name)
 
+    @contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """Every transaction inside is a part of one that is rolled back at the end."""
+        with self._lock, self._named():
+            self._connection.begin()
+            self.rehearsing = True
+            try:
+                yield
+            finally:
+                self.rehearsing = False
+                self._connection.rollback()
+
+    def read_committed(self, sql: str, **tables: pa.Table) -> pa.Table:
+        """Return the answer to one query as it is without the rehearsal under way."""
+        with self._lock, self._named(), self._connection.cursor() as beside:
+            for name, table in tables.items():
+                beside.register(name, table)
+            return beside.sql(sql).to_arrow_table()
+
+    def checkpoint(self) -> None:
+        """Write the log into the file, and give space at its end back."""
+        with self._lock, self._named():
+            self._connection.execute("CHECKPOINT")
+
     def read(self, sql: str, params: Sequence[object] = (), **tables: pa.Table) -> pa.Table:
         """Return the answer to one query as an Arrow table."""
         with self.transaction(**tables) as connection:
             return connection.sql(sql, params=list(params)).to_arrow_table()
 
     def _committed(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        if self.rehearsing:
+            yield self._connection
+            return
         self._connection.begin()
         try:
             yield self._connection

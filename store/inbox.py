@@ -139,6 +139,9 @@ WHERE state = 'done' AND received_at BETWEEN last - ? AND last + ? ORDER BY id
 SEEN: Final = """
 SELECT 1 FROM messages b JOIN messages a ON a.gateway = ? AND a.boot = ? AND a.seq = ? AND a.id < b.id AND a.payload = b.payload WHERE b.id = ? LIMIT 1
 """
+GATEWAYS: Final = """
+SELECT gateway, count(*), min(received_at), max(received_at) FROM messages WHERE received_at >= ? AND gateway IS NOT NULL AND flags & ? = 0 GROUP BY gateway
+"""
 QUARANTINE: Final = """
 INSERT OR REPLACE INTO quarantine (message, position, received_at, gw_time, gateway, device, reason, detail, link, form, raw)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -200,6 +203,10 @@ class Inbox:
         The bytes count too, since a gateway that forgets its `boot` uses its numbers again for other telegrams.
         """
         return bool(self._rows(SEEN, gateway, boot, seq, before))
+
+    def gateways(self, *, since: int) -> dict[str, tuple[int, int, int]]:
+        """Return what each gateway delivered since an instant, replayed files aside: how many messages, when the first and when the last."""
+        return {str(gateway): (count, first, last) for gateway, count, first, last in self._rows(GATEWAYS, since, REPLAY)}
 
     def heard_from(self, source: str) -> bool:
         """Tell whether this source ever delivered a message that is still kept."""

@@ -7,7 +7,8 @@ can be rebuilt from the readings at any time); instants are µs UTC, values micr
 """
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Self
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from submeter.reading import Register
-from submeter.store.sqlite import open_sqlite, querying, transaction
+from submeter.store.sqlite import open_sqlite, querying, rehearsal, transaction
 
 __all__ = ["NULL", "POINT", "Block", "Points", "Published", "PublishedSeries"]
 
@@ -92,6 +93,12 @@ class Published:
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """Everything published inside is undone at the end; other processes never see it."""
+        with rehearsal(self._connection):
+            yield
 
     def replace(self, series: Sequence[PublishedSeries], blocks: Sequence[Block]) -> int:
         """Publish these series and blocks together; return the version that readers see with them. The `version` of `series` is not looked at."""

@@ -6,7 +6,8 @@ dirty marks are written with the readings, notes of what is to be published with
 """
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Final, Literal, Self, TypeVar
@@ -30,6 +31,11 @@ SELECT register, t, value, src, status, due, pinned, seq FROM readings SEMI JOIN
 """
 SELECT_BROUGHT: Final = """
 SELECT seq FROM readings WHERE register = ? AND value = ? AND src = ? AND t < ? ORDER BY seq DESC LIMIT 4096
+"""
+SELECT_INTERVALS: Final = """
+WITH gaps AS (
+  SELECT register, t - lag(t) OVER (PARTITION BY register ORDER BY t) AS gap FROM readings SEMI JOIN chosen USING (register) WHERE src = ? AND t >= ?)
+SELECT register, quantile_disc(gap, 0.5) AS gap FROM gaps WHERE gap > 0 GROUP BY register HAVING count(*) >= ?
 """
 NOTHING_RISEN: Final = ACCEPTED.empty_table()
 NOTHING_TAUGHT: Final = FORMAT.empty_table()
@@ -186,6 +192,33 @@ class Readings:
             connection.unregister("differing")
         return differing.select(CHANGED.names).cast(CHANGED)
 
+    def touch(self, start: int, end: int) -> None:
+        """Mark [start, end] of every register dirty: what is there is computed anew."""
+        with self._duck.transaction() as connection:
+            connection.execute("INSERT INTO dirty SELECT id, ?, ?, ? FROM registers", [start, end, _next_mark(connection)])
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[Callable[[], pa.Table]]:
+        """Everything written inside is undone at the end, and nothing is told to be unpublished; the function yielded answers which rows changed.
+
+        Its columns: series, level, start, was, value (null where the row is not there), fresh, gone.
+        """
+        mark = int(self._duck.read("SELECT value FROM progress WHERE name = 'mark'")["value"][0].as_py())
+
+        def rehearsed() -> pa.Table:
+            noted = self._duck.read(sql.NOTED, [mark])
+            old = self._duck.read_committed("SELECT * FROM rollups SEMI JOIN noted USING (series, level, start)", noted=noted)
+            return self._duck.read(sql.REHEARSED, noted=noted, old=old)
+
+        with self._duck.rehearsal():
+            yield rehearsed
+        self._registers = self._known_registers()
+        self._series = self._known_series()
+
+    def compact(self) -> None:
+        """Write the log into the file."""
+        self._duck.checkpoint()
+
     def publish_again(self, series: Sequence[int]) -> None:
         """Note every row of these series as unpublished: their blocks are cut anew, or come back."""
         with self._duck.transaction(chosen=_ids("series", series)) as connection:
@@ -195,7 +228,8 @@ class Readings:
 
     def unpublished(self) -> pa.Table:
         """Return the rows that changed since they were last published (schema UNPUBLISHED); they stay until `clear_unpublished`."""
-        return self._duck.read("SELECT * FROM unpublished ORDER BY series, level, start, mark")
+        none = " LIMIT 0" if self._duck.rehearsing else ""
+        return self._duck.read(f"SELECT * FROM unpublished ORDER BY series, level, start, mark{none}")  # noqa: S608 - our own words
 
     def clear_unpublished(self, noted: pa.Table) -> None:
         """Clear what `unpublished` answered, now that it is published; what changed since then stays."""
@@ -209,6 +243,20 @@ class Readings:
         """Return the series that have ended rows which are not final yet: time alone may change their state (SPEC 13)."""
         rows = self._duck.read('SELECT DISTINCT series FROM rollups WHERE state < 2 AND "end" <= ? ORDER BY series', [now])
         return [int(number) for number in rows["series"].to_pylist()]
+
+    def heard(self, since: int) -> dict[int, int]:
+        """Return when each register was last heard live, of those that were at or after `since` (µs UTC)."""
+        rows = self._duck.read("SELECT register, max(t) AS t FROM readings WHERE src = ? AND t >= ? GROUP BY register", [int(Source.LIVE), since])
+        return dict(zip(rows["register"].to_pylist(), rows["t"].to_pylist(), strict=True))
+
+    def intervals(self, registers: Sequence[int], since: int, least: int) -> dict[int, int]:
+        """Return the median time between the live readings of each of these registers since an instant, µs; only of those with at least `least` gaps."""
+        rows = self._duck.read(SELECT_INTERVALS, [int(Source.LIVE), since, least], chosen=_ids("register", registers))
+        return dict(zip(rows["register"].to_pylist(), rows["gap"].to_pylist(), strict=True))
+
+    def devices_received(self) -> list[str]:
+        """Return every device that was ever received, known or not."""
+        return [str(device) for device in self._duck.read("SELECT DISTINCT device FROM receptions")["device"].to_pylist()]
 
     def receptions(self) -> pa.Table:
         """Return how often each gateway heard each device, per UTC day."""

@@ -11,7 +11,20 @@ an open row is rewritten, later states count a revision and keep the old row in 
 
 from typing import Final
 
-__all__ = ["ACCEPT", "DELETE_CHANGED", "DIFFERING", "FRESH", "INSERT_CHANGED", "KEEP_HISTORY", "LEARN", "MARK_DIRTY", "MOVE_NEWEST", "RECEIVE"]
+__all__ = [
+    "ACCEPT",
+    "DELETE_CHANGED",
+    "DIFFERING",
+    "FRESH",
+    "INSERT_CHANGED",
+    "KEEP_HISTORY",
+    "LEARN",
+    "MARK_DIRTY",
+    "MOVE_NEWEST",
+    "NOTED",
+    "RECEIVE",
+    "REHEARSED",
+]
 
 FRESH: Final = """
 WITH late AS (SELECT b.* FROM batch b JOIN newest n USING (register) WHERE b.t <= n.t),
@@ -80,3 +93,11 @@ DELETE FROM rollups o USING differing d WHERE o.series = d.series AND o.level = 
 INSERT_CHANGED: Final = (
     "INSERT INTO rollups SELECT w.*, d.rev FROM rows w JOIN differing d USING (series, level, start) ORDER BY series, level, start"
 )
+
+#: What a rehearsal changed: `old` has the rows of `noted` as they stand without it.
+REHEARSED: Final = f"""
+SELECT series, level, start, o.value AS was, w.value AS value, o.state IS NULL AS fresh, w.state IS NULL AS gone
+FROM noted LEFT JOIN old o USING (series, level, start) LEFT JOIN rollups w USING (series, level, start)
+WHERE row({_OLD_DATA}, o.state, o.rev) IS DISTINCT FROM row({_NEW_DATA}, w.state, w.rev) ORDER BY series, level, start
+"""  # noqa: S608 - column names of the line above
+NOTED: Final = "SELECT DISTINCT series, level, start FROM unpublished WHERE mark > ?"

@@ -18,9 +18,11 @@ from typing import Any, Final, Protocol, Self
 
 from submeter.reading import DeviceId
 from submeter.store.errors import StoreError, VaultError
+from submeter.store.events import Events
 from submeter.store.registry_schema import MIGRATIONS
 from submeter.store.registry_types import SCOPES, Assignment, AuditEntry, Device, Manager, Occupancy, Point, Principal, Property, Token, Unit, Visible
-from submeter.store.sqlite import open_sqlite, querying, transaction
+from submeter.store.runs import Runs
+from submeter.store.sqlite import open_sqlite, querying, rehearsal, transaction
 
 __all__ = ["Registry", "Sealer", "new_id"]
 
@@ -50,6 +52,8 @@ class Registry:
         self.vault = vault
         self._connection = open_sqlite(path, MIGRATIONS)
         self._lock = threading.RLock()
+        self.events = Events(self, self._rows)
+        self.runs = Runs(self, self._rows)
 
     def __enter__(self) -> Self:
         return self
@@ -63,9 +67,19 @@ class Registry:
 
     @contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
-        """Everything written inside is durable together or not at all."""
-        with self._lock, transaction(self._connection) as connection:
-            yield connection
+        """Everything written inside is durable together or not at all; inside another `writing`, together with that one."""
+        with self._lock:
+            if self._connection.in_transaction:
+                yield self._connection
+                return
+            with transaction(self._connection) as connection:
+                yield connection
+
+    @contextmanager
+    def rehearsal(self) -> Iterator[None]:
+        """Everything written inside is undone at the end; meant for the one thread that writes."""
+        with self._lock, rehearsal(self._connection):
+            yield
 
     # The directory
 
@@ -109,6 +123,11 @@ class Registry:
         rows = self._rows(SELECT_ZONE_OF_DEVICE, str(device))
         return str(rows[0][0]) if rows else "UTC"
 
+    def installed(self, device: DeviceId) -> int | None:
+        """Return when the first assignment of a device began (µs UTC), None if it has none."""
+        since: int | None = self._rows("SELECT min(since) FROM assignments WHERE device = ?", str(device))[0][0]
+        return since
+
     def device(self, device: DeviceId) -> Device | None:
         """Return a device with its key in clear; VaultError if it has one and it cannot be opened here."""
         rows = self._rows("SELECT key_sealed, mode, whole FROM devices WHERE id = ?", str(device))
@@ -118,6 +137,10 @@ class Registry:
         """Return all devices with their keys in clear, in order of their ids."""
         rows = self._rows("SELECT id, key_sealed, mode, whole FROM devices ORDER BY id")
         return [self._device(DeviceId.parse(identity), sealed, mode, whole) for identity, sealed, mode, whole in rows]
+
+    def device_names(self) -> list[str]:
+        """Return the ids of all devices, without their keys."""
+        return [str(identity) for (identity,) in self._rows("SELECT id FROM devices ORDER BY id")]
 
     def assignments(self) -> list[Assignment]:
         """Return all assignments in order of point and time."""

@@ -35,4 +35,19 @@ MIGRATIONS: Final = (
       BEGIN SELECT RAISE(ABORT, 'audit rows are never replaced'); END;
     CREATE TRIGGER audit_is_not_deleted BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'audit rows are never deleted'); END;
     """,
+    """
+    CREATE TABLE events (
+      id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, subject TEXT NOT NULL, at INTEGER NOT NULL, until INTEGER, raised INTEGER NOT NULL,
+      seen INTEGER NOT NULL, count INTEGER NOT NULL, amount INTEGER, detail TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN ('open', 'closed')),
+      decided_by TEXT, decided_at INTEGER, decision TEXT NOT NULL, UNIQUE (kind, subject, at)) STRICT;
+    CREATE INDEX events_open ON events (kind, subject) WHERE state = 'open';
+    CREATE INDEX events_subject ON events (subject);
+    """,
+    """
+    CREATE TABLE runs (
+      id INTEGER PRIMARY KEY AUTOINCREMENT, job TEXT NOT NULL, planned INTEGER, started INTEGER NOT NULL, ended INTEGER, outcome TEXT, by TEXT NOT NULL,
+      detail TEXT NOT NULL) STRICT;
+    CREATE INDEX runs_job ON runs (job, id);
+    CREATE TABLE paused_jobs (job TEXT PRIMARY KEY, since INTEGER NOT NULL) STRICT;
+    """,
 )

@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from submeter.store.errors import StoreError
 
-__all__ = ["open_sqlite", "querying", "transaction"]
+__all__ = ["open_sqlite", "querying", "rehearsal", "transaction"]
 
 BUSY_TIMEOUT_S: Final = 10.0
 
@@ -41,8 +41,11 @@ def open_sqlite(path: Path, migrations: Sequence[str], *, synchronous: Literal["
 
 @contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """Everything inside is committed together, durable as the file was opened, or not at all."""
+    """Everything inside is committed together, durable as the file was opened, or not at all; inside another one, a part of it."""
     with querying(connection):
+        if connection.in_transaction:
+            yield connection
+            return
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield connection
@@ -51,6 +54,17 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+
+
+@contextmanager
+def rehearsal(connection: sqlite3.Connection) -> Iterator[None]:
+    """Everything inside is done, seen by this connection alone, and then undone."""
+    with querying(connection):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        finally:
+            connection.execute("ROLLBACK")
 
 
 @contextmanager

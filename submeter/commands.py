@@ -4,21 +4,26 @@ A command takes the core and its arguments as JSON values, yields lines for a pe
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from submeter import civil, jobs, preview
 from submeter.aggregate import faults
-from submeter.core import Core
+from submeter.core import Core, now
 from submeter.errors import SubmeterError
 from submeter.ingest.replay import replay
 from submeter.reading import DeviceId
-from submeter.store import SCOPES, Inbox
+from submeter.store import KINDS, SCOPES, Inbox
 from submeter.store.directory import import_directory
 from submeter.store.key_files import Columns, read_keys
 from submeter.store.keys import import_keys
+from submeter.store.runs import By
 
-__all__ = ["COMMANDS", "execute"]
+__all__ = ["ASIDE", "COMMANDS", "execute"]
+
+#: Commands that only look, at what any thread may read: they are answered beside the work that is under way.
+ASIDE: Final = frozenset({"rollup.status"})
 
 
 def execute(core: Core, command: str, arguments: Mapping[str, Any]) -> Iterator[str]:
@@ -28,9 +33,58 @@ def execute(core: Core, command: str, arguments: Mapping[str, Any]) -> Iterator[
     yield from COMMANDS[command](core, **arguments)
 
 
-def _rollup(core: Core, *, settle: bool = True, everything: bool = False) -> Iterator[str]:
+def _rollup(core: Core, *, settle: bool = True, everything: bool = False, since: str | None = None, until: str | None = None) -> Iterator[str]:
     core.drain_all()
+    if span := _span(since, until):
+        core.readings.touch(*span)
     yield str(core.rollup(settle=settle, everything=everything))
+
+
+def _rollup_preview(core: Core, *, everything: bool = False, since: str | None = None, until: str | None = None) -> Iterator[str]:
+    if waiting := core.inbox.counts().waiting:
+        yield f"{waiting} messages wait to be decoded: what they bring is not in this preview"
+    if core.registry.version() != core.readings.directory():
+        yield "the directory changed: what it lifts from the quarantine is not in this preview"
+    yield from preview.lines(core.preview(everything=everything, span=_span(since, until)), core.readings.series())
+
+
+def _span(since: str | None, until: str | None) -> tuple[int, int] | None:
+    """The range of `--from` and `--to`, a day wider on both sides where dates are given, so that it is whole in every zone."""
+    if since is None and until is None:
+        return None
+    if since is None or until is None:
+        raise SubmeterError("a range has two ends: write --from 2026-01-01 --to 2026-01-31")
+    start, end = _end(since, -civil.DAY), _end(until, 2 * civil.DAY)
+    if start >= end:
+        raise SubmeterError(f"the range from {since} to {until} is empty: --from is the earlier one")
+    return start, end
+
+
+def _end(text: str, wider: int) -> int:
+    try:
+        return civil.instant(f"{date.fromisoformat(text)}T00:00:00Z") + wider
+    except ValueError:
+        return civil.instant(text)
+
+
+def _job(core: Core, *, name: str, by: By = "operator") -> Iterator[str]:
+    yield from jobs.perform(core, name, by=by, planned=None if by == "operator" else jobs.last_due(jobs.job(name), core.config, now()))
+
+
+def _rollup_status(core: Core) -> Iterator[str]:
+    yield from jobs.status(core, now=now())
+
+
+def _pause(core: Core, *, name: str) -> Iterator[str]:
+    core.registry.runs.pause(jobs.job(name).name, now=now())
+    yield f"{name} is paused, also over restarts, until `submeter rollup --resume {name}`"
+
+
+def _resume(core: Core, *, name: str) -> Iterator[str]:
+    core.registry.runs.resume(jobs.job(name).name)
+    yield f"{name} runs by itself again"
+    if any(one.name == name for one, _ in jobs.missed(core, now=now())):
+        yield from _job(core, name=name, by="catch_up")
 
 
 def _import(core: Core, *, path: str) -> Iterator[str]:
@@ -75,8 +129,33 @@ def _status(core: Core) -> Iterator[str]:
     yield f"inbox: {counts.waiting} messages wait{oldest}"
     yield from (f"not decoded: {count} messages, {reason}" for reason, count in sorted(counts.refused.items()))
     yield from (f"quarantine: {count} telegrams, {reason}" for reason, count in sorted(counts.quarantined.items()))
+    yield from (f"open events: {count} {kind}" for kind, count in sorted(core.registry.events.counts().items()))
     yield f"readings: {tables['readings']} of {tables['registers']} registers"
     yield f"rollups: {tables['rollups']} rows of {tables['series']} series; {tables['dirty']} ranges wait for the next run"
+
+
+def _events(
+    core: Core,
+    *,
+    kind: str | None = None,
+    subject: str | None = None,
+    everything: bool = False,
+    close: int | None = None,
+    by: str = "",
+    why: str = "",
+) -> Iterator[str]:
+    if close is not None:
+        if not by or not why:
+            raise SubmeterError("who closes it, and why? write --by NAME --why TEXT")
+        event = core.registry.events.close(close, by=by, decision=why, now=now())
+        yield f"{event.kind} of {event.subject} is closed"
+        return
+    if kind is not None and kind not in KINDS:
+        raise SubmeterError(f"there is no kind of event {kind!r}: write one of {', '.join(KINDS)}")
+    for event in core.registry.events.find(kind, subject, None if everything else "open"):
+        times = f"  {event.count} times" if event.count > 1 else ""
+        ended = f"  {event.decision}{f' by {event.decided_by}' if event.decided_by else ''}" if event.state == "closed" else ""
+        yield f"{event.id:>6}  {_iso(event.at)}  {event.kind}  {event.subject}{times}{ended}: {event.detail}"
 
 
 def _meters(core: Core, *, unknown: bool = False) -> Iterator[str]:
@@ -111,12 +190,18 @@ def _iso(at: int) -> str:
 
 COMMANDS: Final[Mapping[str, Callable[..., Iterator[str]]]] = {
     "rollup": _rollup,
+    "rollup.preview": _rollup_preview,
+    "rollup.status": _rollup_status,
+    "job": _job,
+    "job.pause": _pause,
+    "job.resume": _resume,
     "import": _import,
     "import.keys": _import_keys,
     "replay": _replay,
     "requeue": _requeue,
     "quarantine": _quarantine,
     "status": _status,
+    "events": _events,
     "meters": _meters,
     "token.create": _token_create,
     "token.list": _token_list,

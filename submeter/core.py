@@ -13,14 +13,18 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, Self
 
+import pyarrow as pa
 import structlog
 
-from submeter.aggregate import Finality, Report, Rollups
+from submeter import civil
+from submeter.aggregate import Finality, Report, Rollups, watch
 from submeter.config import Config
 from submeter.decoders import Profile
 from submeter.ingest.drain import Drain, Gateway, Known, Step
+from submeter.ingest.sightings import Clocks
 from submeter.reading import DeviceId
 from submeter.store import Inbox, Published, Readings, Registry, StoreError, Vault
+from submeter.work import Work
 
 __all__ = ["Core", "make_folder", "now"]
 
@@ -47,6 +51,7 @@ class Core:
     def __init__(self, config: Config, told: Callable[[Step], None] = lambda _step: None) -> None:
         self.config = config
         self.stopping = threading.Event()
+        self.work = Work()
         self._told = told
         self.folder = config.data.folder
         make_folder(self.folder)
@@ -59,9 +64,11 @@ class Core:
             self.published = stack.enter_context(Published(self.folder / "published.sqlite"))
             if again := self.inbox.reopen(after=self.readings.watermark()):
                 log.warning("readings.duckdb is an older copy, or new: messages of the inbox are decoded again", messages=again)
-            self._drain = Drain(self.inbox, self.readings, self._lookup, _gateways(config))
+            self._drain = Drain(self.inbox, self.readings, self.registry, self._lookup, _gateways(config), clocks=_clocks(config))
             self._rollups = Rollups(self.readings, self.registry, self.published, _finality(config))
             self._require_keys()
+            for run in self.registry.runs.interrupted(now=now()):
+                log.warning("a job was interrupted: the process ended in the middle of it", job=run.job, started=run.started)
             self._stack = stack.pop_all()
 
     def __enter__(self) -> Self:
@@ -94,9 +101,22 @@ class Core:
         started = time.monotonic()
         if self.registry.version() != self.readings.directory():
             self._directory_changed()
-        report = self._rollups.run(now=now(), settle=settle, everything=everything, progress=_told)
+        report = self._rollups.run(now=now(), settle=settle, everything=everything, progress=self._stepped)
         log.info("rollup done", seconds=round(time.monotonic() - started, 2), series=report.series, rows=report.rows, blocks=report.blocks)
         return report
+
+    def watch(self, *, nightly: bool) -> str:
+        """Look for meters and gateways that fell silent, and at night for all that rows tell (docs/events.md); returns a line on what holds."""
+        holding = watch(self.readings, self.registry, now(), limits=self.config.events, inbox=self.inbox, nightly=nightly)
+        return "events: " + (", ".join(f"{count} {kind}" for kind, count in sorted(holding.items()) if count) or "none of those looked for")
+
+    def preview(self, *, settle: bool = True, everything: bool = False, span: tuple[int, int] | None = None) -> pa.Table:
+        """What `rollup` would change now (see `Readings.rehearsal`), with `span` marked dirty first: computed in full, then undone."""
+        with self.readings.rehearsal() as rehearsed, self.published.rehearsal(), self.registry.rehearsal():
+            if span:
+                self.readings.touch(*span)
+            self._rollups.run(now=now(), settle=settle, everything=everything, progress=self._stepped)
+            return rehearsed()
 
     def open_vault(self) -> None:
         """Look for the master key again: it may have been made since this core started."""
@@ -120,6 +140,9 @@ class Core:
         """Open the readings' file again after DuckDB stopped; everything committed is there, the inbox has the rest."""
         self.readings.reopen()
 
+    def _stepped(self, done: int, everything: int) -> None:
+        self.work.step("series computed", done, everything)
+
     def _lookup(self, device: DeviceId) -> Known | None:
         if device not in self._known:
             if len(self._known) >= MOST_KNOWN:
@@ -131,7 +154,8 @@ class Core:
         found = self.registry.device(device)
         if found is None:
             return None
-        return Known(Profile(key=found.key, mode=found.mode, whole=found.whole), self.registry.zone_of_device(device))
+        profile = Profile(key=found.key, mode=found.mode, whole=found.whole)
+        return Known(profile, self.registry.zone_of_device(device), self.registry.installed(device))
 
 
 def make_folder(folder: Path) -> None:
@@ -140,10 +164,6 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise StoreError(f"the data folder {folder} cannot be made: {error.strerror}; choose another in pipeline.toml, [data]") from error
-
-
-def _told(done: int, everything: int) -> None:
-    log.debug("rollup", series=done, of=everything)
 
 
 def vault(config: Config) -> Vault | None:
@@ -156,6 +176,10 @@ def vault(config: Config) -> Vault | None:
 
 def _gateways(config: Config) -> Mapping[str, Gateway]:
     return {one.name: Gateway(one.store_and_forward, one.decrypted, one.form) for one in config.gateway}
+
+
+def _clocks(config: Config) -> Clocks:
+    return Clocks(ahead=config.events.ahead_minutes * civil.MINUTE, meter=config.events.meter_clock_minutes * civil.MINUTE)
 
 
 def _finality(config: Config) -> Finality:

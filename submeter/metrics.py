@@ -15,12 +15,13 @@ __all__ = ["Metrics"]
 class Metrics:
     """The metrics of one core, in a registry of their own so that several cores may live in one test process."""
 
-    def __init__(self, counts: Callable[[], Counts], now: Callable[[], int]) -> None:
+    def __init__(self, counts: Callable[[], Counts], now: Callable[[], int], events: Callable[[], Mapping[str, int]]) -> None:
         self.registry = CollectorRegistry()
         self.telegrams = Counter("submeter_ingest_telegrams", "Telegrams by outcome", ["result"], registry=self.registry)
         self.messages = Counter("submeter_ingest_messages", "Messages taken from the inbox", registry=self.registry)
         self.job_failures = Counter("submeter_job_failures", "Jobs and commands that failed", ["job"], registry=self.registry)
         self.registry.register(_Inbox(counts, now))
+        self.registry.register(_Events(events))
 
     def watch(self, sources: Mapping[str, Counters]) -> None:
         """Show what these collectors count, by the names of their sources."""
@@ -44,6 +45,17 @@ class _Inbox(Collector):
         for reason, count in counts.refused.items():
             refused.add_metric([reason], count)
         yield from (rows, oldest, quarantine, refused)
+
+
+class _Events(Collector):
+    def __init__(self, events: Callable[[], Mapping[str, int]]) -> None:
+        self._events = events
+
+    def collect(self) -> Iterator[Metric]:
+        opened = GaugeMetricFamily("submeter_events_open", "Open events by kind (docs/events.md)", labels=["kind"])
+        for kind, count in self._events().items():
+            opened.add_metric([kind], count)
+        yield opened
 
 
 class _Sources(Collector):

@@ -12,15 +12,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
-from zoneinfo import ZoneInfo
 
 import structlog
 import uvicorn
 from apscheduler.schedulers.background import BackgroundScheduler
-from apscheduler.triggers.cron import CronTrigger
 from fastapi import FastAPI
 
-from submeter import __version__, commands
+from submeter import __version__, commands, jobs
 from submeter.api import create_app, create_operations
 from submeter.collectors import collectors
 from submeter.config import Config
@@ -31,6 +29,7 @@ from submeter.ingest.common import Counters
 from submeter.ingest.drain import Step
 from submeter.metrics import Metrics
 from submeter.store import Counts, Inbox, Published, Registry, StoreBrokenError
+from submeter.store.runs import By
 
 __all__ = ["CoreThread", "Part", "serve"]
 
@@ -55,11 +54,12 @@ class CoreThread:
     """The core's loop: drain, and between two steps whatever the queue holds. Trouble of either keeps the other going."""
 
     def __init__(self, config: Config) -> None:
-        self.metrics = Metrics(self._counts, now)
+        self.metrics = Metrics(self._counts, now, self._events)
         self.core = Core(config, self._count)
         self._queue: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._trouble: str | None = None
         self._broken = False
+        self._planned: set[str] = set()
         self._sources: Mapping[str, Counters] = {}
         self._thread = threading.Thread(target=self._loop, name="core")
 
@@ -77,6 +77,9 @@ class CoreThread:
 
     def submit(self, command: str, arguments: Mapping[str, Any] | None = None) -> Iterator[str]:
         """Run a command on the core's thread; its lines as they come. Raises SubmeterError when it refuses or the core has stopped."""
+        if command in commands.ASIDE:
+            yield from commands.execute(self.core, command, arguments or {})
+            return
         request = _Request(command, arguments or {})
         self._queue.put(request)
         while (answer := self._answer(request)) is not None:
@@ -84,9 +87,17 @@ class CoreThread:
                 raise answer
             yield answer
 
-    def post(self, command: str, **arguments: Any) -> None:
-        """Run a command on the core's thread and forget it: failures are logged and counted."""
-        self._queue.put(_Request(command, arguments))
+    def plan(self, name: str, by: By = "schedule") -> None:
+        """Put a job into the queue, unless it waits there already: its failures are noted, logged and counted."""
+        if name not in self._planned:
+            self._planned.add(name)
+            self._queue.put(_Request("job", {"name": name, "by": by}))
+
+    def catch_up(self) -> None:
+        """Plan what was due while nothing ran, once each."""
+        for one, due in jobs.missed(self.core, now=now()):
+            log.info("job is caught up", job=one.name, due=due)
+            self.plan(one.name, "catch_up")
 
     def watch(self, sources: Mapping[str, Counters]) -> None:
         """Let health and metrics tell of these collectors."""
@@ -97,7 +108,7 @@ class CoreThread:
         """Whether the core does its work and the collectors can keep what comes, and what keeps them from it."""
         refused = [name for name, counters in self._sources.items() if counters.failed_commits and not counters.connected]
         trouble = self._trouble or (
-            f"the inbox takes nothing from {', '.join(refused)}: free disk space and file rights come first" if refused else None
+            f"the inbox takes nothing from {', '.join(refused)}: free disk space and file rights come first" if refused else self._failed_jobs()
         )
         sources = {name: "connected" if counters.connected else "not connected" for name, counters in self._sources.items()}
         return {"ok": trouble is None and self._thread.is_alive(), "version": __version__, "trouble": trouble, "sources": sources}
@@ -110,10 +121,19 @@ class CoreThread:
                 if not self._thread.is_alive():
                     return SubmeterError("the core has stopped: run the command again")
 
+    def _failed_jobs(self) -> str | None:
+        """Which jobs failed and have not succeeded since."""
+        failed = self.core.registry.events.find("job_failed", state="open")
+        said = "; ".join(f"{event.subject.removeprefix('job:')} failed: {event.detail}" for event in failed)
+        return f"{said}; when that is mended: submeter rollup --now JOB" if said else None
+
     def _count(self, step: Step) -> None:
         self.metrics.messages.inc(step.messages)
         for result, count in step.results.items():
             self.metrics.telegrams.labels(result).inc(count)
+
+    def _events(self) -> Mapping[str, int]:
+        return self.core.registry.events.counts()
 
     def _counts(self) -> Counts:
         with Inbox(self.core.folder / "inbox.sqlite") as inbox:
@@ -146,6 +166,8 @@ class CoreThread:
             self._execute(request)
 
     def _execute(self, request: _Request) -> None:
+        self._planned.discard(_label(request))
+        self.core.work.listener = request.answer.put
         try:
             for line in commands.execute(self.core, request.command, request.arguments):
                 request.answer.put(line)
@@ -156,9 +178,11 @@ class CoreThread:
         except Exception as error:
             log.exception("command failed", command=request.command)
             self._refuse(request, error)
+        finally:
+            self.core.work.listener = None
 
     def _refuse(self, request: _Request, error: Exception) -> None:
-        self.metrics.job_failures.labels(request.command).inc()
+        self.metrics.job_failures.labels(_label(request)).inc()
         if isinstance(error, StoreBrokenError):
             self._failed(error)
         known = isinstance(error, SubmeterError)
@@ -168,6 +192,11 @@ class CoreThread:
         self._broken = self._broken or isinstance(error, StoreBrokenError)
         self._trouble = f"{type(error).__name__}: {error}"
         log.error("the core cannot go on and tries again", error=self._trouble)
+
+
+def _label(request: _Request) -> str:
+    """The job that a request runs, or its command."""
+    return str(request.arguments.get("name", request.command)) if request.command == "job" else request.command
 
 
 def serve(config: Config, *, part: Part, stop: threading.Event, started: Callable[[CoreThread | None], None] = lambda _core: None) -> None:
@@ -196,15 +225,14 @@ def _core(config: Config, stack: ExitStack) -> CoreThread:
     control.start()
     stack.callback(scheduler.shutdown)
     scheduler.start()
-    thread.post("rollup")  # what was due while nothing ran
+    thread.catch_up()
     return thread
 
 
 def _scheduler(config: Config, thread: CoreThread) -> BackgroundScheduler:
-    scheduler = BackgroundScheduler(timezone=ZoneInfo("UTC"), job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None})
-    for job, expression, settle in (("hourly", config.rollup.hourly, False), ("nightly", config.rollup.nightly, True)):
-        trigger = CronTrigger.from_crontab(expression, timezone=ZoneInfo("UTC"))
-        scheduler.add_job(thread.post, trigger, args=["rollup"], kwargs={"settle": settle}, id=job)
+    scheduler = BackgroundScheduler(timezone=jobs.ZONE, job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None})
+    for job in jobs.JOBS.values():
+        scheduler.add_job(thread.plan, job.trigger(config), args=[job.name], id=job.name)
     return scheduler
 
 

@@ -11,7 +11,7 @@ from submeter.decoders import DICTIONARY, DecodeError
 from submeter.decoders.catalogue import drivers
 from submeter.decoders.flags import FLAGS
 from submeter.ingest.envelopes import FORMATS
-from submeter.store import Published, Registry
+from submeter.store import KINDS, Published, Registry
 from submeter.store.directory_fields import FIELDS, PARAMETERS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,6 +52,12 @@ def test_every_reason_is_in_the_decoding_page():
 
 def _makers(driver):
     return " ".join(dict.fromkeys(maker for make in driver.makes for maker in make.manufacturers.split()))
+
+
+def test_every_kind_of_event_is_in_its_page():
+    """docs/events.md has a row for each kind of event, and for no other."""
+    rows = {line.split("|")[1].strip() for line in DOCS["events.md"].splitlines() if line.startswith("| ")} - {"kind"}
+    assert rows == set(KINDS)
 
 
 def test_every_directory_field_and_parameter_is_in_its_page():

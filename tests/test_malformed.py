@@ -7,7 +7,7 @@ from submeter.ingest.drain import Drain, Known
 from submeter.ingest.rows import POSITION_BITS, READING_BITS
 from submeter.ingest.serial import LineFramer
 from submeter.reading import DeviceId
-from submeter.store import Inbox, Message, Readings
+from submeter.store import Inbox, Message, Readings, Registry
 
 OUTCOMES = {
     "decoded", "no_key", "wrong_key", "mac_fail", "replay", "downgrade", "unknown_mode", "unknown_driver", "bad_frame", "rejected", "unknown_meter",
@@ -38,9 +38,10 @@ def test_every_input_has_one_typed_outcome(shared, tmp_path):
     rows = [json.loads(line) for line in (shared / "reliability" / "malformed.jsonl").read_text("utf-8").splitlines()]
     messages = {row["id"]: message(row, 1_780_000_000_000_000 + number * 60_000_000) for number, row in enumerate(rows)}
     brought = {name: told for name, told in messages.items() if told is not None}
-    with Inbox(tmp_path / "inbox.sqlite") as inbox, Readings(tmp_path / "readings.duckdb") as readings:
+    folder = tmp_path
+    with Inbox(folder / "inbox.sqlite") as inbox, Readings(folder / "readings.duckdb") as readings, Registry(folder / "registry.sqlite") as registry:
         names = dict(zip(inbox.append(list(brought.values())), brought, strict=True))
-        results = Drain(inbox, readings, known).step(len(rows)).results
+        results = Drain(inbox, readings, registry, known).step(len(rows)).results
         kept = {names[row.message]: row for row in inbox.quarantined()}
         refused = inbox.counts().refused
         stored = readings.readings_of(list(readings.registers().values())).to_pylist()

@@ -68,7 +68,7 @@ def test_a_stop_does_not_wait_for_the_backlog(tmp_path, monkeypatch):
     running = CoreThread(here.config)
     monkeypatch.setattr(running.core, "drain", lambda: time.sleep(0.01) or type("Step", (), {"messages": 1, "results": {}})())
     running.start()
-    running.post("rollup")
+    running.plan("hourly")
     time.sleep(0.1)
     stopping = threading.Thread(target=running.stop)
     stopping.start()

@@ -43,7 +43,20 @@ def options(
     """Meter-data pipeline: telegrams in, exact tables out."""
 
 
-for verb in (check, run, demo, operate.status, decode, conform, operate.rollup, operate.replay, operate.quarantine, operate.requeue, operate.meters):
+for verb in (
+    check,
+    run,
+    demo,
+    operate.status,
+    decode,
+    conform,
+    operate.rollup,
+    operate.replay,
+    operate.quarantine,
+    operate.requeue,
+    operate.meters,
+    operate.events,
+):
     app.command()(verb)
 app.command("import")(operate.import_directory)
 app.add_typer(operate.token, name="token")

@@ -19,7 +19,7 @@ from submeter.store.key_files import is_key_file, needs_password
 from submeter.store.registry_types import SCOPES
 from submeter.store.vault import Vault
 
-__all__ = ["ConfigFile", "import_directory", "meters", "quarantine", "replay", "requeue", "rollup", "status", "token"]
+__all__ = ["ConfigFile", "events", "import_directory", "meters", "quarantine", "replay", "requeue", "rollup", "status", "token"]
 
 #: Environment variable with the password of a key file, for those who do not want to type it.
 PASSWORD = "SUBMETER_KEY_FILE_PASSWORD"  # noqa: S105 - its name
@@ -43,16 +43,30 @@ def _lines(config: Config, command: str, arguments: dict[str, Any]) -> Iterator[
     from submeter.core import Core  # noqa: PLC0415
 
     with Console(stderr=True).status(f"submeter {command}"), Core(config) as core:
+        core.work.listener = typer.echo
         yield from execute(core, command, arguments)
 
 
 def rollup(
     *,
     everything: Annotated[bool, typer.Option("--everything", help="compute every series, also those without a change")] = False,
+    since: Annotated[str | None, typer.Option("--from", help="with --to: compute this range anew, e.g. 2026-01-31")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="the end of that range")] = None,
+    show: Annotated[bool, typer.Option("--status", help="which jobs run when, what runs now, how the last runs ended")] = False,
+    now: Annotated[str | None, typer.Option("--now", metavar="JOB", help="run this job now")] = None,
+    pause: Annotated[str | None, typer.Option("--pause", metavar="JOB", help="keep this job from running by itself")] = None,
+    resume: Annotated[str | None, typer.Option("--resume", metavar="JOB", help="let it run by itself again; what it missed is caught up")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="show what would change, and change nothing")] = False,
     config: ConfigFile = None,
 ) -> None:
-    """Decode what waits, compute what changed and publish it, now."""
-    _run(load(config), "rollup", everything=everything)
+    """Decode what waits, compute what changed and publish it, now; or see, run, pause and resume the jobs that do this by themselves."""
+    chosen: list[tuple[str, dict[str, Any]]] = [("rollup.status", {})] * show
+    chosen += [(command, {"name": name}) for command, name in (("job", now), ("job.pause", pause), ("job.resume", resume)) if name]
+    plain = {"everything": everything, "since": since, "until": until}
+    if len(chosen) + bool(any(plain.values()) or dry_run) > 1:
+        raise typer.BadParameter("choose one of --status, --now, --pause, --resume, or a range, --everything and --dry-run")
+    command, arguments = chosen[0] if chosen else ("rollup.preview" if dry_run else "rollup", plain)
+    _run(load(config), command, **arguments)
 
 
 def import_directory(
@@ -106,6 +120,20 @@ def quarantine(
 def status(*, config: ConfigFile = None) -> None:
     """What waits, what was refused and why, what is stored."""
     _run(load(config), "status")
+
+
+def events(
+    *,
+    kind: Annotated[str | None, typer.Option("--kind", help="only of this kind, see docs/events.md")] = None,
+    subject: Annotated[str | None, typer.Option("--subject", help="only of this subject, e.g. device:KAM.12345678.1b.16")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="closed ones too")] = False,
+    close: Annotated[int | None, typer.Option("--close", metavar="ID", help="close this event: it is dealt with; needs --by and --why")] = None,
+    by: Annotated[str, typer.Option("--by", help="who closes it")] = "",
+    why: Annotated[str, typer.Option("--why", help="what was decided")] = "",
+    config: ConfigFile = None,
+) -> None:
+    """What happened that somebody may have to know or decide; open ones, or close one."""
+    _run(load(config), "events", kind=kind, subject=subject, everything=everything, close=close, by=by, why=why)
 
 
 def meters(

@@ -12,7 +12,7 @@ from submeter.decoders import Profile, decode
 from submeter.ingest.drain import Drain, Gateway, Known
 from submeter.reading import DeviceId, Register
 from submeter.simulate import encode
-from submeter.store import Inbox, Message, Readings, StoreError
+from submeter.store import Inbox, Message, Readings, Registry, StoreError
 
 KEY = bytes.fromhex("8d3b6ef02c5719a4d0e8417b9352fc06")
 METER = DeviceId("STM", "82000001", 0x03, 0x07)
@@ -20,7 +20,7 @@ SECOND = 1_000_000
 MINUTE = 60 * SECOND
 START = 1_780_000_000 * SECOND
 LATE = Gateway(store_and_forward=True)
-Stores = tuple[Inbox, Readings]
+Stores = tuple[Inbox, Readings, Registry]
 
 
 @pytest.fixture
@@ -31,9 +31,9 @@ def folder(tmp_path: Path) -> Path:
 
 @contextmanager
 def opened(folder: Path) -> Iterator[Stores]:
-    """The two stores of a drain."""
-    with Inbox(folder / "inbox.sqlite") as inbox, Readings(folder / "readings.duckdb") as readings:
-        yield inbox, readings
+    """The stores of a drain."""
+    with Inbox(folder / "inbox.sqlite") as inbox, Readings(folder / "readings.duckdb") as readings, Registry(folder / "registry.sqlite") as registry:
+        yield inbox, readings, registry
 
 
 def drain_of(stores: Stores, profile: Profile | None) -> Drain:
@@ -52,7 +52,7 @@ def heard(raw: bytes, at: int, *, gateway: str = "gw", gw_time: int | None = Non
 def fed(folder: Path, profile: Profile | None, *messages: Message, steps: int | None = None) -> dict[str, int]:
     """Put messages into the inbox and drain them, `steps` at a time each after a restart; outcomes by name."""
     outcomes: dict[str, int] = {}
-    with opened(folder) as (inbox, _):
+    with opened(folder) as (inbox, *_):
         inbox.append(messages)
     while True:
         with opened(folder) as stores:
@@ -65,7 +65,7 @@ def fed(folder: Path, profile: Profile | None, *messages: Message, steps: int | 
 
 def volumes(folder: Path) -> list[tuple[int, int]]:
     """What is stored of the meter's volume: minutes after the start, and litres."""
-    with opened(folder) as (_, readings):
+    with opened(folder) as (_, readings, _):
         number = readings.register_ids([(str(METER), Register("volume", "m3"))])
         rows = readings.readings_of(list(number.values())).to_pylist()
     return [((row["t"] - START) // MINUTE, row["value"] // 1000) for row in rows]
@@ -100,7 +100,7 @@ def test_an_authenticated_counter_must_rise(folder: Path, telegram: Callable[[in
     messages = [heard(raw, START + at * MINUTE) for at, raw in enumerate(sent)]
     assert fed(folder, Profile(KEY), *messages, steps=steps) == {"decoded": 3, "replay": 3}
     assert volumes(folder) == [(0, 100), (1, 101), (4, 102)]
-    with opened(folder) as (inbox, _):
+    with opened(folder) as (inbox, *_):
         assert {(row.reason, row.device) for row in inbox.quarantined()} == {("replay", str(METER))}
 
 
@@ -178,7 +178,7 @@ def test_the_state_is_the_same_after_a_rebuild(folder: Path, tmp_path: Path) -> 
     for name, steps in (("a", None), ("b", 1), ("c", 5)):
         (tmp_path / name).mkdir()
         fed(tmp_path / name, Profile(KEY), *messages, steps=steps)
-        with opened(tmp_path / name) as (_, readings):
+        with opened(tmp_path / name) as (_, readings, _):
             states.append((readings.accepted(), volumes_of(readings)))
     assert states[0] == states[1] == states[2]
 
@@ -212,7 +212,7 @@ def test_an_operator_may_take_replays_as_honest(folder: Path) -> None:
 def test_a_batch_that_failed_is_decoded_again_as_if_for_the_first_time(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Window and counters run ahead of the store; when the store refuses, they fall back to what it has."""
     with opened(folder) as stores:
-        inbox, readings = stores
+        inbox, readings, _ = stores
         drain, store = drain_of(stores, Profile(KEY)), readings.store
         inbox.append([heard(mode7(100, 10), START)])
 
@@ -238,7 +238,7 @@ def test_a_full_frame_takes_up_the_compact_ones_that_waited(folder: Path) -> Non
     assert volumes(folder) == [(0, 100), (1, 101)]
     assert fed(folder, Profile(), heard(compact[2], START + 2 * MINUTE)) == {"decoded": 1}
     assert volumes(folder) == [(0, 100), (1, 101), (2, 102)]
-    with opened(folder) as (inbox, readings):
+    with opened(folder) as (inbox, readings, _):
         assert [row.raw for row in inbox.quarantined()] == [other]
         assert [key[:3] for key in readings.formats()] == [("STM", 3, 7)]
 

@@ -4,6 +4,7 @@ import pytest
 
 from submeter.reading import DeviceId
 from submeter.store import SCOPES, Registry, StoreError, Vault, VaultError
+from submeter.store.registry_schema import MIGRATIONS
 from submeter.store.sqlite import open_sqlite
 
 DEVICE = DeviceId("AAA", "12345678", 0x1B, 0x06)
@@ -144,7 +145,8 @@ def test_commits_are_on_the_disk(registry):
 def test_a_newer_file_is_refused(tmp_path):
     """A file of a newer release is refused by name and left as it is."""
     file = tmp_path / "registry.sqlite"
-    open_sqlite(file, ("CREATE TABLE a (x);", "CREATE TABLE b (x);")).close()
-    with pytest.raises(StoreError, match=r"registry\.sqlite has schema 2, this submeter knows 1"):
+    known = len(MIGRATIONS)
+    open_sqlite(file, [f"CREATE TABLE t{n} (x);" for n in range(known + 1)]).close()
+    with pytest.raises(StoreError, match=rf"registry\.sqlite has schema {known + 1}, this submeter knows {known}"):
         Registry(file)
-    assert sqlite3.connect(file).execute("SELECT version FROM schema_version").fetchall() == [(2,)]
+    assert sqlite3.connect(file).execute("SELECT version FROM schema_version").fetchall() == [(known + 1,)]

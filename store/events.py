@@ -1,0 +1,150 @@
+"""Events: what happened that somebody may have to know or decide (SPEC 14), one row per (kind, subject, at) with its state.
+
+Strategy: whoever finds a condition raises it again each time it is found; the key makes that idempotent. What no longer holds closes by itself
+(`settle`), what a person decided (`close`) stays decided. A task is an open event of a kind in TASKS; there is no second table.
+Rules: subjects are "point:ID/REGISTER", "device:ID", "gateway:NAME", "unit:ID" or "job:NAME"; instants are µs UTC, amounts micro units of the register;
+NOTES are information: closed from the start. An event that closed by itself opens again when it is found again, so that the order in which readings
+arrive does not matter. Several calls inside `Registry.writing` are one transaction.
+"""
+
+import json
+from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from sqlite3 import Connection
+from typing import Any, Final, Protocol
+
+from submeter.store.errors import StoreError
+
+__all__ = ["GONE", "KINDS", "NOTES", "TASKS", "Event", "Events"]
+
+#: Kinds that want an operator's decision.
+TASKS: Final = ("suspect_jump", "suspect_exchange", "exchange_unknown", "reset", "reset_unknown", "pending")
+#: Kinds that close by themselves when the condition ends, or by an operator.
+ALARMS: Final = (
+    *("silent", "meter_never_heard", "gateway_silent", "clock_drift", "permanent_error", "temporary_error", "power_low", "low_battery"),
+    *("leak", "burst", "backflow", "dry", "tamper", "removed", "sensor_error"),
+    *("unit_change", "wrong_medium", "stuck", "out_of_range", "sum_mismatch"),
+    *("wrong_key", "mac_fail", "replay", "downgrade", "unknown_mode", "id_clash", "job_failed"),
+)
+#: Kinds that only tell: they are closed from the start.
+NOTES: Final = ("conflict", "glitch", "spike", "rollover", "before_installation", "changed_after_final")
+KINDS: Final = (*TASKS, *ALARMS, *NOTES)
+#: Decision of an event that closed by itself.
+GONE: Final = "gone"
+
+_RAISE: Final = """
+INSERT INTO events (kind, subject, at, until, raised, seen, count, amount, detail, state, decision)
+VALUES (:kind, :subject, :at, iif(:over, :at, NULL), :now, :now, coalesce(:count, 1), :amount, :detail, iif(:over, 'closed', 'open'), iif(:over, 'note', ''))
+ON CONFLICT (kind, subject, at) DO UPDATE SET
+  seen = max(seen, :now), count = coalesce(:count, count + 1),
+  amount = iif(decided_by IS NULL, :amount, amount), detail = iif(decided_by IS NULL, :detail, detail),
+  state = iif(:again, 'open', state), until = iif(:again, NULL, until), decided_at = iif(:again, NULL, decided_at), decision = iif(:again, '', decision)
+RETURNING *
+""".replace(":again", "(NOT :over AND decision = 'gone' AND decided_by IS NULL)")
+_SETTLE: Final = """
+UPDATE events SET state = 'closed', until = :ended, decided_at = :now, decision = 'gone'
+WHERE kind = :kind AND subject = :subject AND state = 'open' AND at >= :since AND at < :until AND at NOT IN (SELECT value FROM json_each(:still))
+"""
+_ALWAYS: Final = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event: `at` is the instant it is about, `until` its end if it has one, `seen` when it was last found, `count` how often.
+
+    `decided_by` is None while it is open and where it closed by itself (`decision` "gone") or only tells ("note").
+    """
+
+    id: int
+    kind: str
+    subject: str
+    at: int
+    until: int | None
+    raised: int
+    seen: int
+    count: int
+    amount: int | None
+    detail: str
+    state: str
+    decided_by: str | None
+    decided_at: int | None
+    decision: str
+
+
+class File(Protocol):
+    """What the events need of the registry that they are a part of."""
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        """One transaction; inside another one, a part of it."""
+
+    def record(self, actor: str, action: str, subject: str, detail: str = "") -> None:
+        """A line of the audit."""
+
+
+class Events:
+    """The events of a registry, as `registry.events`."""
+
+    def __init__(self, file: File, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
+        self._file = file
+        self._rows = rows
+
+    def raise_(
+        self, kind: str, subject: str, at: int, *, now: int, detail: str = "", amount: int | None = None, count: int | None = None, over: bool = False
+    ) -> Event:
+        """Tell of a condition; told again, only what is known of it moves on. `count` replaces the number of times told, `over` says it is past already.
+
+        What a person closed stays closed and keeps its detail and amount.
+        """
+        if kind not in KINDS:
+            raise StoreError(f"{kind} is no kind of event: store/events.py lists them")
+        told = {"kind": kind, "subject": subject, "at": at, "now": now, "detail": detail, "amount": amount, "count": count}
+        with self._file.writing() as db:
+            return Event(*db.execute(_RAISE, told | {"over": over or kind in NOTES}).fetchone())
+
+    def settle(
+        self,
+        kind: str,
+        subject: str,
+        still: Collection[int],
+        *,
+        now: int,
+        since: int | None = None,
+        until: int | None = None,
+        ended: int | None = None,
+    ) -> int:
+        """Close the open events of a kind and subject, with `at` in [since, until), that are not in `still`; returns how many.
+
+        `ended` is when the condition ended, `now` if nobody knows.
+        """
+        values = {"kind": kind, "subject": subject, "now": now, "still": json.dumps(list(still)), "ended": now if ended is None else ended}
+        within = {"since": -_ALWAYS if since is None else since, "until": _ALWAYS if until is None else until}
+        with self._file.writing() as db:
+            return db.execute(_SETTLE, values | within).rowcount
+
+    def close(self, identity: int, *, by: str, decision: str, now: int) -> Event:
+        """Close an open event by decision of a person, with a line in the audit; StoreError if there is none, or if it is closed."""
+        with self._file.writing() as db:
+            found = self._one(identity)
+            if found.state != "open":
+                raise StoreError(f"event {identity} is closed already ({found.decision}{f' by {found.decided_by}' if found.decided_by else ''})")
+            self._file.record(by, "event.close", f"event:{identity}", f"{found.kind} {found.subject}: {decision}")
+            db.execute("UPDATE events SET state = 'closed', decided_by = ?, decided_at = ?, decision = ? WHERE id = ?", (by, now, decision, identity))
+            return self._one(identity)
+
+    def find(self, kind: str | None = None, subject: str | None = None, state: str | None = None, *, kinds: Collection[str] = KINDS) -> list[Event]:
+        """Return the events of a kind (or of some `kinds`), subject and state in order of their instants; what is not given may be anything."""
+        asked = {name: value for name, value in (("kind", kind), ("subject", subject), ("state", state)) if value is not None}
+        where = " AND ".join(f"{name} = ?" for name in asked) or "1"
+        rows = self._rows(f"SELECT * FROM events WHERE {where} ORDER BY at, id", *asked.values())  # noqa: S608 - names of columns, written above
+        return [event for event in (Event(*row) for row in rows) if event.kind in kinds]
+
+    def counts(self) -> dict[str, int]:
+        """Return how many events of each kind are open."""
+        return dict(self._rows("SELECT kind, count(*) FROM events WHERE state = 'open' GROUP BY kind ORDER BY kind"))
+
+    def _one(self, identity: int) -> Event:
+        rows = self._rows("SELECT * FROM events WHERE id = ?", identity)
+        if not rows:
+            raise StoreError(f"there is no event {identity}: `submeter events` shows their ids")
+        return Event(*rows[0])
