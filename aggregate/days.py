@@ -88,9 +88,9 @@ def gauge_days(readings: Readings, zone: str, year_start: str) -> pa.Table:
             "area_high": area.high,
             "area_low": area.low,
             "part_start": s.part,
-            "of_start": s.of,
+            "of_start": np.where(s.part > 0, s.of, 1),
             "part_end": e.part,
-            "of_end": e.of,
+            "of_end": np.where(e.part > 0, e.of, 1),
         }
     )
 
