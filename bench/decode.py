@@ -4,6 +4,8 @@ mixed  pairwise different telegrams of the simulated kinds of meter: mode 0 (wir
        layer; lines of JSON in, lines of JSON out (submeter: named registers and flags; the others: their own JSON)
 wired  the wired ones of them, for pymeterbus, which reads no others
 fleet  one telegram each of 4,000 meters with their own keys; submeter from an Arrow table to Arrow tables, pymbusparser to JSON
+real   published telegrams of about a hundred families of real meters, each as if nine meters had sent it (`bench.real`); lines to lines. The only set in
+       which an answer may be an error: `numbers` are the telegrams of which a contender gave at least one. Left out where ../shared/corpus is missing
 Each contender runs in a process of its own, `ROUNDS` times in turn; the median counts. `peak` is what the process grew by. Every contender must
 give an answer for every telegram. The first line of a contender's run is not measured: caches are warm, and what filling them costs is told below.
 """
@@ -20,6 +22,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from bench.real import CORPUS, clones
 from submeter.cli.readings import answer_lines
 from submeter.decoders import Profile
 from submeter.decoders.fast import KEYS, LAYOUTS, Decoder, decode_batch
@@ -77,39 +80,45 @@ def lines(telegrams: Sequence[Sent]) -> list[bytes]:
     ]
 
 
-def submeter_lines(folder: Path) -> Callable[[], int]:
+Run = Callable[[], list[Any]]
+
+
+def submeter_lines(folder: Path) -> Run:
     read, decoder = (folder / "lines").read_bytes().split(b"\n"), Decoder()
-    return lambda: sum(len(answer_lines(decoder, read[at : at + CHUNK])) for at in range(0, len(read), CHUNK))
+    return lambda: [line for at in range(0, len(read), CHUNK) for line in answer_lines(decoder, read[at : at + CHUNK])]
 
 
-def submeter_arrow(folder: Path) -> Callable[[], int]:
+def submeter_arrow(folder: Path) -> Run:
     keys = {DeviceId.parse(name): Profile(bytes.fromhex(key)) for name, key in json.loads((folder / "keys").read_text()).items()}
     with pa.OSFile(str(folder / "arrow")) as source:
         table = pa.ipc.open_file(source).read_all()
 
-    def run() -> int:
+    def run() -> list[Any]:
         decoded = decode_batch(table, keys.get)
         assert decoded.telegrams["reason"].null_count == len(table)
-        return len(table)
+        return list(range(len(table)))
 
     return run
 
 
-def pymbusparser(folder: Path) -> Callable[[], int]:
-    from pymbusparser import render
+def pymbusparser(folder: Path) -> Run:
+    from pymbusparser import MbusParserError, render
 
     read = (folder / "lines").read_bytes().split(b"\n")
 
     def answer(line: bytes) -> str:
         row = json.loads(line)
         key = row["key_hex"]
-        found = render(bytes.fromhex(row["telegram_hex"]), "json", key=bytes.fromhex(key) if key else None, include_enrichment=False)
+        try:
+            found = render(bytes.fromhex(row["telegram_hex"]), "json", key=bytes.fromhex(key) if key else None, include_enrichment=False)
+        except MbusParserError as error:
+            return f'{{"id":{row["id"]},"error":{json.dumps(str(error))}}}\n'
         return f'{{"id":{row["id"]},"frame":{found}}}\n'
 
-    return lambda: len([answer(line) for line in read])
+    return lambda: [answer(line) for line in read]
 
 
-def pymeterbus(folder: Path) -> Callable[[], int]:
+def pymeterbus(folder: Path) -> Run:
     import meterbus
 
     read = (folder / "lines").read_bytes().split(b"\n")
@@ -118,19 +127,34 @@ def pymeterbus(folder: Path) -> Callable[[], int]:
         row = json.loads(line)
         return f'{{"id":{row["id"]},"frame":{meterbus.load(bytes.fromhex(row["telegram_hex"])).to_JSON()}}}\n'
 
-    return lambda: len([answer(line) for line in read])
+    return lambda: [answer(line) for line in read]
 
 
-def measure(contender: Callable[[Path], Callable[[], int]], folder: Path, wanted: int) -> tuple[float, float, float]:
-    """Frames per CPU second warm, the same for the first run, and MiB that the process grew by."""
+def measure(contender: Callable[[Path], Run], folder: Path, wanted: int) -> tuple[float, float, float, int]:
+    """Frames per CPU second warm, the same for the first run, MiB that the process grew by, and how many telegrams gave numbers."""
     before = memory()
     run = contender(folder)
     times = []
     for _ in range(4):
         start = time.process_time()
-        assert run() == wanted
+        answers = run()
         times.append(time.process_time() - start)
-    return wanted / min(times[1:]), wanted / times[0], memory() - before
+        assert len(answers) == wanted
+    return wanted / min(times[1:]), wanted / times[0], memory() - before, sum(map(has_numbers, answers))
+
+
+def has_numbers(answer: Any) -> bool:
+    """Whether an answer holds a number; the rows of a table are all checked by their contender."""
+    if not isinstance(answer, str):
+        return True
+    row = json.loads(answer)
+    records = row["readings"] if "readings" in row else row.get("frame", {}).get("records", ())
+    return any(number(record.get("value")) for record in records)
+
+
+def number(value: Any) -> bool:
+    """A number in any decoder's JSON: itself, or as text of a decimal."""
+    return isinstance(value, (int, float)) or (isinstance(value, dict) and value.get("kind") in {"decimal", "integer", "float", "real"})
 
 
 def memory() -> float:
@@ -140,10 +164,11 @@ def memory() -> float:
     return next((int(row.split()[1]) / 1024 for row in rows if row.startswith("VmHWM")), 0.0)
 
 
-SETS: dict[str, tuple[Callable[[Path], Callable[[], int]], ...]] = {
+SETS: dict[str, tuple[Callable[[Path], Run], ...]] = {
     "mixed": (submeter_lines, pymbusparser),
     "wired": (submeter_lines, pymbusparser, pymeterbus),
     "fleet": (submeter_arrow, submeter_lines, pymbusparser),
+    "real": (submeter_lines, pymbusparser),
 }
 
 
@@ -160,26 +185,38 @@ def write(folder: Path) -> dict[str, int]:
         writer.write_table(table)
     keys = {str(one.device): one.key.hex() for one in meters(FLEET, radio_only=True) if one.key}
     (folder / "fleet" / "keys").write_text(json.dumps(keys))
-    return {name: len(rows) for name, rows in telegrams.items()}
+    return {name: len(rows) for name, rows in telegrams.items()} | write_real(folder)
 
 
-def main() -> None:
-    """Print the table."""
-    found: dict[tuple[str, str], list[tuple[float, float, float]]] = {}
+def write_real(folder: Path) -> dict[str, int]:
+    """The same for the set `real`; nothing where its telegrams are missing."""
+    if not CORPUS.is_dir():
+        out(f"real   left out: there is no {CORPUS}")
+        return {}
+    rows, how = clones()
+    (folder / "real").mkdir()
+    (folder / "real" / "lines").write_bytes(b"\n".join(json.dumps({**row, "id": number}).encode() for number, row in enumerate(rows)))
+    out("real   " + ", ".join(f"{count} {what}" for what, count in how.items()))
+    return {"real": len(rows)}
+
+
+def main(*chosen: str) -> None:
+    """Print the table of the chosen sets, or of all."""
+    found: dict[tuple[str, str], list[tuple[float, float, float, int]]] = {}
     with TemporaryDirectory() as place:
         folder = Path(place)
         sizes = write(folder)
         for _ in range(ROUNDS):
-            for name, contenders in SETS.items():
-                for contender in contenders:
+            for name in sizes if not chosen else sizes.keys() & set(chosen):
+                for contender in SETS[name]:
                     with get_context("spawn").Pool(1) as process:
-                        result: tuple[float, float, float] = process.apply(measure, (contender, folder / name, sizes[name]))
+                        result: tuple[float, float, float, int] = process.apply(measure, (contender, folder / name, sizes[name]))
                     found.setdefault((name, contender.__name__), []).append(result)
-    out(f"{'set':6} {'telegrams':>9}  {'decoder':15} {'frames/s':>9} {'first run':>9} {'x pymbusparser':>14} {'peak MiB':>8}")
+    out(f"{'set':6} {'telegrams':>9}  {'decoder':15} {'frames/s':>9} {'first run':>9} {'x pymbusparser':>14} {'peak MiB':>8} {'numbers':>7}")
     for (name, contender), results in found.items():
-        warm, cold, peak = (median(column) for column in zip(*results, strict=True))
+        warm, cold, peak, numbers = (median(column) for column in zip(*results, strict=True))
         ratio = warm / median(result[0] for result in found[name, "pymbusparser"])
-        out(f"{name:6} {sizes[name]:9}  {contender:15} {warm:9.0f} {cold:9.0f} {ratio:14.2f} {peak:8.1f}")
+        out(f"{name:6} {sizes[name]:9}  {contender:15} {warm:9.0f} {cold:9.0f} {ratio:14.2f} {peak:8.1f} {numbers:7.0f}")
     out(f"bounds: {LAYOUTS} layouts, {2 * KEYS} keys; a layout costs {1000 * compile_cost():.2f} ms, once")
 
 
@@ -203,4 +240,4 @@ def out(text: Any) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

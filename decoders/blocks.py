@@ -11,7 +11,7 @@ from submeter.decoders.records import Record, Records
 from submeter.decoders.registers import DICTIONARY
 from submeter.reading import DeviceId
 
-__all__ = ["field_record", "field_records", "read_blocks", "read_payload", "scaled", "unit_of"]
+__all__ = ["field_record", "field_records", "read_blocks", "read_payload", "scaled", "tag_places", "unit_of"]
 
 _FILLER: Final = b"\x2f"
 _PRECISE: Final = Context(prec=60)
@@ -53,16 +53,22 @@ def field_records(fields: Iterable[Field], data: bytes) -> Iterator[Record]:
 
 
 def _walk(tags: Tags, data: bytes) -> Found:
-    records: list[Record] = []
+    places, _, notes = tag_places(tags, data)
+    return Found(tuple(record for at, size in places for record in field_records(tags.fields.get(data[at - 1], ()), data[at : at + size])), notes)
+
+
+def tag_places(tags: Tags, data: bytes) -> tuple[list[tuple[int, int]], int, tuple[str, ...]]:
+    """Where the bytes behind each tag stand and how many they are, where the walk ended, and why it had to stop there."""
+    places: list[tuple[int, int]] = []
     at = tags.start
     while at < len(data) - tags.check and data[at] != tags.filler:
         tag, size = data[at], tags.lengths.get(data[at])
         if size is None or at + 1 + size > len(data) - tags.check:
             what = f"register {tag:02X}h is not known" if size is None else f"register {tag:02X}h runs over the end"
-            return Found(tuple(records), (f"byte {at}: {what}; what follows is not read",))
-        records += field_records(tags.fields.get(tag, ()), data[at + 1 : at + 1 + size])
+            return places, at, (f"byte {at}: {what}; what follows is not read",)
+        places.append((at + 1, size))
         at += 1 + size
-    return Found(tuple(records))
+    return places, at, ()
 
 
 def field_record(field: Field, data: bytes) -> Record:

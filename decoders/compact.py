@@ -17,7 +17,7 @@ from submeter.decoders.records import Records, header_ends, walk
 from submeter.decoders.values import data_length
 from submeter.reading import DeviceId
 
-__all__ = ["SHIPPED", "FormatKey", "Formats", "learn", "read_compact"]
+__all__ = ["SHIPPED", "FormatKey", "Formats", "full_frame", "learn", "read_compact"]
 
 #: Manufacturer, version, type and signature of a format.
 FormatKey = tuple[str, int, int, int]
@@ -71,6 +71,13 @@ def read_compact(payload: bytes, device: DeviceId, formats: Formats) -> Records:
 
     Data whose CRC does not fit give records that are marked as broken.
     """
+    frame, fits = full_frame(payload, device, formats)
+    found = walk(frame)
+    return found if fits else replace(found, broken=found.broken or "the CRC of the full frame does not fit: damaged, or of another format")
+
+
+def full_frame(payload: bytes, device: DeviceId, formats: Formats) -> tuple[bytes, bool]:
+    """The full frame of a compact one, and whether its CRC fits; raises BadFrame when it is cut, UnknownDriver while its format is not known."""
     if len(payload) < 4:
         raise BadFrame("cut inside the signature of a compact frame")
     signature, check = int.from_bytes(payload[:2], "little"), int.from_bytes(payload[2:4], "little")
@@ -79,10 +86,7 @@ def read_compact(payload: bytes, device: DeviceId, formats: Formats) -> Records:
         raise UnknownDriver(f"a compact frame of format {signature:04X}h, which no full frame has taught yet")
     full = [b"".join(_parts(headers, payload[4:])) for headers in known]
     fitting = next((frame for frame in full if crc16(frame) == check), None)
-    if fitting is not None:
-        return walk(fitting)
-    found = walk(full[0])
-    return replace(found, broken=found.broken or "the CRC of the full frame does not fit: damaged, or of another format")
+    return (full[0], False) if fitting is None else (fitting, True)
 
 
 @lru_cache(maxsize=4096)
@@ -97,10 +101,15 @@ def _key(device: DeviceId, signature: int) -> FormatKey:
 def _parts(headers: bytes, data: bytes) -> Iterator[bytes]:
     """Header and data of each record in turn; what is left of the data must be filler, else it is kept and breaks the CRC."""
     at = 0
-    for start, end in header_ends(headers):
-        coding = headers[start] & 0x0F
+    for header in _headers(headers):
+        coding = header[0] & 0x0F
         lvar = data[at] if coding == _VARIABLE and at < len(data) else None
         size = data_length(coding, lvar) + (coding == _VARIABLE)
-        yield headers[start:end] + data[at : at + size]
+        yield header + data[at : at + size]
         at += size
     yield data[at:].lstrip(_FILLER)
+
+
+@lru_cache(maxsize=4096)
+def _headers(headers: bytes) -> tuple[bytes, ...]:
+    return tuple(headers[start:end] for start, end in header_ends(headers))

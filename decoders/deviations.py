@@ -17,7 +17,7 @@ from submeter.decoders.values import read_value
 from submeter.decoders.vif import BITS, NUMBER
 from submeter.decoders.vife import Information
 
-__all__ = ["implausible", "rules_of", "understood"]
+__all__ = ["history_base", "history_stamp", "implausible", "rules_of", "understood"]
 
 _NUMBERS: Final = frozenset((1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12, 14))
 _UNNAMED: Final = Bits({})
@@ -82,23 +82,30 @@ def _with_flags(record: Record) -> Record:
 def _with_histories(histories: tuple[History, ...], records: tuple[Record, ...]) -> tuple[Record, ...]:
     """The records with the instants of undated storages."""
     for history in histories:
-        base = _base(history, records)
+        base = history_base(history, records)
         if base is not None:
             records = tuple(_dated(record, history, base) for record in records)
     return records
 
 
-def _base(history: History, records: tuple[Record, ...]) -> date | None:
+def history_base(history: History, records: tuple[Record, ...]) -> date | None:
+    """The date that a history counts from: the meter's time, or the instant of its base."""
     if history.base is None:
-        clock = meter_time(records)
-        return clock.date().replace(day=1) - timedelta(days=1) if clock else None
+        return meter_time(records)
     return next((record.stamp for record in records if record.storage == history.base and record.stamp), None)
+
+
+def history_stamp(base: date, back: int, *, end: bool) -> date:
+    """The instant `back` months before `base`, or before the last month end that lies behind it."""
+    day = base.date() if isinstance(base, datetime) else base
+    return add_months(day.replace(day=1) - timedelta(days=1) if end else base, -back)
 
 
 def _dated(record: Record, history: History, base: date) -> Record:
     if record.storage not in history.storages or (record.stamp and record.storage != history.base):
         return record
-    return replace(record, stamp=add_months(base, -history.storages.index(record.storage)), label=history.label)
+    back = history.storages.index(record.storage)
+    return replace(record, stamp=history_stamp(base, back, end=history.base is None), label=history.label)
 
 
 def implausible(gate: Gate, records: tuple[Record, ...], received: datetime | None) -> str | None:

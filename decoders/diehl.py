@@ -4,6 +4,8 @@ A swapped address stands behind the manufacturer as V T id instead of id V T. It
 layouts; the keystream mixes the bytes as they were sent.
 """
 
+from functools import cache, reduce
+from operator import xor
 from typing import Final
 
 from submeter.decoders.frame import Frame
@@ -22,6 +24,7 @@ _PRIOS: Final = frozenset(range(0xA0, 0xA8))
 _PRIOS_SCR: Final = frozenset((0xB1, 0xB2, 0xB3))
 #: Bit 12 of the configuration word, in its high byte: the payload is real data.
 _REAL_DATA: Final = 0x10
+_LONGEST: Final = 256
 
 
 def speaks_diehl(frame: Frame) -> bool:
@@ -47,9 +50,22 @@ def keystream(key: bytes, head: bytes, size: int) -> bytes:
     seed = int.from_bytes(key[:4]) ^ int.from_bytes(key[4:8])
     for at in (0, 4, 8):
         seed ^= int.from_bytes(head[at : at + 4])
+    return reduce(xor, (table[byte] for table, byte in zip(_streams(), seed.to_bytes(4), strict=True))).to_bytes(_LONGEST)[:size]
+
+
+@cache
+def _streams() -> list[list[int]]:
+    """The register is linear, so the stream of a seed is the XOR of those of its bytes: here by their place, the highest first, and by their value."""
+    of_bits = [_stream(1 << bit) for bit in range(32)]
+    places = (of_bits[at : at + 8] for at in (24, 16, 8, 0))
+    return [[reduce(xor, (one for bit, one in enumerate(bits) if byte >> bit & 1), 0) for byte in range(256)] for bits in places]
+
+
+def _stream(seed: int) -> int:
+    """What the register gives from `seed` on, as long as a frame can be."""
     stream = bytearray()
-    for _ in range(size):
+    for _ in range(_LONGEST):
         for _ in range(8):
             seed = (seed << 1 | (seed >> 1 ^ seed >> 2 ^ seed >> 11 ^ seed >> 31) & 1) & 0xFFFFFFFF
         stream.append(seed & 0xFF)
-    return bytes(stream)
+    return int.from_bytes(stream)

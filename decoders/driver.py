@@ -117,6 +117,7 @@ class Layout:
     """What the bytes at `at` mean, where they are at least `size` long and each (offset, mask, value) of `guard` holds.
 
     `fields` and `tags` are tables; `read` is the small pure function of an odd family and comes behind them; it raises nothing but DecodeErrors.
+    `shows`: its records are shown and become no readings, flags or instants, and it refuses nothing whose fields all have a value.
     """
 
     fields: tuple[Field, ...] = ()
@@ -125,6 +126,7 @@ class Layout:
     guard: tuple[tuple[int, int, int], ...] = ()
     tags: Tags | None = None
     read: Callable[[Block], Found] | None = None
+    shows: bool = False
 
     def fits(self, data: bytes) -> bool:
         """Whether `data` are such a block."""

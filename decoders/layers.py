@@ -15,6 +15,7 @@ from submeter.reading import DeviceId
 
 __all__ = [
     "ANONYMOUS",
+    "COMPACT",
     "MANUFACTURER_CI",
     "Afl",
     "Ell",
@@ -38,11 +39,14 @@ _MAC_LENGTH: Final = {0: 0, 3: 2, 4: 4, 5: 8, 6: 12, 7: 16}
 
 LONG, SHORT, NONE = 12, 4, 0
 _FIXED, _HIGH_FIRST = 0x73, 0x76
+#: Media of the fixed structure that are not device types: gas, heat, warm water, water, allocator again, for meters that know mode 2.
+_FIXED_MEDIA: Final = {0x0A: 0x03, 0x0B: 0x04, 0x0C: 0x06, 0x0D: 0x07, 0x0E: 0x08}
 _FULL: Final = {0x72: LONG, 0x7A: SHORT, 0x78: NONE}
 #: CI fields of manufacturers' own payloads, which only a driver reads.
 MANUFACTURER_CI: Final = frozenset(range(0xA0, 0xB8))
-_COMPACT: Final = {0x73: LONG, 0x7B: SHORT, 0x79: NONE}
-_RADIO: Final = {**_FULL, **_COMPACT, **dict.fromkeys(MANUFACTURER_CI, NONE)}
+#: CI fields of compact frames, and the bytes of their headers.
+COMPACT: Final = {0x73: LONG, 0x7B: SHORT, 0x79: NONE}
+_RADIO: Final = {**_FULL, **COMPACT, **dict.fromkeys(MANUFACTURER_CI, NONE)}
 #: Bytes of the transport header of each CI that carries records.
 _HEADER: Final = {"mbus": {**_FULL, _HIGH_FIRST: LONG}, "wmbus": _RADIO, "diehl": {**_RADIO, diehl.REAL_DATA_CI: SHORT}}
 #: CI fields that the meter's own address follows; 73 means the fixed structure on the wire, a compact frame by radio.
@@ -103,7 +107,7 @@ class Transport:
     @property
     def compact(self) -> bool:
         """The payload is data whose headers an earlier frame taught."""
-        return self.ci in _COMPACT and not self.fixed
+        return self.ci in COMPACT and not self.fixed
 
     @property
     def mode(self) -> int:
@@ -145,7 +149,8 @@ def identity_of(frame: Frame) -> DeviceId:
         return device_of(address)
     body = frame.body
     if len(body) == 17 and body[0] == _FIXED:
-        return DeviceId(ANONYMOUS, body[4:0:-1].hex().upper(), 0, body[7] >> 6 | body[8] >> 6 << 2)
+        medium = body[7] >> 6 | body[8] >> 6 << 2
+        return DeviceId(ANONYMOUS, body[4:0:-1].hex().upper(), 0, _FIXED_MEDIA.get(medium, medium))
     return DeviceId(ANONYMOUS, f"{address[0]:08d}", 0, 0)
 
 

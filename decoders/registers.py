@@ -91,6 +91,8 @@ _ELECTRICITY, _COLD_IS_ENERGY, _BOTH = frozenset((0x02,)), frozenset((0x0A, 0x0B
 _HEAT: Final = frozenset((0x04, 0x0C)) | _BOTH
 _WATER: Final = frozenset((0x06, 0x07, 0x15, 0x16, 0x17))
 _ALLOCATOR: Final = frozenset((0x08,))
+#: Types that name no medium: other, bus or system, unknown, radio converters.
+_UNSAID: Final = frozenset((0x00, 0x0E, 0x0F, 0x36, 0x37))
 _ANY: Final[frozenset[int]] = frozenset(range(256))
 
 #: (quantity, modifiers) → names by device type, the first row that fits. A quantity that is not here keeps its own name.
@@ -101,9 +103,9 @@ _NAMES: Final[Mapping[tuple[str, tuple[str, ...]], tuple[tuple[frozenset[int], s
     ("volume", ("base_conditions",)): ((_ANY, "volume"),),
     ("energy", ()): ((_COLD_IS_ENERGY, "energy_cooling"), (_ANY, "energy")),
     ("energy", ("backward",)): ((_ELECTRICITY, "energy_export"), (_HEAT, "energy_cooling")),
-    ("energy", ("forward",)): ((_ELECTRICITY, "energy"),),
+    ("energy", ("forward",)): ((_COLD_IS_ENERGY, "energy_cooling"), (_ELECTRICITY | _HEAT, "energy")),
     ("energy_reactive", ("backward",)): ((_ELECTRICITY, "energy_reactive_export"),),
-    ("hca", ()): ((_ALLOCATOR, "hca"),),
+    ("hca", ()): ((_ALLOCATOR | _UNSAID, "hca"),),
     ("temperature_flow", ()): ((_WATER, "temperature_medium"), (_ALLOCATOR, "temperature_radiator"), (_ANY, "temperature_flow")),
     ("temperature_return", ()): ((_ALLOCATOR, "temperature_radiator"), (_ANY, "temperature_return")),
     ("voltage", ()): ((_ELECTRICITY, "voltage"), (_ANY, "battery_voltage")),
@@ -198,6 +200,6 @@ def _all_ones(record: Record) -> bool:
 
 
 def all_ones_void(quantity: str) -> bool:
-    """Whether FF… is no value: in a counter, as a number, it would be one step below zero (protocol notes 6.4)."""
-    counter = DICTIONARY.get(quantity)
-    return counter is not None and counter.kind in {"total", "period"}
+    """Whether FF… is no value: in a counter, as a number, it would be one step below zero (protocol notes 6.4); and no battery lasts so many days."""
+    known = DICTIONARY.get(quantity)
+    return quantity == "battery_days" or (known is not None and known.kind in {"total", "period"})

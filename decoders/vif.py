@@ -113,13 +113,14 @@ EXTENSION_FD: Final[dict[int, Code]] = {
     **_plain((
         (0x08, "access_number", ""), (0x17, "status_flags", "bits"), (0x18, "status_mask", "bits"), (0x1A, "digital_output", "bits"),
         (0x1B, "digital_input", "bits"), (0x1F, "remote_control", "bits"), (0x62, "control_signal", "bits"), (0x66, "parameter_activation", "bits"),
+        (0x74, "battery_days", "d"),
     ), BITS),
     **_plain((
         (0x1C, "baud_rate", "Bd"), (0x1D, "response_delay", "bit_times"), (0x1E, "retry", ""), (0x20, "storage_first", ""), (0x21, "storage_last", ""),
         (0x22, "storage_block", ""), (0x28, "storage_interval", "month"), (0x29, "storage_interval", "y"), (0x2A, "operator_data", ""),
         (0x2B, "time_point_second", "s"), (0x38, "tariff_period", "month"), (0x39, "tariff_period", "y"), (0x3A, "counter", "1"),
         (0x60, "reset_count", "1"), (0x61, "cumulation_count", "1"), (0x63, "weekday", ""), (0x64, "week", ""), (0x65, "day_change", ""),
-        (0x71, "rf_level", "dBm"), (0x72, "daylight_saving", ""), (0x73, "listening_window", ""), (0x74, "battery_days", "d"), (0x75, "stop_count", "1"),
+        (0x71, "rf_level", "dBm"), (0x72, "daylight_saving", ""), (0x73, "listening_window", ""), (0x75, "stop_count", "1"),
     )),
     **_plain(((0x30, "tariff_start", ""), (0x70, "battery_change", "")), DATE),
     **_plain(((0x3B, "container", ""), (0x76, "manufacturer_container", "")), BLOCK),
@@ -128,4 +129,7 @@ EXTENSION_FD: Final[dict[int, Code]] = {
     **_timed(((0x68, "since_cumulation"), (0x6C, "battery_operating_time")), "h d month y"),
 }  # fmt: skip
 
-EXTENSION_FD_FD: Final[dict[int, Code]] = {0x3D: Code("concentration", "ppm"), 0x3E: Code("humidity", "%")}
+EXTENSION_FD_FD: Final[dict[int, Code]] = {
+    **_plain(((0x02, "battery_days", "month"), (0x03, "battery_days", "y")), BITS),
+    **_plain(((0x3D, "concentration", "ppm"), (0x3E, "humidity", "%"))),
+}

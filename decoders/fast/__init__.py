@@ -6,11 +6,12 @@ May enter: numpy, pyarrow, cryptography, the plain path. Nothing here decides wh
 """
 
 from submeter.decoders.fast.batch import Batch, Decoder, Outcome
+from submeter.decoders.fast.columns import local_time
 from submeter.decoders.fast.envelope import Heard
 from submeter.decoders.fast.keys import KEYS
 from submeter.decoders.fast.layout import Place
 from submeter.decoders.fast.library import LAYOUTS, VARIANTS
-from submeter.decoders.fast.readings import local_time, outcomes
+from submeter.decoders.fast.readings import outcomes
 from submeter.decoders.fast.tables import READINGS, TELEGRAMS, Decoded, decode_batch, tables
 
 __all__ = [

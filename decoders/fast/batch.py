@@ -21,7 +21,7 @@ from submeter.decoders.fast.keys import NOTHING, Access, Keys, Ways
 from submeter.decoders.fast.library import Library
 from submeter.decoders.fast.singly import open_singly
 from submeter.decoders.flags import words_of
-from submeter.decoders.layers import device_of
+from submeter.decoders.layers import COMPACT, device_of
 from submeter.decoders.security import Profile
 from submeter.decoders.telegram import ProfileOf, Telegram, decode
 from submeter.reading import DeviceId
@@ -73,13 +73,12 @@ class Batch:
     def words(self) -> tuple[Ints, list[tuple[str, ...]]]:
         """What each telegram with a layout says of itself, as a place in a list of words; of the others it means nothing."""
         columns = self.columns
-        keys, which = np.unique(columns.layout << 9 | self.frames.status << 1 | columns.flagged, return_inverse=True)
-        return which, [self._words(key >> 9, key >> 1 & 0xFF, unnamed=bool(key & 1)) for key in keys.tolist()]
+        keys, which = np.unique(columns.layout << 32 | columns.said << 8 | self.frames.status, return_inverse=True)
+        return which, [self._words(key >> 32, key & 0xFF, columns.sayings[key >> 8 & 0xFFFFFF]) for key in keys.tolist()]
 
-    def _words(self, layout: int, status: int, *, unnamed: bool) -> tuple[str, ...]:
+    def _words(self, layout: int, status: int, said: tuple[str, ...]) -> tuple[str, ...]:
         driver = self.columns.layouts[layout][0].driver if layout >= 0 else None
-        words = words_of(status, driver.status if driver else None, ())
-        return tuple(dict.fromkeys((*words, *(("unnamed",) if unnamed else ()))))
+        return tuple(dict.fromkeys((*words_of(status, driver.status if driver else None, ()), *said)))
 
 
 class Decoder:
@@ -134,14 +133,14 @@ class Decoder:
         return self._keys.access(profile) if profile else NOTHING
 
     def _batch(self, heard: Heard, frames: Frames, ways: Ways, profile_of: Callable[[int], ProfileOf], formats: Formats | None) -> Batch:
-        frames = open_singly(heard, frames, profile_of)
+        frames = open_singly(heard, frames, profile_of, {} if formats is None else formats)
         columns = read_batch(self._library, frames, ways, np.array(heard.decrypted, np.bool_))
         batch = Batch(heard, frames, columns)
         first = _first_of_each(columns.layout) if formats is not None else {}
         for number in sorted((*np.flatnonzero(~columns.done).tolist(), *first)):
             if number in first:
                 shape, layout = columns.layouts[first[number]]
-                learn(formats if formats is not None else {}, shape.device, layout.found)
+                learn(formats if formats is not None and shape.ci not in COMPACT else {}, shape.device, layout.found)
             else:
                 batch.others[number] = _plain(heard, number, profile_of(number), formats)
         return batch

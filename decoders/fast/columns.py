@@ -4,7 +4,7 @@ Strategy: every field of up to eight bytes is one unaligned 64-bit word of the b
 on the whole column. Days are looked up in a table that `dates.read_date` itself fills on demand. Floats are read one by one, by `values`.
 """
 
-from datetime import date
+from datetime import date, datetime, timedelta
 from typing import Final
 
 import numpy as np
@@ -12,7 +12,22 @@ import numpy.typing as npt
 
 from submeter.decoders.dates import read_date
 
-__all__ = ["DATE", "PADDING", "Bools", "Ints", "Words", "bcd", "dates", "integers", "low_bytes", "rounded", "spread", "words"]
+__all__ = [
+    "DATE",
+    "PADDING",
+    "Bools",
+    "Ints",
+    "Words",
+    "bcd",
+    "dates",
+    "integers",
+    "local_time",
+    "low_bytes",
+    "microseconds",
+    "rounded",
+    "spread",
+    "words",
+]
 
 Words = npt.NDArray[np.uint64]
 Ints = npt.NDArray[np.int64]
@@ -30,10 +45,24 @@ _TOPS: Final = np.array([0, *(1 << 8 * size - 1 for size in range(1, 9))], np.ui
 _HIGH_BITS: Final = np.uint64(0x8888888888888888)
 
 _NO_DAY, _UNREAD = np.iinfo(np.int32).min, np.iinfo(np.int32).max
+_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  local time of the meter
 _EPOCH_ORDINAL: Final = 719_163  # 1970-01-01
 _DAY_US, _MINUTE_US, _SECOND_US = 86_400_000_000, 60_000_000, 1_000_000
 #: Day since 1970 by the 16 bits of day, month and year and the 2 bits of hundreds; void ones are _NO_DAY.
 _days: Final = np.full(1 << 18, _UNREAD, np.int32)
+
+
+def local_time(microseconds: int) -> datetime:
+    """A naive time from microseconds since 1970."""
+    return _EPOCH + timedelta(microseconds=microseconds)
+
+
+def microseconds(stamp: date) -> int:
+    """Microseconds since 1970 of a local time, or of the start of a day."""
+    if isinstance(stamp, datetime):
+        since = stamp - _EPOCH
+        return since.days * _DAY_US + since.seconds * _SECOND_US + since.microseconds
+    return (stamp.toordinal() - _EPOCH_ORDINAL) * _DAY_US
 
 
 def words(buffer: npt.NDArray[np.uint8]) -> Words:

@@ -5,38 +5,40 @@ A telegram that any step is not sure of is not `done`: the caller decodes it on 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from decimal import Decimal
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
+from submeter.decoders.deviations import history_stamp
+from submeter.decoders.driver import Bits, Codes
 from submeter.decoders.errors import DecodeError
-from submeter.decoders.fast.columns import Bools, Ints, bcd, dates, integers, low_bytes, rounded, spread
+from submeter.decoders.fast.columns import Bools, Ints, Words, bcd, dates, integers, local_time, low_bytes, microseconds, rounded, spread
 from submeter.decoders.fast.envelope import Frames
 from submeter.decoders.fast.keys import ALLOWS_PLAIN, ALLOWS_SEALED, HAS_KEY, PINNED_PLAIN, WHOLE, Ways, open_blocks
-from submeter.decoders.fast.layout import BCD, DATE_FIELD, FIELD, REAL, SIGNED, Layout, Place
+from submeter.decoders.fast.layout import BCD, DATE_FIELD, FIELD, SIGNED, SINGLY, Layout, Place, Reader
 from submeter.decoders.fast.library import Library, Shape
 from submeter.decoders.layers import device_of
 from submeter.decoders.registers import Target, micro_of
 from submeter.decoders.security import AES_CBC, AES_CBC_DERIVED, FILLED
-from submeter.decoders.values import read_value
-from submeter.decoders.vife import Information
 from submeter.reading import DeviceId
 
 __all__ = ["Columns", "device_at", "read_batch"]
 
 _FILLED: Final = np.uint64(int.from_bytes(FILLED, "little"))
 _TWO_BYTES: Final = np.uint64(0xFFFF)
-_REAL_CODING: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
     """One row a reading: `telegram`, `place` in `places`, `value` in micro units, `stamp` in local microseconds (`stamped`; `day`: only the date).
 
-    One row a telegram: `done`, security `mode`, `flagged` (a set bit without a name), `clock` in local microseconds (`clocked`), `shape` of its layout (-1: none).
+    One row a telegram: `done`, security `mode`, `said` (the words of its set bits in `sayings`), `clock` in local microseconds (`clocked`), `layout` in
+    `layouts` (-1: none).
     """
 
     telegram: Ints
@@ -48,7 +50,8 @@ class Columns:
     places: list[Place]
     done: Bools
     mode: Ints
-    flagged: Bools
+    said: Ints
+    sayings: list[tuple[str, ...]]
     clock: Ints
     clocked: Bools
     layout: Ints
@@ -130,16 +133,18 @@ def _columns(frames: Frames, layout: Ints, layouts: list[tuple[Shape, Layout]], 
     known = np.flatnonzero(done)
     chosen = layout[known]
     payload = frames.payload[known]
-    dated = _dates(frames, [one for _, one in layouts], chosen, payload)
-    table, first, count = _joined([one.fields for _, one in layouts], FIELD)
+    compiled = [one for _, one in layouts]
+    dated = _dates(frames, compiled, chosen, payload)
+    table, first, count = _joined([one.fields for one in compiled], FIELD)
     owner, number = spread(count[chosen])
     row = first[chosen][owner] + number
-    places = [place for _, one in layouts for place in one.places]
-    first_place = np.cumsum([0, *(len(one.places) for _, one in layouts)])[chosen]
-    place = table["place"][row]
-    place = np.where(place < 0, -1, place + first_place[owner])
     field = {name: table[name][row] for name in FIELD.names or ()}
-    value, void, bad, flag = _numbers(frames, field, payload[owner], place, places)
+    places, place = _shifted([one.places for one in compiled], field["place"], chosen[owner])
+    flags, flag = _shifted([one.flags for one in compiled], field["flag"], chosen[owner])
+    value, void, bad, column = _numbers(frames, field, payload[owner], place, places)
+    under = np.flatnonzero(field["under"] >= 0)
+    above = under - number[under] + field["under"][under]
+    bad[under] |= ~void[under] & ~void[above] & (value[under] > value[above])
     date = field["date"].astype(np.int64)
     stamp_at = np.where(date < 0, 0, dated.first[owner] + date)
     stamped = date >= 0
@@ -147,22 +152,39 @@ def _columns(frames: Frames, layout: Ints, layouts: list[tuple[Shape, Layout]], 
     spoilt = np.zeros(len(known), np.bool_)
     spoilt[owner[bad]] = True
     spoilt[dated.bad] = True
-    unread = np.array([one.unread for _, one in layouts] or [False])
+    unread = np.array([one.unread for one in compiled] or [False])
     spoilt |= unread[chosen] & (np.bincount(owner[is_reading], minlength=len(known)) == 0)
     done[known[spoilt]] = False
     kept = np.flatnonzero(is_reading & ~spoilt[owner])
-    clock = np.array([one.clock for _, one in layouts] or [0])[chosen]
+    clock = np.array([one.clock for one in compiled] or [0])[chosen]
     clock_at = np.where(clock < 0, 0, dated.first + clock)
     all_clocks, clocked = np.zeros(len(layout), np.int64), np.zeros(len(layout), np.bool_)
     all_clocks[known] = dated.value[clock_at]
     clocked[known] = (clock >= 0) & ~dated.void[clock_at]
-    flagged = np.zeros(len(layout), np.bool_)
-    flagged[known[owner[flag]]] = True
+    set_bits = np.flatnonzero((flag >= 0) & ~void & (column != 0))
+    said, sayings = _said(len(layout), known[owner[set_bits]].tolist(), [flags[one] for one in flag[set_bits].tolist()], column[set_bits].tolist())
     at = stamp_at[kept]
     return Columns(
         known[owner[kept]], place[kept], value[kept], dated.value[at], stamped[kept], dated.day[at], places,
-        done, mode, flagged, all_clocks, clocked, np.where(done, layout, -1), layouts,
+        done, mode, said, sayings, all_clocks, clocked, np.where(done, layout, -1), layouts,
     )  # fmt: skip
+
+
+def _shifted(parts: Sequence[Sequence[Any]], index: npt.NDArray[Any], owner: Ints) -> tuple[list[Any], Ints]:
+    """All parts behind one another, and `index`, which counts within the part of each owner, as a place among them; -1 stays."""
+    first = np.cumsum([0, *map(len, parts)])
+    return [one for part in parts for one in part], np.where(index < 0, -1, index + first[owner])
+
+
+def _said(count: int, telegrams: list[int], flags: Sequence[Bits | Codes], values: list[int]) -> tuple[Ints, list[tuple[str, ...]]]:
+    """The words of the set bits of each telegram, as a place in a list of different ones; 0 is none."""
+    words: dict[int, tuple[str, ...]] = {}
+    for telegram, names, value in zip(telegrams, flags, values, strict=True):
+        words[telegram] = (*words.get(telegram, ()), *names.words(value))
+    said, index = np.zeros(count, np.int64), dict[tuple[str, ...], int]({(): 0})
+    for telegram, some in words.items():
+        said[telegram] = index.setdefault(some, len(index))
+    return said, list(index)
 
 
 def _joined(tables: Sequence[npt.NDArray[np.void] | None], kind: np.dtype[np.void]) -> tuple[npt.NDArray[np.void], Ints, Ints]:
@@ -176,18 +198,43 @@ def _dates(frames: Frames, layouts: Sequence[Layout], chosen: Ints, payload: Int
     table, first, count = _joined([one.dates for one in layouts], DATE_FIELD)
     owner, number = spread(count[chosen])
     row = first[chosen][owner] + number
-    size = table["size"][row]
-    value, void = dates(low_bytes(frames.words[payload[owner] + table["at"][row]], size), size)
+    size, must, of = table["size"][row], table["must"][row], table["of"][row]
+    column = low_bytes(frames.words[payload[owner] + table["at"][row]], size)
+    value, void = dates(column, size)
+    day = size == 2
+    readers, reader = _shifted([one.readers for one in layouts], table["reader"][row], chosen[owner])
+    for place in np.flatnonzero(reader >= 0).tolist():
+        value[place], void[place], day[place] = _read_date(readers[reader[place]], int(column[place]).to_bytes(size[place], "little"))
     begins = np.cumsum(count[chosen]) - count[chosen]
+    reckoned = np.flatnonzero(of >= 0)
+    base = begins[owner[reckoned]] + of[reckoned]
+    void[reckoned] = void[base]
+    ends, backs = table["end"][row[reckoned]].tolist(), table["back"][row[reckoned]].tolist()
+    for place, start, back, end in zip(reckoned.tolist(), base.tolist(), backs, ends, strict=True):
+        if not void[place]:
+            value[place], day[place] = _reckoned(int(value[start]), back, only_day=bool(day[start]), end=end)
+    bad = (void & must) | ~void & ((value < table["first"][row]) | (value > table["last"][row]))
     none = np.zeros(1, np.int64)  # so that place 0 exists where no telegram has a date
-    return _Dates(
-        begins, np.concatenate([value, none]), np.concatenate([void, none > 0]), np.concatenate([size == 2, none > 0]),
-        owner[void & table["must"][row]],
-    )  # fmt: skip
+    return _Dates(begins, np.concatenate([value, none]), np.concatenate([void, none > 0]), np.concatenate([day, none > 0]), owner[bad])
 
 
-def _numbers(frames: Frames, field: dict[str, npt.NDArray[Any]], payload: Ints, place: Ints, places: list[Place]) -> tuple[Ints, Bools, Bools, Bools]:
-    """Micro units of each field, which are void, which send their telegram to the plain path, and which are flags."""
+@lru_cache(maxsize=65536)
+def _read_date(reader: Reader, data: bytes) -> tuple[int, bool, bool]:
+    """A date of a manufacturer's coding: local microseconds, whether it is void, whether it is only a day."""
+    read = reader(data)
+    return (microseconds(read), False, not isinstance(read, datetime)) if isinstance(read, date) else (0, True, False)
+
+
+@lru_cache(maxsize=65536)
+def _reckoned(base: int, back: int, *, only_day: bool, end: bool) -> tuple[int, bool]:
+    """The instant of a history, and whether it is only a day."""
+    time = local_time(base)
+    stamp = history_stamp(time.date() if only_day else time, back, end=end)
+    return microseconds(stamp), not isinstance(stamp, datetime)
+
+
+def _numbers(frames: Frames, field: dict[str, npt.NDArray[Any]], payload: Ints, place: Ints, places: list[Place]) -> tuple[Ints, Bools, Bools, Words]:
+    """Micro units of each field, which are void, which send their telegram to the plain path, and the raw bytes."""
     size, kind = field["size"], field["kind"]
     column = low_bytes(frames.words[payload + field["at"]], size)
     raw, void = integers(column, size, kind == SIGNED)
@@ -195,19 +242,20 @@ def _numbers(frames: Frames, field: dict[str, npt.NDArray[Any]], payload: Ints, 
     raw[is_bcd], void[is_bcd] = bcd(column[is_bcd], size[is_bcd])
     void |= field["odd"] & (column == field["void"])
     void |= field["ones"] & (column == low_bytes(~np.uint64(0) + np.zeros_like(column), size))
-    is_real = kind == REAL
-    bad = (~void & ~is_real & (np.abs(raw) > field["largest"])) | (field["must"] & void) | (field["quiet"] & (column != 0))
-    value = rounded(np.where(bad | void | is_real, 0, raw), field["above"], field["below"])
-    for number in np.flatnonzero(is_real).tolist():
-        real = places[place[number]].real if place[number] >= 0 else None
-        micro = _real(int(column[number]), real) if real else None
+    single = kind == SINGLY
+    bad = ~void & ~single & (np.abs(raw) > field["largest"])
+    value = rounded(np.where(bad | void | single, 0, raw), field["above"], field["below"])
+    for number in np.flatnonzero(single & ~void).tolist():
+        reader = places[place[number]].single
+        micro = _single(reader, int(column[number]).to_bytes(size[number], "little")) if reader else None
         value[number], void[number] = micro or 0, micro is None
-    bad |= is_real & field["must"] & void
-    return value, void, bad, field["flag"] & ~void & (column != 0)
+    bad |= (field["must"] & void) | (~void & (np.abs(value) > field["most"]))
+    return value, void, bad, column
 
 
-def _real(bits: int, real: tuple[Information, Target]) -> int | None:
-    """A float in micro units, as the plain path reads it."""
-    about, target = real
-    value = read_value(_REAL_CODING, None, bits.to_bytes(4, "little"), about)
+@lru_cache(maxsize=65536)
+def _single(reader: tuple[Reader, Target], data: bytes) -> int | None:
+    """A number that is read one by one in micro units, as the plain path reads it."""
+    read, target = reader
+    value = read(data)
     return micro_of(value, target) if isinstance(value, Decimal) else None

@@ -2,8 +2,8 @@
 
 Strategy: bare radio frames are read where they lie. All other forms are taken off their link by `frame.parse_frame` one by one, which also settles
 what an undeclared frame is; only that a bare frame does not look like format B is settled here, for all at once: the CRC is linear, so the register
-behind a block is the XOR of one table entry a byte. Headers read here: CI 7A, 72, 78, each bare or behind an extended link layer I (8C), and CI 72
-on the wire. All others are not `fast` and go to the plain path.
+behind a block is the XOR of one table entry a byte. Headers read here: CI 7A, 72, 78 and the manufacturers', each bare or behind an extended link layer
+I (8C), and CI 72 on the wire. All others are not `fast` and go to the plain path, or are opened by it (`layered`).
 """
 
 from collections.abc import Sequence
@@ -15,22 +15,24 @@ import numpy as np
 import numpy.typing as npt
 
 from submeter.decoders.crc import crc16
+from submeter.decoders.diehl import REAL_DATA_CI
 from submeter.decoders.errors import DecodeError
 from submeter.decoders.fast.columns import Bools, Ints, Words, spread, words
 from submeter.decoders.frame import CONTROLS, carries_data, parse_frame
+from submeter.decoders.layers import COMPACT, MANUFACTURER_CI
 
 __all__ = ["SLACK", "Frames", "Heard", "read_frames"]
 
 _LONG, _SHORT, _NONE, _ELL = 0x72, 0x7A, 0x78, 0x8C
 #: Bytes of a header and its CI, by CI; nought where it is not read here.
 _HEADER: Final = np.zeros(256, np.int64)
-_HEADER[[_LONG, _SHORT, _NONE]] = 13, 5, 1
+_HEADER[[_LONG, _SHORT, _NONE, *MANUFACTURER_CI]] = 13, 5, 1, *(1 for _ in MANUFACTURER_CI)
 #: Behind the last frame, so that headers may be read before their length is known.
 SLACK: Final = bytes(32)
 #: The digits of an address; FFFFFFFF is none.
 _ID: Final = np.uint64(0xFFFFFFFF << 16)
-#: CI fields of further layers.
-_LAYERS: Final = np.isin(np.arange(256), (0x8C, 0x8D, 0x8E, 0x8F, 0x90))
+#: CI fields of further layers, of compact frames, and of the Diehl group's real data.
+_LAYERS: Final = np.isin(np.arange(256), (0x8C, 0x8D, 0x8E, 0x8F, 0x90, *COMPACT, REAL_DATA_CI))
 _BLOCK_B: Final = 128
 _OTHER, _BARE, _SNIFFED, _WIRED = range(4)
 #: How a frame of this link (mbus or not) and form is read.
@@ -158,7 +160,7 @@ def _headers(buffer: npt.NDArray[np.uint8], at: Ints, size: Ints, wired: Bools, 
     ci_at = np.minimum(at + np.where(wired, 2, 9), last)
     ci_at = np.minimum(np.where(~wired & (buffer[ci_at] == _ELL), ci_at + 3, ci_at), last)
     ci = buffer[ci_at]
-    long, none = ci == _LONG, ci == _NONE
+    long, none = ci == _LONG, _HEADER[ci] == 1
     payload = ci_at + _HEADER[ci]
     left = at + size - payload
     fast = good & (_HEADER[ci] > 0) & (left >= 0) & (long | ~wired)

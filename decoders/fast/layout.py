@@ -1,14 +1,16 @@
 """Compiled layouts: what the plain path does with every payload of one shape, as two small tables.
 
-Strategy: a layout is asked from the plain path, not derived beside it. The records of a payload are walked, their data replaced by probes (each
-date another day, each number 1), and `understood` and `readings_of` say which record becomes which reading, dated by which date. All bytes that
-are not data (DIF, VIF, LVAR, filler, text units) are compared exactly before a layout is used.
+Strategy: a layout is asked from the plain path, not derived beside it. The data of a payload's spots are replaced by probes (each date another day,
+each number 1), and the plain path says which record becomes which reading, dated by which date. All bytes that are not data (DIF, VIF, LVAR, filler,
+tags, text units) are compared exactly before a layout is used.
 Rules
-* What is not provably linear in its bytes has no layout (`fields` is None): profiles, variable numbers, offsets, manufacturer blocks, histories, gates.
-* Bytes that change more than a value (one void of two candidates, a number beyond a dial, a named flag) send that telegram to the plain path.
+* What is not provably linear in its bytes has no layout (`fields` is None): profiles, offsets, what a block's own function reads.
+* Bytes that change more than a value (one void of two candidates, a number beyond a dial, what a gate does not believe) send that telegram to the
+  plain path.
 """
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -18,53 +20,51 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from submeter.decoders.deviations import rules_of, understood
-from submeter.decoders.driver import FILLED, PAYLOAD, TAIL, Driver, Rule
-from submeter.decoders.fast.columns import DATE
-from submeter.decoders.records import Record, Records, walk
+from submeter.decoders.deviations import history_base, understood
+from submeter.decoders.driver import Bits, Codes, Driver, Gate, History
+from submeter.decoders.fast.spots import BCD, SIGNED, SINGLY, UNSIGNED, Payload, Spot, spots_of
+from submeter.decoders.records import Record, Records
 from submeter.decoders.registers import LARGEST, Target, all_ones_void, meter_time, readings_of, target_of
-from submeter.decoders.vif import BITS, BLOCK, NUMBER
-from submeter.decoders.vif import DATE as DATES
-from submeter.decoders.vife import PROFILES, Information, interpret
 from submeter.reading import Reading, Register
 
-__all__ = ["BCD", "DATE_FIELD", "FIELD", "REAL", "SIGNED", "UNSIGNED", "Layout", "Place", "compilable", "compile_layout"]
+__all__ = ["BCD", "DATE_FIELD", "FIELD", "SIGNED", "SINGLY", "UNSIGNED", "Layout", "Place", "Reader", "compilable", "compile_layout"]
 
-SIGNED, UNSIGNED, BCD, REAL = range(4)
-
-#: One number: where it stands, how it is read, raw * above / below = micro units; `largest` raw value that the plain path is not asked about.
-#: `ones`: FF… is no value; `must`: a void one goes to the plain path; `flag`: set bits are a flag without a name, `quiet`: they go to the plain path,
-#: which knows their names; `odd`: the raw value `void` is none; `place` in `Layout.places` (-1: no reading).
+#: One number: where it stands, how it is read, raw * above / below = micro units; `largest` raw value and `most` micro units that the plain path is not
+#: asked about; `under`: the field that it may not exceed. `ones`: FF… is no value; `must`: a void one goes to the plain path; `flag` in `Layout.flags`
+#: (-1: none); `odd`: the raw value `void` is none; `date` is the place of its instant in the dates, `place` in `Layout.places` (-1: no reading).
 FIELD: Final = np.dtype([
-    ("at", "u2"), ("size", "u1"), ("kind", "u1"), ("above", "i8"), ("below", "i8"), ("largest", "i8"),
-    ("ones", "?"), ("must", "?"), ("flag", "?"), ("quiet", "?"), ("odd", "?"), ("void", "u8"),
-    ("date", "i2"), ("place", "i4"),
+    ("at", "u2"), ("size", "u1"), ("kind", "u1"), ("above", "i8"), ("below", "i8"), ("largest", "i8"), ("most", "i8"), ("under", "i2"),
+    ("ones", "?"), ("must", "?"), ("flag", "i2"), ("odd", "?"), ("void", "u8"), ("date", "i2"), ("place", "i4"),
 ])  # fmt: skip
-DATE_FIELD: Final = np.dtype([("at", "u2"), ("size", "u1"), ("must", "?")])
+#: One date: where it stands, its `reader` in `Layout.readers` (-1: the standard's); `must`: a void one goes to the plain path, as one outside `first` and
+#: `last` (local microseconds). Or one reckoned `back` months from the date at place `of`, or from the month end before it (`end`).
+DATE_FIELD: Final = np.dtype([
+    ("at", "u2"), ("size", "u1"), ("must", "?"), ("reader", "i2"), ("first", "i8"), ("last", "i8"), ("of", "i2"), ("back", "i2"), ("end", "?"),
+])  # fmt: skip
 
-_SIZES: Final = {1: 1, 2: 2, 3: 3, 4: 4, 5: 4, 6: 6, 7: 8, 9: 1, 10: 2, 11: 3, 12: 4, 14: 6}
-_KINDS: Final = {**dict.fromkeys((1, 2, 3, 4, 6, 7), SIGNED), 5: REAL, **dict.fromkeys((9, 10, 11, 12, 14), BCD)}
-_REAL_CODING, _VARIABLE, _TEXT_LAST, _FILLER = 5, 0x0D, 0xBF, 0x2F
-_ONE_REAL: Final = bytes.fromhex("0000803f")
 _FIRST: Final = date(2001, 1, 1)
-_SAFE: Final = 2**62
+_EPOCH: Final = date(1970, 1, 1)
+_DAY_US: Final = 86_400_000_000
+_SAFE, _ANY = 2**62, 2**63 - 1
 #: Places behind the point to which every scale is exact on the plain path.
 _DIGITS: Final = 30
 _UNNAMED: Final = ("unnamed",)
 #: Attributes of a record that rules may ask for, and those that they may not set.
 _FREE: Final = frozenset(("value", "data", "stamp", "flags"))
 _STRUCTURAL: Final = frozenset(("dif", "vif", "quantity", "unit", "modifiers", "storage", "tariff", "subunit", "function", "error"))
+#: How a number that is read one by one is read, and where it goes; how a date is.
+Reader = Callable[[bytes], object]
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What a number becomes: its register, and how the reading is labelled. `real` is how a float is read."""
+    """What a number becomes: its register, and how the reading is labelled. `single`: how one that is read one by one becomes micro units."""
 
     register: Register
     label: str
     due: bool
     source: int
-    real: tuple[Information, Target] | None = None
+    single: tuple[Reader, Target] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,137 +83,52 @@ class Layout:
     fields: npt.NDArray[Any] | None = None
     dates: npt.NDArray[Any] | None = None
     places: tuple[Place, ...] = ()
+    flags: tuple[Bits | Codes, ...] = ()
+    readers: tuple[Reader, ...] = ()
     clock: int = -1
     unread: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Spot:
-    """A record and the bytes of its data in the payload."""
-
-    record: Record
-    about: Information
-    at: int
-    size: int
-    rule: Rule | None
-
-    @property
-    def scaled(self) -> Fraction | None:
-        """The scale by which a driver reads the data again."""
-        return self.rule.scale if self.rule else None
-
-    @property
-    def named(self) -> bool:
-        """A driver names its bits."""
-        return self.rule is not None and self.rule.flags is not None
-
-    @property
-    def void(self) -> bytes:
-        """Data that mean no value."""
-        return bytes.fromhex(self.rule.void) if self.rule else b""
-
-    @property
-    def kind(self) -> str:
-        """How the data are read."""
-        return self.about.kind if self.scaled is None else BITS if self.named else NUMBER
-
-    @property
-    def coding(self) -> int:
-        return self.record.dif[0] & 0x0F
-
-    @property
-    def dated(self) -> bool:
-        """A date whose type its length tells."""
-        return self.about.kind == DATES and not self.about.error and self.coding in _KINDS and _KINDS[self.coding] == SIGNED and self.size in DATE
 
 
 def compilable(driver: Driver | None, mode: int) -> bool:
     """Whether payloads of this driver may have layouts, those that security mode `mode` protects (-1: opened already) among them."""
     if driver is None:
         return True
-    if driver.histories or driver.gate or (driver.cipher and mode in driver.modes):
+    gate = driver.gate
+    if (
+        len(driver.histories) > 1
+        or (gate and (gate.needs or gate.clock_days is not None or driver.histories))
+        or (driver.cipher and mode in driver.modes)
+    ):
         return False
     return all(_STRUCTURAL.issuperset(rule.where) and _FREE.isdisjoint(rule.to) for rule in driver.rules)
 
 
-def compile_layout(payload: bytes, driver: Driver | None, device_type: int) -> Layout | None:
+def compile_layout(payload: Payload) -> Layout | None:
     """The layout of payloads like this one; None where the walk broke, so that there is no shape to compare."""
-    found = walk(payload)
-    if found.broken:
+    found = spots_of(payload)
+    if found is None:
         return None
-    spots, mask, end = _spots(payload, found, driver)
-    own = driver is not None and _has_block(driver, payload, found, mask)
-    kind = driver.medium if driver and driver.medium is not None else device_type
-    layout = Layout(mask, np.frombuffer(payload, np.uint8) & mask, end, found)
-    if own or not all(map(_linear, spots)):
+    driver, spots = payload.driver, found.spots
+    layout = Layout(found.mask, np.frombuffer(payload.data, np.uint8) & found.mask, found.end, found.walked)
+    if not all(spot.linear for spot in spots):
         return layout
-    probed = understood(driver, walk(_probe(payload, spots)).records)
-    doubtful = {number for number in _dates_that_count(probed) if _replaceable(_probe(payload, spots, without=number), probed[number], driver)}
-    return _tables(layout, spots, probed, kind, doubtful)
+    probe = _probe(payload.data, spots)
+    probed = understood(driver, payload.records(probe))
+    voided = (
+        (number, understood(driver, payload.records(_probe(payload.data, spots, without=number))))
+        for number in _dates_that_count(probed[: len(spots)])
+    )
+    doubtful = {number for number, records in voided if _replaced(records, probed[number])}
+    return _Tables(replace(payload, data=probe), spots, probed, doubtful).layout(layout, unread=found.tail)
 
 
-def _spots(payload: bytes, found: Records, driver: Driver | None) -> tuple[list[_Spot], npt.NDArray[np.uint8], int]:
-    """The records with their places, the mask that leaves out data only, and the place where only filler follows."""
-    mask, spots, at, end = np.full(len(payload), 0xFF, np.uint8), [], 0, 0
-    for record, rule in zip(found.records, rules_of(driver, found.records), strict=True):
-        while payload[at] == _FILLER:
-            at += 1
-        end = at + len(record.dif) + len(record.vif) + len(record.data)
-        size = len(record.data) - (record.dif[0] & 0x0F == _VARIABLE)
-        spots.append(_Spot(record, interpret(record.vif), end - size, size, rule))
-        mask[end - size : end] = 0
-        at = end
-    if found.tail:
-        mask[len(payload) - len(found.tail) :] = 0
-    return spots, mask, len(payload) if found.tail or found.more else end
-
-
-def _has_block(driver: Driver, payload: bytes, found: Records, mask: npt.NDArray[np.uint8]) -> bool:
-    """Whether a manufacturer block is read in payloads like this one; a byte that says that one is not is compared from now on."""
-    ends = {PAYLOAD: len(payload), FILLED: len(payload.lstrip(bytes([_FILLER]))), TAIL: len(found.tail)}
-    for layout in driver.layouts:
-        if layout.at not in ends and any(record.vif.hex() == layout.at for record in found.records):
-            return True
-        start = len(payload) - ends.get(layout.at, 0)
-        block = payload[start:]
-        if not block or len(block) < layout.size:
-            continue
-        if layout.fits(block):
-            return True
-        mask[start + next(at for at, bits, value in layout.guard if at >= len(block) or block[at] & bits != value)] = 0xFF
-    return False
-
-
-def _linear(spot: _Spot) -> bool:
-    """Whether the record's value is one that columns can read, or none that becomes a reading."""
-    if spot.about.offset is not None or set(spot.about.modifiers) & set(PROFILES.values()):
-        return False
-    if spot.coding == _VARIABLE:
-        ruled = spot.named or spot.void or spot.scaled is not None
-        return not ruled and (spot.about.kind == BLOCK or (spot.about.kind != DATES and spot.record.data[0] <= _TEXT_LAST))
-    return not (spot.void and (spot.dated or spot.coding == _REAL_CODING))
-
-
-def _probe(payload: bytes, spots: list[_Spot], *, without: int = -1) -> bytes:
-    """The payload with a known value in each record; that of the date `without` is void."""
+def _probe(payload: bytes, spots: list[Spot], *, without: int = -1) -> bytes:
+    """The payload with a known value at each spot; that of the date `without` is void."""
     probe = bytearray(payload)
     for number, spot in enumerate(spots):
-        if number == without:
-            probe[spot.at : spot.at + spot.size] = bytes(spot.size)
-        elif spot.dated:
-            probe[spot.at : spot.at + spot.size] = _date(_FIRST + timedelta(days=number), spot.size)
-        elif spot.coding == _REAL_CODING:
-            probe[spot.at : spot.at + spot.size] = _ONE_REAL
-        elif spot.coding in _KINDS:
-            probe[spot.at : spot.at + spot.size] = (1).to_bytes(spot.size, "little")
+        data = bytes(spot.size) if number == without else spot.probe(_FIRST + timedelta(days=number))
+        probe[spot.at : spot.at + len(data)] = data
     return bytes(probe)
-
-
-def _date(day: date, size: int) -> bytes:
-    """Type G, F or I; midnight."""
-    year = day.year % 100
-    packed = bytes([day.day | (year & 7) << 5, day.month | year >> 3 << 4])
-    return {2: packed, 4: b"\0\0" + packed, 6: b"\0\0\0" + packed + b"\0"}[size]
 
 
 def _dates_that_count(probed: tuple[Record, ...]) -> set[int]:
@@ -222,83 +137,142 @@ def _dates_that_count(probed: tuple[Record, ...]) -> set[int]:
     return {number for number, record in enumerate(probed) if isinstance(record.value, date) and record.value in instants}
 
 
-def _replaceable(probe: bytes, record: Record, driver: Driver | None) -> bool:
-    """Whether another date takes the place of this record's where it is void."""
-    records = understood(driver, walk(probe).records)
+def _replaced(records: tuple[Record, ...], record: Record) -> bool:
+    """Whether among `records` another date takes the place of this record's, which is void there."""
     return meter_time(records) is not None if not record.storage else any(one.stamp for one in records if one.storage == record.storage)
 
 
-def _tables(layout: Layout, spots: list[_Spot], probed: tuple[Record, ...], kind: int, doubtful: set[int]) -> Layout:
-    dated = [number for number, spot in enumerate(spots) if spot.dated]
-    index = {_FIRST + timedelta(days=number): place for place, number in enumerate(dated)}
-    readings = [next(iter(readings_of((record,), kind, ())), None) for record in probed]
-    keys = [(reading.register, record.storage) if reading else None for reading, record in zip(readings, probed, strict=True)]
-    several = Counter(keys)
-    rows: list[tuple[Any, ...]] = []
-    places: list[Place | None] = []
-    for number, (spot, record) in enumerate(zip(spots, probed, strict=True)):
-        first = keys[number] not in keys[:number]
-        reading = readings[number] if first else None
-        flag = record.flags == _UNNAMED and not spot.named
-        if (record.flags and not (flag or spot.named)) or (flag and spot.void) or (readings[number] is None and _beyond(record, kind)):
+class _Tables:
+    """The tables of a layout, from the records of the probed payload; those behind the spots are shown only."""
+
+    def __init__(self, probe: Payload, spots: list[Spot], probed: tuple[Record, ...], doubtful: set[int]) -> None:
+        driver = probe.driver
+        self.data = probe.data
+        self.spots, self.probed, self.doubtful = spots, probed, doubtful
+        self.kind = driver.medium if driver and driver.medium is not None else probe.device.type
+        self.gate: Gate | None = driver.gate if driver else None
+        self.history: History | None = driver.histories[0] if driver and driver.histories else None
+        self.dated = [number for number, spot in enumerate(spots) if spot.write]
+        self.index = {_FIRST + timedelta(days=number): place for place, number in enumerate(self.dated)}
+        self.own = {probed[number].storage for number in self.dated}
+        self.readers: list[Reader] = []
+        self.dates = [self._date(number) for number in self.dated]
+        self.reckoned: dict[tuple[int, int, bool], int] = {}
+        self.places: list[Place] = []
+        self.flags: list[Bits | Codes] = []
+
+    def layout(self, layout: Layout, *, unread: bool) -> Layout:
+        """`layout` with its tables; as it is where a record is none that columns can read."""
+        readings = [next(iter(readings_of((record,), self.kind, ())), None) for record in self.probed[: len(self.spots)]]
+        keys = [(reading.register, record.storage) if reading else None for reading, record in zip(readings, self.probed, strict=False)]
+        several = Counter(keys)
+        rows: list[dict[str, Any]] = []
+        for number, (spot, record, reading) in enumerate(zip(self.spots, self.probed, readings, strict=False)):
+            first = reading if keys[number] not in keys[:number] else None
+            names = spot.flags or (Bits({}) if record.flags == _UNNAMED else None)
+            if (record.flags and (not names or (spot.void is not None and not spot.flags))) or (reading is None and self._hidden(spot, record)):
+                return layout
+            if first is None and names is None:
+                continue
+            row = self._row(spot, record, first)
+            if row is None:
+                return layout
+            must = spot.strict or (first is not None and several[keys[number]] > 1)
+            rows.append({**row, "must": must, "flag": self._flag(names), "key": (record.quantity, record.storage)})
+        if not self._judged(rows):
             return layout
-        if reading is None and not (flag or spot.named):
-            continue
-        row = _row(spot, record, reading, kind, index)
-        if row is None:
-            return layout
-        odd = len(spot.void) == spot.size > 0
-        must = reading is not None and several[keys[number]] > 1
-        void = int.from_bytes(spot.void, "little") if odd else 0
-        rows.append((*row[0], must, flag, spot.named, odd, void, row[1], len(places) if reading else -1))
-        places.append(row[2])
-    clock = meter_time(probed)
-    return replace(
-        layout,
-        fields=_numbered(rows),
-        dates=np.array([(spots[number].at, spots[number].size, number in doubtful) for number in dated], DATE_FIELD),
-        places=tuple(place for place in places if place),
-        clock=-1 if clock is None else index[clock.date()],
-        unread=bool(layout.found.tail) or any(record.quantity in {"manufacturer", "unknown"} for record in probed),
-    )
+        clock = meter_time(self.probed)
+        return replace(
+            layout,
+            fields=np.array([tuple(row[name] for name in FIELD.names or ()) for row in rows], FIELD),
+            dates=np.array(self.dates, DATE_FIELD),
+            places=tuple(self.places),
+            flags=tuple(self.flags),
+            readers=tuple(self.readers),
+            clock=-1 if clock is None else self.index[clock.date()],
+            unread=unread or any(record.quantity in {"manufacturer", "unknown"} for record in self.probed),
+        )
+
+    def _date(self, number: int) -> tuple[Any, ...]:
+        spot = self.spots[number]
+        if spot.read:
+            self.readers.append(spot.read)
+        reader = len(self.readers) - 1 if spot.read else -1
+        years = self.gate.years if self.gate else None
+        first, last = (_midnight(years[0]), _midnight(years[1] + (not spot.strict)) - 1) if years else (-_ANY, _ANY)
+        return spot.at, spot.size, spot.strict or number in self.doubtful, reader, first, last, -1, 0, False
+
+    def _hidden(self, spot: Spot, record: Record) -> bool:
+        """Whether the probe alone gave no reading: too large for the register, or none of the values of an odd coding."""
+        candidate = target_of(record, self.kind) is not None and not (record.storage and record.stamp is None)
+        return candidate and (isinstance(record.value, Decimal) or (spot.kind == SINGLY and record.value is None))
+
+    def _flag(self, names: Bits | Codes | None) -> int:
+        if names is None:
+            return -1
+        self.flags.append(names)
+        return len(self.flags) - 1
+
+    def _row(self, spot: Spot, record: Record, reading: Reading | None) -> dict[str, Any] | None:
+        """Columns of a field; None where the columns cannot read it."""
+        assert spot.kind is not None, "a date, a text or a block is neither a reading nor a flag"
+        row = {"at": spot.at, "size": spot.size, "kind": spot.kind, "odd": spot.void is not None, "void": spot.void or 0, "under": -1}
+        if reading is None:
+            return {**row, "above": 1, "below": 1, "largest": _SAFE, "most": _ANY, "ones": False, "date": -1, "place": -1}
+        target = target_of(record, self.kind)
+        when = self._instant(record, reading)
+        assert target is not None
+        ratio = spot.scale * Fraction(target.above, target.below)
+        sent = int.from_bytes(self.data[spot.at : spot.at + spot.size], "little")  # 1, unless fields overlap
+        if when is None or (spot.kind != SINGLY and not (_exact(spot.scale, ratio) and reading.value == round(sent * ratio))):
+            return None
+        single = (spot.read, target) if spot.read else None
+        self.places.append(Place(reading.register, reading.label, reading.due, int(reading.source), single))
+        bound = self.gate.largest.get(record.quantity) if self.gate else None
+        numbers = (
+            {"above": 1, "below": 1, "largest": _SAFE}
+            if single
+            else {"above": ratio.numerator, "below": ratio.denominator, "largest": _largest(spot.scale, ratio)}
+        )
+        most = _ANY if bound is None else bound * target.above // target.below - 1
+        return {**row, **numbers, "most": most, "ones": all_ones_void(record.quantity), "date": when, "place": len(self.places) - 1}
+
+    def _instant(self, record: Record, reading: Reading) -> int | None:
+        """The place of a reading's instant in the dates, -1 for none; None where no date of these leads to it."""
+        if reading.stamp is None:
+            return -1
+        history = self.history
+        if history is None or record.storage not in history.storages or record.storage in self.own:
+            return self.index.get(reading.stamp.date() if isinstance(reading.stamp, datetime) else reading.stamp)
+        base, back = history_base(history, self.probed), history.storages.index(record.storage)
+        assert base is not None, "what has an instant by a history has its base"
+        key = (self.index[base.date() if isinstance(base, datetime) else base], back, history.base is None)
+        if key not in self.reckoned:
+            self.reckoned[key] = len(self.dates)
+            self.dates.append((0, 2, False, -1, -_ANY, _ANY, *key))
+        return self.reckoned[key]
+
+    def _judged(self, rows: list[dict[str, Any]]) -> bool:
+        """Set which fields may not exceed which, as the gate says; False where that cannot be told, or where it judges what has no field."""
+        for name in {*self.gate.rising, *self.gate.largest} if self.gate else ():
+            of = {row["key"][1]: number for number, row in enumerate(rows) if row["key"][0] == name}
+            if sum(record.quantity == name for record in self.probed) != len(of):
+                return False
+            if self.gate and name in self.gate.rising:
+                alike = {(row["kind"], row["above"], row["below"]) for row in map(rows.__getitem__, of.values())}
+                if 0 not in of or len(alike) > 1 or {(kind, below) for kind, _, below in alike} != {(UNSIGNED, 1)}:
+                    return False
+                for number in of.values():
+                    rows[number]["under"] = of[0]
+        return True
 
 
-def _beyond(record: Record, kind: int) -> bool:
-    """Whether the probe alone was too large for the register: nought would be a reading."""
-    return isinstance(record.value, Decimal) and target_of(record, kind) is not None and not (record.storage and record.stamp is None)
+def _midnight(year: int) -> int:
+    return (date(year, 1, 1) - _EPOCH).days * _DAY_US
 
 
-def _numbered(rows: list[tuple[Any, ...]]) -> npt.NDArray[Any]:
-    """The table of fields; `place` counts the readings among them."""
-    table = np.array(rows, FIELD)
-    is_reading = table["place"] >= 0
-    table["place"] = np.where(is_reading, np.cumsum(is_reading) - 1, -1)
-    return table
-
-
-def _row(
-    spot: _Spot, record: Record, reading: Reading | None, kind: int, index: dict[date, int]
-) -> tuple[tuple[int, int, int, int, int, int, bool], int, Place | None] | None:
-    """Columns of a field up to `ones`, its date, its place; None where the columns cannot read it."""
-    unsigned = spot.kind == BITS or (spot.scaled is None and "unsigned" in spot.about.modifiers)
-    coding = _KINDS.get(spot.coding)
-    if coding is None or (unsigned and spot.size > 7) or (coding == REAL and (reading is None or spot.scaled is not None)):
-        return None
-    coding = UNSIGNED if unsigned and coding == SIGNED else coding
-    if reading is None:
-        return (spot.at, spot.size, coding, 1, 1, _SAFE, False), -1, None
-    target = target_of(record, kind)
-    assert target is not None
-    stamp = reading.stamp.date() if isinstance(reading.stamp, datetime) else reading.stamp
-    scale = spot.scaled or Fraction(10) ** (spot.about.exponent if spot.about.kind == NUMBER else 0)
-    ratio = scale * Fraction(target.above, target.below)
-    if (stamp is not None and stamp not in index) or not _exact(scale, ratio) or reading.value != round(ratio):
-        return None
-    real = (spot.about, target) if coding == REAL else None
-    place = Place(reading.register, reading.label, reading.due, int(reading.source), real)
-    largest = min(int(LARGEST / scale), int(LARGEST / ratio), _SAFE // ratio.numerator)
-    row = (spot.at, spot.size, coding, ratio.numerator, ratio.denominator, largest, all_ones_void(record.quantity))
-    return row, -1 if stamp is None else index[stamp], place
+def _largest(scale: Fraction, ratio: Fraction) -> int:
+    return min(int(LARGEST / scale), int(LARGEST / ratio), _SAFE // ratio.numerator)
 
 
 def _exact(scale: Fraction, ratio: Fraction) -> bool:

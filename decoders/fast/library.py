@@ -13,6 +13,7 @@ import numpy.typing as npt
 from submeter.decoders.catalogue import driver_of
 from submeter.decoders.driver import Driver
 from submeter.decoders.fast.layout import Layout, compilable, compile_layout
+from submeter.decoders.fast.spots import Payload
 from submeter.reading import DeviceId
 
 __all__ = ["LAYOUTS", "VARIANTS", "Library", "Shape"]
@@ -26,6 +27,7 @@ class Shape:
     """Payloads of one kind of meter and length. `tried` counts the attempts at a layout, `open` says whether there may be any."""
 
     device: DeviceId
+    ci: int
     driver: Driver | None
     open: bool
     layouts: list[Layout] = field(default_factory=list)
@@ -49,7 +51,7 @@ class Library:
             if len(self._shapes) >= LAYOUTS:
                 self._forget()
             driver = driver_of(device, ci)
-            shape = self._shapes[key] = Shape(device, driver, compilable(driver, mode))
+            shape = self._shapes[key] = Shape(device, ci, driver, compilable(driver, mode))
         return shape
 
     def match(self, shape: Shape, payloads: npt.NDArray[np.uint8]) -> list[tuple[Layout, npt.NDArray[Any]]]:
@@ -69,7 +71,7 @@ class Library:
 
     def _compile(self, shape: Shape, payload: bytes) -> Layout | None:
         shape.tried += 1
-        layout = compile_layout(payload, shape.driver, shape.device.type)
+        layout = compile_layout(Payload(payload, shape.driver, shape.device, shape.ci))
         if layout is not None:
             shape.layouts.append(layout)
             self._held += 1

@@ -2,21 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, datetime, timedelta
-from typing import Final
+from datetime import date, datetime
 
 from submeter.decoders.fast.batch import Batch, Decoder, Outcome
+from submeter.decoders.fast.columns import local_time
 from submeter.decoders.telegram import Telegram
 from submeter.reading import STATUS, Reading, Source
 
-__all__ = ["local_time", "outcomes"]
-
-_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  local time of the meter
-
-
-def local_time(microseconds: int) -> datetime:
-    """A naive time from microseconds since 1970."""
-    return _EPOCH + timedelta(microseconds=microseconds)
+__all__ = ["outcomes"]
 
 
 def outcomes(decoder: Decoder, batch: Batch) -> Iterator[Outcome]:

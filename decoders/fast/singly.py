@@ -1,6 +1,6 @@
-"""Frames with further layers (encrypted extended link, authentication) or a manufacturer's cipher, opened one by one, by the plain path; their payloads join the columns.
+"""Frames of further layers, compact ones, or of a manufacturer's cipher, opened one by one, by the plain path; their payloads join the columns.
 
-What costs there is the cipher and the CRC or MAC, not the headers; the records behind are read with all the others.
+Layers are the encrypted extended link and authentication; compact frames join as full ones. What costs there is the cipher and the CRC or MAC, not the headers; the records behind are read with all the others.
 """
 
 from collections.abc import Callable
@@ -9,33 +9,37 @@ from dataclasses import replace
 import numpy as np
 
 from submeter.decoders.catalogue import driver_of
+from submeter.decoders.compact import Formats, full_frame
+from submeter.decoders.diehl import REAL_DATA_CI
+from submeter.decoders.driver import FILLED, PAYLOAD
 from submeter.decoders.errors import DecodeError
 from submeter.decoders.fast.columns import Bools, words
 from submeter.decoders.fast.envelope import SLACK, Frames, Heard
 from submeter.decoders.frame import parse_frame
-from submeter.decoders.layers import device_of, identity_of
+from submeter.decoders.layers import MANUFACTURER_CI, address_of, device_of, identity_of
 from submeter.decoders.telegram import Plain, ProfileOf, open_frame
 
 __all__ = ["open_singly"]
 
-_RECORDS = frozenset((0x72, 0x7A, 0x78))
+_RECORDS = MANUFACTURER_CI | {0x72, 0x7A, 0x78, REAL_DATA_CI}
+_PRIVATE = np.isin(np.arange(256), list(MANUFACTURER_CI))
 
 
-def open_singly(heard: Heard, frames: Frames, profile_of: Callable[[int], ProfileOf]) -> Frames:
-    """The frames with the `layered` ones opened as far as the plain path opens them."""
+def open_singly(heard: Heard, frames: Frames, profile_of: Callable[[int], ProfileOf], formats: Formats) -> Frames:
+    """The frames with the `layered` ones opened as far as the plain path opens them; `formats` are those that compact frames may have already."""
     chosen = np.flatnonzero(frames.layered | _with_cipher(frames)).tolist()
-    opened = {number: plain for number in chosen if (plain := _open(heard, number, profile_of(number)))}
+    opened = {number: plain for number in chosen if (plain := _open(heard, number, profile_of(number), formats))}
     if not opened:
         return frames
-    parts = [plain.opened.payload for _, plain in opened.values()]
+    parts = [payload for _, payload, _ in opened.values()]
     end = len(frames.buffer) - len(SLACK)
     buffer = np.concatenate([frames.buffer[:end], np.frombuffer(b"".join((*parts, SLACK)), np.uint8)])
     at = np.array(list(opened))
-    plains = [plain for _, plain in opened.values()]
+    plains = [plain for _, _, plain in opened.values()]
     size = np.array([len(part) for part in parts])
     frames.fast[at] = True
     frames.ci[at] = [plain.transport.ci for plain in plains]
-    frames.address[at] = [int.from_bytes(address, "little") for address, _ in opened.values()]
+    frames.address[at] = [int.from_bytes(address, "little") for address, _, _ in opened.values()]
     frames.access[at] = [-1 if plain.transport.access is None else plain.transport.access for plain in plains]
     frames.status[at] = [plain.transport.status for plain in plains]
     frames.config[at] = [plain.transport.config for plain in plains]
@@ -50,7 +54,7 @@ def _with_cipher(frames: Frames) -> Bools:
     """The frames that a driver's own cipher opens, by the kind of meter."""
     address, mode = frames.address, frames.config >> 8 & 0x1F
     kinds = (address & np.uint64(0xFFFF) | address >> np.uint64(48) << np.uint64(16)).astype(np.int64) | mode << 32 | frames.ci.astype(np.int64) << 37
-    sealed = frames.fast & (mode > 0)
+    sealed = frames.fast & ((mode > 0) | _PRIVATE[frames.ci])
     own = [kind for kind in set(kinds[sealed].tolist()) if _has_cipher(kind)]
     return sealed & np.isin(kinds, own) if own else np.zeros(len(kinds), np.bool_)
 
@@ -62,15 +66,26 @@ def _has_cipher(kind: int) -> bool:
     except DecodeError:
         return False
     driver = driver_of(device, kind >> 37)
-    return driver is not None and driver.cipher is not None and (kind >> 32 & 0x1F) in driver.modes
+    return driver is not None and driver.cipher is not None and (kind >> 37 in MANUFACTURER_CI or (kind >> 32 & 0x1F) in driver.modes)
 
 
-def _open(heard: Heard, number: int, profile_of: ProfileOf) -> tuple[bytes, Plain] | None:
-    """The address and the opened payload of a frame; None where the plain path must say more."""
+def _open(heard: Heard, number: int, profile_of: ProfileOf, formats: Formats) -> tuple[bytes, bytes, Plain] | None:
+    """The address, the records and the opened payload of a frame; None where the plain path must say more."""
     try:
         frame = parse_frame(heard.raw[number], heard.link[number], heard.form[number])
         plain = open_frame(frame, identity_of(frame), profile_of, decrypted=heard.decrypted[number])
-        address = plain.transport.address or frame.address
-        return (address, plain) if plain.transport.ci in _RECORDS and device_of(address) == plain.device else None
+        address = plain.transport.address or address_of(frame)
+        payload = _records(plain, formats)
+        return (address, payload, plain) if payload is not None and device_of(address) == plain.device else None
     except DecodeError:
         return None
+
+
+def _records(plain: Plain, formats: Formats) -> bytes | None:
+    """The payload in which the plain path would look for records; None for a compact frame that it reads otherwise."""
+    if not plain.transport.compact:
+        return plain.opened.payload if plain.transport.ci in _RECORDS else None
+    if plain.driver and any(layout.at in {PAYLOAD, FILLED} for layout in plain.driver.layouts):
+        return None
+    frame, fits = full_frame(plain.opened.payload, plain.device, formats)
+    return frame if fits else None

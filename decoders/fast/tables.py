@@ -7,7 +7,7 @@ stamps are the meter's local time (`is_date`: only a date, SPEC 2.3), null for t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
@@ -15,13 +15,13 @@ import pyarrow as pa
 
 from submeter.decoders.compact import Formats
 from submeter.decoders.fast.batch import Batch, Decoder
-from submeter.decoders.fast.columns import Ints
+from submeter.decoders.fast.columns import Ints, microseconds
 from submeter.decoders.fast.envelope import Heard
 from submeter.decoders.fast.layout import Place
 from submeter.decoders.telegram import ProfileOf
 from submeter.reading import STATUS, Reading
 
-__all__ = ["READINGS", "TELEGRAMS", "Decoded", "decode_batch", "microseconds", "tables"]
+__all__ = ["READINGS", "TELEGRAMS", "Decoded", "decode_batch", "tables"]
 
 _TEXT: Final = pa.dictionary(pa.int32(), pa.string())
 
@@ -36,8 +36,6 @@ TELEGRAMS: Final = pa.schema({
     "meter_time": pa.timestamp("us"), "flags": pa.list_(pa.string()),
 })  # fmt: skip
 
-_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  local time of the meter
-_DAY_US: Final = 86_400_000_000
 _SHARED: Final = Decoder()
 
 
@@ -122,14 +120,6 @@ class _Rows:
 def _stamp(reading: Reading) -> tuple[int, bool, bool]:
     """Local microseconds, whether there are any, whether they are a date only."""
     return (0, False, False) if reading.stamp is None else (microseconds(reading.stamp), True, not isinstance(reading.stamp, datetime))
-
-
-def microseconds(stamp: date) -> int:
-    """Microseconds since 1970 of a local time, or of the start of a day."""
-    if isinstance(stamp, datetime):
-        since = stamp - _EPOCH
-        return since.days * _DAY_US + since.seconds * 1_000_000 + since.microseconds
-    return (stamp.toordinal() - _EPOCH.toordinal()) * _DAY_US
 
 
 def _coded(texts: Sequence[str], rows: Ints) -> pa.Array:

@@ -172,8 +172,8 @@ DRIVERS: Final = (
         about="BMeters Hydroclima, heat cost allocator: temperatures behind its records",
         makes=(Make("BMP BMT", (0x53, 0x85), (0x08,)),),
         layouts=(
-            Layout(_CLIMA_10, at=TAIL, size=24, guard=((0, 0xFF, 0x10),), read=_hydroclima),
-            Layout(_CLIMA_11, at=TAIL, size=47, guard=((0, 0xFF, 0x11),), read=_hydroclima),
+            Layout(_CLIMA_10, at=TAIL, size=24, guard=((0, 0xFF, 0x10),), read=_hydroclima, shows=True),
+            Layout(_CLIMA_11, at=TAIL, size=47, guard=((0, 0xFF, 0x11),), read=_hydroclima, shows=True),
         ),
     ),
     Driver(

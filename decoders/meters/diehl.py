@@ -135,7 +135,7 @@ DRIVERS: Final = (
         makes=_GROUP,
         cis=frozenset(range(0xA0, 0xA8)),
         medium=_WATER,
-        layouts=(Layout(_PRIOS_FIELDS, size=9, read=_sappel),),
+        layouts=(Layout(_PRIOS_FIELDS, size=9, read=_sappel, shows=True),),
         gate=Gate(years=(2000, 2080), largest={"volume": 100_000}, rising=("volume",)),
         cipher=_open_prios,
     ),

@@ -74,7 +74,7 @@ def _since_set_day(
     quantity: str, before: int, since: int, size: int, scale: Fraction = Fraction(1), unit: str = "", *more: Field, current: int | None = 5
 ) -> Layout:
     fields = _periods(quantity, before, since, size, scale, unit)
-    return Layout((*fields, *more), size=since + size, read=_sum_and_date(fields, current))
+    return Layout((*fields, *more), size=since + size, read=_sum_and_date(fields, current), shows=True)
 
 
 def _temperatures(at: int) -> tuple[Field, Field]:

@@ -19,10 +19,13 @@ from meter_vectors import vectors
 import submeter
 from submeter.cli.readings import FORMS
 from submeter.decoders import ELL_CTR, FormatKey, Profile, decode
+from submeter.decoders.codings import date_g, seconds_2000
 from submeter.decoders.dates import read_date
-from submeter.decoders.driver import Driver, Gate, History, Rule
+from submeter.decoders.driver import Driver, Field, Gate, History, Rule
+from submeter.decoders.driver import Layout as Block
 from submeter.decoders.fast import Decoder, Heard, columns, decode_batch, keys, library, outcomes
 from submeter.decoders.fast.layout import compilable, compile_layout
+from submeter.decoders.fast.spots import Payload
 from submeter.decoders.security import Opened
 from submeter.decoders.values import read_value
 from submeter.decoders.vife import Information
@@ -274,25 +277,39 @@ def test_an_address_of_ones_is_no_meter() -> None:
     assert assert_same(Decoder(), [(encode.radio(device, body), "wmbus", "nocrc", False, Profile()) for device in (METER, nobody)]) == 1
 
 
-def test_drivers_that_judge_or_date_have_no_layouts() -> None:
-    """A gate, a history, a cipher of its own for the mode: the plain path; rules by header do not matter."""
+def test_drivers_that_columns_cannot_judge_have_no_layouts() -> None:
+    """A gate over the clock or what is missing, two histories, a cipher of its own for the mode: the plain path; rules by header do not matter."""
     plain = Driver("x", "", ())
     assert compilable(None, 5)
-    assert compilable(replace(plain, rules=(Rule("13", to={"quantity": "volume"}),)), 5)
-    assert not compilable(replace(plain, gate=Gate()), 5)
-    assert not compilable(replace(plain, histories=(History(range(2)),)), 5)
-    assert not compilable(replace(plain, rules=(Rule(where={"value": 1}),)), 5)
+    for known in (
+        replace(plain, rules=(Rule("13", to={"quantity": "volume"}),)),
+        replace(plain, gate=Gate()),
+        replace(plain, histories=(History(range(2)),)),
+    ):
+        assert compilable(known, 5)
+    for judged in (
+        replace(plain, gate=Gate(clock_days=1)),
+        replace(plain, gate=Gate(needs=("volume",))),
+        replace(plain, gate=Gate(), histories=(History(range(2)),)),
+        replace(plain, histories=(History(range(2)), History(range(3)))),
+        replace(plain, rules=(Rule(where={"value": 1}),)),
+    ):
+        assert not compilable(judged, 5)
     own = replace(plain, cipher=lambda sealed: Opened(sealed.transport.payload, 5), modes=frozenset((5,)))
     assert (compilable(own, 5), compilable(own, 0)) == (False, True)
 
 
+def shape(payload: bytes, driver: Driver, ci: int = 0x7A) -> bool:
+    """Whether payloads like this one have a layout with tables."""
+    layout = compile_layout(Payload(payload, driver, METER, ci))
+    return layout is not None and layout.fields is not None
+
+
 def test_a_scale_that_is_no_decimal_is_left_to_the_plain_path() -> None:
-    """A driver's scale of a third is rounded there to sixty digits: no layout."""
+    """A driver's scale of a third is rounded there to sixty digits: no layout for a rule, one by one for a field."""
     for scale, linear in ((Fraction(1, 3), False), (Fraction(1, 8), True)):
-        thirds = Driver("x", "", (), rules=(Rule("13", scale=scale, to={"quantity": "volume"}),))
-        layout = compile_layout(VOLUME, thirds, 7)
-        assert layout is not None
-        assert (layout.fields is not None) == linear
+        assert shape(VOLUME, Driver("x", "", (), rules=(Rule("13", scale=scale, to={"quantity": "volume"}),))) == linear
+        assert shape(bytes(4), Driver("x", "", (), layouts=(Block((Field(0, 4, "volume", scale=scale),)),)))
 
 
 def test_outcomes_are_the_telegrams_of_the_plain_path() -> None:
@@ -417,7 +434,7 @@ def test_a_bug_in_a_decoder_costs_its_telegram_only() -> None:
     def broken(_: DeviceId) -> Profile | None:
         raise ZeroDivisionError
 
-    stranger = encode.radio(METER, b"\xa9" + VOLUME)
+    stranger = encode.radio(METER, b"\x81" + VOLUME)
     decoded = decode_batch(pa.table({"raw": [stranger]}), broken)
     assert decoded.telegrams.select(["reason", "detail"]).to_pylist() == [{"reason": "rejected", "detail": "internal: ZeroDivisionError"}]
 
@@ -438,3 +455,52 @@ def test_caches_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         ]
         assert assert_same(decoder, sent) == 2
     assert decoder.layouts <= 6
+
+
+BEFORE = (Field(4, 4, "volume", storage=1), Field(8, 2, "date", date_g, storage=1))
+
+
+@pytest.mark.parametrize(
+    ("gate", "fields", "linear"),
+    [
+        (Gate(rising=("volume",)), (Field(0, 4, "volume"), *BEFORE), True),
+        (Gate(rising=("volume",)), BEFORE, False),
+        (Gate(rising=("volume",)), (Field(0, 4, "volume", scale=Fraction(1, 8)), *BEFORE), False),
+        (Gate(largest={"volume": 9}), (Field(0, 4, "volume"), Field(4, 4, "volume")), False),
+        (Gate(largest={"seal_word": 9}), (Field(0, 4, "seal_word"),), False),
+    ],
+)
+def test_a_gate_is_judged_in_columns_only_where_they_hold_all_it_judges(gate: Gate, fields: tuple[Field, ...], linear: bool) -> None:
+    """A present value, one scale, and a field for each record: else the plain path judges."""
+    assert shape(bytes(10), Driver("x", "", (), layouts=(Block(fields),), gate=gate)) == linear
+
+
+def test_a_history_is_reckoned_in_columns_from_a_date_that_is_there() -> None:
+    """Undated storages go back from the base's date or the meter's time; without any of them nothing is dated, and nothing is read of them."""
+    stored = [encode.integer(b"\x13", 5, 4, encode.Slot(storage=storage)) for storage in (1, 2)]
+    energy = [encode.integer(b"\x06", 5, 4, encode.Slot(storage=storage)) for storage in (1, 2)]
+    clock = encode.minute(datetime(2024, 12, 31, 23, 59))
+    driver = Driver("x", "", (), histories=(History(range(1, 3)),))
+    assert shape(clock + b"".join(stored + energy), driver)
+    assert shape(b"".join(stored), driver)
+
+
+def test_seconds_since_2000_are_dates_of_columns() -> None:
+    """A block's clock in seconds dates nothing undated, and is the meter's time."""
+    clock = Driver("x", "", (), layouts=(Block((Field(0, 4, "date_time", seconds_2000), Field(4, 4, "volume"))),))
+    assert shape(bytes(8), clock)
+
+
+def test_a_void_base_dates_nothing_of_a_history() -> None:
+    """Landis+Gyr's months go back from the date of storage 2; where that is void, both paths read none of them."""
+    meter = DeviceId("LUG", "12345678", 0x0A, 0x04)
+    months = b"".join(encode.integer(b"\x06", 5 - storage, 4, encode.Slot(storage=storage)) for storage in (2, 3, 4))
+    payloads = [b"\x82\x01\x6c" + day + months for day in (bytes.fromhex("3f2c"), bytes(2), bytes.fromhex("212b"))]
+    sent = [(encode.radio(meter, encode.plain(one, encode.Header())), "wmbus", "nocrc", False, Profile()) for one in payloads]
+    assert assert_same(Decoder(), sent) == 3
+
+
+def test_a_compact_frame_of_a_family_with_blocks_takes_the_plain_path() -> None:
+    """What reads whole payloads of its own reads those of compact frames too; columns do not."""
+    meter = DeviceId("BMP", "12345678", 5, 7)
+    assert assert_same(Decoder(), [(encode.radio(meter, b"\x79" + bytes(30)), "wmbus", "nocrc", False, Profile())]) == 0

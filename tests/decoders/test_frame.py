@@ -140,3 +140,13 @@ def test_a_bare_frame_that_ends_like_its_own_crc_decodes() -> None:
     telegram = decode(raw, lambda _: Profile())
     assert not telegram.suspect
     assert {reading.register.name for reading in telegram.readings} == {"volume", "power"}
+
+
+@pytest.mark.parametrize(
+    ("unit_1", "unit_2", "kind"),
+    [(0x02, 0x42, 4), (0x42, 0x42, 5), (0x82, 0x82, 3), (0xC2, 0x82, 4), (0x29, 0xE9, 6), (0x69, 0xE9, 7), (0xB9, 0xF9, 8)],
+)
+def test_the_medium_of_the_fixed_structure_is_a_device_type(unit_1: int, unit_2: int, kind: int) -> None:
+    """The top bits of both unit bytes; its five media for meters of mode 2 are the plain ones: a heat meter of them is no cooling meter."""
+    body = bytes.fromhex("73 01000091 07 01") + bytes([unit_1, unit_2]) + bytes(8)
+    assert identify(encode.wired(body), link="mbus").type == kind

@@ -109,7 +109,7 @@ def test_dates(text: str, value: Any) -> None:
         ("fb21", "volume", "ft3", -1), ("fb29", "power", "W", 6), ("fb2f", "frequency", "Hz", 0), ("fb34", "power_apparent", "VA", 0),
         ("fb7e", "power_cumulated_maximum", "W", 3), ("fb70", "unknown", "", 0), ("fd48", "voltage", "V", -1), ("fd5c", "current", "A", 0),
         ("fd3a", "counter", "1", 0), ("fd74", "battery_days", "d", 0), ("fd32", "tariff_duration", "h", 0), ("fd6c", "battery_operating_time", "h", 0),
-        ("fd71", "rf_level", "dBm", 0), ("fdfd3e", "humidity", "%", 0), ("fdfd01", "unknown", "", 0), ("9370", "volume", "m3", -9),
+        ("fd71", "rf_level", "dBm", 0), ("fdfd3e", "humidity", "%", 0), ("fdfd02", "battery_days", "month", 0), ("fdfd01", "unknown", "", 0), ("9370", "volume", "m3", -9),
         ("9376", "volume", "m3", -3), ("937d", "volume", "m3", 0), ("93fd7d", "volume", "m3", 3), ("fbae73", "frequency", "Hz", -4),
     ],
 )  # fmt: skip

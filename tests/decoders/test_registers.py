@@ -39,6 +39,9 @@ def values(text: str, kind: int = WATER) -> dict[str, int | None]:
         ("342b 01000000", HEAT, "power_at_error"), ("02fd46 0100", WATER, "battery_voltage"), ("02fd46 0100", ELECTRICITY, "voltage"),
         ("02fd74 0100", WATER, "battery_days"), ("02fb1a 0100", 0x1B, "humidity"), ("02 7c 03 485225 0100", 0x1B, "humidity"),
         ("02fd17 0100", WATER, "status_flags"), ("0226 0100", HEAT, "operating_time"), ("04933d 01000000", WATER, None),
+        ("04863b 01000000", HEAT, "energy"), ("04863b 01000000", BOTH, "energy"), ("04863b 01000000", COLD, "energy_cooling"),
+        ("04863b 01000000", ELECTRICITY, "energy"), ("04863b 01000000", WATER, None), ("84108e3b 01000000", BOTH, "energy_cooling"),
+        ("046e 01000000", 0x00, "hca"), ("046e 01000000", 0x0F, "hca"), ("046e 01000000", 0x37, "hca"), ("046e 01000000", HEAT, None),
     ],
 )  # fmt: skip
 def test_names(text: str, kind: int, name: str | None) -> None:
@@ -52,7 +55,8 @@ def test_names(text: str, kind: int, name: str | None) -> None:
         ("0400 01000000", HEAT, 1), ("0408 01000000", HEAT, 0), ("0409 01000000", HEAT, 3), ("040e 01000000", HEAT, 277_778),
         ("04fb08 01000000", HEAT, 27_777_778), ("04fb0d 01000000", HEAT, 1_163_000), ("04fb20 01000000", 0x03, 28_317), ("0430 50c30000", HEAT, 13_889),
         ("0440 39300000", WATER, 74_070), ("0222 0300", HEAT, 3_000_000), ("0221 0300", HEAT, 50_000), ("0223 0300", HEAT, 72_000_000),
-        ("02fd74 0300", WATER, 3_000_000), ("053e 0ad7233c", WATER, 10_000), ("0413 feffffff", WATER, -2000),
+        ("02fd74 0300", WATER, 3_000_000), ("01fd74 c8", WATER, 200_000_000), ("02fdfd02 b400", WATER, 5_478_750_000), ("01fdfd03 02", WATER, 730_500_000),
+        ("053e 0ad7233c", WATER, 10_000), ("0413 feffffff", WATER, -2000),
     ],
 )  # fmt: skip
 def test_units(text: str, kind: int, micro: int) -> None:
@@ -67,6 +71,7 @@ def test_units(text: str, kind: int, micro: int) -> None:
         ("0493ff21 01000000", WATER), ("049379 01000000", WATER), ("04863c 01000000", WATER), ("05fd48 0000c07f", ELECTRICITY), ("02fdc8fc01 0100", ELECTRICITY),
         ("0413 ffffffff", WATER), ("04fb58 01000000", HEAT), ("0713 ffffffffffffff7f", WATER), ("4413 01000000", WATER), ("440f 01000000 426c ffff", HEAT),
         ("84b0b0b0b030 13 01000000", WATER), ("04fd3a 01000000", WATER), ("0413 00000080", WATER), ("049315 01000000", WATER),
+        ("02fd74 ffff", WATER), ("02fdfd02 ffff", WATER),
     ],
 )  # fmt: skip
 def test_what_stays_a_record(text: str, kind: int) -> None:

@@ -1,0 +1,266 @@
+"""Where the values of a payload stand and how they are read: the data of its records, and the fields of the manufacturer's blocks among them.
+
+A spot for each record of the plain path, in its order. All bytes that say what stands where (DIF, VIF, LVAR, filler, tags, guards) are in the mask.
+Rules
+* A spot that columns cannot read, and that matters, is not `linear`: its payloads have no layout.
+* What a block's own function reads is in no spot. Only blocks whose function is known to show and to judge nothing more (`Layout.shows`) are read here.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+from functools import partial
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from submeter.decoders.blocks import field_record, read_blocks, read_payload, scaled, tag_places
+from submeter.decoders.codings import Coding, date_d, date_g, date_short_year, seconds_2000, unsigned
+from submeter.decoders.codings import signed as signed_number
+from submeter.decoders.deviations import rules_of
+from submeter.decoders.driver import FILLED, PAYLOAD, TAIL, Bits, Codes, Driver, Field, Rule, Tags
+from submeter.decoders.driver import Layout as BlockLayout
+from submeter.decoders.fast.columns import DATE
+from submeter.decoders.layers import MANUFACTURER_CI
+from submeter.decoders.records import Record, Records, walk
+from submeter.decoders.registers import DICTIONARY
+from submeter.decoders.values import TEXT_LAST, Value, read_value
+from submeter.decoders.vif import BITS, BLOCK, NUMBER
+from submeter.decoders.vif import DATE as DATES
+from submeter.decoders.vife import PROFILES, Information, interpret
+from submeter.reading import DeviceId
+
+__all__ = ["BCD", "SIGNED", "SINGLY", "UNSIGNED", "Payload", "Spot", "Spots", "spots_of"]
+
+#: How columns read a number; `SINGLY` ones are read one by one, by the plain path's own function.
+SIGNED, UNSIGNED, BCD, SINGLY = range(4)
+
+_KINDS: Final = {**dict.fromkeys((1, 2, 3, 4, 6, 7), SIGNED), 5: SINGLY, **dict.fromkeys((9, 10, 11, 12, 14), BCD)}
+_REAL, _VARIABLE, _FILLER = 5, 0x0D, 0x2F
+_ONE_REAL: Final = bytes.fromhex("0000803f")
+_MOST_BYTES: Final = 8
+#: A decimal scale divides it; numbers of others are read one by one.
+_TEN: Final = 10**30
+_EPOCH: Final = date(2000, 1, 1)
+_DAY_SECONDS: Final = 86_400
+
+
+def _standard_date(day: date, size: int) -> bytes:
+    """Type G, F or I; midnight."""
+    year = day.year % 100
+    packed = bytes([day.day | (year & 7) << 5, day.month | year >> 3 << 4])
+    return {2: packed, 4: b"\0\0" + packed, 6: b"\0\0\0" + packed + b"\0"}[size]
+
+
+def _date_word(day: date, size: int) -> bytes:
+    return (day.day | day.month << 5 | day.year - _EPOCH.year << 9).to_bytes(size, "little")
+
+
+def _seconds(day: date, size: int) -> bytes:
+    return ((day - _EPOCH).days * _DAY_SECONDS).to_bytes(size, "little")
+
+
+#: How the date codings of fields are written; dates of other codings have no layout.
+_DATE_CODINGS: Final[dict[Coding, Callable[[date, int], bytes]]] = {
+    date_g: _standard_date, date_d: _date_word, date_short_year: _date_word, seconds_2000: _seconds,
+}  # fmt: skip
+_NUMBERS: Final[dict[Coding, int]] = {unsigned: UNSIGNED, signed_number: SIGNED}
+_DATED: Final = frozenset(("date", "date_time"))
+_PLAIN: Final = Information("", "", 0, NUMBER)
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """The data of one record: `size` bytes at `at`.
+
+    A number has a `kind` and a `scale`; `read` reads it where the kind is `SINGLY`. `one` are data that say 1, `void` the raw value that means none.
+    A date is written by `write`, and read by `read` where it is none of the standard's. `flags` are a driver's names of the bits. `strict`: where it
+    is void, the plain path must say what that means.
+    """
+
+    at: int
+    size: int
+    kind: int | None = None
+    scale: Fraction = Fraction(1)
+    one: bytes = b""
+    read: Callable[[bytes], object] | None = None
+    void: int | None = None
+    write: Callable[[date, int], bytes] | None = None
+    flags: Bits | Codes | None = None
+    strict: bool = False
+    linear: bool = True
+
+    def probe(self, day: date) -> bytes:
+        """Data with a known value: `day`, or 1; empty where they are left as they are."""
+        return self.write(day, self.size) if self.write else self.one
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A payload, and whose it is."""
+
+    data: bytes
+    driver: Driver | None
+    device: DeviceId
+    ci: int
+
+    def records(self, data: bytes) -> tuple[Record, ...]:
+        """What the plain path reads in `data`, a payload of the same shape."""
+        found = read_payload(self.driver, data, self.device, self.ci) if self.driver else None
+        found = walk(data) if found is None else found
+        return (read_blocks(self.driver, found, self.device, self.ci) if self.driver else found).records
+
+
+@dataclass(slots=True)
+class Spots:
+    """The spots of a payload, the mask of the bytes that must be the same, where only filler follows, and what a walk without blocks found."""
+
+    spots: list[Spot]
+    mask: npt.NDArray[np.uint8]
+    end: int
+    walked: Records
+    tail: bool = False
+
+
+def spots_of(payload: Payload) -> Spots | None:
+    """The spots of a payload; None where it has no shape: its walk broke, or nothing reads it."""
+    whole = [(layout, _start(layout, payload.data)) for layout in _layouts(payload) if layout.at in {PAYLOAD, FILLED}]
+    own = any(layout.fits(payload.data[start:]) for layout, start in whole)
+    walked = Records(()) if own else walk(payload.data)
+    if walked.broken or (payload.ci in MANUFACTURER_CI and not own):
+        return None
+    found = Spots([], np.zeros(len(payload.data), np.uint8), len(payload.data), walked) if own else _walked(payload, walked)
+    for layout, start in whole:
+        if _block(payload.data, found, layout, start, len(payload.data)):
+            return found
+    places = list(zip(walked.records, found.spots, strict=True))
+    for layout in _layouts(payload):
+        if layout.at == TAIL and found.tail:
+            found.tail = not _block(payload.data, found, layout, len(payload.data) - len(walked.tail), len(payload.data))
+        for record, spot in places:
+            if record.vif.hex() == layout.at:
+                _block(payload.data, found, layout, spot.at + spot.size - len(record.data), spot.at + spot.size)
+    return found
+
+
+def _layouts(payload: Payload) -> tuple[BlockLayout, ...]:
+    return payload.driver.layouts if payload.driver else ()
+
+
+def _start(layout: BlockLayout, data: bytes) -> int:
+    return len(data) - len(data.lstrip(bytes([_FILLER]))) if layout.at == FILLED else 0
+
+
+def _walked(payload: Payload, walked: Records) -> Spots:
+    """The data of the records; the mask leaves out them and the tail."""
+    data, at, end = payload.data, 0, 0
+    found = Spots([], np.full(len(data), 0xFF, np.uint8), 0, walked, tail=bool(walked.tail))
+    for record, rule in zip(walked.records, rules_of(payload.driver, walked.records), strict=True):
+        while data[at] == _FILLER:
+            at += 1
+        end = at + len(record.dif) + len(record.vif) + len(record.data)
+        size = len(record.data) - (record.dif[0] & 0x0F == _VARIABLE)
+        found.spots.append(_record_spot(record, rule, end - size, size))
+        found.mask[end - size : end] = 0
+        at = end
+    found.mask[len(data) - len(walked.tail) :] = 0
+    found.end = len(data) if walked.tail or walked.more else end
+    return found
+
+
+def _record_spot(record: Record, rule: Rule | None, at: int, size: int) -> Spot:
+    about, coding = interpret(record.vif), record.dif[0] & 0x0F
+    ruled = rule is not None and bool(rule.void or rule.flags or rule.scale is not None)
+    linear = about.offset is None and not set(about.modifiers) & set(PROFILES.values())
+    if coding == _VARIABLE:
+        return _variable_spot(record.data[0], about, at, size, linear=linear and not ruled)
+    scale, flags, void = (rule.scale, rule.flags, bytes.fromhex(rule.void)) if rule else (None, None, b"")
+    if about.kind == DATES and not about.error and _KINDS.get(coding) == SIGNED and size in DATE:
+        return Spot(at, size, write=_standard_date, linear=linear and not ruled)
+    if coding not in _KINDS:
+        return Spot(at, size, linear=linear and not flags)
+    if _KINDS[coding] == SINGLY:
+        read = partial(read_value, coding, None, about=about) if scale is None else partial(_real, scale)
+        return Spot(at, size, SINGLY, one=_ONE_REAL, read=read, linear=linear and not flags and not void)
+    unsigned_number = flags is not None if scale is not None else about.kind == BITS or "unsigned" in about.modifiers
+    kind = UNSIGNED if unsigned_number and _KINDS[coding] == SIGNED else _KINDS[coding]
+    factor = scale or Fraction(10) ** (about.exponent if about.kind == NUMBER else 0)
+    none = int.from_bytes(void, "little") if len(void) == size else None
+    return Spot(at, size, kind, factor, _one(size), void=none, flags=flags, linear=linear and (kind != UNSIGNED or size < _MOST_BYTES))
+
+
+def _variable_spot(lvar: int, about: Information, at: int, size: int, *, linear: bool) -> Spot:
+    """Text and blocks are no numbers; those that a length code announces are read one by one."""
+    if about.kind == BLOCK or (about.kind != DATES and lvar <= TEXT_LAST):
+        return Spot(at, size, linear=linear)
+    number = about.kind in {NUMBER, BITS} and 0 < size <= _MOST_BYTES
+    read = partial(read_value, _VARIABLE, lvar, about=about)
+    return Spot(at, size, SINGLY, one=_one(size) if number else b"", read=read, linear=linear and number)
+
+
+def _real(scale: Fraction, data: bytes) -> Value:
+    """A float that a driver's rule scales."""
+    number = read_value(_REAL, None, data, _PLAIN)
+    return scaled(number, scale) if isinstance(number, Decimal) else None
+
+
+def _one(size: int) -> bytes:
+    return (1).to_bytes(size, "little")
+
+
+def _block(data: bytes, found: Spots, layout: BlockLayout, start: int, end: int) -> bool:
+    """Add the spots of a block, if it is one; the bytes that say so, or not, are compared from now on."""
+    block = data[start:end]
+    fits = layout.fits(block)
+    for at, bits, value in layout.guard:
+        if at < len(block) and (fits or block[at] & bits != value):
+            found.mask[start + at] |= bits
+    if layout.at == FILLED:
+        found.mask[: start + 1] = 0xFF
+    if fits:
+        fields = (_field_spot(field, start + field.at, block) for field in layout.fields if field.at + field.size <= len(block))
+        found.spots += (replace(spot, strict=layout.read is not None) for spot in fields)
+        found.spots += _tagged(layout.tags, block, start, found.mask) if layout.tags else ()
+        found.spots += [Spot(0, 0, linear=False)] if layout.read and not layout.shows else []
+    return fits
+
+
+def _tagged(tags: Tags, block: bytes, start: int, mask: npt.NDArray[np.uint8]) -> Iterator[Spot]:
+    """The fields behind each tag; the tags, and the byte that ends the walk, are compared."""
+    places, end, _ = tag_places(tags, block)
+    mask[[start + at - 1 for at, _ in places]] = 0xFF
+    mask[start + end : start + end + 1] = 0xFF
+    for at, size in places:
+        data = block[at : at + size]
+        yield from (_field_spot(field, start + at + field.at, data) for field in tags.fields.get(block[at - 1], ()) if field.at + field.size <= size)
+
+
+def _field_spot(field: Field, at: int, block: bytes) -> Spot:
+    kind = _NUMBERS.get(field.coding) if _TEN % field.scale.denominator == 0 else None
+    if field.coding in _DATE_CODINGS:
+        known = field.coding is not date_g or field.size in DATE
+        return Spot(
+            at, field.size, write=_DATE_CODINGS[field.coding], read=None if field.coding is date_g else field.coding, linear=known and not field.flags
+        )
+    if kind is not None and field.size < _MOST_BYTES and len(field.void) < 2:
+        return Spot(
+            at,
+            field.size,
+            kind,
+            field.scale,
+            _one(field.size),
+            void=next(iter(field.void), None),
+            flags=field.flags,
+            linear=not field.flags or kind == UNSIGNED,
+        )
+    if field.quantity not in DICTIONARY:
+        value = field.coding(block[field.at : field.at + field.size])
+        return Spot(at, field.size, linear=not (field.flags or isinstance(value, date) or field.quantity in _DATED))
+    return Spot(at, field.size, SINGLY, one=_one(field.size), read=partial(_value, field), linear=not field.flags and field.size <= _MOST_BYTES)
+
+
+def _value(field: Field, data: bytes) -> Value:
+    return field_record(field, data).value
