@@ -55,10 +55,10 @@ class Outcome:
     pending: int | None
 
 
-def classify(samples: Iterable[Sample], spec: SeriesSpec) -> Outcome:
-    """Segments of a counter from its readings, in any order: SPEC 4, 5 and 6."""
+def classify(samples: Iterable[Sample], spec: SeriesSpec, begun: Number = 0) -> Outcome:
+    """Segments of a counter from its readings, in any order: SPEC 4, 5 and 6. `begun` is the use up to the first one."""
     kept, dropped = select(samples)
-    walk = _Walk(events(kept, spec), spec.parameters, dropped)
+    walk = _Walk(events(kept, spec), spec.parameters, dropped, begun)
     walk.run()
     return Outcome(rated(walk.segments, spec.parameters.factors), walk.dropped, walk.held, walk.pending)
 
@@ -96,7 +96,7 @@ class _Step(NamedTuple):
 class _Walk:
     """State of one walk: the anchor (instant, display or None = OPEN, use since the first anchor) and what was found so far."""
 
-    def __init__(self, found: list[Event], parameters: Parameters, dropped: list[Drop]) -> None:
+    def __init__(self, found: list[Event], parameters: Parameters, dropped: list[Drop], begun: Number) -> None:
         self.events = found
         self.p = parameters
         self.dropped = dropped
@@ -105,7 +105,7 @@ class _Walk:
         self.pending: int | None = None
         self.a_t: int | None = None
         self.a_v: Number | None = None
-        self.total: Number = 0
+        self.total: Number = begun
         self.last_break = max((i for i, event in enumerate(found) if event.kind != Kind.READING), default=-1)
         self.rising = (self.spike, self.undecided, self.suspect_jump)
         self.falling = (self.rollover, self.dip, self.glitch, self.undecided, self.reset, self.suspect_exchange)

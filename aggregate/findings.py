@@ -7,7 +7,7 @@ a text names the device, the values and what to do.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,13 +18,12 @@ from submeter import civil
 from submeter.aggregate.classifier import FLAG
 from submeter.aggregate.kernel import Rollup
 from submeter.aggregate.series import Series
+from submeter.aggregate.windows import Window
 from submeter.reading import LEVELS, STATES, from_micro
 from submeter.store import TASKS, Event, Registry
 
-__all__ = ["COUNTED", "Window", "found", "revised"]
+__all__ = ["COUNTED", "found", "revised"]
 
-#: First and last instant of a window, the last one not in it, µs UTC.
-Window = tuple[int, int]
 #: Reasons of dropped readings that somebody may have to know; `status` is told by the meter's own alarms, the others are as they should be.
 COUNTED: Final = ("conflict", "glitch", "spike")
 HOUR: Final = LEVELS.index("hour")
@@ -57,16 +56,16 @@ class _Found:
     count: int | None = None
 
 
-def found(registry: Registry, batch: Mapping[int, Series], result: Rollup, *, now: int, windows: Mapping[int, Window] | None = None) -> None:
+def found(registry: Registry, batch: Mapping[int, Series], result: Rollup, windows: Sequence[Window], *, now: int) -> None:
     """Raise what the result of a batch holds, and settle the tasks that it does not hold any more; raises StoreError.
 
-    `windows` are the parts of the series that were computed; a series that is not in it was computed whole.
+    `windows` are the parts of the series that were computed: what is open outside them stays.
     """
     told = list(_told(batch, result))
     tasks = _tasks_of(registry, batch)
     holding = {(one.series, one.kind, one.at) for one in told}
-    gone = [task for number, of_series in tasks.items() for task in of_series if (number, task.kind, task.at) not in holding]
-    gone = [task for task in gone if _inside(task.at, (windows or {}).get(_number(task, tasks)))]
+    computed = [(task, window) for window in windows for task in tasks[window.series] if window.first <= task.at < window.beyond]
+    gone = [task for task, window in computed if (window.series, task.kind, task.at) not in holding]
     fresh = list(_fresh(registry, batch, told))
     if not fresh and not gone:
         return
@@ -125,14 +124,6 @@ def _tasks_of(registry: Registry, batch: Mapping[int, Series]) -> dict[int, list
         if event.subject in numbers:
             tasks[numbers[event.subject]].append(event)
     return tasks
-
-
-def _number(task: Event, tasks: Mapping[int, list[Event]]) -> int:
-    return next(number for number, of_series in tasks.items() if task in of_series)
-
-
-def _inside(at: int, window: Window | None) -> bool:
-    return window is None or window[0] <= at < window[1]
 
 
 def _fresh(registry: Registry, batch: Mapping[int, Series], told: Iterable[_Found]) -> Iterator[_Found]:

@@ -8,8 +8,8 @@ Rules: the result depends on the readings, not on their order or repetition; it 
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Final, Self, cast
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Self, cast
 
 import numpy as np
 import polars as pl
@@ -20,6 +20,7 @@ from submeter.aggregate import counter_columns, gauge_columns
 from submeter.aggregate.classifier import Outcome, classify
 from submeter.aggregate.columns import SCHEMA, SERIES, Bools
 from submeter.aggregate.counter_columns import Segments, counter_tables
+from submeter.aggregate.days import DAYS, counter_days, gauge_days
 from submeter.aggregate.errors import UnknownSeriesError
 from submeter.aggregate.events import UNUSABLE, Drop, Sample, select
 from submeter.aggregate.gauge_columns import Readings, gauge_tables
@@ -45,20 +46,27 @@ READINGS: Final = pa.schema(
 DROPPED: Final = pa.schema([("series", pa.int32()), ("t", pa.int64()), ("seq", pa.int64()), ("reason", pa.string())])
 PENDING: Final = pa.schema([("series", pa.int32()), ("since", pa.int64())])
 HELD: Final = pa.schema([("series", pa.int32()), ("t", pa.int64()), ("flag", pa.string()), ("amount", pa.int64())])
+REACH: Final = pa.schema([("series", pa.int32()), ("last", pa.int64())])
 #: Hours and readings that one batch holds at most, unless one series has more: bounds memory.
 BATCH: Final = 500_000
+NOTHING_BEGUN: Final[Mapping[int, int]] = {}
 #: Steps are compared with a rate below this in columns (a larger one counts as this): rate times seconds stays inside 63 bits.
 _RATE: Final = 2**31
 
 
 @dataclass(frozen=True, slots=True)
 class Rollup:
-    """What readings mean: `rows` of SCHEMA, and for the operator `dropped`, `pending` (anchor before an undecided tail) and `held`."""
+    """What readings mean: `rows` of SCHEMA, and for the operator `dropped`, `pending` (anchor before an undecided tail) and `held`.
+
+    `days` (DAYS, if asked for) are what a later computation can go on from, `reach` says up to when each series with rows has data.
+    """
 
     rows: pa.Table
     dropped: pa.Table
     pending: pa.Table
     held: pa.Table
+    days: pa.Table
+    reach: pa.Table
 
     @classmethod
     def joined(cls, parts: Sequence[Self]) -> Self:
@@ -68,9 +76,13 @@ class Rollup:
 
 @dataclass(slots=True)
 class _Found:
-    """What a run has found so far."""
+    """What a run has found so far; `begun` and `wanted` are the arguments of `rollup`."""
 
+    begun: Mapping[int, int]
+    wanted: bool
     tables: list[pa.Table] = field(default_factory=list)
+    days: list[pa.Table] = field(default_factory=list)
+    reach: list[tuple[int, int]] = field(default_factory=list)
     rows: list[tuple[int | None, ...]] = field(default_factory=list)
     dropped: list[tuple[int, int, int, str]] = field(default_factory=list)
     pending: list[tuple[int, int]] = field(default_factory=list)
@@ -88,13 +100,28 @@ class _Found:
     def exact(self, series: int, rows: Iterable[tuple[int, Row]]) -> None:
         self.rows.extend((series, level, row.start, row.end, *map(_fitting, row[2:])) for level, row in rows)
 
+    def counters(self, segments: Segments, zone: str, year_start: str, *, local: bool = True) -> None:
+        self.tables += counter_tables(segments, zone, year_start)
+        self.reach += zip(segments.ids.tolist(), segments.t2[segments.offsets[1:] - 1].tolist(), strict=True)
+        if self.wanted and local:
+            self.days.append(counter_days(segments, zone, year_start))
+
+    def gauges(self, readings: Readings, zone: str, year_start: str) -> None:
+        self.tables += gauge_tables(readings, zone, year_start)
+        self.reach += zip(readings.ids.tolist(), readings.t[readings.offsets[1:] - 1].tolist(), strict=True)
+        if self.wanted:
+            self.days.append(gauge_days(readings, zone, year_start))
+
     def rollup(self) -> Rollup:
         rows = pa.Table.from_pylist([dict(zip(SCHEMA.names, row, strict=True)) for row in self.rows], schema=SCHEMA)
         others = (
             pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in sorted(found, key=repr)], schema=schema)
             for found, schema in ((self.dropped, DROPPED), (self.pending, PENDING), (self.held, HELD))
         )
-        return Rollup(pa.concat_tables([*self.tables, rows]), *others)
+        reach = pa.table([[series for series, _ in self.reach], [last for _, last in self.reach]], schema=REACH)
+        dropped, pending, held = others
+        days = pa.concat_tables([DAYS.empty_table(), *self.days])
+        return Rollup(pa.concat_tables([*self.tables, rows]), dropped, pending, held, days, reach)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +160,13 @@ class _Batch:
         ]
 
 
-def rollup(readings: pa.Table, specs: Mapping[int, SeriesSpec]) -> Rollup:
+def rollup(readings: pa.Table, specs: Mapping[int, SeriesSpec], begun: Mapping[int, int] = NOTHING_BEGUN, *, days: bool = False) -> Rollup:
     """Rows of all levels from all readings (columns of READINGS) of some series, in any order; raises UnknownSeriesError and CivilError.
 
-    A number that needs more than 64 bits is null in the rows. Rows come in no promised order, the same one for the same readings.
+    A number that needs more than 64 bits is null in the rows. Rows come in no promised order, the same one for the same readings. `days` asks for the days
+    of `aggregate.days` too. `begun` is the use (micro units) up to the first reading of counters that are computed from an anchor on, 0 if not named.
     """
-    found = _Found([SCHEMA.empty_table()])
+    found = _Found(begun, days, [SCHEMA.empty_table()])
     for (zone, year_start, gauge), batch in _batches(readings, specs):
         compute = _gauges if gauge else _counters
         compute(batch, zone, year_start, found)
@@ -209,19 +237,35 @@ def _counters(batch: _Batch, zone: str, year_start: str, found: _Found) -> None:
     rowed = plain & (np.diff(batch.offsets) > 1)
     if rowed.any():
         ids, offsets, t, v = batch.pick(rowed)
-        found.tables += counter_tables(Segments.plain(ids, offsets, gaps[rowed], t, v), zone, year_start)
-    columned = []
+        found.counters(_begun(Segments.plain(ids, offsets, gaps[rowed], t, v), found.begun), zone, year_start)
+    columned: dict[bool, list[tuple[int, int, Mapping[str, Any]]]] = {True: [], False: []}
     for i in np.flatnonzero(~plain).tolist():
         series, spec = int(batch.ids[i]), batch.specs[i]
-        outcome = classify(batch.samples(i), spec)
+        samples = batch.samples(i)
+        outcome = classify(samples, spec, found.begun.get(series, 0))
         found.note(series, outcome)
         columns = counter_columns.listed(outcome.segments)
         if columns is not None:
-            columned.append((series, spec.parameters.max_gap, columns))
+            columned[_local(samples, spec)].append((series, spec.parameters.max_gap, columns))
         else:
             found.exact(series, counter_levels(outcome.segments, spec))
-    if columned:
-        found.tables += counter_tables(Segments.of(*zip(*columned, strict=True)), zone, year_start)
+            found.reach += [(series, segment.t2) for segment in outcome.segments[-1:]]
+    for local, listed in columned.items():
+        if listed:
+            found.counters(Segments.of(*zip(*listed, strict=True)), zone, year_start, local=local)
+
+
+def _local(samples: Iterable[Sample], spec: SeriesSpec) -> bool:
+    """Nothing far away decides what a reading means: the condition of `aggregate.days`."""
+    return not spec.parameters.factors and all(sample.rank != Source.SUBSTITUTE for sample in samples)
+
+
+def _begun(segments: Segments, begun: Mapping[int, int]) -> Segments:
+    """The same segments of series that had some use before."""
+    if not begun:
+        return segments
+    before = np.repeat([begun.get(series, 0) for series in segments.ids.tolist()], np.diff(segments.offsets))
+    return replace(segments, v1=segments.v1 + before, v2=segments.v2 + before)
 
 
 def _eventful(batch: _Batch) -> Bools:
@@ -249,12 +293,24 @@ def _gauges(batch: _Batch, zone: str, year_start: str, found: _Found) -> None:
     holds = np.array([spec.parameters.mode == "hold" for spec in batch.specs])
     if plain.any():
         ids, offsets, t, v = batch.pick(plain)
-        found.tables += gauge_tables(Readings(ids, offsets, gaps[plain], holds[plain], t, v), zone, year_start)
+        found.gauges(Readings(ids, offsets, gaps[plain], holds[plain], t, v), zone, year_start)
     for i in np.flatnonzero(~plain).tolist():
-        series = int(batch.ids[i])
-        kept, dropped = select(batch.samples(i))
+        series, spec, samples = int(batch.ids[i]), batch.specs[i], batch.samples(i)
+        kept, dropped = select(samples)
         found.drop(series, dropped)
-        found.exact(series, gauge_levels(kept, batch.specs[i]))
+        if kept and _local(samples, spec) and _columned(kept):
+            t, v = (np.array(column, np.int64) for column in zip(*((sample.t, sample.v) for sample in kept), strict=True))
+            found.gauges(Readings(batch.ids[i : i + 1], np.array([0, len(t)]), gaps[i : i + 1], holds[i : i + 1], t, v), zone, year_start)
+        else:
+            found.exact(series, gauge_levels(kept, spec))
+            found.reach += [(series, sample.t) for sample in kept[-1:]]
+
+
+def _columned(kept: Sequence[Sample]) -> bool:
+    """Readings in use of a gauge that are inside the limits of columns, one an instant."""
+    values = [sample.v for sample in kept]
+    fits = all(isinstance(v, int) and abs(v) < gauge_columns.LARGEST for v in values) and kept[-1].t - kept[0].t < DIVISOR
+    return fits and len({sample.t for sample in kept}) == len(kept)
 
 
 def _fitting(number: Number | None) -> int | None:

@@ -1,13 +1,14 @@
-"""The scheduled run: dirty registers → series → rows → published blocks.
+"""The scheduled run: dirty registers → windows of series → rows → published blocks.
 
-A run takes the dirty ranges, stitches the registers they name into series of points, computes those series, replaces the rows that differ (one
-transaction per batch of series, which also notes what is to be published), publishes what is noted, and last clears the marks it started from.
+A run takes the dirty ranges, stitches the registers they name into series of points, computes the days that the new readings can have touched (`windows`),
+sums them into months and years (`days`), replaces the rows that differ (one transaction per batch of series, which also notes what is to be published),
+publishes what is noted, and last clears the marks it started from. A series is computed whole if anything but its readings changed since its rows were made.
 A crash between any two steps leaves marks or notes behind, and the next run goes on from them; its result equals a computation from scratch.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, cast
 
 import numpy as np
@@ -16,24 +17,29 @@ import pyarrow as pa
 import structlog
 
 from submeter import civil
+from submeter.aggregate.days import DAY, SUMMED, summed
+from submeter.aggregate.events import UNUSABLE
 from submeter.aggregate.findings import found, revised
-from submeter.aggregate.kernel import Rollup, rollup
-from submeter.aggregate.series import Series, of_point
+from submeter.aggregate.kernel import READINGS, Rollup, rollup
+from submeter.aggregate.series import Series, changed, fingerprint, of_point
 from submeter.aggregate.states import Finality, with_state
+from submeter.aggregate.windows import Day, Range, Window, planned
 from submeter.errors import SubmeterError
-from submeter.reading import LEVELS, Register, Source
-from submeter.store import Assignment, Block, Point, Property, Published, PublishedSeries, Readings, Registry, pack
+from submeter.reading import INT64_MAX, LEVELS, Register, Source
+from submeter.store import COMPUTED, WITHIN, Assignment, Block, Point, Property, Published, PublishedSeries, Readings, Registry, pack
 
 __all__ = ["Report", "Rollups"]
 
 log = structlog.get_logger()
 
-#: Series computed and committed together: bounds the memory of a run.
+#: Series computed and committed together: bounds the memory of a run. A window of days counts by its share of a year, but not less than LEAST.
 BATCH: Final = 500
+LEAST: Final = 0.05
 #: No block of a level (in order of LEVELS) is longer than this, in µs.
 BLOCK_SPAN: Final = tuple(days * civil.DAY for days in (2, 32, 367, 100_000))
 
 Progress = Callable[[int, int], None]
+Work = tuple[int, str, list[Window]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,24 +72,34 @@ class Rollups:
     def run(self, *, now: int, settle: bool = True, everything: bool = False, progress: Progress = _unseen) -> Report:
         """Bring every row up to date with the readings as of `now` (µs UTC).
 
-        `settle` also looks at series without a change whose rows time alone may make final. All series are computed if the directory changed since the
-        last run, or if `everything` asks for it.
+        `settle` also moves the states of rows that time alone may make final. All series are computed whole if `everything` asks for it.
         """
         marks, directory = self._readings.dirty(), self._registry.version()
-        changed = directory != self._readings.directory()
         known = dict(self._numbered())
         moved = self._withdraw(known)
-        settling = set(self._readings.unsettled(now)) if settle else set()
-        todo = sorted(known if everything or changed else known.keys() & (moved | settling | _fed(known, marks)))
-        rows, blocks, held = 0, 0, Counter[str]()
-        for first in range(0, max(len(todo), 1), BATCH):
-            batch = {number: known[number] for number in todo[first : first + BATCH]}
-            touched, heads = self._compute(batch, now=now, reason="config" if changed else "late_reading", held=held)
-            rows, blocks = rows + touched, blocks + self._publish(known, heads)
-            progress(first + len(batch), len(todo))
+        rows, blocks, done, held = 0, 0, 0, Counter[str]()
+        work = self._work(known, moved, marks, everything=everything)
+        for batch in _batches(work, now):
+            touched, heads = self._compute(known, batch, now=now, held=held)
+            rows, blocks, done = rows + touched, blocks + self._publish(known, heads), done + len(batch)
+            progress(done, len(work))
+        if settle:
+            rows += self._settle(known, now)
+        blocks += self._publish(known, [])
         self._readings.clear_dirty(marks)
         self._readings.computed_from(directory)
-        return Report(len(todo), rows, blocks, held)
+        return Report(len(work), rows, blocks, held)
+
+    def _work(self, known: Mapping[int, Series], moved: set[int], marks: pa.Table, *, everything: bool) -> list[Work]:
+        """What is to be computed: each series with the reason and its windows; whole where anything but readings that were added changed."""
+        stored = self._readings.computed()
+        self._readings.forget(stored.keys() - known.keys())
+        specs = {number: series.spec for number, series in known.items()}
+        reasons = {number: changed(cast("str | None", stored.get(number, {}).get("spec")), fingerprint(series)) for number, series in known.items()}
+        whole = {number: reason or "config" for number, reason in reasons.items() if everything or reason or number in moved}
+        ranges = {number: some for number, some in _fed(known, marks).items() if number not in whole}
+        work: list[Work] = [(number, reason, [Window.whole(number, specs[number])]) for number, reason in whole.items()]
+        return work + [(number, "late_reading", windows) for number, windows in planned(ranges, specs, self._readings.begun)]
 
     def _numbered(self) -> Iterator[tuple[int, Series]]:
         """Every series of the directory with its number, stitched from what its devices were heard to measure."""
@@ -108,28 +124,119 @@ class Rollups:
             self._published.drop(gone)
         return moved
 
-    def _compute(self, batch: Mapping[int, Series], *, now: int, reason: str, held: Counter[str]) -> tuple[int, list[PublishedSeries]]:
-        """Compute a batch of series and replace their rows; returns how many were touched, and where each series stands."""
-        readings = self._stitched(batch)
-        result = _rolled_up(readings, batch)
-        last = readings.group_by("series").agg(pl.col("t").max().alias("last"))
-        rows = with_state(_frame(result.rows), last, _frame(result.pending), now=now, finality=self._finality)
+    def _compute(self, known: Mapping[int, Series], work: Sequence[Work], *, now: int, held: Counter[str]) -> tuple[int, list[PublishedSeries]]:
+        """Compute the windows of a batch of series and replace their rows; returns how many were touched, and where each series stands."""
+        batch = {number: known[number] for number, _, _ in work}
+        windows, result, readings = self._rolled_up(batch, [window for _, _, some in work for window in some])
+        within = _within(batch, windows)
+        rows = pl.concat([_frame(result.rows), self._summed(batch, windows, _frame(result.days))])
+        computed = self._standing(batch, windows, result)
+        last, since = (computed.select("series", name).drop_nulls() for name in ("last", "since"))
+        rows = with_state(rows, last, since, now=now, finality=self._finality)
         held.update(result.held["flag"].to_pylist())
-        found(self._registry, batch, result, now=now)
-        changed = self._readings.replace_rollups(list(batch), rows.to_arrow(), now=now, reason=reason)
-        revised(self._registry, batch, changed, now=now, reason=reason)
-        return changed.num_rows, list(_heads(batch, readings.join(_frame(result.dropped), on=["series", "seq"], how="anti")))
+        changed_rows = self._readings.replace_rollups(
+            list(batch),
+            rows.to_arrow(),
+            now=now,
+            reason=work[0][1],
+            within=within.to_arrow(),
+            days=result.days,
+            computed=computed.to_arrow(),
+        )
+        found(self._registry, batch, result, windows, now=now)
+        revised(self._registry, batch, changed_rows, now=now, reason=work[0][1])
+        return changed_rows.num_rows, self._heads(batch, windows, readings)
 
-    def _stitched(self, batch: Mapping[int, Series]) -> pl.DataFrame:
-        """Readings of the batch's series in the kernel's form: each register's readings inside its spans."""
-        spans = pl.DataFrame(
-            [(number, span.register, span.start, span.end) for number, series in batch.items() for span in series.spans],
-            schema={"series": pl.Int32, "register": pl.Int32, "span_start": pl.Int64, "span_end": pl.Int64},
+    def _rolled_up(self, batch: Mapping[int, Series], windows: Sequence[Window]) -> tuple[list[Window], Rollup, pl.DataFrame]:
+        """The kernel over windows of series, wider ones where they turn out too narrow: the final windows, what was found in them, and their readings."""
+        done: list[Window] = []
+        results, read = [], []
+        while windows:
+            numbered = dict(enumerate(windows))
+            readings = self._stitched(batch, numbered)
+            result = _computed(pl.concat([readings, _anchors(numbered)]), {i: (one, batch[one.series]) for i, one in numbered.items()})
+            right, windows = _checked(numbered, _frame(result.days))
+            done += right.values()
+            results.append(_inside(result, right))
+            names = {i: one.series for i, one in numbered.items()}
+            read.append(readings.with_columns(series=_renamed("series", names)))
+        return done, Rollup.joined(results), pl.concat(read)
+
+    def _stitched(self, batch: Mapping[int, Series], windows: Mapping[int, Window]) -> pl.DataFrame:
+        """Readings of some windows, by the window's number, in the kernel's form: each register's readings inside its spans."""
+        spans = [
+            (i, span.register, max(span.start, window.read_from), min(span.end, window.read_before))
+            for i, window in windows.items()
+            for span in batch[window.series].spans
+        ]
+        schema = {"id": pl.Int32, "register": pl.Int32, "first": pl.Int64, "beyond": pl.Int64}
+        table = pl.DataFrame([span for span in spans if span[2] < span[3]], schema=schema, orient="row")
+        readings = _frame(self._readings.readings_inside(table.to_arrow()))
+        return readings.rename({"id": "series", "register": "dev"}).select(READINGS.names)
+
+    def _summed(self, batch: Mapping[int, Series], windows: Sequence[Window], fresh: pl.DataFrame) -> pl.DataFrame:
+        """Rows of months and years that windows touch in part, from the days that are known outside them and those `fresh` inside."""
+        reach = _reach(batch, windows)
+        years = [(number, *_whole_years(batch[number], first, beyond)) for number, (first, beyond) in reach.items()]
+        spans = pl.DataFrame(years, schema={"series": pl.Int32, "first": pl.Int64, "beyond": pl.Int64}, orient="row")
+        days = _frame(self._readings.days(spans.to_arrow())) if reach else fresh.clear()
+        cut = pl.DataFrame(
+            [(window.series, window.first, window.beyond) for window in windows if window.series in reach], schema=spans.schema, orient="row"
+        )
+        gone = days.join(cut, on="series").filter((pl.col("start") >= pl.col("first")) & (pl.col("start") < pl.col("beyond")))
+        days = pl.concat(
+            [days.join(gone.select("series", "start"), on=["series", "start"], how="anti"), fresh.filter(pl.col("series").is_in(list(reach)))]
+        )
+        groups = defaultdict[tuple[str, str, bool], list[int]](list)
+        for number in reach:
+            spec = batch[number].spec
+            groups[spec.zone, spec.parameters.year_start, spec.parameters.kind == "gauge"].append(number)
+        parts = [
+            summed(days.filter(pl.col("series").is_in(members)), zone, year_start, gauge=gauge)
+            for (zone, year_start, gauge), members in groups.items()
+        ]
+        rows = pl.concat([summed(fresh.clear(), "UTC", "01-01", gauge=False), *parts])
+        ends = pl.DataFrame([(number, *ends) for number, ends in reach.items()], schema=spans.schema, orient="row")
+        touched = (pl.col("end") > pl.col("first")) & (pl.col("start") < pl.col("beyond"))
+        return rows.join(ends, on="series").filter(touched).select(rows.columns)
+
+    def _standing(self, batch: Mapping[int, Series], windows: Sequence[Window], result: Rollup) -> pl.DataFrame:
+        """COMPUTED of the batch: what windows that reach a series' end found there, else what was known."""
+        known = self._readings.computed()
+        ended = {window.series for window in windows if window.stop is None}
+        last, since = (
+            dict(zip(table["series"].to_pylist(), table[name].to_pylist(), strict=True))
+            for table, name in ((result.reach, "last"), (result.pending, "since"))
+        )
+        rows = [
+            (
+                number,
+                fingerprint(series),
+                *((last.get(number), since.get(number)) if number in ended else (known[number]["last"], known[number]["since"])),
+            )
+            for number, series in batch.items()
+        ]
+        return pl.DataFrame(rows, schema=dict(zip(COMPUTED.names, (pl.Int32, pl.String, pl.Int64, pl.Int64), strict=True)), orient="row")
+
+    def _settle(self, known: Mapping[int, Series], now: int) -> int:
+        """Move the states that time alone moves; returns how many rows."""
+        rows = _frame(self._readings.unsettled(now)).filter(pl.col("series").is_in(list(known)))
+        computed = pl.DataFrame(
+            [(number, row["last"], row["since"]) for number, row in self._readings.computed().items()],
+            schema={"series": pl.Int32, "last": pl.Int64, "since": pl.Int64},
             orient="row",
         )
-        readings = _frame(self._readings.readings_of(spans["register"].unique().to_list()))
-        inside = (pl.col("t") >= pl.col("span_start")) & (pl.col("t") < pl.col("span_end"))
-        return readings.join(spans, on="register").filter(inside).rename({"register": "dev"}).drop("span_start", "span_end")
+        last, since = (computed.select("series", name).drop_nulls() for name in ("last", "since"))
+        moved = with_state(rows.rename({"state": "was"}), last, since, now=now, finality=self._finality).filter(pl.col("state") != pl.col("was"))
+        if moved.height:
+            self._readings.move_states(moved.to_arrow())
+        return moved.height
+
+    def _heads(self, batch: Mapping[int, Series], windows: Sequence[Window], readings: pl.DataFrame) -> list[PublishedSeries]:
+        """Where each series stands, by the readings of its windows and, where they began later than it, by what was published before."""
+        numbers = [window.series for window in windows if window.begin is not None]
+        before = {one.id: one for one in self._published.series() if one.id in numbers} if numbers else {}
+        return [_newer(head, before.get(head.id)) for head in _heads(batch, readings)]
 
     def _publish(self, known: Mapping[int, Series], heads: Sequence[PublishedSeries]) -> int:
         """Publish where series stand together with the blocks that committed changes touched; returns how many blocks."""
@@ -157,22 +264,132 @@ class Rollups:
                 yield Block(number, level, label, points[np.searchsorted(of_row, label) : np.searchsorted(of_row, label, "right")])
 
 
-def _rolled_up(readings: pl.DataFrame, batch: Mapping[int, Series]) -> Rollup:
-    """The kernel over a batch; where it refuses, series by series, so that one that cannot be computed costs no other."""
-    specs = {number: series.spec for number, series in batch.items()}
+def _batches(work: Iterable[Work], now: int) -> Iterator[list[Work]]:
+    """Cut work of one reason into batches of bounded size, series that begin alike together."""
+    batch: list[Work] = []
+    size = 0.0
+    for one in sorted(work, key=lambda one: (one[1], one[2][0].first, one[0])):
+        share = sum(max(min((min(window.beyond, now) - window.first) / (365 * civil.DAY), 1), LEAST) for window in one[2])
+        if batch and (one[1] != batch[0][1] or size + share > BATCH):
+            yield batch
+            batch, size = [], 0.0
+        batch.append(one)
+        size += share
+    if batch:
+        yield batch
+
+
+def _computed(readings: pl.DataFrame, numbered: Mapping[int, tuple[Window, Series]]) -> Rollup:
+    """The kernel over windows; where it refuses, one by one, so that one that cannot be computed costs no other."""
+    specs = {i: window.narrowed(series.spec) for i, (window, series) in numbered.items()}
+    begun = {i: int(window.begin.odd) for i, (window, _) in numbered.items() if window.begin is not None}
     try:
-        return rollup(readings.to_arrow(), specs)
+        return rollup(readings.to_arrow(), specs, begun, days=True)
     except SubmeterError as error:
-        if len(batch) == 1:
-            log.error("series left out of the rollup", point=next(iter(batch.values())).point.id, error=str(error))
+        if len(numbered) == 1:
+            log.error("series left out of the rollup", point=next(iter(numbered.values()))[1].point.id, error=str(error))
             return rollup(readings.clear().to_arrow(), specs)
-    return Rollup.joined([_rolled_up(readings.filter(pl.col("series") == number), {number: series}) for number, series in batch.items()])
+    return Rollup.joined([_computed(readings.filter(pl.col("series") == i), {i: one}) for i, one in numbered.items()])
 
 
-def _fed(known: Mapping[int, Series], marks: pa.Table) -> set[int]:
-    """The series that a dirty register feeds."""
-    dirty = set(marks["register"].to_pylist())
-    return {number for number, series in known.items() if any(span.register in dirty for span in series.spans)}
+def _anchors(windows: Mapping[int, Window]) -> pl.DataFrame:
+    """The anchors that counters go on from, as readings: what the register showed there (SPEC 5.3, row 1)."""
+    rows = [(i, one.begin.anchor_t, one.begin.anchor_v) for i, one in windows.items() if one.begin is not None and not one.gauge]
+    anchors = pl.DataFrame(rows, schema={"series": pl.Int32, "t": pl.Int64, "value": pl.Int64}, orient="row")
+    rest = {"src": pl.lit(Source.LIVE), "status": pl.lit(0), "due": pl.lit(False), "pinned": pl.lit(False), "dev": pl.lit(None), "seq": pl.lit(-1)}
+    schema = _frame(READINGS.empty_table()).schema
+    return anchors.with_columns(**rest).select(pl.col(name).cast(kind) for name, kind in schema.items())
+
+
+def _checked(windows: Mapping[int, Window], days: pl.DataFrame) -> tuple[dict[int, Window], list[Window]]:
+    """The windows whose ends came out as they stood, and what is to be computed instead of the others."""
+    ends = {(i, day.start) for i, window in windows.items() for day in (window.begin, window.stop) if day is not None}
+    asked = pl.DataFrame([*ends], schema={"series": pl.Int32, "start": pl.Int64}, orient="row")
+    came = defaultdict[int, dict[int, Day]](dict)
+    for i, *day in days.join(asked, on=["series", "start"], how="semi").select("series", *Day._fields).rows():
+        came[i][day[0]] = Day(*day)
+    failing = defaultdict[int, list[Window]](list)
+    for i, window in windows.items():
+        if (other := window.holds(came[i])) is not None:
+            failing[window.series].append(other)
+    right = {i: window for i, window in windows.items() if window.series not in failing}
+    return right, [_widest(others, [one for one in windows.values() if one.series == series]) for series, others in failing.items()]
+
+
+def _widest(failing: Sequence[Window], windows: Sequence[Window]) -> Window:
+    """One window instead of all of a series: from the first reading if one of them did not begin as it should, else from where the first one begins."""
+    whole = next((one for one in failing if one.is_whole), None)
+    return whole or replace(min(windows, key=lambda one: one.first), stop=None)
+
+
+def _inside(result: Rollup, windows: Mapping[int, Window]) -> Rollup:
+    """What was found inside windows, by series instead of by window; months and years only of whole series."""
+    columns = [(i, one.series, one.first, one.beyond, one.is_whole, one.stop is None) for i, one in windows.items()]
+    schema = {"id": pl.Int32, "number": pl.Int32, "first": pl.Int64, "beyond": pl.Int64, "whole": pl.Boolean, "ended": pl.Boolean}
+    cut = pl.DataFrame(columns, schema=schema, orient="row")
+
+    def inside(table: pa.Table, condition: pl.Expr) -> pa.Table:
+        found = _frame(table).rename({"series": "id"}).join(cut, on="id").filter(condition).rename({"number": "series"})
+        return found.select(table.column_names).to_arrow().cast(table.schema)
+
+    def begins(name: str) -> pl.Expr:
+        return (pl.col(name) >= pl.col("first")) & (pl.col(name) < pl.col("beyond"))
+
+    return Rollup(
+        rows=inside(result.rows, begins("start") & (pl.col("whole") | (pl.col("level") <= DAY))),
+        dropped=inside(result.dropped, begins("t")),
+        pending=inside(result.pending, pl.col("ended")),
+        held=inside(result.held, begins("t")),
+        days=inside(result.days, begins("start")),
+        reach=inside(result.reach, pl.col("ended")),
+    )
+
+
+def _reach(batch: Mapping[int, Series], windows: Sequence[Window]) -> dict[int, tuple[int, int]]:
+    """From where to where the windows of each series reach, of those that are not whole."""
+    found = defaultdict[int, list[Window]](list)
+    for window in windows:
+        if not window.is_whole:
+            found[window.series].append(window)
+    return {number: (min(one.first for one in found[number]), max(one.beyond for one in found[number])) for number in batch if number in found}
+
+
+def _whole_years(series: Series, first: int, beyond: int) -> Range:
+    zone, year_start = series.spec.zone, series.spec.parameters.year_start
+    begin = first if first == -INT64_MAX else civil.floor(zone, "year", first, year_start)
+    return begin, beyond if beyond == INT64_MAX else int(civil.boundaries(zone, "year", beyond, beyond, year_start)[-1])
+
+
+def _within(batch: Mapping[int, Series], windows: Sequence[Window]) -> pl.DataFrame:
+    """WITHIN: which rows are replaced: hours and days of the windows, and from the first to the last of them what months and years they touch."""
+    rows = [(one.series, level, one.first, one.beyond) for one in windows for level in range(len(LEVELS)) if one.is_whole or level <= DAY]
+    for number, (first, beyond) in _reach(batch, windows).items():
+        spec = batch[number].spec
+        for level in SUMMED:
+            begin = first if first == -INT64_MAX else civil.floor(spec.zone, LEVELS[level], first, spec.parameters.year_start)
+            rows.append((number, level, begin, beyond))
+    return pl.DataFrame(rows, schema=dict(zip(WITHIN.names, (pl.Int32, pl.UInt8, pl.Int64, pl.Int64), strict=True)), orient="row")
+
+
+def _renamed(column: str, names: Mapping[int, int]) -> pl.Expr:
+    return pl.col(column).replace_strict(names, return_dtype=pl.Int32)
+
+
+def _fed(known: Mapping[int, Series], marks: pa.Table) -> dict[int, list[Range]]:
+    """The series that dirty registers feed, with the ranges that lie in the registers' spans."""
+    dirty = defaultdict[int, list[Range]](list)
+    for register, first, last in zip(*(marks[name].to_pylist() for name in ("register", "t_from", "t_to")), strict=True):
+        dirty[register].append((first, last))
+    fed = {
+        number: [
+            (max(first, span.start), min(last, span.end))
+            for span in series.spans
+            for first, last in dirty.get(span.register, ())
+            if first < span.end and last >= span.start
+        ]
+        for number, series in known.items()
+    }
+    return {number: ranges for number, ranges in fed.items() if ranges}
 
 
 def _stitch(point: Point, building: Property, assignments: Sequence[Assignment], registers: Mapping[str, Mapping[Register, int]]) -> list[Series]:
@@ -188,12 +405,23 @@ def _heads(batch: Mapping[int, Series], readings: pl.DataFrame) -> Iterator[Publ
     """Where each series stands: the last usable reading of the device that is there now, and when it was last heard live."""
     present = {number: series.spans[-1].register for number, series in batch.items()}
     readings = readings.filter(pl.col("dev") == pl.col("series").replace_strict(present, default=None, return_dtype=pl.Int32))
-    last = readings.sort("t", "seq").group_by("series", maintain_order=True).agg(
-        pl.col("t").last(), pl.col("value").last(), pl.col("t").filter(pl.col("src") == Source.LIVE).max().alias("heard")
-    )  # fmt: skip
+    usable = pl.col("value").is_not_null() & (pl.col("status") & UNUSABLE == 0)
+    last = readings.filter(usable).sort("t", ~pl.col("due"), -pl.col("src").cast(pl.Int8), "seq").group_by("series").agg(pl.col("t", "value").last())
+    heard = dict(readings.filter(pl.col("src") == Source.LIVE).group_by("series").agg(pl.col("t").max()).iter_rows())
     standing = {number: rest for number, *rest in last.rows()}
     for number, series in batch.items():
-        yield PublishedSeries(number, series.point.id, series.register, series.kind, series.spec.zone, *standing.get(number, (None, None, None)))
+        t, value = standing.get(number, (None, None))
+        yield PublishedSeries(number, series.point.id, series.register, series.kind, series.spec.zone, t, value, heard.get(number))
+
+
+def _newer(head: PublishedSeries, before: PublishedSeries | None) -> PublishedSeries:
+    """Where a series stands by some of its readings, or by what was known before where that is later."""
+    if before is None:
+        return head
+    later = before.last_t is not None and (head.last_t is None or head.last_t < before.last_t)
+    last = (before.last_t, before.last_value) if later else (head.last_t, head.last_value)
+    heard = max((t for t in (head.last_heard, before.last_heard) if t is not None), default=None)
+    return replace(head, last_t=last[0], last_value=last[1], last_heard=heard)
 
 
 def _frame(table: pa.Table) -> pl.DataFrame:

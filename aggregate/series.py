@@ -5,7 +5,8 @@ where one assignment ends and the next begins stands an exchange (SPEC 1). Regis
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from hashlib import blake2b
 from itertools import pairwise
 from typing import Any, Final, cast
 
@@ -15,7 +16,10 @@ from submeter.errors import SubmeterError
 from submeter.reading import INT64_MAX, Register
 from submeter.store import Assignment, Kind, Point, Property, Registry, SeriesKey
 
-__all__ = ["KINDS", "Series", "Span", "faults", "of_point"]
+__all__ = ["KINDS", "Series", "Span", "changed", "faults", "fingerprint", "of_point"]
+
+#: Rises when a release computes other rows from the same readings: everything is computed anew once.
+RULES: Final = 1
 
 #: Kind of each register of the dictionary that is rolled up; events and dates are not.
 KINDS: Final[Mapping[str, Kind]] = {name: cast("Kind", entry.kind) for name, entry in DICTIONARY.items() if entry.kind != "event"}
@@ -54,6 +58,24 @@ class Series:
     def key(self) -> SeriesKey:
         """Under which the readings' file numbers it."""
         return SeriesKey(self.point.id, self.register, self.kind)
+
+
+def fingerprint(series: Series) -> str:
+    """A text that differs if anything but the readings does that the rows of a series follow from: `reason:digest` for each word of SPEC 13."""
+    parameters = series.spec.parameters
+    parts = {
+        "config": (RULES, replace(parameters, factors=()), series.spec.zone),
+        "factor": parameters.factors,
+        "exchange": (series.spec.exchanges, series.spans),
+    }
+    return " ".join(f"{reason}:{blake2b(repr(part).encode(), digest_size=8).hexdigest()}" for reason, part in parts.items())
+
+
+def changed(old: str | None, new: str) -> str | None:
+    """The word of SPEC 13 for the first difference of two fingerprints; None if they are equal, `config` where nothing is known of before."""
+    if old is None:
+        return "config"
+    return next((one.partition(":")[0] for one in new.split() if one not in old.split()), None)
 
 
 def faults(registry: Registry) -> Iterator[str]:

@@ -10,7 +10,19 @@ from submeter.store.inbox import Counts, Done, Inbox, Message, Quarantined, Stor
 from submeter.store.packing import pack
 from submeter.store.published import NULL, POINT, Block, Points, Published, PublishedSeries
 from submeter.store.readings import Accepted, Kind, Readings, SeriesKey
-from submeter.store.readings_schema import ACCEPTED, CHANGED, DIRTY, FORMAT, READING, RECEPTION, ROLLUP, UNPUBLISHED
+from submeter.store.readings_schema import (
+    ACCEPTED,
+    CHANGED,
+    COMPUTED,
+    DAYS,
+    DIRTY,
+    FORMAT,
+    READING,
+    RECEPTION,
+    ROLLUP,
+    UNPUBLISHED,
+    WITHIN,
+)
 from submeter.store.registry import Registry
 from submeter.store.registry_types import (
     FINEST,
@@ -34,6 +46,8 @@ from submeter.store.vault import Vault
 __all__ = [
     "ACCEPTED",
     "CHANGED",
+    "COMPUTED",
+    "DAYS",
     "DIRTY",
     "FINEST",
     "FORMAT",
@@ -48,6 +62,7 @@ __all__ = [
     "SCOPES",
     "TASKS",
     "UNPUBLISHED",
+    "WITHIN",
     "Accepted",
     "Assignment",
     "AuditEntry",

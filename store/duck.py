@@ -6,7 +6,7 @@ as StoreError, a fatal one as StoreBrokenError: then `reopen` is the only way on
 """
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -85,10 +85,11 @@ class Duck:
         with self._lock, self._named():
             self._connection.execute("CHECKPOINT")
 
-    def read(self, sql: str, params: Sequence[object] = (), **tables: pa.Table) -> pa.Table:
+    def read(self, sql: str, params: Sequence[object] | Mapping[str, object] = (), **tables: pa.Table) -> pa.Table:
         """Return the answer to one query as an Arrow table."""
+        given = dict(params) if isinstance(params, Mapping) else list(params)
         with self.transaction(**tables) as connection:
-            return connection.sql(sql, params=list(params)).to_arrow_table()
+            return connection.sql(sql, params=given).to_arrow_table()
 
     def _committed(self) -> Iterator[duckdb.DuckDBPyConnection]:
         if self.rehearsing:

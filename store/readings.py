@@ -6,7 +6,7 @@ dirty marks are written with the readings, notes of what is to be published with
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
@@ -15,10 +15,10 @@ from typing import Final, Literal, Self, TypeVar
 import duckdb
 import pyarrow as pa
 
-from submeter.reading import Register, Source
+from submeter.reading import INT64_MAX, LEVELS, Register, Source
 from submeter.store import readings_sql as sql
 from submeter.store.duck import Duck
-from submeter.store.readings_schema import ACCEPTED, CHANGED, FORMAT, MIGRATIONS, READING, RECEPTION, ROLLUP
+from submeter.store.readings_schema import ACCEPTED, CHANGED, COMPUTED, DAYS, FORMAT, MIGRATIONS, READING, RECEPTION, ROLLUP, WITHIN
 
 __all__ = ["Accepted", "Kind", "Readings", "SeriesKey"]
 
@@ -39,6 +39,10 @@ SELECT register, quantile_disc(gap, 0.5) AS gap FROM gaps WHERE gap > 0 GROUP BY
 """
 NOTHING_RISEN: Final = ACCEPTED.empty_table()
 NOTHING_TAUGHT: Final = FORMAT.empty_table()
+NO_DAYS: Final = DAYS.empty_table()
+NOTHING_COMPUTED: Final = COMPUTED.empty_table()
+#: How far before the earliest late reading a computation looks for a day to go on from, µs.
+LOOKBACK: Final = 100 * 86_400_000_000
 SELECT_ROLLUPS: Final = """
 SELECT * FROM rollups SEMI JOIN chosen USING (series) WHERE level = ? AND start >= ? AND start < ? ORDER BY series, start
 """
@@ -176,20 +180,62 @@ class Readings:
         """Clear what `dirty` answered, now that its rows are computed; what was marked since then stays."""
         self._clear("dirty", marks)
 
-    def replace_rollups(self, series: Sequence[int], rows: pa.Table, *, now: int, reason: str) -> pa.Table:
+    def readings_inside(self, spans: pa.Table) -> pa.Table:
+        """Return id, register, t, value, src, status, due, pinned, seq of the readings in [first, beyond) of each span (id, register, first, beyond)."""
+        return self._duck.read(sql.SELECT_INSIDE, _bounds(spans), spans=spans)
+
+    def computed(self) -> dict[int, dict[str, str | int | None]]:
+        """Return what the rows of each series were computed from (COMPUTED) by number."""
+        return {row.pop("series"): row for row in self._duck.read("SELECT * FROM computed").to_pylist()}
+
+    def forget(self, series: Collection[int]) -> None:
+        """Forget what these series were computed from: when they come back, they are computed from their first reading."""
+        if series:
+            with self._duck.transaction(standing=_ids("series", series)) as connection:
+                connection.execute(sql.DELETE_COMPUTED)
+
+    def begun(self, ranges: pa.Table) -> pa.Table:
+        """Return for each range (id, series, t_from, t_to, wait; µs) the day to go on from before it and the first day after it, see readings_sql.BEGUN."""
+        since = min(ranges["t_from"].to_pylist(), default=0) - LOOKBACK
+        return self._duck.read(sql.BEGUN, {"since": since}, ranges=ranges)
+
+    def days(self, spans: pa.Table) -> pa.Table:
+        """Return the days (DAYS) of each span (series, first, beyond), in order of series and start."""
+        return self._duck.read(sql.SELECT_DAYS, _bounds(spans), spans=spans)
+
+    def replace_rollups(
+        self,
+        series: Sequence[int],
+        rows: pa.Table,
+        *,
+        now: int,
+        reason: str,
+        within: pa.Table | None = None,
+        days: pa.Table = NO_DAYS,
+        computed: pa.Table = NOTHING_COMPUTED,
+    ) -> pa.Table:
         """Make `rows` (schema ROLLUP) all the rows of `series`, and note which of them are to be published, in one transaction.
 
-        Equal rows stay untouched. Returns what was touched (schema CHANGED) in order of series, level, start. `reason` is a word of SPEC 13, `now` µs UTC.
+        With `within` (WITHIN) only rows inside those ranges are replaced, and `rows` has no others. `days` (DAYS) replace the days in the ranges of the day
+        level, `computed` (COMPUTED) what was noted of the same series. Equal rows stay untouched. Returns what was touched (schema CHANGED) in order of
+        series, level, start. `reason` is a word of SPEC 13, `now` µs UTC.
         """
-        tables = {"rows": rows.select(ROLLUP.names).cast(ROLLUP), "chosen": _ids("series", series)}
+        ranges = _everything(series) if within is None else within.cast(WITHIN)
+        if not ranges.num_rows:
+            return CHANGED.empty_table()
+        tables = {"rows": rows.select(ROLLUP.names).cast(ROLLUP), "within": ranges, "known": days.cast(DAYS), "standing": computed.cast(COMPUTED)}
         with self._duck.transaction(**tables) as connection:
-            differing = connection.sql(sql.DIFFERING).to_arrow_table()
+            differing = connection.sql(sql.DIFFERING, params=_bounds(ranges) | _series_bounds(ranges)).to_arrow_table()
             connection.register("differing", differing)
             connection.execute(sql.KEEP_HISTORY, [reason, now])
             connection.execute(sql.DELETE_CHANGED)
             connection.execute(sql.INSERT_CHANGED)
             connection.execute("INSERT INTO unpublished SELECT series, level, start, ? FROM differing", [_next_mark(connection)])
             connection.unregister("differing")
+            connection.execute(sql.DELETE_DAYS)
+            connection.execute("INSERT INTO days SELECT * FROM known ORDER BY series, start")
+            connection.execute(sql.DELETE_COMPUTED)
+            connection.execute("INSERT INTO computed SELECT * FROM standing ORDER BY series")
         return differing.select(CHANGED.names).cast(CHANGED)
 
     def touch(self, start: int, end: int) -> None:
@@ -219,6 +265,12 @@ class Readings:
         """Write the log into the file."""
         self._duck.checkpoint()
 
+    def move_states(self, moved: pa.Table) -> None:
+        """Give rows (series, level, start) another `state`, which time alone may do, and note them as unpublished, in one transaction."""
+        with self._duck.transaction(moved=moved) as connection:
+            connection.execute(sql.MOVE_STATE)
+            connection.execute("INSERT INTO unpublished SELECT series, level, start, ? FROM moved", [_next_mark(connection)])
+
     def publish_again(self, series: Sequence[int]) -> None:
         """Note every row of these series as unpublished: their blocks are cut anew, or come back."""
         with self._duck.transaction(chosen=_ids("series", series)) as connection:
@@ -239,10 +291,11 @@ class Readings:
         """Return the rows of one level that begin in [start, end), with `rev`, in order of series and start."""
         return self._duck.read(SELECT_ROLLUPS, [level, start, end], chosen=_ids("series", series))
 
-    def unsettled(self, now: int) -> list[int]:
-        """Return the series that have ended rows which are not final yet: time alone may change their state (SPEC 13)."""
-        rows = self._duck.read('SELECT DISTINCT series FROM rollups WHERE state < 2 AND "end" <= ? ORDER BY series', [now])
-        return [int(number) for number in rows["series"].to_pylist()]
+    def unsettled(self, now: int) -> pa.Table:
+        """Return series, level, start, end, state of ended rows that are not final yet: time alone may change their state (SPEC 13)."""
+        return self._duck.read(
+            'SELECT series, level, start, "end", state FROM rollups WHERE state < 2 AND "end" <= ? ORDER BY series, level, start', [now]
+        )
 
     def heard(self, since: int) -> dict[int, int]:
         """Return when each register was last heard live, of those that were at or after `since` (µs UTC)."""
@@ -300,7 +353,22 @@ def _register(row: dict[str, str | int]) -> Register:
     return Register(str(row["name"]), str(row["unit"]), int(row["tariff"]), int(row["subunit"]), int(row["idx"]))
 
 
-def _ids(column: str, numbers: Sequence[int]) -> pa.Table:
+def _everything(series: Sequence[int]) -> pa.Table:
+    """WITHIN: all rows of these series."""
+    rows = [(number, level, -INT64_MAX, INT64_MAX) for number in sorted(set(series)) for level in range(len(LEVELS))]
+    return pa.Table.from_pylist([dict(zip(WITHIN.names, row, strict=True)) for row in rows], schema=WITHIN)
+
+
+def _bounds(ranges: pa.Table) -> dict[str, int]:
+    """The earliest `first` and the latest `beyond`, told to the database beside the join with them: it skips what lies outside."""
+    return {"first": min(ranges["first"].to_pylist(), default=0), "beyond": max(ranges["beyond"].to_pylist(), default=0)}
+
+
+def _series_bounds(ranges: pa.Table) -> dict[str, int]:
+    return {"low": min(ranges["series"].to_pylist()), "high": max(ranges["series"].to_pylist())}
+
+
+def _ids(column: str, numbers: Collection[int]) -> pa.Table:
     return pa.table({column: pa.array(sorted(set(numbers)), pa.int32())})
 
 

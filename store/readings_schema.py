@@ -9,7 +9,7 @@ from typing import Final
 
 import pyarrow as pa
 
-__all__ = ["ACCEPTED", "CHANGED", "DIRTY", "FORMAT", "MIGRATIONS", "READING", "RECEPTION", "ROLLUP", "UNPUBLISHED"]
+__all__ = ["ACCEPTED", "CHANGED", "COMPUTED", "DAYS", "DIRTY", "FORMAT", "MIGRATIONS", "READING", "RECEPTION", "ROLLUP", "UNPUBLISHED", "WITHIN"]
 
 MIGRATIONS: Final = (
     """
@@ -31,6 +31,14 @@ MIGRATIONS: Final = (
     """
     CREATE TABLE accepted (device VARCHAR, what VARCHAR, t BIGINT, value BIGINT);
     CREATE TABLE formats (manufacturer VARCHAR, version INTEGER, type INTEGER, signature INTEGER, headers BLOB);
+    """,
+    """
+    CREATE TABLE days (
+      series INTEGER, start BIGINT, "end" BIGINT, anchor_t BIGINT, anchor_v BIGINT, odd BOOLEAN, next_t BIGINT, value BIGINT, flags UINTEGER, lossy BOOLEAN,
+      heard BIGINT, below_start BIGINT, above_start BIGINT, below_end BIGINT, above_end BIGINT, split_start BOOLEAN, split_end BOOLEAN, early BOOLEAN,
+      late BOOLEAN, index_start BIGINT, index_end BIGINT, n INTEGER, lo BIGINT, hi BIGINT, area_high BIGINT, area_low BIGINT, part_start BIGINT,
+      of_start BIGINT, part_end BIGINT, of_end BIGINT);
+    CREATE TABLE computed (series INTEGER, spec VARCHAR, last BIGINT, since BIGINT);
     """,
 )
 
@@ -89,3 +97,46 @@ DIRTY: Final = pa.schema({"register": pa.int32(), "t_from": pa.int64(), "t_to": 
 
 #: Rows that changed since they were last published.
 UNPUBLISHED: Final = pa.schema({"series": pa.int32(), "level": pa.uint8(), "start": pa.int64(), "mark": pa.int64()})
+
+#: Local days of a series as a computation can go on from them and sum them up; what the columns mean: aggregate/days.py.
+DAYS: Final = pa.schema(
+    {
+        "series": pa.int32(),
+        "start": pa.int64(),
+        "end": pa.int64(),
+        "anchor_t": pa.int64(),
+        "anchor_v": pa.int64(),
+        "odd": pa.bool_(),
+        "next_t": pa.int64(),
+        "value": pa.int64(),
+        "flags": pa.uint32(),
+        "lossy": pa.bool_(),
+        "heard": pa.int64(),
+        "below_start": pa.int64(),
+        "above_start": pa.int64(),
+        "below_end": pa.int64(),
+        "above_end": pa.int64(),
+        "split_start": pa.bool_(),
+        "split_end": pa.bool_(),
+        "early": pa.bool_(),
+        "late": pa.bool_(),
+        "index_start": pa.int64(),
+        "index_end": pa.int64(),
+        "n": pa.int32(),
+        "lo": pa.int64(),
+        "hi": pa.int64(),
+        "area_high": pa.int64(),
+        "area_low": pa.int64(),
+        "part_start": pa.int64(),
+        "of_start": pa.int64(),
+        "part_end": pa.int64(),
+        "of_end": pa.int64(),
+    },
+)
+
+#: What the rows of each series were computed from: what its parameters, exchanges and so on were (a text that differs if they do), the instant up to which
+#: there is data, and the anchor before an undecided tail (null without one).
+COMPUTED: Final = pa.schema({"series": pa.int32(), "spec": pa.string(), "last": pa.int64(), "since": pa.int64()})
+
+#: Rows that a replacement is about: those of a series and level that begin in [first, beyond).
+WITHIN: Final = pa.schema({"series": pa.int32(), "level": pa.uint8(), "first": pa.int64(), "beyond": pa.int64()})

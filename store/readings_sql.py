@@ -5,15 +5,20 @@ register, instant, source and due mark, has the same value, status and pin; so t
 register's newest one need a look at the stored readings.
 Dirty: per register one range for what came after its newest reading and one for what came late, each reaching to the neighbouring readings (SPEC 12.2).
 
-Replacing: `rows` are all rows of the `chosen` series; `differing` says what happens to each row that is new, gone or changed (SPEC 13):
+Replacing: `rows` are all rows inside the `within` ranges of series and level, which do not overlap; `differing` says what happens to each row that is new, gone or changed (SPEC 13):
 an open row is rewritten, later states count a revision and keep the old row in history, a billed row stays as it is.
 """
 
 from typing import Final
 
+from submeter.reading import LEVELS
+
 __all__ = [
     "ACCEPT",
+    "BEGUN",
     "DELETE_CHANGED",
+    "DELETE_COMPUTED",
+    "DELETE_DAYS",
     "DIFFERING",
     "FRESH",
     "INSERT_CHANGED",
@@ -21,9 +26,12 @@ __all__ = [
     "LEARN",
     "MARK_DIRTY",
     "MOVE_NEWEST",
+    "MOVE_STATE",
     "NOTED",
     "RECEIVE",
     "REHEARSED",
+    "SELECT_DAYS",
+    "SELECT_INSIDE",
 ]
 
 FRESH: Final = """
@@ -69,6 +77,7 @@ WHEN NOT MATCHED THEN INSERT VALUES (h.device, h.what, h.t, h.value)
 
 LEARN: Final = "INSERT INTO formats SELECT * FROM taught ANTI JOIN formats USING (manufacturer, version, type, signature)"
 
+_DAY: Final = LEVELS.index("day")
 _DATA: Final = '"end", value, lo, hi, n, coverage, quality, flags, index_start, index_end'
 _NEW_DATA: Final = ", ".join(f"w.{name}" for name in _DATA.split(", "))
 _OLD_DATA: Final = ", ".join(f"o.{name}" for name in _DATA.split(", "))
@@ -77,7 +86,9 @@ DIFFERING: Final = f"""
 SELECT series, level, start, w.series IS NULL AS gone, o.state AS was,
   coalesce(o.state, 0) > 0 AND row({_NEW_DATA}) IS DISTINCT FROM row({_OLD_DATA}) AS revised,
   CASE WHEN w.series IS NULL THEN NULL ELSE coalesce(o.rev, 1) + revised::INTEGER END AS rev
-FROM rows w FULL JOIN (SELECT * FROM rollups SEMI JOIN chosen USING (series)) o USING (series, level, start)
+FROM rows w FULL JOIN (
+  SELECT r.* FROM rollups r JOIN within c ON r.series = c.series AND r.level = c.level AND r.start >= c.first AND r.start < c.beyond
+  WHERE r.start >= $first AND r.start < $beyond AND r.series BETWEEN $low AND $high) o USING (series, level, start)
 WHERE coalesce(o.state, 0) < 3 AND row({_NEW_DATA}, w.state) IS DISTINCT FROM row({_OLD_DATA}, o.state)
 ORDER BY series, level, start
 """  # noqa: S608 - column names of the line above
@@ -101,3 +112,35 @@ FROM noted LEFT JOIN old o USING (series, level, start) LEFT JOIN rollups w USIN
 WHERE row({_OLD_DATA}, o.state, o.rev) IS DISTINCT FROM row({_NEW_DATA}, w.state, w.rev) ORDER BY series, level, start
 """  # noqa: S608 - column names of the line above
 NOTED: Final = "SELECT DISTINCT series, level, start FROM unpublished WHERE mark > ?"
+DELETE_DAYS: Final = f"""
+DELETE FROM days USING within c
+WHERE c.level = {_DAY} AND days.series = c.series AND days.start >= c.first AND days.start < c.beyond
+"""  # noqa: S608 - a number of ours
+
+DELETE_COMPUTED: Final = "DELETE FROM computed USING standing s WHERE computed.series = s.series"
+
+#: For each range (`id`, series, t_from, t_to, wait): the last day whose reaching segment ended more than `wait` before it, the first one whose reaching
+#: segment begins after it, and where that segment ends. What began more than 100 days before the earliest range is not looked for.
+BEGUN: Final = """
+WITH placed AS (
+  SELECT r.id, d.start, d.anchor_t, d.anchor_v, d.odd, d.next_t, d.anchor_v IS NOT NULL AND d.next_t + r.wait < r.t_from AS early, d.anchor_t > r.t_to AS late
+  FROM ranges r JOIN days d USING (series) WHERE d.start >= $since AND d.anchor_t IS NOT NULL)
+SELECT id, arg_max(struct_pack(start, anchor_t, anchor_v, odd, next_t), start) FILTER (WHERE early) AS begin,
+  arg_min(struct_pack(start, anchor_t, anchor_v, odd, next_t), start) FILTER (WHERE late) AS stop
+FROM placed GROUP BY id ORDER BY id
+"""
+
+SELECT_DAYS: Final = """
+SELECT d.* FROM days d JOIN spans s ON d.series = s.series AND d.start >= s.first AND d.start < s.beyond WHERE d.start >= $first AND d.start < $beyond
+ORDER BY d.series, d.start
+"""
+
+SELECT_INSIDE: Final = """
+SELECT s.id, r.register, r.t, r.value, r.src, r.status, r.due, r.pinned, r.seq
+FROM readings r JOIN spans s ON r.register = s.register AND r.t >= s.first AND r.t < s.beyond
+WHERE r.t >= $first AND r.t < $beyond ORDER BY s.id, r.t, r.seq
+"""
+
+MOVE_STATE: Final = """
+UPDATE rollups SET state = m.state FROM moved m WHERE rollups.series = m.series AND rollups.level = m.level AND rollups.start = m.start
+"""

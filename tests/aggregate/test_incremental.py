@@ -1,0 +1,187 @@
+"""Rollups by windows equal a computation from scratch, whatever comes in whatever order (SPEC 12.1).
+
+`SUBMETER_FUZZ` says how many histories of stores are tried (default 12).
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from stores import BASE, POINTS, Stores, units
+
+from submeter import civil
+from submeter.reading import Source
+
+HISTORIES = int(os.environ.get("SUBMETER_FUZZ", "12"))
+DAYS = 75
+END = BASE + DAYS * civil.DAY
+instants = st.integers(0, DAYS * 24 * 4).map(lambda quarter: BASE + quarter * civil.HOUR // 4)
+odd_instants = st.one_of(instants, st.integers(BASE, END))
+
+
+@st.composite
+def readings(draw, size=10):
+    """Readings of a stretch: mostly a rising index at a steady rate, with all that meters do."""
+    start, step = draw(instants), draw(st.sampled_from([civil.HOUR, 6 * civil.HOUR, civil.DAY, 3 * civil.DAY, 11 * civil.DAY]))
+    found = []
+    for i in range(draw(st.integers(1, size))):
+        t = min(start + i * step, END) + draw(st.sampled_from([0, 0, 0, 1, 7 * civil.MINUTE]))
+        rising = (t - BASE) // civil.HOUR * units(0.01) + units(500)
+        value = draw(st.one_of(*[st.just(rising)] * 6, st.integers(0, units(1000)), st.integers(-3, 3).map(lambda d, v=rising: v + d), st.none()))
+        found.append((t, value, draw(st.integers(0, 14)) == 0, draw(st.sampled_from([0] * 20 + [2, 4]))))
+    return found
+
+
+names = st.sampled_from(list(POINTS))
+sources = st.sampled_from([Source.LIVE] * 8 + [Source.HISTORIC] * 3 + [Source.MANUAL, Source.CORRECTION, Source.SUBSTITUTE])
+operations = st.one_of(
+    *[st.tuples(st.just("store"), names, st.integers(0, 1), readings(), sources)] * 8,
+    st.tuples(st.just("again"), names, st.integers(0, 1)),
+    st.tuples(
+        st.just("exchange"), names, odd_instants, st.one_of(st.none(), st.integers(0, units(600))), st.one_of(st.none(), st.integers(0, units(600)))
+    ),
+    st.tuples(st.just("factor"), st.sampled_from(["[]", '[["2026-03-01T00:00:00Z", "1.5"]]'])),
+    st.tuples(st.just("zone"), st.sampled_from(["Europe/Prague", "UTC", "Asia/Kolkata", "America/New_York"])),
+    st.tuples(st.just("year"), st.sampled_from(["01-01", "04-01"])),
+    st.tuples(st.just("later"), st.integers(1, 40)),
+)
+
+
+class History:
+    """What happened to the stores of one folder so far."""
+
+    def __init__(self, folder):
+        self.stores, self.now, self.last = Stores(folder), END - 30 * civil.DAY, {}
+
+    def step(self, operation, *arguments):
+        getattr(self, operation)(*arguments)
+        self.stores.run(self.now)
+        self.stores.stands(self.now)
+
+    def store(self, name, number, found, source):
+        self.last[name, number] = found, source
+        self.stores.store(name, number, found, source=source)
+
+    def again(self, name, number):
+        found, source = self.last.get((name, number), ([], Source.LIVE))
+        if found:
+            self.stores.store(name, number, [(t, value, due, 0) for t, value, due, _ in found], source=source)
+
+    def exchange(self, name, at, end, start):
+        at += 3  # off every reading and set day (SPEC 2.5)
+        self.stores.assign(name, 0, 0, at, None, end)
+        self.stores.assign(name, 1, at, None, start)
+
+    def factor(self, written):
+        parameters = POINTS["month"][2]
+        text = str({**parameters, "factors": 0}).replace("'", '"').replace("0}", written + "}")
+        self.stores.write(("UPDATE points SET parameters = ? WHERE id = 'month'", (text,)))
+
+    def zone(self, zone):
+        self.stores.write(("UPDATE properties SET zone = ?", (zone,)))
+
+    def year(self, start):
+        self.stores.write(("UPDATE properties SET year_start = ?", (start,)))
+
+    def later(self, days):
+        self.now += days * civil.DAY
+
+
+@settings(max_examples=HISTORIES, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+@given(st.lists(operations, min_size=2, max_size=12))
+def test_any_history_equals_a_computation_from_scratch(operations):
+    """After every batch, late reading, repetition, exchange, factor, zone and lapse of time, rows, days and blocks are those of all readings at once."""
+    with tempfile.TemporaryDirectory() as folder:
+        history = History(Path(folder))
+        for operation in operations:
+            history.step(*operation)
+        history.stores.close()
+
+
+@pytest.fixture
+def history(tmp_path):
+    """Stores with hourly readings of all points over the whole time, computed."""
+    history = History(tmp_path)
+    for name in POINTS:
+        history.stores.store(
+            name, 0, [(BASE + hour * civil.HOUR, units(500) + hour * units(0.01), False, 0) for hour in range(DAYS * 24) if not gap(hour)]
+        )
+    history.now = END
+    history.step("later", 0)
+    yield history
+    history.stores.close()
+
+
+def gap(hour):
+    """An outage of half a day and one of five days are not there at first."""
+    return 700 <= hour < 712 or 1100 <= hour < 1220
+
+
+def late(history, name, hours):
+    """Readings that come late, at these hours."""
+    history.stores.store(name, 0, [(BASE + hour * civil.HOUR, units(500) + hour * units(0.01), False, 0) for hour in hours])
+
+
+def computed(history, monkeypatch):
+    """The windows of the next run."""
+    seen = []
+
+    def found(_registry, _batch, _result, windows, **_now):
+        seen.extend({"series": one.series, "first": one.first, "beyond": one.beyond} for one in windows)
+
+    monkeypatch.setattr("submeter.aggregate.rollups.found", found)
+    report = history.stores.run(history.now)
+    history.stores.stands(history.now)
+    return seen, report
+
+
+@pytest.mark.parametrize("name", list(POINTS))
+def test_an_outage_costs_its_days_only(history, monkeypatch, name):
+    """Late readings of two outages are two windows of a series, a few days each, and nothing of any other series."""
+    late(history, name, range(700, 712))
+    late(history, name, range(1100, 1220))
+    seen, _ = computed(history, monkeypatch)
+    assert len(seen) == 2
+    assert sum(window["beyond"] - window["first"] for window in seen) <= 15 * civil.DAY
+
+
+def test_new_readings_cost_the_last_days_only(history, monkeypatch):
+    """Readings after all others begin a window shortly before them."""
+    late(history, "plain", range(DAYS * 24, DAYS * 24 + 30))
+    history.now += 30 * civil.HOUR
+    (window,), _ = computed(history, monkeypatch)
+    assert END - window["first"] <= 3 * civil.DAY
+
+
+def test_nothing_new_computes_nothing(history):
+    """A run without a change computes no series and touches no row."""
+    report = history.stores.run(history.now)
+    assert (report.series, report.rows, report.blocks) == (0, 0, 0)
+
+
+def test_an_exchange_of_one_point_computes_that_point(history):
+    """A changed directory computes the series whose specification differs, with its reason in history."""
+    history.exchange("plain", BASE + 30 * civil.DAY, None, None)
+    assert history.stores.run(history.now).series == 1
+    history.stores.stands(history.now)
+    assert set(history.stores.readings.history(list(history.stores.series()))["reason"].to_pylist()) == {"exchange"}
+
+
+def test_a_shift_by_an_odd_number_of_micro_units_moves_ties_of_the_tail(history):
+    """Half micro units are rounded to the even index: the tail is computed anew if the use before it changes by an odd number (SPEC 12.2)."""
+    history.stores.store("reset", 0, [(BASE + 705 * civil.HOUR, 0, False, 0)])
+    history.stores.store("plain", 0, [(BASE + 705 * civil.HOUR, units(507) + 1, False, 0)])
+    history.step("later", 0)
+
+
+def test_a_point_that_was_out_of_the_directory_is_computed_whole(history):
+    """Readings that came while a point could not be computed are not forgotten when it can be again."""
+    history.stores.write("UPDATE points SET registers = 'energy' WHERE id = 'plain'")
+    history.step("later", 0)
+    late(history, "plain", range(700, 712))
+    history.step("later", 0)
+    history.stores.write("UPDATE points SET registers = 'volume' WHERE id = 'plain'")
+    history.step("later", 0)
