@@ -80,11 +80,6 @@ class Duck:
                 beside.register(name, table)
             return beside.sql(sql).to_arrow_table()
 
-    def checkpoint(self) -> None:
-        """Write the log into the file, and give space at its end back."""
-        with self._lock, self._named():
-            self._connection.execute("CHECKPOINT")
-
     def read(self, sql: str, params: Sequence[object] | Mapping[str, object] = (), **tables: pa.Table) -> pa.Table:
         """Return the answer to one query as an Arrow table."""
         given = dict(params) if isinstance(params, Mapping) else list(params)

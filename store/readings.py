@@ -261,10 +261,6 @@ class Readings:
         self._registers = self._known_registers()
         self._series = self._known_series()
 
-    def compact(self) -> None:
-        """Write the log into the file."""
-        self._duck.checkpoint()
-
     def move_states(self, moved: pa.Table) -> None:
         """Give rows (series, level, start) another `state`, which time alone may do, and note them as unpublished, in one transaction."""
         with self._duck.transaction(moved=moved) as connection:
