@@ -3,6 +3,7 @@
 `SUBMETER_KILLS` says how many times (default 8).
 """
 
+import itertools
 import os
 import random
 import signal
@@ -45,7 +46,7 @@ def levels_agree(stores):
         if series.kind == "gauge":
             continue
         rows = [stores.readings.rollups([number], level, -EVER, EVER).to_pylist() for level in range(len(LEVELS))]
-        for finer, coarser in zip(rows, rows[1:], strict=False):
+        for finer, coarser in itertools.pairwise(rows):
             for whole in coarser:
                 assert sum(row["value"] for row in finer if whole["start"] <= row["start"] < whole["end"]) == whole["value"]
 
