@@ -66,6 +66,7 @@ class Parameters:
     factors: tuple[tuple[int, Fraction], ...] = ()
     year_start: str = "01-01"
     mode: str = "linear"
+    expected_interval: int | None = None
 
     def __post_init__(self) -> None:
         for holds, sentence in (
@@ -76,6 +77,7 @@ class Parameters:
             (self.max_rate_per_h is None or self.max_rate_per_h > 0, "max_rate_per_h must be above 0"),
             (self.max_rate_per_h is not None or not self.resettable, "a resettable register needs max_rate_per_h"),
             (self.max_gap > 0 and self.confirm_window > 0 and self.confirm_n > 0, "max_gap, confirm_window and confirm_n must be above 0"),
+            (self.expected_interval is None or self.expected_interval > 0, "expected_interval must be above 0"),
             (self.dip_tolerance is None or self.dip_tolerance >= 0, "dip_tolerance must not be negative"),
             (self.set_day is None or self.kind == "period", "set_day is for registers of kind period"),
             (self.set_day in (None, "month") or _exists(self.set_day), f"set_day {self.set_day!r}: write month, or MM-DD that every year has"),
@@ -174,4 +176,5 @@ _READ: Final[dict[str, Callable[[Any], Any]]] = {
     "factors": _factors,
     "year_start": str,
     "mode": str,
+    "expected_interval": duration,
 }

@@ -25,7 +25,7 @@ __all__ = ["DETECTORS", "Condition", "Detector", "View", "watch"]
 
 HOUR, DAY, MONTH = (LEVELS.index(level) for level in ("hour", "day", "month"))
 MEASURED, INCOMPLETE = QUALITIES.index("measured"), QUALITIES.index("incomplete")
-#: How far back is looked: for the last reading of a meter, and the last message of a gateway.
+#: How far back is looked first for the last reading of a meter; and at all for the last message of a gateway.
 HEARD: Final = 35 * civil.DAY
 GATEWAYS: Final = 3 * civil.DAY
 GAPS: Final = 3
@@ -172,21 +172,11 @@ def _write(registry: Registry, detector: Detector, conditions: list[Condition], 
 
 def silent(view: View) -> Iterator[Condition]:
     """Points whose meter was heard and is not any more: longer than n of its intervals, and a least time (DECISIONS 25)."""
-    numbers = view.readings.registers()
-    least = view.limits.silent_min_minutes * civil.MINUTE
-    heard = view.readings.heard(since=view.now - HEARD)
-    late: dict[int, tuple[Assignment, Register, int]] = {}
-    for assignment in view.present:
-        register = _main(view, assignment)
-        if register is None:
-            continue
-        number = numbers[assignment.device, register]
-        last = heard.get(number)
-        if last is None or last < assignment.since:
-            event = view.standing("silent", _subject(assignment.point, register))
-            last = event.at if event and event.at >= assignment.since else None
-        if last is not None and view.now - last > least:
-            late[number] = assignment, register, last
+    least, numbers = view.limits.silent_min_minutes * civil.MINUTE, view.readings.registers()
+    mains = {numbers[one.device, register]: (one, register) for one in view.present if (register := _main(view, one))}
+    heard = view.readings.heard(list(mains), since=view.now - HEARD)
+    heard |= view.readings.heard(list(mains.keys() - heard.keys()))
+    late = {number: (*mains[number], last) for number, last in heard.items() if last >= mains[number][0].since and view.now - last > least}
     usual = view.readings.intervals(list(late), since=view.now - 2 * HEARD, least=GAPS)
     for number, (assignment, register, last) in late.items():
         expected = _expected(view.points[assignment.point]) or usual.get(number) or view.limits.unknown_interval_hours * civil.HOUR

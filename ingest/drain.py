@@ -232,8 +232,10 @@ class Drain:
         if telegram.reason is not None:
             self._quarantine(heard.with_form(REFUSED), batch, None, "rejected", telegram.reason)
             return
-        self._sightings.gateway_time(heard.gateway, telegram.gw_time, min(heard.received_at, self._clock()))
-        if heard.at > self._clock() + self._ahead_of_time:
+        moment = self._clock()
+        ahead = heard.at > moment + self._ahead_of_time
+        self._sightings.gateway_time(heard.gateway, heard.at if ahead else telegram.gw_time, min(heard.received_at, moment))
+        if ahead:
             self._quarantine(heard, batch, None, "rejected", "clock_drift: its time of reception lies ahead of now")
             return
         try:

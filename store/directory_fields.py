@@ -29,6 +29,7 @@ ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 REGISTER: Final = re.compile(r"[a-z][a-z0-9_]*(\[(t|s|#)\d+\])*")
 PARAMETERS: Final = (
     "kind", "resolution", "modulus", "max_rate_per_h", "max_gap", "confirm_window", "confirm_n", "dip_tolerance", "resettable", "set_day", "factors", "mode",
+    "expected_interval",
 )  # fmt: skip
 #: Security modes by name; `ell` is the encryption of the extended link layer.
 MODES: Final = {"2": DES_CBC, "5": 5, "7": 7, "ell": ELL_CTR}

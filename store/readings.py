@@ -32,6 +32,7 @@ SELECT register, t, value, src, status, due, pinned, seq FROM readings SEMI JOIN
 SELECT_BROUGHT: Final = """
 SELECT seq FROM readings WHERE register = ? AND value = ? AND src = ? AND t < ? ORDER BY seq DESC LIMIT 4096
 """
+SELECT_HEARD: Final = "SELECT register, max(t) AS t FROM readings SEMI JOIN chosen USING (register) WHERE src = ? AND t >= ? GROUP BY register"
 SELECT_INTERVALS: Final = """
 WITH gaps AS (
   SELECT register, t - lag(t) OVER (PARTITION BY register ORDER BY t) AS gap FROM readings SEMI JOIN chosen USING (register) WHERE src = ? AND t >= ?)
@@ -293,9 +294,9 @@ class Readings:
             'SELECT series, level, start, "end", state FROM rollups WHERE state < 2 AND "end" <= ? ORDER BY series, level, start', [now]
         )
 
-    def heard(self, since: int) -> dict[int, int]:
-        """Return when each register was last heard live, of those that were at or after `since` (µs UTC)."""
-        rows = self._duck.read("SELECT register, max(t) AS t FROM readings WHERE src = ? AND t >= ? GROUP BY register", [int(Source.LIVE), since])
+    def heard(self, registers: Sequence[int], since: int = 0) -> dict[int, int]:
+        """Return when each of these registers was last heard live, of those that were at or after `since` (µs UTC)."""
+        rows = self._duck.read(SELECT_HEARD, [int(Source.LIVE), since], chosen=_ids("register", registers))
         return dict(zip(rows["register"].to_pylist(), rows["t"].to_pylist(), strict=True))
 
     def intervals(self, registers: Sequence[int], since: int, least: int) -> dict[int, int]:
