@@ -95,7 +95,7 @@ class Segments:
         return Runs.of(self.ids, self.offsets, self.t1)
 
 
-class _Marks(NamedTuple):
+class Marks(NamedTuple):
     """What is known at each boundary of a level: `after` and `before` are the segments that begin (end) there, or hold it."""
 
     u: Ints
@@ -107,9 +107,9 @@ class _Marks(NamedTuple):
     heard: Ints
     inside: Bools
 
-    def at(self, boundaries: Ints) -> "_Marks":
+    def at(self, boundaries: Ints) -> "Marks":
         """Some of the boundaries."""
-        return _Marks._make(column[boundaries] for column in self)
+        return Marks._make(column[boundaries] for column in self)
 
 
 def listed(segments: Sequence[Segment]) -> dict[str, Any] | None:
@@ -129,7 +129,8 @@ def counter_tables(segments: Segments, zone: str, year_start: str) -> list[pa.Ta
     return [_table(segments, Grid.of(level, zone, year_start, first, last), first, last) for level in range(len(LEVELS))]
 
 
-def _marks(segments: Segments, grid: Grid) -> _Marks:
+def marks_of(segments: Segments, grid: Grid) -> Marks:
+    """What is known at each boundary of a grid."""
     begin = segments.offsets[grid.owner]
     after = np.maximum(segments.runs.place(grid.owner, grid.u), begin)
     t1, span, v1, v2 = segments.t1[after], segments.span[after], segments.v1[after], segments.v2[after]
@@ -139,15 +140,15 @@ def _marks(segments: Segments, grid: Grid) -> _Marks:
     inside = (passed > 0) & (passed < span)
     heard = segments.heard_before[after] + np.where(segments.heard[after] > 0, passed, 0)
     before = np.maximum(after - (t1 == grid.u), begin)
-    return _Marks(grid.u, after, before, booked, np.where(inside, v1, booked), np.where(inside, v2, booked), heard, inside)
+    return Marks(grid.u, after, before, booked, np.where(inside, v1, booked), np.where(inside, v2, booked), heard, inside)
 
 
 def _table(segments: Segments, grid: Grid, first: Ints, last: Ints) -> pa.Table:
-    marks = _marks(segments, grid)
+    marks = marks_of(segments, grid)
     s, e = marks.at(grid.s), marks.at(grid.e)
     owner = grid.owner[grid.s]
     early, late = s.u < first[owner], e.u > last[owner]
-    lossy = _any(segments.lossy, s, e)
+    lossy = any_marked(segments.lossy, s, e)
     incomplete, estimated = early | late | lossy, _estimated(segments, s, e)
     columns = {
         "value": e.booked - s.booked,
@@ -155,14 +156,14 @@ def _table(segments: Segments, grid: Grid, first: Ints, last: Ints) -> pa.Table:
         "hi": (e.high - s.low, ~lossy),
         "coverage": rounded(WHOLE * (e.heard - s.heard), e.u - s.u),
         "quality": np.where(incomplete, INCOMPLETE, np.where(estimated, ESTIMATED, 0)),
-        "flags": _flags(segments, s, e),
-        "index_start": _display(segments, s, segments.x1[s.after], segments.x1_known[s.after] & ~early),
-        "index_end": _display(segments, e, segments.x2[e.before], segments.x2_known[e.before] & ~late),
+        "flags": flags_of(segments, s, e),
+        "index_start": display(segments, s, segments.x1[s.after], segments.x1_known[s.after] & ~early),
+        "index_end": display(segments, e, segments.x2[e.before], segments.x2_known[e.before] & ~late),
     }
     return table(segments.runs, grid, columns)
 
 
-def _estimated(segments: Segments, s: _Marks, e: _Marks) -> Bools:
+def _estimated(segments: Segments, s: Marks, e: Marks) -> Bools:
     split = segments.too_long | segments.est
     estimated: Bools = (s.inside & split[s.after]) | (e.inside & split[e.after])
     if segments.est.any():
@@ -171,21 +172,23 @@ def _estimated(segments: Segments, s: _Marks, e: _Marks) -> Bools:
     return estimated
 
 
-def _flags(segments: Segments, s: _Marks, e: _Marks) -> Ints:
+def flags_of(segments: Segments, s: Marks, e: Marks) -> Ints:
+    """The flags of all segments that overlap each bucket."""
     flags = np.zeros(len(s.u), np.int64)
     present = int(np.bitwise_or.reduce(segments.flags))
     for bit in range(len(FLAGS)):
         if present >> bit & 1:
-            flags |= _any((segments.flags >> bit & 1).astype(np.bool_), s, e).astype(np.int64) << bit
+            flags |= any_marked((segments.flags >> bit & 1).astype(np.bool_), s, e).astype(np.int64) << bit
     return flags
 
 
-def _display(segments: Segments, mark: _Marks, at_anchor: Ints, known: Bools) -> tuple[Ints, Bools]:
+def display(segments: Segments, mark: Marks, at_anchor: Ints, known: Bools) -> tuple[Ints, Bools]:
+    """What the register showed at each boundary, and whether that is known; inside a segment only where it moved by what was booked."""
     between = mark.booked + segments.x1[mark.after] - segments.v1[mark.after]
     return np.where(mark.inside, between, at_anchor), np.where(mark.inside, segments.steady[mark.after], known)
 
 
-def _any(marked: Bools, s: _Marks, e: _Marks) -> Bools:
+def any_marked(marked: Bools, s: Marks, e: Marks) -> Bools:
     """Whether a segment that overlaps the bucket is marked."""
     if not marked.any():
         return np.zeros(len(s.u), np.bool_)

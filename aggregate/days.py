@@ -36,7 +36,7 @@ def counter_days(segments: Segments, zone: str, year_start: str) -> pa.Table:
     """The days of counters from their segments."""
     first, last = segments.t1[segments.offsets[:-1]], segments.t2[segments.offsets[1:] - 1]
     grid = Grid.of(DAY, zone, year_start, first, last)
-    marks = counter_columns._marks(segments, grid)  # noqa: SLF001 - the other half of that file
+    marks = counter_columns.marks_of(segments, grid)
     s, e, owner = marks.at(grid.s), marks.at(grid.e), grid.owner[grid.s]
     reached, early, late = s.u > first[owner], s.u < first[owner], e.u > last[owner]
     split = segments.too_long
@@ -48,8 +48,8 @@ def counter_days(segments: Segments, zone: str, year_start: str) -> pa.Table:
             "odd": reached & (segments.v1[s.before] % 2 == 1),
             "next_t": (segments.t2[s.before], reached),
             "value": e.booked - s.booked,
-            "flags": counter_columns._flags(segments, s, e),  # noqa: SLF001
-            "lossy": counter_columns._any(segments.lossy, s, e),  # noqa: SLF001
+            "flags": counter_columns.flags_of(segments, s, e),
+            "lossy": counter_columns.any_marked(segments.lossy, s, e),
             "heard": e.heard - s.heard,
             "below_start": s.booked - s.low,
             "above_start": s.high - s.booked,
@@ -59,8 +59,8 @@ def counter_days(segments: Segments, zone: str, year_start: str) -> pa.Table:
             "split_end": e.inside & split[e.after],
             "early": early,
             "late": late,
-            "index_start": counter_columns._display(segments, s, segments.x1[s.after], segments.x1_known[s.after] & ~early),  # noqa: SLF001
-            "index_end": counter_columns._display(segments, e, segments.x2[e.before], segments.x2_known[e.before] & ~late),  # noqa: SLF001
+            "index_start": counter_columns.display(segments, s, segments.x1[s.after], segments.x1_known[s.after] & ~early),
+            "index_end": counter_columns.display(segments, e, segments.x2[e.before], segments.x2_known[e.before] & ~late),
         }
     )
 
@@ -69,12 +69,12 @@ def gauge_days(readings: Readings, zone: str, year_start: str) -> pa.Table:
     """The days of gauges from their readings in use."""
     first, last = readings.t[readings.offsets[:-1]], readings.t[readings.offsets[1:] - 1]
     grid = Grid.of(DAY, zone, year_start, first, last + 1)
-    marks = gauge_columns._marks(readings, grid)  # noqa: SLF001 - the other half of that file
+    marks = gauge_columns.marks_of(readings, grid)
     s, e, owner = marks.at(grid.s), marks.at(grid.e), grid.owner[grid.s]
     reached, n = s.u > first[owner], e.next - s.next
     before = np.maximum(s.next - 1, 0)
-    low, high = (gauge_columns._extreme(function, readings.v, s.next, n > 0) for function in (np.minimum, np.maximum))  # noqa: SLF001
-    area = gauge_columns._Wide(e.high, e.low).plus(gauge_columns._Wide(s.high, s.low), -1)  # noqa: SLF001
+    low, high = (gauge_columns.extreme(function, readings.v, s.next, n > 0) for function in (np.minimum, np.maximum))
+    area = gauge_columns.Wide(e.high, e.low).plus(gauge_columns.Wide(s.high, s.low), -1)
     return _table(
         {
             **_own(readings.ids[owner], s.u, e.u),
@@ -141,12 +141,12 @@ def _gauge_rows(sums: pl.DataFrame, level: int) -> pl.DataFrame:
     """SPEC 9 for buckets that are sums of days."""
     sums = sums.filter((pl.col("n") > 0) | (pl.col("heard") > 0))
     column = {name: sums[name].to_numpy() for name in ("heard", "area_high", "area_low", "part_start", "of_start", "part_end", "of_end")}
-    area = gauge_columns._Wide(column["area_high"], column["area_low"])  # noqa: SLF001
-    whole = area.plus(gauge_columns._Wide(np.zeros_like(area.high), np.zeros_like(area.low)))  # noqa: SLF001
+    area = gauge_columns.Wide(column["area_high"], column["area_low"])
+    whole = area.plus(gauge_columns.Wide(np.zeros_like(area.high), np.zeros_like(area.low)))
     none = np.zeros_like(column["heard"])
-    s = gauge_columns._Marks(none, none, none, none, column["part_start"], column["of_start"], none)  # noqa: SLF001
-    e = gauge_columns._Marks(none, column["heard"], *whole, column["part_end"], column["of_end"], none)  # noqa: SLF001
-    mean = pl.Series(gauge_columns._mean(s, e, column["heard"]))  # noqa: SLF001
+    s = gauge_columns.Marks(none, none, none, none, column["part_start"], column["of_start"], none)
+    e = gauge_columns.Marks(none, column["heard"], *whole, column["part_end"], column["of_end"], none)
+    mean = pl.Series(gauge_columns.mean_of(s, e, column["heard"]))
     rows = sums.with_columns(
         value=pl.when(pl.col("heard") > 0).then(mean),
         quality=pl.lit(0),

@@ -133,8 +133,7 @@ def _fresh(registry: Registry, batch: Mapping[int, Series], told: Iterable[_Foun
         if one.series not in known:
             known[one.series] = {(event.kind, event.at): event for event in registry.events.find(subject=_subject(batch[one.series]))}
         before = known[one.series].get((one.kind, one.at))
-        again = before is not None and before.decision == "gone" and before.decided_by is None
-        if before is None or again or (before.decided_by is None and (before.amount != one.amount or (one.count or 0) > before.count)):
+        if before is None or before.gone or (before.decided_by is None and (before.amount != one.amount or (one.count or 0) > before.count)):
             yield one
 
 

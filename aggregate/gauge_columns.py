@@ -54,9 +54,9 @@ class Readings:
         return np.cumsum(self.span) - self.span
 
     @cached_property
-    def area(self) -> "_Wide":
+    def area(self) -> "Wide":
         """The doubled integral before each reading."""
-        return _Wide.product(2 * self.v + self.rise, self.span).before()
+        return Wide.product(2 * self.v + self.rise, self.span).before()
 
     @cached_property
     def runs(self) -> Runs:
@@ -64,26 +64,26 @@ class Readings:
         return Runs.of(self.ids, self.offsets, self.t)
 
 
-class _Wide(NamedTuple):
+class Wide(NamedTuple):
     """Numbers ``high · 2**26 + low``."""
 
     high: Ints
     low: Ints
 
     @classmethod
-    def product(cls, a: Ints, b: Ints) -> "_Wide":
+    def product(cls, a: Ints, b: Ints) -> "Wide":
         """``a·b`` for b ≥ 0, with low in 0 … 2**26 - 1."""
         low = a * (b & _LOW)
         return cls(a * (b >> _HALF) + (low >> _HALF), low & _LOW)
 
-    def before(self) -> "_Wide":
+    def before(self) -> "Wide":
         """Sums over the entries before each one."""
-        return _Wide(*(np.cumsum(part) - part for part in self))
+        return Wide(*(np.cumsum(part) - part for part in self))
 
-    def plus(self, other: "_Wide", sign: int = 1) -> "_Wide":
+    def plus(self, other: "Wide", sign: int = 1) -> "Wide":
         """The sum, or with `sign` -1 the difference, with low as in `product`."""
         low = self.low + sign * other.low
-        return _Wide(self.high + sign * other.high + (low >> _HALF), low & _LOW)
+        return Wide(self.high + sign * other.high + (low >> _HALF), low & _LOW)
 
     def divided(self, by: Ints) -> tuple[Ints, Ints]:
         """Quotient and remainder, for a divisor below 2**48."""
@@ -94,7 +94,7 @@ class _Wide(NamedTuple):
         return quotient, remainder
 
 
-class _Marks(NamedTuple):
+class Marks(NamedTuple):
     """At each boundary: covered time and doubled integral ``area + part/of`` up to it, and the first reading at or after it."""
 
     u: Ints
@@ -105,9 +105,9 @@ class _Marks(NamedTuple):
     of: Ints
     next: Ints
 
-    def at(self, boundaries: Ints) -> "_Marks":
+    def at(self, boundaries: Ints) -> "Marks":
         """Some of the boundaries."""
-        return _Marks._make(column[boundaries] for column in self)
+        return Marks._make(column[boundaries] for column in self)
 
 
 def gauge_tables(readings: Readings, zone: str, year_start: str) -> list[pa.Table]:
@@ -116,7 +116,8 @@ def gauge_tables(readings: Readings, zone: str, year_start: str) -> list[pa.Tabl
     return [_table(readings, Grid.of(level, zone, year_start, first, last + 1)) for level in range(len(LEVELS))]
 
 
-def _marks(readings: Readings, grid: Grid) -> _Marks:
+def marks_of(readings: Readings, grid: Grid) -> Marks:
+    """What is known at each boundary of a grid."""
     found = readings.runs.place(grid.owner, grid.u)
     begin = readings.offsets[grid.owner]
     at = np.maximum(found, begin)
@@ -125,18 +126,18 @@ def _marks(readings: Readings, grid: Grid) -> _Marks:
     of = np.maximum(span, 1)
     rise, rest = multiply_divide(readings.rise[at], passed, of)
     whole, part = multiply_divide(rest, passed, of)
-    area = _Wide.product(2 * readings.v[at] + rise, passed).plus(_Wide(readings.area.high[at], readings.area.low[at] + whole))
+    area = Wide.product(2 * readings.v[at] + rise, passed).plus(Wide(readings.area.high[at], readings.area.low[at] + whole))
     covered = readings.bridged[at] + passed
-    return _Marks(grid.u, covered, *area, part, of, found + 1 - (readings.t[at] == grid.u))
+    return Marks(grid.u, covered, *area, part, of, found + 1 - (readings.t[at] == grid.u))
 
 
 def _table(readings: Readings, grid: Grid) -> pa.Table:
-    marks = _marks(readings, grid)
+    marks = marks_of(readings, grid)
     s, e = marks.at(grid.s), marks.at(grid.e)
     covered, n = e.covered - s.covered, e.next - s.next
-    low, high = (_extreme(function, readings.v, s.next, n > 0) for function in (np.minimum, np.maximum))
+    low, high = (extreme(function, readings.v, s.next, n > 0) for function in (np.minimum, np.maximum))
     columns: dict[str, Ints | tuple[Ints, Bools]] = {
-        "value": (_mean(s, e, covered), covered > 0),
+        "value": (mean_of(s, e, covered), covered > 0),
         "lo": (low, n > 0),
         "hi": (high, n > 0),
         "n": n,
@@ -145,9 +146,10 @@ def _table(readings: Readings, grid: Grid) -> pa.Table:
     return table(readings.runs, grid, columns, rows=(n > 0) | (covered > 0))
 
 
-def _mean(s: _Marks, e: _Marks, covered: Ints) -> Ints:
+def mean_of(s: Marks, e: Marks, covered: Ints) -> Ints:
+    """The integral over the covered time between two boundaries, rounded once."""
     by = np.maximum(2 * covered, 1)
-    whole, rest = _Wide(e.high, e.low).plus(_Wide(s.high, s.low), -1).divided(by)
+    whole, rest = Wide(e.high, e.low).plus(Wide(s.high, s.low), -1).divided(by)
     mean = half_even(whole, rest, by)
     near_tie = (np.abs(2 * rest - by) < 2) & ((s.part > 0) | (e.part > 0)) & (covered > 0)
     for i in np.flatnonzero(near_tie):
@@ -156,7 +158,7 @@ def _mean(s: _Marks, e: _Marks, covered: Ints) -> Ints:
     return mean
 
 
-def _extreme(function: np.ufunc, v: Ints, first: Ints, filled: Bools) -> Ints:
+def extreme(function: np.ufunc, v: Ints, first: Ints, filled: Bools) -> Ints:
     """Minimum or maximum over the readings of each bucket, which follow one another without gaps; 0 for an empty one."""
     found = np.zeros(len(first), np.int64)
     if filled.any():

@@ -17,9 +17,10 @@ import pyarrow as pa
 import structlog
 
 from submeter import civil
+from submeter.aggregate import findings
+from submeter.aggregate.columns import SCHEMA
 from submeter.aggregate.days import DAY, SUMMED, summed
 from submeter.aggregate.events import UNUSABLE
-from submeter.aggregate.findings import found, revised
 from submeter.aggregate.kernel import READINGS, Rollup, rollup
 from submeter.aggregate.series import Series, changed, fingerprint, of_point
 from submeter.aggregate.states import Finality, with_state
@@ -40,6 +41,8 @@ BLOCK_SPAN: Final = tuple(days * civil.DAY for days in (2, 32, 367, 100_000))
 
 Progress = Callable[[int, int], None]
 Work = tuple[int, str, list[Window]]
+#: What the rows of each series were computed from, see `Readings.computed`.
+Computed = Mapping[int, Mapping[str, str | int | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +81,11 @@ class Rollups:
         known = dict(self._numbered())
         moved = self._withdraw(known)
         rows, blocks, done, held = 0, 0, 0, Counter[str]()
-        work = self._work(known, moved, marks, everything=everything)
+        stored = self._readings.computed()
+        self._readings.forget(stored.keys() - known.keys())
+        work = self._work(known, stored, moved, marks, everything=everything)
         for batch in _batches(work, now):
-            touched, heads = self._compute(known, batch, now=now, held=held)
+            touched, heads = self._compute(known, stored, batch, now=now, held=held)
             rows, blocks, done = rows + touched, blocks + self._publish(known, heads), done + len(batch)
             progress(done, len(work))
         if settle:
@@ -90,10 +95,8 @@ class Rollups:
         self._readings.computed_from(directory)
         return Report(len(work), rows, blocks, held)
 
-    def _work(self, known: Mapping[int, Series], moved: set[int], marks: pa.Table, *, everything: bool) -> list[Work]:
+    def _work(self, known: Mapping[int, Series], stored: Computed, moved: set[int], marks: pa.Table, *, everything: bool) -> list[Work]:
         """What is to be computed: each series with the reason and its windows; whole where anything but readings that were added changed."""
-        stored = self._readings.computed()
-        self._readings.forget(stored.keys() - known.keys())
         specs = {number: series.spec for number, series in known.items()}
         reasons = {number: changed(cast("str | None", stored.get(number, {}).get("spec")), fingerprint(series)) for number, series in known.items()}
         whole = {number: reason or "config" for number, reason in reasons.items() if everything or reason or number in moved}
@@ -124,13 +127,15 @@ class Rollups:
             self._published.drop(gone)
         return moved
 
-    def _compute(self, known: Mapping[int, Series], work: Sequence[Work], *, now: int, held: Counter[str]) -> tuple[int, list[PublishedSeries]]:
+    def _compute(
+        self, known: Mapping[int, Series], stored: Computed, work: Sequence[Work], *, now: int, held: Counter[str]
+    ) -> tuple[int, list[PublishedSeries]]:
         """Compute the windows of a batch of series and replace their rows; returns how many were touched, and where each series stands."""
         batch = {number: known[number] for number, _, _ in work}
         windows, result, readings = self._rolled_up(batch, [window for _, _, some in work for window in some])
         within = _within(batch, windows)
         rows = pl.concat([_frame(result.rows), self._summed(batch, windows, _frame(result.days))])
-        computed = self._standing(batch, windows, result)
+        computed = _standing(batch, stored, windows, result)
         last, since = (computed.select("series", name).drop_nulls() for name in ("last", "since"))
         rows = with_state(rows, last, since, now=now, finality=self._finality)
         held.update(result.held["flag"].to_pylist())
@@ -143,8 +148,8 @@ class Rollups:
             days=result.days,
             computed=computed.to_arrow(),
         )
-        found(self._registry, batch, result, windows, now=now)
-        revised(self._registry, batch, changed_rows, now=now, reason=work[0][1])
+        findings.found(self._registry, batch, result, windows, now=now)
+        findings.revised(self._registry, batch, changed_rows, now=now, reason=work[0][1])
         return changed_rows.num_rows, self._heads(batch, windows, readings)
 
     def _rolled_up(self, batch: Mapping[int, Series], windows: Sequence[Window]) -> tuple[list[Window], Rollup, pl.DataFrame]:
@@ -195,28 +200,10 @@ class Rollups:
             summed(days.filter(pl.col("series").is_in(members)), zone, year_start, gauge=gauge)
             for (zone, year_start, gauge), members in groups.items()
         ]
-        rows = pl.concat([summed(fresh.clear(), "UTC", "01-01", gauge=False), *parts])
+        rows = pl.concat([_frame(SCHEMA.empty_table()), *parts])
         ends = pl.DataFrame([(number, *ends) for number, ends in reach.items()], schema=spans.schema, orient="row")
         touched = (pl.col("end") > pl.col("first")) & (pl.col("start") < pl.col("beyond"))
         return rows.join(ends, on="series").filter(touched).select(rows.columns)
-
-    def _standing(self, batch: Mapping[int, Series], windows: Sequence[Window], result: Rollup) -> pl.DataFrame:
-        """COMPUTED of the batch: what windows that reach a series' end found there, else what was known."""
-        known = self._readings.computed()
-        ended = {window.series for window in windows if window.stop is None}
-        last, since = (
-            dict(zip(table["series"].to_pylist(), table[name].to_pylist(), strict=True))
-            for table, name in ((result.reach, "last"), (result.pending, "since"))
-        )
-        rows = [
-            (
-                number,
-                fingerprint(series),
-                *((last.get(number), since.get(number)) if number in ended else (known[number]["last"], known[number]["since"])),
-            )
-            for number, series in batch.items()
-        ]
-        return pl.DataFrame(rows, schema=dict(zip(COMPUTED.names, (pl.Int32, pl.String, pl.Int64, pl.Int64), strict=True)), orient="row")
 
     def _settle(self, known: Mapping[int, Series], now: int) -> int:
         """Move the states that time alone moves; returns how many rows."""
@@ -234,8 +221,8 @@ class Rollups:
 
     def _heads(self, batch: Mapping[int, Series], windows: Sequence[Window], readings: pl.DataFrame) -> list[PublishedSeries]:
         """Where each series stands, by the readings of its windows and, where they began later than it, by what was published before."""
-        numbers = [window.series for window in windows if window.begin is not None]
-        before = {one.id: one for one in self._published.series() if one.id in numbers} if numbers else {}
+        points = {batch[window.series].point.id for window in windows if window.begin is not None}
+        before = {one.id: one for one in self._published.series_of(sorted(points))} if points else {}
         return [_newer(head, before.get(head.id)) for head in _heads(batch, readings)]
 
     def _publish(self, known: Mapping[int, Series], heads: Sequence[PublishedSeries]) -> int:
@@ -343,6 +330,24 @@ def _inside(result: Rollup, windows: Mapping[int, Window]) -> Rollup:
         days=inside(result.days, begins("start")),
         reach=inside(result.reach, pl.col("ended")),
     )
+
+
+def _standing(batch: Mapping[int, Series], stored: Computed, windows: Sequence[Window], result: Rollup) -> pl.DataFrame:
+    """COMPUTED of the batch: what windows that reach a series' end found there, else what was known."""
+    ended = {window.series for window in windows if window.stop is None}
+    last, since = (
+        dict(zip(table["series"].to_pylist(), table[name].to_pylist(), strict=True))
+        for table, name in ((result.reach, "last"), (result.pending, "since"))
+    )
+    rows = [
+        (
+            number,
+            fingerprint(series),
+            *((last.get(number), since.get(number)) if number in ended else (stored[number]["last"], stored[number]["since"])),
+        )
+        for number, series in batch.items()
+    ]
+    return pl.DataFrame(rows, schema=dict(zip(COMPUTED.names, (pl.Int32, pl.String, pl.Int64, pl.Int64), strict=True)), orient="row")
 
 
 def _reach(batch: Mapping[int, Series], windows: Sequence[Window]) -> dict[int, tuple[int, int]]:

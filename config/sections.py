@@ -33,6 +33,8 @@ def _cron(expression: str) -> str:
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 Text = Annotated[str, Field(min_length=1)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+Count = Annotated[int, Field(ge=1)]
+Limit = Annotated[int, Field(ge=0)]
 Cron = Annotated[str, AfterValidator(_cron)]
 Folder = Annotated[Path, Strict(strict=False), AfterValidator(_from_folder_of_the_file)]
 File = Annotated[Folder | None, BeforeValidator(lambda text: None if text == "" else text)]
@@ -132,10 +134,6 @@ class Rollup(Section):
     )
 
 
-Count = Annotated[int, Field(ge=1)]
-Limit = Annotated[int, Field(ge=0)]
-
-
 class Events(Section):
     """What is taken for an event (docs/events.md); 0 switches a limit off where it says so."""
 
@@ -185,10 +183,7 @@ class Config(Section):
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
         sources = [*(broker.name for broker in self.mqtt), *(port.name for port in self.serial)]
-        for sections, names in (
-            ("[[mqtt]] [[serial]]", sources),
-            ("[[gateway]]", [gateway.name for gateway in self.gateway]),
-        ):
+        for sections, names in (("[[mqtt]] [[serial]]", sources), ("[[gateway]]", [gateway.name for gateway in self.gateway])):
             twice = [name for name, times in Counter(names).items() if times > 1]
             if twice:
                 raise ValueError(f"{sections} name: {twice[0]!r} is there twice: give each its own")

@@ -71,6 +71,11 @@ class Event:
     decided_at: int | None
     decision: str
 
+    @property
+    def gone(self) -> bool:
+        """It closed by itself, and opens again when it is found again."""
+        return self.decision == GONE and self.decided_by is None
+
 
 class File(Protocol):
     """What the events need of the registry that they are a part of."""

@@ -135,7 +135,7 @@ def status(core: Core, *, now: int) -> Iterator[str]:
     paused = core.registry.runs.paused()
     for one in JOBS.values():
         fire = one.trigger(core.config).get_next_fire_time(None, _moment(now))
-        due = f"paused since {_iso(paused[one.name])}" if one.name in paused else f"next {fire:%Y-%m-%d %H:%M}" if fire else "never"
+        due = f"paused since {civil.iso(paused[one.name])}" if one.name in paused else f"next {fire:%Y-%m-%d %H:%M}" if fire else "never"
         last = core.registry.runs.last(one.name)
         yield f"{one.name:10} {one.cron(core.config)!r} UTC, {due}; last: {_told(last) if last else 'none yet'}"
     yield from (f"  {run.job:10} {_told(run)}" for run in core.registry.runs.history(limit=10))
@@ -161,12 +161,8 @@ def _subject(name: str) -> str:
 def _told(run: Run) -> str:
     lasted = f" after {(run.ended - run.started) / 1e6:.1f} s" if run.ended is not None else ""
     report = f": {run.detail.splitlines()[0]}" if run.detail else ""
-    return f"{_iso(run.started)} by {run.by.replace('_', ' ')}, {run.outcome or 'under way'}{lasted}{report}"
+    return f"{civil.iso(run.started)} by {run.by.replace('_', ' ')}, {run.outcome or 'under way'}{lasted}{report}"
 
 
 def _moment(at: int) -> datetime:
     return datetime.fromtimestamp(at / 1e6, UTC)
-
-
-def _iso(at: int) -> str:
-    return civil.iso(at)

@@ -125,7 +125,7 @@ def status(*, config: ConfigFile = None) -> None:
 def events(
     *,
     kind: Annotated[str | None, typer.Option("--kind", help="only of this kind, see docs/events.md")] = None,
-    subject: Annotated[str | None, typer.Option("--subject", help="only of this subject, e.g. device:KAM.12345678.1b.16")] = None,
+    subject: Annotated[str | None, typer.Option("--subject", help="only of this subject, e.g. device:KAM-12345678-1B-16")] = None,
     everything: Annotated[bool, typer.Option("--all", help="closed ones too")] = False,
     close: Annotated[int | None, typer.Option("--close", metavar="ID", help="close this event: it is dealt with; needs --by and --why")] = None,
     by: Annotated[str, typer.Option("--by", help="who closes it")] = "",

@@ -132,7 +132,7 @@ def computed(history, monkeypatch):
     def found(_registry, _batch, _result, windows, **_now):
         seen.extend({"series": one.series, "first": one.first, "beyond": one.beyond} for one in windows)
 
-    monkeypatch.setattr("submeter.aggregate.rollups.found", found)
+    monkeypatch.setattr("submeter.aggregate.findings.found", found)
     report = history.stores.run(history.now)
     history.stores.stands(history.now)
     return seen, report

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from submeter.aggregate.gauge_columns import _Wide
+from submeter.aggregate.gauge_columns import Wide
 from submeter.aggregate.wide import DIVISOR, FACTOR, half_even, multiply_divide, rounded
 
 
@@ -45,7 +45,7 @@ def test_weighted_means(pairs, more):
     """Products are summed and divided exactly although the sum needs more than 64 bits."""
     by = sum(weight for _, weight in pairs) + more
     a, b = (column(*numbers) for numbers in zip(*pairs, strict=True))
-    products = _Wide.product(a, b)
+    products = Wide.product(a, b)
     total = products.before().plus(products)
-    quotient, remainder = _Wide(total.high[-1:], total.low[-1:]).divided(column(by))
+    quotient, remainder = Wide(total.high[-1:], total.low[-1:]).divided(column(by))
     assert (quotient[0], remainder[0]) == divmod(sum(x * y for x, y in pairs), by)
