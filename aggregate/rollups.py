@@ -6,8 +6,8 @@ A crash between any two steps leaves marks or notes behind, and the next run goe
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final, cast
 
 import numpy as np
@@ -16,12 +16,28 @@ import pyarrow as pa
 import structlog
 
 from submeter import civil
+from submeter.aggregate.causes import causes
+from submeter.aggregate.decided import SEQ, Decided, decided
 from submeter.aggregate.kernel import Rollup, rollup
-from submeter.aggregate.series import Series, of_point
+from submeter.aggregate.series import Series, of_point, register_named
 from submeter.aggregate.states import Finality, with_state
 from submeter.errors import SubmeterError
-from submeter.reading import LEVELS, Register, Source
-from submeter.store import Assignment, Block, Point, Property, Published, PublishedSeries, Readings, Registry, pack
+from submeter.reading import INT64_MAX, LEVELS, STATUS, Register, Source
+from submeter.store import (
+    BILL,
+    Assignment,
+    Block,
+    Correction,
+    Decision,
+    Point,
+    Property,
+    Published,
+    PublishedSeries,
+    Readings,
+    Registry,
+    StoreError,
+    pack,
+)
 
 __all__ = ["Report", "Rollups"]
 
@@ -32,6 +48,10 @@ BATCH: Final = 500
 #: No block of a level (in order of LEVELS) is longer than this, in µs.
 BLOCK_SPAN: Final = tuple(days * civil.DAY for days in (2, 32, 367, 100_000))
 
+INVALID: Final = 1 << STATUS.index("invalid")
+
+#: Rows of some series, one level, with a start in [from, until).
+Rows = Callable[[Sequence[int], int, int, int], pa.Table]
 Progress = Callable[[int, int], None]
 
 
@@ -62,30 +82,36 @@ class Rollups:
         self._published = published
         self._finality = finality
 
-    def run(self, *, now: int, settle: bool = True, everything: bool = False, progress: Progress = _unseen) -> Report:
+    def run(self, *, now: int, settle: bool = True, everything: bool = False, progress: Progress = _unseen, keyed: Collection[str] = ()) -> Report:
         """Bring every row up to date with the readings as of `now` (µs UTC).
 
         `settle` also looks at series without a change whose rows time alone may make final. All series are computed if the directory changed since the
-        last run, or if `everything` asks for it.
+        last run, or if `everything` asks for it. `keyed` are devices whose telegrams had waited for a key.
         """
         marks, directory = self._readings.dirty(), self._registry.version()
         changed = directory != self._readings.directory()
         known = dict(self._numbered())
         moved = self._withdraw(known)
+        fed = _fed(known, marks)
+        why = _Why(self._new_decisions(), fed, fed & self._fed_by(known, keyed))
         settling = set(self._readings.unsettled(now)) if settle else set()
-        todo = sorted(known if everything or changed else known.keys() & (moved | settling | _fed(known, marks)))
+        todo = sorted(known if everything or changed else known.keys() & (moved | settling | fed))
         rows, blocks, held = 0, 0, Counter[str]()
         for first in range(0, max(len(todo), 1), BATCH):
             batch = {number: known[number] for number in todo[first : first + BATCH]}
-            touched, heads = self._compute(batch, now=now, reason="config" if changed else "late_reading", held=held)
+            touched, heads = self._compute(batch, now=now, why=why, held=held)
             rows, blocks = rows + touched, blocks + self._publish(known, heads)
             progress(first + len(batch), len(todo))
+        if self._bill(known):
+            blocks += self._publish(known, [])
         self._readings.clear_dirty(marks)
         self._readings.computed_from(directory)
         return Report(len(todo), rows, blocks, held)
 
     def _numbered(self) -> Iterator[tuple[int, Series]]:
         """Every series of the directory with its number, stitched from what its devices were heard to measure."""
+        said = decided(self._registry.decisions.in_force())
+        self._readings.register_ids(self._entered())
         registers = defaultdict[str, dict[Register, int]](dict)
         for (device, register), number in self._readings.registers().items():
             registers[device][register] = number
@@ -93,7 +119,9 @@ class Rollups:
         for assignment in self._registry.assignments():
             assignments[assignment.point].append(assignment)
         buildings = {building.id: building for building in self._registry.properties()}
-        series = [one for point in self._registry.points() for one in _stitch(point, buildings[point.property], assignments[point.id], registers)]
+        series = [
+            one for point in self._registry.points() for one in _stitch(point, buildings[point.property], assignments[point.id], registers, said)
+        ]
         numbers = self._readings.series_ids([one.key for one in series])
         return ((numbers[one.key], one) for one in series)
 
@@ -107,14 +135,15 @@ class Rollups:
             self._published.drop(gone)
         return moved
 
-    def _compute(self, batch: Mapping[int, Series], *, now: int, reason: str, held: Counter[str]) -> tuple[int, list[PublishedSeries]]:
+    def _compute(self, batch: Mapping[int, Series], *, now: int, why: "_Why", held: Counter[str]) -> tuple[int, list[PublishedSeries]]:
         """Compute a batch of series and replace their rows; returns how many were touched, and where each series stands."""
         readings = self._stitched(batch)
         result = _rolled_up(readings, batch)
         last = readings.group_by("series").agg(pl.col("t").max().alias("last"))
         rows = with_state(_frame(result.rows), last, _frame(result.pending), now=now, finality=self._finality)
         held.update(result.held["flag"].to_pylist())
-        changed = self._readings.replace_rollups(list(batch), rows.to_arrow(), now=now, reason=reason)
+        told = causes(batch, readings, why.decisions, fed=why.fed, keyed=why.keyed)
+        changed = self._readings.replace_rollups(list(batch), rows.to_arrow(), now=now, reason="config", causes=told)
         return changed.num_rows, list(_heads(batch, readings.join(_frame(result.dropped), on=["series", "seq"], how="anti")))
 
     def _stitched(self, batch: Mapping[int, Series]) -> pl.DataFrame:
@@ -126,18 +155,78 @@ class Rollups:
         )
         readings = _frame(self._readings.readings_of(spans["register"].unique().to_list()))
         inside = (pl.col("t") >= pl.col("span_start")) & (pl.col("t") < pl.col("span_end"))
-        return readings.join(spans, on="register").filter(inside).rename({"register": "dev"}).drop("span_start", "span_end")
+        stored = readings.join(spans, on="register").filter(inside).rename({"register": "dev"}).drop("span_start", "span_end")
+        return _as_decided(stored, batch)
+
+    def _entered(self) -> Iterator[tuple[str, Register]]:
+        """Registers that operators entered readings of: a device may never have told them."""
+        for one in self._registry.decisions.in_force("reading"):
+            there = (a for a in self._registry.assignments_of(one.point) if a.since <= one.details["t"] < (a.until or INT64_MAX))
+            yield from ((assignment.device, register_named(one.register)) for assignment in there)
+
+    def _new_decisions(self) -> list[Decision]:
+        """Decisions since the last run, in order; a withdrawal with the kind and values of what it takes back."""
+        made = self._registry.decisions.all()
+        by_id = {one.id: one for one in made}
+        new = [one for one in made if one.audit > self._readings.directory()]
+        return [replace(by_id[one.withdraws], at=one.at, by=one.by) if one.withdraws else one for one in new]
+
+    def _fed_by(self, known: Mapping[int, Series], devices: Collection[str]) -> set[int]:
+        registers = {number for (device, _), number in self._readings.registers().items() if device in devices}
+        return {number for number, series in known.items() if any(span.register in registers for span in series.spans)}
+
+    def _bill(self, known: Mapping[int, Series]) -> bool:
+        """Bring the billed periods up to the decisions in force, also after a crash or a rebuild; whether there was anything to do."""
+        wanted = {one.id: one for one in self._registry.decisions.in_force("bill")}
+        applied = set(self._readings.bills()["decision"].to_pylist())
+        rows = [
+            {
+                "decision": one.id,
+                "series": number,
+                "level": LEVELS.index(one.details["level"]),
+                "start": one.details["start"],
+                "end": one.details["end"],
+            }
+            for one in wanted.values()
+            if one.id not in applied
+            for number, series in known.items()
+            if series.point.id == one.point
+        ]
+        if rows:
+            self._readings.bill(pa.Table.from_pylist(rows, schema=BILL))
+        if gone := applied - wanted.keys():
+            self._readings.unbill(gone)
+        return bool(rows or gone)
+
+    def _corrections(self, series: Sequence[int]) -> Mapping[int, Sequence[Correction]]:
+        """All corrections of these series."""
+        found = defaultdict[int, list[Correction]](list, {number: [] for number in series})
+        for row in self._readings.corrections(series).to_pylist():
+            found[row["series"]].append(Correction(*row.values()))
+        return found
+
+    def readings_of(self, point: str, register: str) -> tuple[Series, pl.DataFrame]:
+        """A series of a point and its readings as they are computed with, in order of time, those that count first; StoreError if it has none."""
+        batch = {number: one for number, one in self._numbered() if (one.point.id, str(one.register)) == (point, register)}
+        if not batch:
+            raise StoreError(f"point {point} has no readings of {register} yet")
+        stitched = self._stitched(batch)
+        dropped = _frame(_rolled_up(stitched, batch).dropped)
+        (series,) = batch.values()
+        return series, stitched.join(dropped, on=["series", "t", "seq"], how="anti").sort("t", "seq")
 
     def _publish(self, known: Mapping[int, Series], heads: Sequence[PublishedSeries]) -> int:
         """Publish where series stand together with the blocks that committed changes touched; returns how many blocks."""
         noted = _frame(self._readings.unpublished())
-        blocks = [block for (level,), rows in noted.group_by("level") for block in self._blocks(known, cast("int", level), rows)]
-        self._published.replace(heads, blocks)
+        levels = [(cast("int", level), rows) for (level,), rows in noted.group_by("level")]
+        blocks = [block for level, rows in levels for block in self._blocks(known, level, rows, self._readings.rollups)]
+        revisions = [block for level, rows in levels for block in self._blocks(known, level, rows, self._readings.revisions) if block.points.size]
+        self._published.replace(heads, blocks, revisions, self._corrections(noted["series"].unique().to_list()))
         self._readings.clear_unpublished(noted.to_arrow())
         return len(blocks)
 
-    def _blocks(self, known: Mapping[int, Series], level: int, noted: pl.DataFrame) -> Iterator[Block]:
-        """The blocks of one level that hold a noted start, with all their rows as they stand now."""
+    def _blocks(self, known: Mapping[int, Series], level: int, noted: pl.DataFrame, read: Rows) -> Iterator[Block]:
+        """The blocks of one level that hold a noted start, with all their rows that `read` gives."""
         starts = noted.group_by("series").agg(pl.col("start"))
         wanted = {
             number: set(civil.blocks_of(known[number].spec.zone, LEVELS[level], np.array(begun)))
@@ -145,13 +234,39 @@ class Rollups:
             if number in known
         }
         first, last = (cast("int", bound) for bound in (noted["start"].min(), noted["start"].max()))
-        rows = _frame(self._readings.rollups(list(wanted), level, first - BLOCK_SPAN[level], last + BLOCK_SPAN[level]))
+        rows = _frame(read(list(wanted), level, first - BLOCK_SPAN[level], last + BLOCK_SPAN[level]))
         of_series = rows.partition_by("series", as_dict=True)
         for number, labels in wanted.items():
             points = pack(of_series.get((number,), rows.clear()).to_arrow())
             of_row = np.array(civil.blocks_of(known[number].spec.zone, LEVELS[level], points["start"]))
             for label in sorted(labels):
                 yield Block(number, level, label, points[np.searchsorted(of_row, label) : np.searchsorted(of_row, label, "right")])
+
+
+@dataclass(frozen=True, slots=True)
+class _Why:
+    """What there is to tell about the changes of a run: decisions since the last one, series with new readings, those that waited for a key."""
+
+    decisions: Sequence[Decision]
+    fed: Collection[int]
+    keyed: Collection[int]
+
+
+def _as_decided(stored: pl.DataFrame, batch: Mapping[int, Series]) -> pl.DataFrame:
+    """The readings of a batch with the rejected ones marked invalid and the entered ones added, each of the device that was there."""
+    wrong = [(number, *span) for number, series in batch.items() for span in series.decided.rejected]
+    for number, since, until in wrong:
+        hit = (pl.col("series") == number) & (pl.col("t") >= since) & (pl.col("t") < until)
+        stored = stored.with_columns(pl.when(hit).then(pl.col("status") | INVALID).otherwise(pl.col("status")).cast(pl.UInt16).alias("status"))
+    entered = [
+        {"series": number, "dev": span.register, "t": one.t, "value": one.value, "src": one.src, "status": 0, "due": one.due, "pinned": one.pinned}
+        | {"seq": SEQ + one.decision}
+        for number, series in batch.items()
+        for one in series.decided.entered
+        for span in series.spans
+        if span.start <= one.t < span.end
+    ]
+    return pl.concat([stored, pl.DataFrame(entered, schema=stored.schema)]) if entered else stored
 
 
 def _rolled_up(readings: pl.DataFrame, batch: Mapping[int, Series]) -> Rollup:
@@ -172,10 +287,16 @@ def _fed(known: Mapping[int, Series], marks: pa.Table) -> set[int]:
     return {number for number, series in known.items() if any(span.register in dirty for span in series.spans)}
 
 
-def _stitch(point: Point, building: Property, assignments: Sequence[Assignment], registers: Mapping[str, Mapping[Register, int]]) -> list[Series]:
+def _stitch(
+    point: Point,
+    building: Property,
+    assignments: Sequence[Assignment],
+    registers: Mapping[str, Mapping[Register, int]],
+    said: Mapping[tuple[str, str], Decided],
+) -> list[Series]:
     """The series of a point; none, and a line in the log, where its parameters or exchanges cannot be used: other points go on."""
     try:
-        return list(of_point(point, building, assignments, registers))
+        return list(of_point(point, building, assignments, registers, said))
     except SubmeterError as error:
         log.error("point left out of the rollup", point=point.id, error=str(error))
         return []

@@ -6,12 +6,28 @@ register's newest one need a look at the stored readings.
 Dirty: per register one range for what came after its newest reading and one for what came late, each reaching to the neighbouring readings (SPEC 12.2).
 
 Replacing: `rows` are all rows of the `chosen` series; `differing` says what happens to each row that is new, gone or changed (SPEC 13):
-an open row is rewritten, later states count a revision and keep the old row in history, a billed row stays as it is.
+an open row is rewritten, later states count a revision and keep the old row in history. A billed row is no other: what was billed is the row of history
+that was billed and not yet changed, and each later difference of its value is a correction. A row that comes back after it was gone counts on.
 """
 
 from typing import Final
 
-__all__ = ["ACCEPT", "DELETE_CHANGED", "DIFFERING", "FRESH", "INSERT_CHANGED", "KEEP_HISTORY", "LEARN", "MARK_DIRTY", "MOVE_NEWEST", "RECEIVE"]
+__all__ = [
+    "ACCEPT",
+    "BILL",
+    "CORRECT",
+    "DELETE_CHANGED",
+    "DIFFERING",
+    "FRESH",
+    "INSERT_CHANGED",
+    "KEEP_HISTORY",
+    "LEARN",
+    "MARK_DIRTY",
+    "MOVE_NEWEST",
+    "RECEIVE",
+    "UNBILL",
+    "UNBILL_HISTORY",
+]
 
 FRESH: Final = """
 WITH late AS (SELECT b.* FROM batch b JOIN newest n USING (register) WHERE b.t <= n.t),
@@ -61,22 +77,45 @@ _NEW_DATA: Final = ", ".join(f"w.{name}" for name in _DATA.split(", "))
 _OLD_DATA: Final = ", ".join(f"o.{name}" for name in _DATA.split(", "))
 
 DIFFERING: Final = f"""
-SELECT series, level, start, w.series IS NULL AS gone, o.state AS was,
+WITH kept AS (SELECT series, level, start, max(rev) AS rev, max(state) AS state FROM history SEMI JOIN chosen USING (series) GROUP BY ALL)
+SELECT series, level, start, w.series IS NULL AS gone, o.state AS was, greatest(w.state, if(coalesce(o.state, k.state) = 3, 3, 0)) AS state,
   coalesce(o.state, 0) > 0 AND row({_NEW_DATA}) IS DISTINCT FROM row({_OLD_DATA}) AS revised,
-  CASE WHEN w.series IS NULL THEN NULL ELSE coalesce(o.rev, 1) + revised::INTEGER END AS rev
-FROM rows w FULL JOIN (SELECT * FROM rollups SEMI JOIN chosen USING (series)) o USING (series, level, start)
-WHERE coalesce(o.state, 0) < 3 AND row({_NEW_DATA}, w.state) IS DISTINCT FROM row({_OLD_DATA}, o.state)
+  CASE WHEN w.series IS NULL THEN NULL ELSE coalesce(o.rev, k.rev + 1, 1) + revised::INTEGER END AS rev
+FROM rows w FULL JOIN (SELECT * FROM rollups SEMI JOIN chosen USING (series)) o USING (series, level, start) LEFT JOIN kept k USING (series, level, start)
+WHERE row({_NEW_DATA}, greatest(w.state, if(o.state = 3, 3, 0))) IS DISTINCT FROM row({_OLD_DATA}, o.state)
 ORDER BY series, level, start
 """  # noqa: S608 - column names of the line above
 
 KEEP_HISTORY: Final = """
-INSERT INTO history SELECT o.*, ?, ? FROM rollups o SEMI JOIN (SELECT * FROM differing WHERE revised) USING (series, level, start)
+INSERT INTO history SELECT o.*, coalesce(c.reason, ?), ?, c.caused_by, c.received_at
+FROM rollups o SEMI JOIN (SELECT * FROM differing WHERE revised) USING (series, level, start) LEFT JOIN causes c USING (series)
 """
+
+CORRECT: Final = """
+INSERT INTO corrections
+SELECT DISTINCT ON (d.series, d.level, d.start) d.series, d.level, d.start, coalesce(w."end", o."end"), o.value, w.value, coalesce(c.reason, ?),
+  coalesce(c.author, 'submeter'), ?, coalesce(d.rev, o.rev + 1)
+FROM differing d JOIN bills b ON b.series = d.series AND b.level = d.level AND d.start >= b.start AND d.start < b."end"
+JOIN series s ON s.id = d.series AND s.kind <> 'gauge'
+LEFT JOIN rows w ON w.series = d.series AND w.level = d.level AND w.start = d.start
+LEFT JOIN rollups o ON o.series = d.series AND o.level = d.level AND o.start = d.start
+LEFT JOIN causes c ON c.series = d.series
+WHERE o.value IS DISTINCT FROM w.value
+ORDER BY ALL
+"""
+
+BILL: Final = """
+UPDATE rollups o SET state = 3 FROM billed b WHERE o.series = b.series AND o.start >= b.start AND o."end" <= b."end"
+"""
+
+UNBILL: Final = """
+UPDATE rollups o SET state = 2 FROM billed b WHERE o.series = b.series AND o.start >= b.start AND o."end" <= b."end"
+"""
+
+UNBILL_HISTORY: Final = UNBILL.replace("UPDATE rollups", "UPDATE history")
 
 DELETE_CHANGED: Final = """
 DELETE FROM rollups o USING differing d WHERE o.series = d.series AND o.level = d.level AND o.start = d.start
 """
 
-INSERT_CHANGED: Final = (
-    "INSERT INTO rollups SELECT w.*, d.rev FROM rows w JOIN differing d USING (series, level, start) ORDER BY series, level, start"
-)
+INSERT_CHANGED: Final = "INSERT INTO rollups SELECT w.* REPLACE (d.state AS state), d.rev FROM rows w JOIN differing d USING (series, level, start) ORDER BY series, level, start"

@@ -1,4 +1,4 @@
-"""Tables of registry.sqlite. A migration once released never changes, a new one is appended; `audit` takes rows and gives none back."""
+"""Tables of registry.sqlite. A migration once released never changes, a new one is appended; `audit` and `decisions` take rows and give none back."""
 
 from typing import Final
 
@@ -42,5 +42,13 @@ MIGRATIONS: Final = (
       decided_by TEXT, decided_at INTEGER, decision TEXT NOT NULL, UNIQUE (kind, subject, at)) STRICT;
     CREATE INDEX events_open ON events (kind, subject) WHERE state = 'open';
     CREATE INDEX events_subject ON events (subject);
+    """,
+    """
+    CREATE TABLE decisions (
+      id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, author TEXT NOT NULL, reason TEXT NOT NULL, kind TEXT NOT NULL, point TEXT NOT NULL,
+      register TEXT NOT NULL, details TEXT NOT NULL, audit INTEGER NOT NULL, withdraws INTEGER UNIQUE REFERENCES decisions) STRICT;
+    CREATE INDEX decisions_point ON decisions (point);
+    CREATE TRIGGER decisions_are_not_edited BEFORE UPDATE ON decisions BEGIN SELECT RAISE(ABORT, 'decisions are never edited'); END;
+    CREATE TRIGGER decisions_are_not_deleted BEFORE DELETE ON decisions BEGIN SELECT RAISE(ABORT, 'decisions are never deleted'); END;
     """,
 )
