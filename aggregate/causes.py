@@ -27,8 +27,10 @@ Cause = tuple[int, str, str | None, int | None, str | None]
 def causes(
     batch: Mapping[int, Series], readings: pl.DataFrame, decisions: Iterable[Decision], *, fed: Collection[int], keyed: Collection[int]
 ) -> pa.Table:
-    """One row of CAUSE per series. `decisions` are those since the last run, withdrawn ones for their withdrawals; `fed` the series with new readings,
-    `keyed` those of them whose telegrams had waited for a key."""
+    """One row of CAUSE per series.
+
+    `decisions` are those since the last run; `fed` the series with new readings, `keyed` those of them whose telegrams had waited for a key.
+    """
     newest = {(one.point, register): one for one in decisions for register in _registers(one, batch.values())}
     late = _received(readings)
     rows = [

@@ -12,8 +12,8 @@ from types import MappingProxyType
 from typing import Any, Final, cast
 
 from submeter.aggregate.decided import NOTHING, Decided
-from submeter.aggregate.parameters import Exchange, Parameters, SeriesSpec
 from submeter.aggregate.errors import ParameterError
+from submeter.aggregate.parameters import Exchange, Parameters, SeriesSpec
 from submeter.decoders import DICTIONARY
 from submeter.errors import SubmeterError
 from submeter.reading import INT64_MAX, Register

@@ -66,7 +66,7 @@ class Decisions:
         self._rows = rows
 
     def enter(
-        self, kind: str, point: str, register: str = "", *, by: str, reason: str, now: int, withdraws: int | None = None, **details: Any
+        self, kind: str, point: str, register: str = "", *, by: str, reason: str, now: int, details: Mapping[str, Any], withdraws: int | None = None
     ) -> Decision:
         """Keep a decision and its line in the audit; StoreError without an author or a reason."""
         if not by.strip() or not reason.strip():
@@ -84,7 +84,7 @@ class Decisions:
             taken = self.one(identity)
             if taken.kind == "withdraw" or all(identity != one.id for one in self.in_force(point=taken.point)):
                 raise StoreError(f"decision {identity} is not in force: `submeter decisions` shows those that are")
-            self.enter("withdraw", taken.point, taken.register, by=by, reason=reason, now=now, withdraws=identity)
+            self.enter("withdraw", taken.point, taken.register, by=by, reason=reason, now=now, details={}, withdraws=identity)
             return taken
 
     def one(self, identity: int) -> Decision:

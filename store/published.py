@@ -55,6 +55,7 @@ UPSERT_SERIES: Final = "INSERT OR REPLACE INTO series VALUES (?, ?, ?, ?, ?, ?, 
 UPSERT_BLOCK: Final = "INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?)"
 READ_REVISIONS: Final = "SELECT data FROM revisions WHERE series = ? AND level = ? AND block BETWEEN ? AND ? ORDER BY block"
 READ_CORRECTIONS: Final = 'SELECT * FROM corrections WHERE series = ? AND start < ? AND "end" > ? ORDER BY start, made, rev'
+INSERT_CORRECTION: Final = "INSERT INTO corrections VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 READ_BLOCKS: Final = "SELECT data FROM blocks WHERE series = ? AND level = ? AND block BETWEEN ? AND ? ORDER BY block"
 
 
@@ -143,7 +144,7 @@ class Published:
                 "INSERT OR REPLACE INTO revisions VALUES (?, ?, ?, ?)", [(b.series, b.level, b.label, b.points.tobytes()) for b in revisions]
             )
             db.executemany("DELETE FROM corrections WHERE series = ?", [(number,) for number in corrections])
-            db.executemany(f"INSERT INTO corrections VALUES (?{', ?' * 9})", [astuple(one) for rows in corrections.values() for one in rows])
+            db.executemany(INSERT_CORRECTION, [astuple(one) for rows in corrections.values() for one in rows])
             gone = [(block.series, block.level, block.label) for block in blocks if not block.points.size]
             db.executemany("DELETE FROM blocks WHERE series = ? AND level = ? AND block = ?", gone)
             db.executemany("UPDATE series SET version = ? WHERE id = ?", {(version, block.series) for block in blocks})

@@ -41,7 +41,8 @@ SELECT_REVISIONS: Final = """
 SELECT * FROM history SEMI JOIN chosen USING (series) WHERE level = ? AND start >= ? AND start < ? ORDER BY series, start, rev
 """
 NOTE_BILLED: Final = """
-INSERT INTO unpublished SELECT o.series, o.level, o.start, ? FROM rollups o JOIN billed b ON o.series = b.series AND o.start >= b.start AND o."end" <= b."end"
+INSERT INTO unpublished SELECT DISTINCT o.series, o.level, o.start, ? FROM (FROM rollups SELECT series, level, start, "end" UNION ALL
+  FROM history SELECT series, level, start, "end") o JOIN billed b ON o.series = b.series AND o.start >= b.start AND o."end" <= b."end"
 """
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from submeter import decide
 from submeter.aggregate import faults
 from submeter.core import Core
 from submeter.errors import SubmeterError
@@ -121,4 +122,5 @@ COMMANDS: Final[Mapping[str, Callable[..., Iterator[str]]]] = {
     "token.create": _token_create,
     "token.list": _token_list,
     "token.revoke": _token_revoke,
+    **decide.COMMANDS,
 }
