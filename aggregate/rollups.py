@@ -165,11 +165,12 @@ class Rollups:
             yield from ((assignment.device, register_named(one.register)) for assignment in there)
 
     def _new_decisions(self) -> list[Decision]:
-        """Decisions since the last run, in order; a withdrawal with the kind and values of what it takes back."""
+        """Decisions since the last run that change rows, in order; a withdrawal as what it takes back."""
         made = self._registry.decisions.all()
         by_id = {one.id: one for one in made}
         new = [one for one in made if one.audit > self._readings.directory()]
-        return [replace(by_id[one.withdraws], at=one.at, by=one.by) if one.withdraws else one for one in new]
+        meant = [replace(by_id[one.withdraws], at=one.at, by=one.by) if one.withdraws else one for one in new]
+        return [one for one in meant if one.kind != "bill"]
 
     def _fed_by(self, known: Mapping[int, Series], devices: Collection[str]) -> set[int]:
         registers = {number for (device, _), number in self._readings.registers().items() if device in devices}
