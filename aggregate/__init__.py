@@ -9,7 +9,7 @@ from submeter.aggregate.errors import AggregateError, CaseError, ParameterError,
 from submeter.aggregate.kernel import READINGS, Rollup, rollup
 from submeter.aggregate.parameters import Exchange, Parameters, SeriesSpec
 from submeter.aggregate.rollups import Progress, Report, Rollups
-from submeter.aggregate.series import faults
+from submeter.aggregate.series import Series, faults
 from submeter.aggregate.states import Finality
 from submeter.aggregate.watch import watch
 
@@ -25,6 +25,7 @@ __all__ = [
     "Report",
     "Rollup",
     "Rollups",
+    "Series",
     "SeriesSpec",
     "UnknownSeriesError",
     "faults",

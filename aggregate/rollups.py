@@ -7,7 +7,7 @@ A crash between any two steps leaves marks or notes behind, and the next run goe
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, cast
 
@@ -18,16 +18,34 @@ import structlog
 
 from submeter import civil
 from submeter.aggregate import findings
+from submeter.aggregate.causes import causes
 from submeter.aggregate.columns import SCHEMA
 from submeter.aggregate.days import DAY, SUMMED, summed
+from submeter.aggregate.decided import SEQ, Decided, decided
 from submeter.aggregate.events import UNUSABLE
 from submeter.aggregate.kernel import READINGS, Rollup, rollup
-from submeter.aggregate.series import Series, changed, fingerprint, of_point
+from submeter.aggregate.series import Series, changed, fingerprint, of_point, register_named
 from submeter.aggregate.states import Finality, with_state
 from submeter.aggregate.windows import Day, Range, Window, planned
 from submeter.errors import SubmeterError
-from submeter.reading import INT64_MAX, LEVELS, Register, Source
-from submeter.store import COMPUTED, WITHIN, Assignment, Block, Point, Property, Published, PublishedSeries, Readings, Registry, pack
+from submeter.reading import INT64_MAX, LEVELS, STATUS, Register, Source
+from submeter.store import (
+    BILL,
+    COMPUTED,
+    WITHIN,
+    Assignment,
+    Block,
+    Correction,
+    Decision,
+    Point,
+    Property,
+    Published,
+    PublishedSeries,
+    Readings,
+    Registry,
+    StoreError,
+    pack,
+)
 
 __all__ = ["Report", "Rollups"]
 
@@ -39,6 +57,10 @@ LEAST: Final = 0.05
 #: No block of a level (in order of LEVELS) is longer than this, in µs.
 BLOCK_SPAN: Final = tuple(days * civil.DAY for days in (2, 32, 367, 100_000))
 
+INVALID: Final = 1 << STATUS.index("invalid")
+
+#: Rows of some series, one level, with a start in [from, until).
+Rows = Callable[[Sequence[int], int, int, int], pa.Table]
 Progress = Callable[[int, int], None]
 Work = tuple[int, str, list[Window]]
 #: What the rows of each series were computed from, see `Readings.computed`.
@@ -72,10 +94,11 @@ class Rollups:
         self._published = published
         self._finality = finality
 
-    def run(self, *, now: int, settle: bool = True, everything: bool = False, progress: Progress = _unseen) -> Report:
+    def run(self, *, now: int, settle: bool = True, everything: bool = False, progress: Progress = _unseen, keyed: Collection[str] = ()) -> Report:
         """Bring every row up to date with the readings as of `now` (µs UTC).
 
-        `settle` also moves the states of rows that time alone may make final. All series are computed whole if `everything` asks for it.
+        `settle` also moves the states of rows that time alone may make final. All series are computed whole if `everything` asks for it. `keyed` are
+        devices whose telegrams had waited for a key.
         """
         marks, directory = self._readings.dirty(), self._registry.version()
         known = dict(self._numbered())
@@ -83,13 +106,15 @@ class Rollups:
         rows, blocks, done, held = 0, 0, 0, Counter[str]()
         stored = self._readings.computed()
         self._readings.forget(stored.keys() - known.keys())
+        why = _Why(self._new_decisions(), self._fed_by(known, keyed))
         work = self._work(known, stored, moved, marks, everything=everything)
         for batch in _batches(work, now):
-            touched, heads = self._compute(known, stored, batch, now=now, held=held)
+            touched, heads = self._compute(known, stored, batch, now=now, why=why, held=held)
             rows, blocks, done = rows + touched, blocks + self._publish(known, heads), done + len(batch)
             progress(done, len(work))
         if settle:
             rows += self._settle(known, now)
+        self._bill(known)
         blocks += self._publish(known, [])
         self._readings.clear_dirty(marks)
         self._readings.computed_from(directory)
@@ -106,6 +131,8 @@ class Rollups:
 
     def _numbered(self) -> Iterator[tuple[int, Series]]:
         """Every series of the directory with its number, stitched from what its devices were heard to measure."""
+        said = decided(self._registry.decisions.in_force())
+        self._readings.register_ids(self._entered())
         registers = defaultdict[str, dict[Register, int]](dict)
         for (device, register), number in self._readings.registers().items():
             registers[device][register] = number
@@ -113,7 +140,9 @@ class Rollups:
         for assignment in self._registry.assignments():
             assignments[assignment.point].append(assignment)
         buildings = {building.id: building for building in self._registry.properties()}
-        series = [one for point in self._registry.points() for one in _stitch(point, buildings[point.property], assignments[point.id], registers)]
+        series = [
+            one for point in self._registry.points() for one in _stitch(point, buildings[point.property], assignments[point.id], registers, said)
+        ]
         numbers = self._readings.series_ids([one.key for one in series])
         return ((numbers[one.key], one) for one in series)
 
@@ -128,7 +157,7 @@ class Rollups:
         return moved
 
     def _compute(
-        self, known: Mapping[int, Series], stored: Computed, work: Sequence[Work], *, now: int, held: Counter[str]
+        self, known: Mapping[int, Series], stored: Computed, work: Sequence[Work], *, now: int, why: "_Why", held: Counter[str]
     ) -> tuple[int, list[PublishedSeries]]:
         """Compute the windows of a batch of series and replace their rows; returns how many were touched, and where each series stands."""
         batch = {number: known[number] for number, _, _ in work}
@@ -143,7 +172,7 @@ class Rollups:
             list(batch),
             rows.to_arrow(),
             now=now,
-            reason=work[0][1],
+            causes=causes(batch, readings, work[0][1], why.decisions, keyed=why.keyed),
             within=within.to_arrow(),
             days=result.days,
             computed=computed.to_arrow(),
@@ -168,7 +197,7 @@ class Rollups:
         return done, Rollup.joined(results), pl.concat(read)
 
     def _stitched(self, batch: Mapping[int, Series], windows: Mapping[int, Window]) -> pl.DataFrame:
-        """Readings of some windows, by the window's number, in the kernel's form: each register's readings inside its spans."""
+        """Readings of some windows, by the window's number, in the kernel's form: each register's readings inside its spans, as operators decided."""
         spans = [
             (i, span.register, max(span.start, window.read_from), min(span.end, window.read_before))
             for i, window in windows.items()
@@ -177,7 +206,8 @@ class Rollups:
         schema = {"id": pl.Int32, "register": pl.Int32, "first": pl.Int64, "beyond": pl.Int64}
         table = pl.DataFrame([span for span in spans if span[2] < span[3]], schema=schema, orient="row")
         readings = _frame(self._readings.readings_inside(table.to_arrow()))
-        return readings.rename({"id": "series", "register": "dev"}).select(READINGS.names)
+        readings = readings.rename({"id": "series", "register": "dev"}).select(READINGS.names)
+        return _as_decided(readings, {i: (window, batch[window.series]) for i, window in windows.items()})
 
     def _summed(self, batch: Mapping[int, Series], windows: Sequence[Window], fresh: pl.DataFrame) -> pl.DataFrame:
         """Rows of months and years that windows touch in part, from the days that are known outside them and those `fresh` inside."""
@@ -225,16 +255,76 @@ class Rollups:
         before = {one.id: one for one in self._published.series_of(sorted(points))} if points else {}
         return [_newer(head, before.get(head.id)) for head in _heads(batch, readings)]
 
+    def _entered(self) -> Iterator[tuple[str, Register]]:
+        """Registers that operators entered readings of: a device may never have told them."""
+        for one in self._registry.decisions.in_force("reading"):
+            there = (a for a in self._registry.assignments_of(one.point) if a.since <= one.details["t"] < (a.until or INT64_MAX))
+            yield from ((assignment.device, register_named(one.register)) for assignment in there)
+
+    def _new_decisions(self) -> list[Decision]:
+        """Decisions since the last run that change rows, in order; a withdrawal as what it takes back."""
+        made = self._registry.decisions.all()
+        by_id = {one.id: one for one in made}
+        new = [one for one in made if one.audit > self._readings.directory()]
+        meant = [replace(by_id[one.withdraws], at=one.at, by=one.by) if one.withdraws else one for one in new]
+        return [one for one in meant if one.kind != "bill"]
+
+    def _fed_by(self, known: Mapping[int, Series], devices: Collection[str]) -> set[int]:
+        registers = {number for (device, _), number in self._readings.registers().items() if device in devices}
+        return {number for number, series in known.items() if any(span.register in registers for span in series.spans)}
+
+    def _bill(self, known: Mapping[int, Series]) -> None:
+        """Bring the billed periods up to the decisions in force, also after a crash or a rebuild."""
+        wanted = {one.id: one for one in self._registry.decisions.in_force("bill")}
+        applied = set(self._readings.bills()["decision"].to_pylist())
+        rows = [
+            {
+                "decision": one.id,
+                "series": number,
+                "level": LEVELS.index(one.details["level"]),
+                "start": one.details["start"],
+                "end": one.details["end"],
+            }
+            for one in wanted.values()
+            if one.id not in applied
+            for number, series in known.items()
+            if series.point.id == one.point
+        ]
+        if rows:
+            self._readings.bill(pa.Table.from_pylist(rows, schema=BILL))
+        if gone := applied - wanted.keys():
+            self._readings.unbill(gone)
+
+    def _corrections(self, series: Sequence[int]) -> Mapping[int, Sequence[Correction]]:
+        """All corrections of these series."""
+        found = defaultdict[int, list[Correction]](list, {number: [] for number in series})
+        for row in self._readings.corrections(series).to_pylist():
+            found[row["series"]].append(Correction(*row.values()))
+        return found
+
+    def readings_of(self, point: str, register: str) -> tuple[Series, pl.DataFrame]:
+        """A series of a point and its readings as they are computed with, in order of time, those that count first; StoreError if it has none."""
+        found = [(number, one) for number, one in self._numbered() if (one.point.id, str(one.register)) == (point, register)]
+        if not found:
+            raise StoreError(f"point {point} has no readings of {register} yet")
+        ((number, series),) = found
+        window = Window.whole(number, series.spec)
+        stitched = self._stitched({number: series}, {number: window})
+        dropped = _frame(_computed(stitched, {number: (window, series)}).dropped)
+        return series, stitched.join(dropped, on=["series", "t", "seq"], how="anti").sort("t", "seq")
+
     def _publish(self, known: Mapping[int, Series], heads: Sequence[PublishedSeries]) -> int:
         """Publish where series stand together with the blocks that committed changes touched; returns how many blocks."""
         noted = _frame(self._readings.unpublished())
-        blocks = [block for (level,), rows in noted.group_by("level") for block in self._blocks(known, cast("int", level), rows)]
-        self._published.replace(heads, blocks)
+        levels = [(cast("int", level), rows) for (level,), rows in noted.group_by("level")]
+        blocks = [block for level, rows in levels for block in self._blocks(known, level, rows, self._readings.rollups)]
+        revisions = [block for level, rows in levels for block in self._blocks(known, level, rows, self._readings.revisions) if block.points.size]
+        self._published.replace(heads, blocks, revisions, self._corrections(noted["series"].unique().to_list()))
         self._readings.clear_unpublished(noted.to_arrow())
         return len(blocks)
 
-    def _blocks(self, known: Mapping[int, Series], level: int, noted: pl.DataFrame) -> Iterator[Block]:
-        """The blocks of one level that hold a noted start, with all their rows as they stand now."""
+    def _blocks(self, known: Mapping[int, Series], level: int, noted: pl.DataFrame, read: Rows) -> Iterator[Block]:
+        """The blocks of one level that hold a noted start, with all their rows that `read` gives."""
         starts = noted.group_by("series").agg(pl.col("start"))
         wanted = {
             number: set(civil.blocks_of(known[number].spec.zone, LEVELS[level], np.array(begun)))
@@ -242,13 +332,38 @@ class Rollups:
             if number in known
         }
         first, last = (cast("int", bound) for bound in (noted["start"].min(), noted["start"].max()))
-        rows = _frame(self._readings.rollups(list(wanted), level, first - BLOCK_SPAN[level], last + BLOCK_SPAN[level]))
+        rows = _frame(read(list(wanted), level, first - BLOCK_SPAN[level], last + BLOCK_SPAN[level]))
         of_series = rows.partition_by("series", as_dict=True)
         for number, labels in wanted.items():
             points = pack(of_series.get((number,), rows.clear()).to_arrow())
             of_row = np.array(civil.blocks_of(known[number].spec.zone, LEVELS[level], points["start"]))
             for label in sorted(labels):
                 yield Block(number, level, label, points[np.searchsorted(of_row, label) : np.searchsorted(of_row, label, "right")])
+
+
+@dataclass(frozen=True, slots=True)
+class _Why:
+    """What there is to tell about the changes of a run: decisions since the last one, series whose telegrams had waited for a key."""
+
+    decisions: Sequence[Decision]
+    keyed: Collection[int]
+
+
+def _as_decided(stored: pl.DataFrame, windows: Mapping[int, tuple[Window, Series]]) -> pl.DataFrame:
+    """The readings of some windows with the rejected ones marked invalid and the entered ones added, each of the device that was there."""
+    wrong = [(i, *span) for i, (_, series) in windows.items() for span in series.decided.rejected]
+    for i, since, until in wrong:
+        hit = (pl.col("series") == i) & (pl.col("t") >= since) & (pl.col("t") < until)
+        stored = stored.with_columns(pl.when(hit).then(pl.col("status") | INVALID).otherwise(pl.col("status")).cast(pl.UInt16).alias("status"))
+    entered = [
+        {"series": i, "dev": span.register, "t": one.t, "value": one.value, "src": one.src, "status": 0, "due": one.due, "pinned": one.pinned}
+        | {"seq": SEQ + one.decision}
+        for i, (window, series) in windows.items()
+        for one in series.decided.entered
+        for span in series.spans
+        if max(span.start, window.read_from) <= one.t < min(span.end, window.read_before)
+    ]
+    return pl.concat([stored, pl.DataFrame(entered, schema=stored.schema)]) if entered else stored
 
 
 def _batches(work: Iterable[Work], now: int) -> Iterator[list[Work]]:
@@ -397,10 +512,16 @@ def _fed(known: Mapping[int, Series], marks: pa.Table) -> dict[int, list[Range]]
     return {number: ranges for number, ranges in fed.items() if ranges}
 
 
-def _stitch(point: Point, building: Property, assignments: Sequence[Assignment], registers: Mapping[str, Mapping[Register, int]]) -> list[Series]:
+def _stitch(
+    point: Point,
+    building: Property,
+    assignments: Sequence[Assignment],
+    registers: Mapping[str, Mapping[Register, int]],
+    said: Mapping[tuple[str, str], Decided],
+) -> list[Series]:
     """The series of a point; none, and a line in the log, where its parameters or exchanges cannot be used: other points go on."""
     try:
-        return list(of_point(point, building, assignments, registers))
+        return list(of_point(point, building, assignments, registers, said))
     except SubmeterError as error:
         log.error("point left out of the rollup", point=point.id, error=str(error))
         return []

@@ -12,10 +12,11 @@ from submeter.api.problems import Invalid, TooFine
 from submeter.reading import LEVELS
 from submeter.store.registry_types import Property
 
-__all__ = ["MOST_POINTS", "Period", "Resolution", "period"]
+__all__ = ["MOST_POINTS", "RESOLUTIONS", "Period", "Resolution", "period"]
 
 Resolution = Literal["PT1H", "P1D", "P1M", "P1Y"]
-LEVEL: Final[dict[str, str]] = dict(zip(("PT1H", "P1D", "P1M", "P1Y"), LEVELS, strict=True))
+RESOLUTIONS: Final = ("PT1H", "P1D", "P1M", "P1Y")
+LEVEL: Final[dict[str, str]] = dict(zip(RESOLUTIONS, LEVELS, strict=True))
 MOST_POINTS: Final = 10_000
 LONGEST: Final = 5 * 366 * civil.DAY
 

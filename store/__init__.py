@@ -4,14 +4,17 @@ What is told to be kept here is on the disk when the call returns (DECISIONS 10 
 May enter: standard library, duckdb, numpy, pyarrow, cryptography, and what stands below: decoders, config, civil, reading, errors.
 """
 
+from submeter.store.decisions import METHODS, Decision, Decisions
 from submeter.store.errors import DirectoryError, StoreBrokenError, StoreError, VaultError
 from submeter.store.events import KINDS, NOTES, TASKS, Event, Events
 from submeter.store.inbox import Counts, Done, Inbox, Message, Quarantined, Stored
 from submeter.store.packing import pack
-from submeter.store.published import NULL, POINT, Block, Points, Published, PublishedSeries
+from submeter.store.published import NULL, POINT, Block, Correction, Points, Published, PublishedSeries
 from submeter.store.readings import Accepted, Kind, Readings, SeriesKey
 from submeter.store.readings_schema import (
     ACCEPTED,
+    BILL,
+    CAUSE,
     CHANGED,
     COMPUTED,
     DAYS,
@@ -45,6 +48,8 @@ from submeter.store.vault import Vault
 
 __all__ = [
     "ACCEPTED",
+    "BILL",
+    "CAUSE",
     "CHANGED",
     "COMPUTED",
     "DAYS",
@@ -52,6 +57,7 @@ __all__ = [
     "FINEST",
     "FORMAT",
     "KINDS",
+    "METHODS",
     "NOTES",
     "NULL",
     "POINT",
@@ -67,7 +73,10 @@ __all__ = [
     "Assignment",
     "AuditEntry",
     "Block",
+    "Correction",
     "Counts",
+    "Decision",
+    "Decisions",
     "Device",
     "DirectoryError",
     "Done",

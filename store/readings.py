@@ -18,13 +18,13 @@ import pyarrow as pa
 from submeter.reading import INT64_MAX, LEVELS, Register, Source
 from submeter.store import readings_sql as sql
 from submeter.store.duck import Duck
-from submeter.store.readings_schema import ACCEPTED, CHANGED, COMPUTED, DAYS, FORMAT, MIGRATIONS, READING, RECEPTION, ROLLUP, WITHIN
+from submeter.store.readings_schema import ACCEPTED, BILL, CAUSE, CHANGED, COMPUTED, DAYS, FORMAT, MIGRATIONS, READING, RECEPTION, ROLLUP, WITHIN
 
 __all__ = ["Accepted", "Kind", "Readings", "SeriesKey"]
 
 Kind = Literal["total", "period", "gauge"]
 K = TypeVar("K")
-TABLES: Final = ("registers", "readings", "series", "dirty", "rollups", "history", "unpublished", "receptions")
+TABLES: Final = ("registers", "readings", "series", "dirty", "rollups", "history", "unpublished", "receptions", "bills", "corrections")
 INSERT_READINGS: Final = "INSERT INTO readings SELECT * FROM fresh"
 SELECT_READINGS: Final = """
 SELECT register, t, value, src, status, due, pinned, seq FROM readings SEMI JOIN chosen USING (register) ORDER BY register, t, seq
@@ -44,8 +44,16 @@ NO_DAYS: Final = DAYS.empty_table()
 NOTHING_COMPUTED: Final = COMPUTED.empty_table()
 #: How far before the earliest late reading a computation looks for a day to go on from, µs.
 LOOKBACK: Final = 100 * 86_400_000_000
+NO_CAUSE: Final = CAUSE.empty_table()
 SELECT_ROLLUPS: Final = """
 SELECT * FROM rollups SEMI JOIN chosen USING (series) WHERE level = ? AND start >= ? AND start < ? ORDER BY series, start
+"""
+SELECT_REVISIONS: Final = """
+SELECT * FROM history SEMI JOIN chosen USING (series) WHERE level = ? AND start >= ? AND start < ? ORDER BY series, start, rev
+"""
+NOTE_BILLED: Final = """
+INSERT INTO unpublished SELECT DISTINCT o.series, o.level, o.start, ? FROM (FROM rollups SELECT series, level, start, "end" UNION ALL
+  FROM history SELECT series, level, start, "end") o JOIN billed b ON o.series = b.series AND o.start >= b.start AND o."end" <= b."end"
 """
 
 
@@ -210,25 +218,29 @@ class Readings:
         rows: pa.Table,
         *,
         now: int,
-        reason: str,
+        reason: str = "config",
         within: pa.Table | None = None,
         days: pa.Table = NO_DAYS,
         computed: pa.Table = NOTHING_COMPUTED,
+        causes: pa.Table = NO_CAUSE,
     ) -> pa.Table:
         """Make `rows` (schema ROLLUP) all the rows of `series`, and note which of them are to be published, in one transaction.
 
         With `within` (WITHIN) only rows inside those ranges are replaced, and `rows` has no others. `days` (DAYS) replace the days in the ranges of the day
         level, `computed` (COMPUTED) what was noted of the same series. Equal rows stay untouched. Returns what was touched (schema CHANGED) in order of
-        series, level, start. `reason` is a word of SPEC 13, `now` µs UTC.
+        series, level, start. `reason` is a word of SPEC 13 for the series that `causes` (CAUSE) does not name, `now` µs UTC. A billed row that changes
+        its value leaves a correction.
         """
         ranges = _everything(series) if within is None else within.cast(WITHIN)
         if not ranges.num_rows:
             return CHANGED.empty_table()
         tables = {"rows": rows.select(ROLLUP.names).cast(ROLLUP), "within": ranges, "known": days.cast(DAYS), "standing": computed.cast(COMPUTED)}
+        tables["causes"] = causes.cast(CAUSE)
         with self._duck.transaction(**tables) as connection:
             differing = connection.sql(sql.DIFFERING, params=_bounds(ranges) | _series_bounds(ranges)).to_arrow_table()
             connection.register("differing", differing)
             connection.execute(sql.KEEP_HISTORY, [reason, now])
+            connection.execute(sql.CORRECT, [reason, now])
             connection.execute(sql.DELETE_CHANGED)
             connection.execute(sql.INSERT_CHANGED)
             connection.execute("INSERT INTO unpublished SELECT series, level, start, ? FROM differing", [_next_mark(connection)])
@@ -267,6 +279,41 @@ class Readings:
         with self._duck.transaction(moved=moved) as connection:
             connection.execute(sql.MOVE_STATE)
             connection.execute("INSERT INTO unpublished SELECT series, level, start, ? FROM moved", [_next_mark(connection)])
+
+    def bills(self) -> pa.Table:
+        """Return the billed periods (schema BILL) by decision."""
+        return self._duck.read("SELECT * FROM bills ORDER BY decision, series")
+
+    def bill(self, bills: pa.Table) -> None:
+        """Mark all rows inside these periods (schema BILL) as billed; from now on each change of a value in them is a correction."""
+        with self._duck.transaction(billed=bills.cast(BILL)) as connection:
+            connection.execute(sql.BILL)
+            connection.execute("INSERT INTO bills SELECT * FROM billed")
+            connection.execute(NOTE_BILLED, [_next_mark(connection)])
+
+    def unbill(self, decisions: Iterable[int]) -> None:
+        """Take these bills back: their rows are final again, and what was corrected in them needs no settling."""
+        with self._duck.transaction(taken=_ids("decision", list(decisions))) as connection:
+            billed = connection.sql("SELECT * FROM bills SEMI JOIN taken USING (decision)").to_arrow_table()
+            connection.register("billed", billed)
+            connection.execute(sql.UNBILL)
+            connection.execute(sql.UNBILL_HISTORY)
+            connection.execute(
+                'DELETE FROM corrections c USING billed b WHERE c.series = b.series AND c.level = b.level AND c.start >= b.start AND c.start < b."end"'
+            )
+            connection.execute("DELETE FROM bills b USING taken t WHERE b.decision = t.decision")
+            connection.execute(NOTE_BILLED, [_next_mark(connection)])
+            connection.unregister("billed")
+
+    def corrections(self, series: Sequence[int]) -> pa.Table:
+        """Return what changed in billed rows of these series, in order of time."""
+        return self._duck.read(
+            "SELECT * FROM corrections SEMI JOIN chosen USING (series) ORDER BY made, series, start, rev", chosen=_ids("series", series)
+        )
+
+    def revisions(self, series: Sequence[int], level: int, start: int, end: int) -> pa.Table:
+        """Return the replaced rows of one level that begin in [start, end), in order of series, start and revision."""
+        return self._duck.read(SELECT_REVISIONS, [level, start, end], chosen=_ids("series", series))
 
     def publish_again(self, series: Sequence[int]) -> None:
         """Note every row of these series as unpublished: their blocks are cut anew, or come back."""

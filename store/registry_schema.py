@@ -1,4 +1,4 @@
-"""Tables of registry.sqlite. A migration once released never changes, a new one is appended; `audit` takes rows and gives none back."""
+"""Tables of registry.sqlite. A migration once released never changes, a new one is appended; `audit` and `decisions` take rows and give none back."""
 
 from typing import Final
 
@@ -49,5 +49,13 @@ MIGRATIONS: Final = (
       detail TEXT NOT NULL) STRICT;
     CREATE INDEX runs_job ON runs (job, id);
     CREATE TABLE paused_jobs (job TEXT PRIMARY KEY, since INTEGER NOT NULL) STRICT;
+    """,
+    """
+    CREATE TABLE decisions (
+      id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, author TEXT NOT NULL, reason TEXT NOT NULL, kind TEXT NOT NULL, point TEXT NOT NULL,
+      register TEXT NOT NULL, details TEXT NOT NULL, audit INTEGER NOT NULL, withdraws INTEGER UNIQUE REFERENCES decisions) STRICT;
+    CREATE INDEX decisions_point ON decisions (point);
+    CREATE TRIGGER decisions_are_not_edited BEFORE UPDATE ON decisions BEGIN SELECT RAISE(ABORT, 'decisions are never edited'); END;
+    CREATE TRIGGER decisions_are_not_deleted BEFORE DELETE ON decisions BEGIN SELECT RAISE(ABORT, 'decisions are never deleted'); END;
     """,
 )

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from submeter import civil, jobs, preview
+from submeter import civil, decide, jobs, preview
 from submeter.aggregate import faults
 from submeter.core import Core, now
 from submeter.errors import SubmeterError
@@ -206,4 +206,5 @@ COMMANDS: Final[Mapping[str, Callable[..., Iterator[str]]]] = {
     "token.create": _token_create,
     "token.list": _token_list,
     "token.revoke": _token_revoke,
+    **decide.COMMANDS,
 }

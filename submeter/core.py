@@ -13,11 +13,12 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, Self
 
+import polars as pl
 import pyarrow as pa
 import structlog
 
 from submeter import civil
-from submeter.aggregate import Finality, Report, Rollups, watch
+from submeter.aggregate import Finality, Report, Rollups, Series, watch
 from submeter.config import Config
 from submeter.decoders import Profile
 from submeter.ingest.drain import Drain, Gateway, Known, Step
@@ -99,9 +100,8 @@ class Core:
     def rollup(self, *, settle: bool = True, everything: bool = False) -> Report:
         """Compute and publish what changed since the last run, see `Rollups.run`; a changed directory is taken up first."""
         started = time.monotonic()
-        if self.registry.version() != self.readings.directory():
-            self._directory_changed()
-        report = self._rollups.run(now=now(), settle=settle, everything=everything, progress=self._stepped)
+        keyed = self._directory_changed() if self.registry.version() != self.readings.directory() else set()
+        report = self._rollups.run(now=now(), settle=settle, everything=everything, progress=self._stepped, keyed=keyed)
         log.info("rollup done", seconds=round(time.monotonic() - started, 2), series=report.series, rows=report.rows, blocks=report.blocks)
         return report
 
@@ -122,14 +122,21 @@ class Core:
         """Look for the master key again: it may have been made since this core started."""
         self.registry.vault = vault(self.config)
 
-    def _directory_changed(self) -> None:
-        """Look devices up anew, and decode again what waited for a key, a profile or adoption."""
+    def readings_of(self, point: str, register: str) -> tuple[Series, pl.DataFrame]:
+        """The readings of a point that count, see `Rollups.readings_of`."""
+        return self._rollups.readings_of(point, register)
+
+    def _directory_changed(self) -> set[str]:
+        """Look devices up anew, and decode again what waited for a key, a profile or adoption; returns the devices that had waited for a key."""
+        keyed: set[str] = set()
         self._known.clear()
         devices = {str(device.id) for device in self.registry.devices()}
         for reason in WAITING:
             waiting = [row for row in self.inbox.quarantined(reason=reason) if row.device in devices]
             for first in range(0, len(waiting), TOGETHER):
                 self._drain.redecode(waiting[first : first + TOGETHER])
+            keyed |= {row.device for row in waiting if row.device} if reason in {"no_key", "wrong_key"} else set()
+        return keyed
 
     def _require_keys(self) -> None:
         """Without its master key a core would put good telegrams into quarantine: better not to start."""
