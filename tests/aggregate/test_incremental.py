@@ -241,3 +241,27 @@ def test_a_point_that_was_out_of_the_directory_is_computed_whole(history):
     history.step("later", 0)
     history.stores.write("UPDATE points SET registers = 'volume' WHERE id = 'plain'")
     history.step("later", 0)
+
+
+@pytest.mark.parametrize("name", list(POINTS))
+def test_decisions_hold_in_every_window(history, monkeypatch, name):
+    """What was rejected and entered counts so too where a late reading beside it has only some days computed anew."""
+    history.stores.store(name, 0, [(BASE + 705 * civil.HOUR, units(510), False, 0)])
+    history.step("reject", name, BASE + 705 * civil.HOUR, civil.HOUR)
+    history.step("enter", name, BASE + 706 * civil.HOUR, units(507.06))
+    late(history, name, (701, 708))
+    seen, _ = computed(history, monkeypatch)
+    assert seen[0]["first"] > BASE
+
+
+@pytest.mark.parametrize("name", ["plain", "rated", "reset"])
+def test_late_readings_after_a_bill_are_corrections(history, name):
+    """Days inside a billed month that change leave a correction of the month; what is owed adds up, up and down, and after it is taken back."""
+    history.step("bill", name, 3)
+    for value in (units(509.575), units(509.589)):
+        history.stores.store(name, 0, [(civil.midnight("Europe/Prague", date(2026, 4, 1)), value, False, 0)], source=Source.CORRECTION)
+        history.step("later", 0)
+    ((number, _),) = [one for one in history.stores.series().items() if one[1].point.id == name]
+    assert len(set(history.stores.readings.corrections([number])["rev"].to_pylist())) == 2
+    history.step("take_back", 0)
+    assert not history.stores.readings.corrections([number]).num_rows
