@@ -24,6 +24,7 @@ from submeter.aggregate.days import DAY, SUMMED, summed
 from submeter.aggregate.decided import SEQ, Decided, decided
 from submeter.aggregate.events import UNUSABLE
 from submeter.aggregate.kernel import READINGS, Rollup, rollup
+from submeter.aggregate.retain import Kept, Limits, retain
 from submeter.aggregate.series import Series, changed, fingerprint, of_point, register_named
 from submeter.aggregate.states import Finality, with_state
 from submeter.aggregate.windows import Day, Range, Window, planned
@@ -107,7 +108,8 @@ class Rollups:
         stored = self._readings.computed()
         self._readings.forget(stored.keys() - known.keys())
         why = _Why(self._new_decisions(), self._fed_by(known, keyed))
-        work = self._work(known, stored, moved, marks, everything=everything)
+        floors = self._floors(known)
+        work = self._work(known, stored, floors, moved, marks, everything=everything)
         for batch in _batches(work, now):
             touched, heads = self._compute(known, stored, batch, now=now, why=why, held=held)
             rows, blocks, done = rows + touched, blocks + self._publish(known, heads), done + len(batch)
@@ -120,14 +122,21 @@ class Rollups:
         self._readings.computed_from(directory)
         return Report(len(work), rows, blocks, held)
 
-    def _work(self, known: Mapping[int, Series], stored: Computed, moved: set[int], marks: pa.Table, *, everything: bool) -> list[Work]:
+    def _floors(self, known: Mapping[int, Series]) -> dict[int, Day]:
+        """The first day of each series whose readings retention left, where it deleted some."""
+        return {number: Day(**day) for number, day in self._readings.retention.days().items() if number in known}
+
+    def _work(
+        self, known: Mapping[int, Series], stored: Computed, floors: Mapping[int, Day], moved: set[int], marks: pa.Table, *, everything: bool
+    ) -> list[Work]:
         """What is to be computed: each series with the reason and its windows; whole where anything but readings that were added changed."""
+        known = {number: series for number, series in known.items() if _fits(series, floors.get(number))}
         specs = {number: series.spec for number, series in known.items()}
         reasons = {number: changed(cast("str | None", stored.get(number, {}).get("spec")), fingerprint(series)) for number, series in known.items()}
         whole = {number: reason or "config" for number, reason in reasons.items() if everything or reason or number in moved}
         ranges = {number: some for number, some in _fed(known, marks).items() if number not in whole}
-        work: list[Work] = [(number, reason, [Window.whole(number, specs[number])]) for number, reason in whole.items()]
-        return work + [(number, "late_reading", windows) for number, windows in planned(ranges, specs, self._readings.begun)]
+        work: list[Work] = [(number, reason, [Window.whole(number, specs[number], floors.get(number))]) for number, reason in whole.items()]
+        return work + [(number, "late_reading", windows) for number, windows in planned(ranges, specs, floors, self._readings.begun)]
 
     def _numbered(self) -> Iterator[tuple[int, Series]]:
         """Every series of the directory with its number, stitched from what its devices were heard to measure."""
@@ -164,6 +173,7 @@ class Rollups:
         windows, result, readings = self._rolled_up(batch, [window for _, _, some in work for window in some])
         within = _within(batch, windows)
         rows = pl.concat([_frame(result.rows), self._summed(batch, windows, _frame(result.days))])
+        rows, within = self._retained(rows), self._retained(within, "first")
         computed = _standing(batch, stored, windows, result)
         last, since = (computed.select("series", name).drop_nulls() for name in ("last", "since"))
         rows = with_state(rows, last, since, now=now, finality=self._finality)
@@ -234,6 +244,15 @@ class Rollups:
         ends = pl.DataFrame([(number, *ends) for number, ends in reach.items()], schema=spans.schema, orient="row")
         touched = (pl.col("end") > pl.col("first")) & (pl.col("start") < pl.col("beyond"))
         return rows.join(ends, on="series").filter(touched).select(rows.columns)
+
+    def _retained(self, rows: pl.DataFrame, begin: str = "start") -> pl.DataFrame:
+        """Rows (or ranges of them) of the levels without what retention deleted, or deletes next: it does not come back."""
+        floors = _frame(self._readings.retention.floors()).filter(pl.col("what") != "readings")
+        level = pl.col("what").replace_strict({name: i for i, name in enumerate(LEVELS)}, default=None, return_dtype=pl.UInt8)
+        kept = rows.join(floors.select("series", level.alias("level"), floor="start"), on=["series", "level"], how="left", maintain_order="left")
+        if begin == "first":
+            return kept.with_columns(pl.max_horizontal("first", pl.col("floor").fill_null(-INT64_MAX)).alias("first")).select(rows.columns)
+        return kept.filter(pl.col("floor").is_null() | (pl.col("start") >= pl.col("floor"))).select(rows.columns)
 
     def _settle(self, known: Mapping[int, Series], now: int) -> int:
         """Move the states that time alone moves; returns how many rows."""
@@ -313,6 +332,13 @@ class Rollups:
         dropped = _frame(_computed(stitched, {number: (window, series)}).dropped)
         return series, stitched.join(dropped, on=["series", "t", "seq"], how="anti").sort("t", "seq")
 
+    def retain(self, limits: Limits, *, now: int) -> Kept:
+        """Delete readings, hours and days older than these limits and their properties' own, and publish what is left, see `retain`."""
+        known = dict(self._numbered())
+        kept = retain(self._readings, known, {one.id: limits.of(one) for one in self._registry.properties()}, now=now)
+        self._publish(known, [])
+        return kept
+
     def _publish(self, known: Mapping[int, Series], heads: Sequence[PublishedSeries]) -> int:
         """Publish where series stand together with the blocks that committed changes touched; returns how many blocks."""
         noted = _frame(self._readings.unpublished())
@@ -364,6 +390,14 @@ def _as_decided(stored: pl.DataFrame, windows: Mapping[int, tuple[Window, Series
         if max(span.start, window.read_from) <= one.t < min(span.end, window.read_before)
     ]
     return pl.concat([stored, pl.DataFrame(entered, schema=stored.schema)]) if entered else stored
+
+
+def _fits(series: Series, floor: Day | None) -> bool:
+    """Whether the days of a series are still cut where its readings begin; one whose zone changed since they were deleted stays as it was."""
+    fits = floor is None or civil.floor(series.spec.zone, "day", floor.start) == floor.start
+    if not fits:
+        log.error("series left as it was: its zone changed after its older readings were deleted", point=series.point.id)
+    return fits
 
 
 def _batches(work: Iterable[Work], now: int) -> Iterator[list[Work]]:
@@ -420,7 +454,7 @@ def _checked(windows: Mapping[int, Window], days: pl.DataFrame) -> tuple[dict[in
 
 def _widest(failing: Sequence[Window], windows: Sequence[Window]) -> Window:
     """One window instead of all of a series: from the first reading if one of them did not begin as it should, else from where the first one begins."""
-    whole = next((one for one in failing if one.is_whole), None)
+    whole = next((one for one in failing if one.is_widest), None)
     return whole or replace(min(windows, key=lambda one: one.first), stop=None)
 
 

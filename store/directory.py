@@ -37,7 +37,7 @@ class Table:
 
 TABLES: Final[Mapping[str, Table]] = {
     "manager": Table("managers", ("id",), ("name",)),
-    "property": Table("properties", ("id",), ("manager", "name", "zone", "year_start", "finest")),
+    "property": Table("properties", ("id",), ("manager", "name", "zone", "year_start", "finest", "hours_kept", "days_kept")),
     "unit": Table("units", ("id",), ("property", "label", "entrance")),
     "point": Table("points", ("id",), ("property", "unit", "quantity", "label", "registers", "parameters")),
     "device": Table("devices", ("id",), ("key_sealed", "mode", "whole")),

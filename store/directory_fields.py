@@ -73,6 +73,13 @@ def year_start(value: Any) -> str:
     return str(value)
 
 
+def days(value: Any) -> int:
+    """A number of days; 0 for no end."""
+    if isinstance(value, bool) or not re.fullmatch(r"\d{1,5}", str(value)):
+        raise ValueError("write a whole number of days, 0 for ever, or leave it out")
+    return int(value)
+
+
 def one_of(*words: str) -> Callable[[Any], str]:
     """Return the parser of a choice."""
 
@@ -160,6 +167,8 @@ FIELDS: Final[Mapping[str, tuple[Field, ...]]] = {
         Field("zone", zone, needed=True),
         Field("year_start", year_start, "01-01"),
         Field("finest", one_of(*FINEST), "hour"),
+        Field("hours_kept", days),
+        Field("days_kept", days),
     ),
     "unit": (ID_FIELD, Field("property", text, needed=True), Field("label", text, needed=True), Field("entrance", text, "")),
     "point": (

@@ -86,6 +86,11 @@ class Duck:
         with self.transaction(**tables) as connection:
             return connection.sql(sql, params=given).to_arrow_table()
 
+    def checkpoint(self) -> None:
+        """Write what the log holds into the file; nothing else is under way."""
+        with self._lock, self._named():
+            self._connection.execute("CHECKPOINT")
+
     def _committed(self) -> Iterator[duckdb.DuckDBPyConnection]:
         if self.rehearsing:
             yield self._connection

@@ -19,6 +19,7 @@ from submeter.reading import INT64_MAX, LEVELS, Register, Source
 from submeter.store import readings_sql as sql
 from submeter.store.duck import Duck
 from submeter.store.readings_schema import ACCEPTED, BILL, CAUSE, CHANGED, COMPUTED, DAYS, FORMAT, MIGRATIONS, READING, RECEPTION, ROLLUP, WITHIN
+from submeter.store.retention import Retention
 
 __all__ = ["Accepted", "Kind", "Readings", "SeriesKey"]
 
@@ -79,6 +80,7 @@ class Readings:
 
     def __init__(self, path: Path) -> None:
         self._duck = Duck(path, MIGRATIONS)
+        self.retention = Retention(self._duck)
         self._lock = threading.Lock()
         self._registers = self._known_registers()
         self._series = self._known_series()

@@ -17,6 +17,7 @@ __all__ = [
     "COMPUTED",
     "DAYS",
     "DIRTY",
+    "FLOOR",
     "FORMAT",
     "MIGRATIONS",
     "READING",
@@ -61,6 +62,9 @@ MIGRATIONS: Final = (
     CREATE TABLE bills (decision INTEGER, series INTEGER, level UTINYINT, start BIGINT, "end" BIGINT);
     CREATE TABLE corrections (
       series INTEGER, level UTINYINT, start BIGINT, "end" BIGINT, old BIGINT, new BIGINT, reason VARCHAR, author VARCHAR, made BIGINT, rev INTEGER);
+    """,
+    """
+    CREATE TABLE floors (series INTEGER, what VARCHAR, start BIGINT);
     """,
 )
 
@@ -165,6 +169,9 @@ DAYS: Final = pa.schema(
 #: What the rows of each series were computed from: what its parameters, exchanges and so on were (a text that differs if they do), the instant up to which
 #: there is data, and the anchor before an undecided tail (null without one).
 COMPUTED: Final = pa.schema({"series": pa.int32(), "spec": pa.string(), "last": pa.int64(), "since": pa.int64()})
+
+#: From where on a series has its `readings`, its rows of the level `hour` or of the level `day`; what began earlier was deleted on purpose (SPEC 16).
+FLOOR: Final = pa.schema({"series": pa.int32(), "what": pa.string(), "start": pa.int64()})
 
 #: Rows that a replacement is about: those of a series and level that begin in [first, beyond).
 WITHIN: Final = pa.schema({"series": pa.int32(), "level": pa.uint8(), "first": pa.int64(), "beyond": pa.int64()})

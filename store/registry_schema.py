@@ -58,4 +58,8 @@ MIGRATIONS: Final = (
     CREATE TRIGGER decisions_are_not_edited BEFORE UPDATE ON decisions BEGIN SELECT RAISE(ABORT, 'decisions are never edited'); END;
     CREATE TRIGGER decisions_are_not_deleted BEFORE DELETE ON decisions BEGIN SELECT RAISE(ABORT, 'decisions are never deleted'); END;
     """,
+    """
+    ALTER TABLE properties ADD COLUMN hours_kept INTEGER;
+    ALTER TABLE properties ADD COLUMN days_kept INTEGER;
+    """,
 )

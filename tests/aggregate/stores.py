@@ -35,7 +35,8 @@ class Stores:
         self.names, self.seq = points, 0
         if not self.registry.points():
             self.write(
-                "INSERT INTO managers VALUES ('c', 'C')", "INSERT INTO properties VALUES ('b', 'c', 'House', 'Europe/Prague', '01-01', 'hour')"
+                "INSERT INTO managers VALUES ('c', 'C')",
+                "INSERT INTO properties (id, manager, name, zone, year_start, finest) VALUES ('b', 'c', 'House', 'Europe/Prague', '01-01', 'hour')",
             )
             for name in points:
                 register, unit, parameters = POINTS[name]
