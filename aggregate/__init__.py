@@ -8,6 +8,7 @@ nothing here decodes, listens or serves.
 from submeter.aggregate.errors import AggregateError, CaseError, ParameterError, UnknownSeriesError
 from submeter.aggregate.kernel import READINGS, Rollup, rollup
 from submeter.aggregate.parameters import Exchange, Parameters, SeriesSpec
+from submeter.aggregate.retain import Kept, Limits
 from submeter.aggregate.rollups import Progress, Report, Rollups
 from submeter.aggregate.series import Series, faults
 from submeter.aggregate.states import Finality
@@ -19,6 +20,8 @@ __all__ = [
     "CaseError",
     "Exchange",
     "Finality",
+    "Kept",
+    "Limits",
     "ParameterError",
     "Parameters",
     "Progress",

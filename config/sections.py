@@ -134,6 +134,19 @@ class Rollup(Section):
     )
 
 
+class Retention(Section):
+    """For how many days things are kept, and when older ones are archived and deleted; 0 for ever."""
+
+    inbox_days: Limit = Field(default=90, description="whole days, e.g. inbox_days = 90, or 0 for ever")
+    archive_days: Limit = Field(default=400, description="whole days, e.g. archive_days = 400, or 0 for no archive")
+    unknown_days: Limit = Field(default=14, description="whole days, e.g. unknown_days = 14")
+    readings_days: Limit = Field(default=400, description="whole days, e.g. readings_days = 400, or 0 for ever")
+    hours_days: Limit = Field(default=400, description="whole days, e.g. hours_days = 400, or 0 for ever")
+    days_days: Limit = Field(default=3660, description="whole days, e.g. days_days = 3660, or 0 for ever")
+    archive: Cron = Field(default="30 3 * * *", description='five cron fields in UTC, e.g. archive = "30 3 * * *"')
+    retention: Cron = Field(default="30 4 6 * *", description='five cron fields in UTC, e.g. retention = "30 4 6 * *"')
+
+
 class Events(Section):
     """What is taken for an event (docs/events.md); 0 switches a limit off where it says so."""
 
@@ -176,6 +189,7 @@ class Config(Section):
     serial: Annotated[tuple[SerialPort, ...], Strict(strict=False)] = ()
     gateway: Annotated[tuple[Gateway, ...], Strict(strict=False)] = ()
     rollup: Rollup
+    retention: Retention
     events: Events
     api: Api
     metrics: Metrics

@@ -4,6 +4,7 @@ What is told to be kept here is on the disk when the call returns (DECISIONS 10 
 May enter: standard library, duckdb, numpy, pyarrow, cryptography, and what stands below: decoders, config, civil, reading, errors.
 """
 
+from submeter.store.archive import BUCKETS, MESSAGES, Archive, bucket_of, month_after
 from submeter.store.decisions import METHODS, Decision, Decisions
 from submeter.store.errors import DirectoryError, StoreBrokenError, StoreError, VaultError
 from submeter.store.events import KINDS, NOTES, TASKS, Event, Events
@@ -50,6 +51,7 @@ from submeter.store.vault import Vault
 __all__ = [
     "ACCEPTED",
     "BILL",
+    "BUCKETS",
     "CAUSE",
     "CHANGED",
     "COMPUTED",
@@ -59,6 +61,7 @@ __all__ = [
     "FLOOR",
     "FORMAT",
     "KINDS",
+    "MESSAGES",
     "METHODS",
     "NOTES",
     "NULL",
@@ -72,6 +75,7 @@ __all__ = [
     "UNPUBLISHED",
     "WITHIN",
     "Accepted",
+    "Archive",
     "Assignment",
     "AuditEntry",
     "Block",
@@ -109,5 +113,7 @@ __all__ = [
     "Vault",
     "VaultError",
     "Visible",
+    "bucket_of",
+    "month_after",
     "pack",
 ]

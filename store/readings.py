@@ -101,6 +101,16 @@ class Readings:
         self._registers = self._known_registers()
         self._series = self._known_series()
 
+    def copy_to(self, path: Path) -> None:
+        """Copy the file, with all that is committed, to another path."""
+        self._duck.copy_to(path)
+
+    def become(self, path: Path) -> None:
+        """Take the place of the file by another one of the same installation, which is closed, in one step."""
+        self._duck.become(path)
+        self._registers = self._known_registers()
+        self._series = self._known_series()
+
     def register_ids(self, wanted: Iterable[tuple[str, Register]]) -> dict[tuple[str, Register], int]:
         """Return the number of each (device, register); those not seen before are added, durable on return."""
         with self._lock:

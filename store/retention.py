@@ -4,6 +4,7 @@ Strategy: a floor for each series says from where on its readings, hours or days
 Rules: a floor never moves back; months and years are never deleted, nor the local days that they are summed from; the anchor before the first kept day stays.
 """
 
+from datetime import date
 from typing import Any, Final
 
 import pyarrow as pa
@@ -32,6 +33,17 @@ WHEN NOT MATCHED THEN INSERT VALUES (f.series, f.what, f.start)
 """
 RISING: Final = "SELECT f.* FROM asked f LEFT JOIN floors o USING (series, what) WHERE o.start IS NULL OR f.start > o.start"
 GONE: Final = "SELECT r.series, r.level, r.start FROM rollups r JOIN levels l ON r.series = l.series AND r.level = l.level AND r.start < l.start"
+COUNTS: Final = """
+SELECT register, CAST(date_trunc('month', make_timestamp(t)) AS DATE) AS month, count(*) AS n FROM readings WHERE t < ? GROUP BY ALL ORDER BY ALL
+"""
+WHOLE: Final = """
+SELECT g.device, g.name, g.unit, g.tariff, g.subunit, g.idx, r.* EXCLUDE (register) FROM readings r SEMI JOIN chosen USING (register)
+JOIN registers g ON g.id = r.register WHERE r.t >= $first AND r.t < $beyond ORDER BY g.device, g.name, g.tariff, g.subunit, g.idx, r.t, r.seq
+"""
+RESTORE: Final = """
+INSERT INTO readings SELECT a.* FROM archived a ANTI JOIN messages m ON a.seq >> ? = m.id ANTI JOIN readings r ON
+  r.register = a.register AND r.t = a.t AND r.seq = a.seq AND r.src = a.src AND r.due = a.due ORDER BY a.register, a.t, a.seq
+"""
 
 
 class Retention:
@@ -86,6 +98,33 @@ class Retention:
             row = connection.execute(
                 "DELETE FROM readings r USING spans s WHERE r.register = s.register AND r.t >= s.first AND r.t < s.beyond"
             ).fetchone()
+        return int(row[0]) if row else 0
+
+    def counts(self, before: int) -> pa.Table:
+        """Return register, month (its first day, UTC) and n of the readings before an instant."""
+        return self._duck.read(COUNTS, [before])
+
+    def whole(self, registers: pa.Table, first: int, beyond: int) -> pa.Table:
+        """Return the readings in [first, beyond) of `registers` (register) with the register's own words, as the archive has them, in order."""
+        return self._duck.read(WHOLE, {"first": first, "beyond": beyond}, chosen=registers)
+
+    def forget(self, messages: pa.Table, bits: int, since: date) -> int:
+        """Forget all that the inbox's `messages` (id) brought, which are decoded again: readings, watermark, receptions since a day, newest values.
+
+        `bits` of a reading's `seq` lie below the message's id. Returns how many readings there were.
+        """
+        with self._duck.transaction(messages=messages) as connection:
+            row = connection.execute("DELETE FROM readings r USING messages m WHERE r.seq >> ? = m.id", [bits]).fetchone()
+            connection.execute("DELETE FROM receptions WHERE day >= ?", [since])
+            connection.execute("DELETE FROM accepted")
+            connection.execute("CREATE OR REPLACE TABLE newest AS SELECT register, max(t) AS t FROM readings GROUP BY register ORDER BY register")
+            connection.execute("UPDATE progress SET value = 0 WHERE name = 'inbox'")
+        return int(row[0]) if row else 0
+
+    def restore(self, readings: pa.Table, messages: pa.Table, bits: int) -> int:
+        """Put back archived readings (schema READING) that are not there, and that none of `messages` (id) brings again; returns how many."""
+        with self._duck.transaction(archived=readings, messages=messages) as connection:
+            row = connection.execute(RESTORE, [bits]).fetchone()
         return int(row[0]) if row else 0
 
     def compact(self) -> None:

@@ -14,6 +14,7 @@ from submeter.core import Core, now
 from submeter.errors import SubmeterError
 from submeter.ingest.replay import replay
 from submeter.reading import DeviceId
+from submeter.rebuild import rebuild
 from submeter.store import KINDS, SCOPES, Inbox
 from submeter.store.directory import import_directory
 from submeter.store.key_files import Columns, read_keys
@@ -158,6 +159,14 @@ def _events(
         yield f"{event.id:>6}  {_iso(event.at)}  {event.kind}  {event.subject}{times}{ended}: {event.detail}"
 
 
+def _rebuild(core: Core) -> Iterator[str]:
+    core.work.begin("rebuild")
+    try:
+        yield from rebuild(core)
+    finally:
+        core.work.end()
+
+
 def _meters(core: Core, *, unknown: bool = False) -> Iterator[str]:
     known = {str(device.id) for device in core.registry.devices()}
     heard: dict[str, tuple[int, str]] = {}
@@ -199,6 +208,7 @@ COMMANDS: Final[Mapping[str, Callable[..., Iterator[str]]]] = {
     "import.keys": _import_keys,
     "replay": _replay,
     "requeue": _requeue,
+    "rebuild": _rebuild,
     "quarantine": _quarantine,
     "status": _status,
     "events": _events,

@@ -18,13 +18,13 @@ import pyarrow as pa
 import structlog
 
 from submeter import civil
-from submeter.aggregate import Finality, Report, Rollups, Series, watch
+from submeter.aggregate import Finality, Kept, Limits, Report, Rollups, Series, watch
 from submeter.config import Config
 from submeter.decoders import Profile
 from submeter.ingest.drain import Drain, Gateway, Known, Step
 from submeter.ingest.sightings import Clocks
 from submeter.reading import DeviceId
-from submeter.store import Inbox, Published, Readings, Registry, StoreError, Vault
+from submeter.store import Archive, Inbox, Published, Readings, Registry, StoreError, Vault
 from submeter.work import Work
 
 __all__ = ["Core", "make_folder", "now"]
@@ -65,7 +65,8 @@ class Core:
             self.published = stack.enter_context(Published(self.folder / "published.sqlite"))
             if again := self.inbox.reopen(after=self.readings.watermark()):
                 log.warning("readings.duckdb is an older copy, or new: messages of the inbox are decoded again", messages=again)
-            self._drain = Drain(self.inbox, self.readings, self.registry, self._lookup, _gateways(config), clocks=_clocks(config))
+            self.archive = Archive(self.folder / "archive")
+            self._drain = self.new_drain(self.inbox, self.readings, self.registry)
             self._rollups = Rollups(self.readings, self.registry, self.published, _finality(config))
             self._require_keys()
             for run in self.registry.runs.interrupted(now=now()):
@@ -117,6 +118,19 @@ class Core:
                 self.readings.touch(*span)
             self._rollups.run(now=now(), settle=settle, everything=everything, progress=self._stepped)
             return rehearsed()
+
+    def retain(self, limits: Limits) -> Kept:
+        """Delete readings, hours and days older than these limits, or their properties' own, see `aggregate.retain`."""
+        return self._rollups.retain(limits, now=now())
+
+    def new_drain(self, inbox: Inbox, readings: Readings, registry: Registry) -> Drain:
+        """A drain between other files, which knows the devices of this core; events go to `registry`."""
+        return Drain(inbox, readings, registry, self._lookup, _gateways(self.config), clocks=_clocks(self.config))
+
+    def take_readings(self, file: Path) -> None:
+        """Go on with another readings file of this installation, which moves to the place of the old one."""
+        self.readings.become(file)
+        self._drain = self.new_drain(self.inbox, self.readings, self.registry)
 
     def open_vault(self) -> None:
         """Look for the master key again: it may have been made since this core started."""

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import structlog
 from apscheduler.triggers.cron import CronTrigger
 
-from submeter import civil
+from submeter import civil, keep
 from submeter import core as cores
 from submeter.config import Config
 from submeter.core import Core
@@ -73,6 +73,15 @@ JOBS: Final = {
             "lets rows become provisional and final, looks for leaks, stuck meters and sums that do not agree",
             lambda config: config.rollup.nightly,
             _nightly,
+        ),
+        Job(
+            "archive", "moves closed messages and the readings of closed months to the archive", lambda config: config.retention.archive, keep.archive
+        ),
+        Job(
+            "retention",
+            "deletes what is older than its limit, and gives the room back",
+            lambda config: config.retention.retention,
+            keep.retention,
         ),
     )
 }

@@ -54,6 +54,7 @@ for verb in (
     operate.replay,
     operate.quarantine,
     operate.requeue,
+    operate.rebuild,
     operate.meters,
     operate.events,
 ):

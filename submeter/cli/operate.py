@@ -19,7 +19,7 @@ from submeter.store.key_files import is_key_file, needs_password
 from submeter.store.registry_types import SCOPES
 from submeter.store.vault import Vault
 
-__all__ = ["ConfigFile", "events", "import_directory", "meters", "quarantine", "replay", "requeue", "rollup", "run", "status", "token"]
+__all__ = ["ConfigFile", "events", "import_directory", "meters", "quarantine", "rebuild", "replay", "requeue", "rollup", "run", "status", "token"]
 
 #: Environment variable with the password of a key file, for those who do not want to type it.
 PASSWORD = "SUBMETER_KEY_FILE_PASSWORD"  # noqa: S105 - its name
@@ -106,6 +106,11 @@ def requeue(
 ) -> None:
     """Decode quarantined telegrams again, at their original times."""
     run(load(config), "requeue", reason=reason, device=device)
+
+
+def rebuild(*, config: ConfigFile = None) -> None:
+    """Decode all kept messages again, from the archive and the inbox, and compute all rows anew; what comes out as it was stays."""
+    run(load(config), "rebuild")
 
 
 def quarantine(

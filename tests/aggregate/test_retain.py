@@ -32,6 +32,7 @@ def pair(tmp_path):
 
 
 def rows(stores, number, level, since):
+    """Rows of a series and level from an instant on."""
     return stores.readings.rollups([number], level, since, EVER).to_pylist()
 
 
@@ -47,6 +48,7 @@ def alike(pair, since):
 
 
 def month(instant):
+    """The first instant of the local month."""
     return civil.floor(ZONE, "month", instant)
 
 
