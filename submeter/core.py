@@ -6,6 +6,7 @@ thread; what other threads want of it goes through the queue of `submeter.servic
 
 import fcntl
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -27,13 +28,15 @@ from submeter.reading import DeviceId
 from submeter.store import Archive, Inbox, Published, Readings, Registry, StoreError, Vault
 from submeter.work import Work
 
-__all__ = ["Core", "make_folder", "now"]
+__all__ = ["REBUILD", "Core", "make_folder", "now"]
 
 log = structlog.get_logger()
 
 #: Quarantine reasons that a change of the directory may lift, and how many telegrams are taken up together.
 WAITING: Final = ("unknown_meter", "no_key", "wrong_key", "downgrade")
 TOGETHER: Final = 500
+#: Where a rebuild makes its readings; what is there at a start was interrupted.
+REBUILD: Final = "rebuild"
 #: Devices remembered, strangers included.
 MOST_KNOWN: Final = 200_000
 
@@ -59,6 +62,7 @@ class Core:
         self._known: dict[DeviceId, Known | None] = {}
         with ExitStack() as stack:
             stack.callback(os.close, _lock(self.folder / "core.lock"))
+            shutil.rmtree(self.folder / REBUILD, ignore_errors=True)
             self.inbox = stack.enter_context(Inbox(self.folder / "inbox.sqlite"))
             self.readings = stack.enter_context(Readings(self.folder / "readings.duckdb"))
             self.registry = stack.enter_context(Registry(self.folder / "registry.sqlite", vault(config)))

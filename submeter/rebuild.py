@@ -15,7 +15,7 @@ from typing import Final
 import pyarrow as pa
 import structlog
 
-from submeter.core import Core
+from submeter.core import REBUILD, Core
 from submeter.errors import SubmeterError
 from submeter.ingest.rows import POSITION_BITS, READING_BITS
 from submeter.reading import Register
@@ -26,7 +26,6 @@ __all__ = ["rebuild"]
 log = structlog.get_logger()
 
 TOGETHER: Final = 10_000
-FOLDER: Final = "rebuild"
 #: Bits of `seq` below the message's id.
 BITS: Final = POSITION_BITS + READING_BITS
 
@@ -34,7 +33,7 @@ BITS: Final = POSITION_BITS + READING_BITS
 def rebuild(core: Core) -> Iterator[str]:
     """Decode all kept messages again and compute all rows; SubmeterError if it was stopped: then all is as it was."""
     core.drain_all()
-    folder = core.folder / FOLDER
+    folder = core.folder / REBUILD
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700)
     try:

@@ -134,6 +134,7 @@ def test_a_rebuild_repairs_what_a_decoder_did_wrong(here):
         with core.readings._duck.transaction() as db:
             db.execute("UPDATE readings SET value = value + 1000000000 WHERE t > ?", [moments()[100]])
             db.execute("DELETE FROM readings WHERE t < ?", [moments()[20]])
+            db.execute("INSERT INTO accepted VALUES ('SIM-00000001-01-07', 'counter', 0, 1000)")
         core.readings.touch(-LONG, LONG)
         core.rollup()
         assert held(core)[1] != before[1]
@@ -143,6 +144,7 @@ def test_a_rebuild_repairs_what_a_decoder_did_wrong(here):
         values = [pack(core.readings.rollups([one], 2, -LONG, LONG))["value"].tolist() for one in sorted(core.readings.series().values())]
         assert values == [np.frombuffer(data, POINT)["value"].tolist() for (_, level), data in sorted(before[1].items()) if level == 2]
         assert rows.keys() == before[1].keys()
+        assert ("SIM-00000001-01-07", "counter") not in core.readings.accepted()
 
 
 def test_a_lost_readings_file_comes_back(here):
