@@ -11,7 +11,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field, replace
 from typing import Final, cast
 
-import numpy as np
 import polars as pl
 import pyarrow as pa
 import structlog
@@ -22,8 +21,8 @@ from submeter.aggregate.causes import causes
 from submeter.aggregate.columns import SCHEMA
 from submeter.aggregate.days import DAY, SUMMED, summed
 from submeter.aggregate.decided import SEQ, Decided, decided
-from submeter.aggregate.events import UNUSABLE
 from submeter.aggregate.kernel import READINGS, Rollup, rollup
+from submeter.aggregate.publishing import Publisher
 from submeter.aggregate.retain import Kept, Limits, retain
 from submeter.aggregate.series import Series, changed, fingerprint, of_point, register_named
 from submeter.aggregate.states import Finality, with_state
@@ -35,8 +34,6 @@ from submeter.store import (
     COMPUTED,
     WITHIN,
     Assignment,
-    Block,
-    Correction,
     Decision,
     Point,
     Property,
@@ -45,7 +42,6 @@ from submeter.store import (
     Readings,
     Registry,
     StoreError,
-    pack,
 )
 
 __all__ = ["Report", "Rollups"]
@@ -55,13 +51,9 @@ log = structlog.get_logger()
 #: Series computed and committed together: bounds the memory of a run. A window of days counts by its share of a year, but not less than LEAST.
 BATCH: Final = 500
 LEAST: Final = 0.05
-#: No block of a level (in order of LEVELS) is longer than this, in µs.
-BLOCK_SPAN: Final = tuple(days * civil.DAY for days in (2, 32, 367, 100_000))
 
 INVALID: Final = 1 << STATUS.index("invalid")
 
-#: Rows of some series, one level, with a start in [from, until).
-Rows = Callable[[Sequence[int], int, int, int], pa.Table]
 Progress = Callable[[int, int], None]
 Work = tuple[int, str, list[Window]]
 #: What the rows of each series were computed from, see `Readings.computed`.
@@ -93,6 +85,7 @@ class Rollups:
         self._readings = readings
         self._registry = registry
         self._published = published
+        self._publisher = Publisher(readings, published)
         self._finality = finality
 
     def run(self, *, now: int, settle: bool = True, everything: bool = False, progress: Progress = _unseen, keyed: Collection[str] = ()) -> Report:
@@ -112,12 +105,12 @@ class Rollups:
         work = self._work(known, stored, floors, moved, marks, everything=everything)
         for batch in _batches(work, now):
             touched, heads = self._compute(known, stored, batch, now=now, why=why, held=held)
-            rows, blocks, done = rows + touched, blocks + self._publish(known, heads), done + len(batch)
+            rows, blocks, done = rows + touched, blocks + self._publisher.publish(known, heads), done + len(batch)
             progress(done, len(work))
         if settle:
             rows += self._settle(known, now)
         self._bill(known)
-        blocks += self._publish(known, [])
+        blocks += self._publisher.publish(known, [])
         self._readings.clear_dirty(marks)
         self._readings.computed_from(directory)
         return Report(len(work), rows, blocks, held)
@@ -189,7 +182,7 @@ class Rollups:
         )
         findings.found(self._registry, batch, result, windows, now=now)
         findings.revised(self._registry, batch, changed_rows, now=now, reason=work[0][1])
-        return changed_rows.num_rows, self._heads(batch, windows, readings)
+        return changed_rows.num_rows, self._publisher.heads(batch, windows, readings)
 
     def _rolled_up(self, batch: Mapping[int, Series], windows: Sequence[Window]) -> tuple[list[Window], Rollup, pl.DataFrame]:
         """The kernel over windows of series, wider ones where they turn out too narrow: the final windows, what was found in them, and their readings."""
@@ -268,12 +261,6 @@ class Rollups:
             self._readings.move_states(moved.to_arrow())
         return moved.height
 
-    def _heads(self, batch: Mapping[int, Series], windows: Sequence[Window], readings: pl.DataFrame) -> list[PublishedSeries]:
-        """Where each series stands, by the readings of its windows and, where they began later than it, by what was published before."""
-        points = {batch[window.series].point.id for window in windows if window.begin is not None}
-        before = {one.id: one for one in self._published.series_of(sorted(points))} if points else {}
-        return [_newer(head, before.get(head.id)) for head in _heads(batch, readings)]
-
     def _entered(self) -> Iterator[tuple[str, Register]]:
         """Registers that operators entered readings of: a device may never have told them."""
         for one in self._registry.decisions.in_force("reading"):
@@ -314,13 +301,6 @@ class Rollups:
         if gone := applied - wanted.keys():
             self._readings.unbill(gone)
 
-    def _corrections(self, series: Sequence[int]) -> Mapping[int, Sequence[Correction]]:
-        """All corrections of these series."""
-        found = defaultdict[int, list[Correction]](list, {number: [] for number in series})
-        for row in self._readings.corrections(series).to_pylist():
-            found[row["series"]].append(Correction(*row.values()))
-        return found
-
     def readings_of(self, point: str, register: str) -> tuple[Series, pl.DataFrame]:
         """A series of a point and its readings as they are computed with, in order of time, those that count first; StoreError if it has none."""
         found = [(number, one) for number, one in self._numbered() if (one.point.id, str(one.register)) == (point, register)]
@@ -336,35 +316,8 @@ class Rollups:
         """Delete readings, hours and days older than these limits and their properties' own, and publish what is left, see `retain`."""
         known = dict(self._numbered())
         kept = retain(self._readings, known, {one.id: limits.of(one) for one in self._registry.properties()}, now=now)
-        self._publish(known, [])
+        self._publisher.publish(known, [])
         return kept
-
-    def _publish(self, known: Mapping[int, Series], heads: Sequence[PublishedSeries]) -> int:
-        """Publish where series stand together with the blocks that committed changes touched; returns how many blocks."""
-        noted = _frame(self._readings.unpublished())
-        levels = [(cast("int", level), rows) for (level,), rows in noted.group_by("level")]
-        blocks = [block for level, rows in levels for block in self._blocks(known, level, rows, self._readings.rollups)]
-        revisions = [block for level, rows in levels for block in self._blocks(known, level, rows, self._readings.revisions) if block.points.size]
-        self._published.replace(heads, blocks, revisions, self._corrections(noted["series"].unique().to_list()))
-        self._readings.clear_unpublished(noted.to_arrow())
-        return len(blocks)
-
-    def _blocks(self, known: Mapping[int, Series], level: int, noted: pl.DataFrame, read: Rows) -> Iterator[Block]:
-        """The blocks of one level that hold a noted start, with all their rows that `read` gives."""
-        starts = noted.group_by("series").agg(pl.col("start"))
-        wanted = {
-            number: set(civil.blocks_of(known[number].spec.zone, LEVELS[level], np.array(begun)))
-            for number, begun in starts.rows()
-            if number in known
-        }
-        first, last = (cast("int", bound) for bound in (noted["start"].min(), noted["start"].max()))
-        rows = _frame(read(list(wanted), level, first - BLOCK_SPAN[level], last + BLOCK_SPAN[level]))
-        of_series = rows.partition_by("series", as_dict=True)
-        for number, labels in wanted.items():
-            points = pack(of_series.get((number,), rows.clear()).to_arrow())
-            of_row = np.array(civil.blocks_of(known[number].spec.zone, LEVELS[level], points["start"]))
-            for label in sorted(labels):
-                yield Block(number, level, label, points[np.searchsorted(of_row, label) : np.searchsorted(of_row, label, "right")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -559,29 +512,6 @@ def _stitch(
     except SubmeterError as error:
         log.error("point left out of the rollup", point=point.id, error=str(error))
         return []
-
-
-def _heads(batch: Mapping[int, Series], readings: pl.DataFrame) -> Iterator[PublishedSeries]:
-    """Where each series stands: the last usable reading of the device that is there now, and when it was last heard live."""
-    present = {number: series.spans[-1].register for number, series in batch.items()}
-    readings = readings.filter(pl.col("dev") == pl.col("series").replace_strict(present, default=None, return_dtype=pl.Int32))
-    usable = pl.col("value").is_not_null() & (pl.col("status") & UNUSABLE == 0)
-    last = readings.filter(usable).sort("t", ~pl.col("due"), -pl.col("src").cast(pl.Int8), "seq").group_by("series").agg(pl.col("t", "value").last())
-    heard = dict(readings.filter(pl.col("src") == Source.LIVE).group_by("series").agg(pl.col("t").max()).iter_rows())
-    standing = {number: rest for number, *rest in last.rows()}
-    for number, series in batch.items():
-        t, value = standing.get(number, (None, None))
-        yield PublishedSeries(number, series.point.id, series.register, series.kind, series.spec.zone, t, value, heard.get(number))
-
-
-def _newer(head: PublishedSeries, before: PublishedSeries | None) -> PublishedSeries:
-    """Where a series stands by some of its readings, or by what was known before where that is later."""
-    if before is None:
-        return head
-    later = before.last_t is not None and (head.last_t is None or head.last_t < before.last_t)
-    last = (before.last_t, before.last_value) if later else (head.last_t, head.last_value)
-    heard = max((t for t in (head.last_heard, before.last_heard) if t is not None), default=None)
-    return replace(head, last_t=last[0], last_value=last[1], last_heard=heard)
 
 
 def _frame(table: pa.Table) -> pl.DataFrame:
