@@ -1,0 +1,196 @@
+"""`./run bench rollup [THOUSANDS OF SERIES]`: rollups beside DuckDB SQL and pandas in one run, on all processors; seconds of wall time.
+
+kernel       the full semantics, Arrow in and out, a piece of 500 series at a time
+duckdb       bench/rollup.sql: use and bounds of plain counters only, the same pieces, the same number of threads
+pandas       the same simple rules in floats, a tenth of the readings
+twice        the kernel with twice the pieces: time and memory
+special      the kernel where one series in a hundred has an event: a set day, an exchange, a glitch
+incremental  through real stores: a gateway's outage of 0.1 % of the readings comes late, beside a computation of everything
+Pieces are Parquet files, made beforehand; each contender runs in a process of its own; `peak` is the most memory that its process used. Before a time is told,
+the sums of use by level are compared: equal for DuckDB, to a part in a million for pandas' floats.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from multiprocessing import get_context
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from bench.decode import memory, out
+from bench.stores import House
+from submeter import civil
+from submeter.aggregate import READINGS, Exchange, Parameters, SeriesSpec, rollup
+from submeter.reading import LEVELS, MICRO, QUALITIES, Source
+
+ZONE, START = "Europe/Prague", civil.instant("2025-01-01T00:00:00Z")
+#: Readings of a series, and series of a piece: 3,500 series have 30 million readings.
+HOURS, PIECE = 8571, 500
+SPEC = SeriesSpec(Parameters(max_rate_per_h=5 * MICRO), ZONE)
+WHOLE = pc.field("quality") < QUALITIES.index("incomplete")
+Sums = list[int]
+Work = Callable[[pa.Table], pa.Table]
+Result = tuple[float, float, int, Sums]
+
+
+def main(thousands: str = "3.5") -> None:
+    """Print the table."""
+    pieces = max(int(float(thousands) * 1000) // PIECE, 1)
+    with TemporaryDirectory() as place:
+        folder = Path(place)
+        for number in range(2 * pieces):
+            write(folder / f"{number:03d}.parquet", number)
+            out(f"readings: piece {number + 1} of {2 * pieces}")
+        files = sorted(folder.glob("*.parquet"))
+        out(f"{'what':12} {'readings':>11} {'seconds':>8} {'M/s':>6} {'peak MiB':>9}  ratio")
+        ours = told("kernel", kernel, files[:pieces])
+        for name, contender, share in (("duckdb", duckdb_sql, pieces), ("pandas", pandas_floats, max(pieces // 10, 1))):
+            own = ours if share == pieces else run(kernel, files[:share])
+            other = told(name, contender, files[:share], against=own)
+            compare(own, other, exactly=contender is duckdb_sql)
+        twice = told("twice", kernel, files)
+        out(f"{'':12} twice the pieces: {twice[0] / ours[0]:.2f} x the time, {twice[1] / ours[1]:.2f} x the memory")
+        special = told("special", with_events, files[:pieces])
+        out(f"{'':12} one series in a hundred with an event: {special[0] / ours[0]:.2f} x the time of none")
+        incremental(folder, int(os.environ.get("SUBMETER_BENCH_SERIES", "1000")))
+
+
+def told(name: str, contender: Callable[[list[Path]], Result], files: list[Path], against: Result | None = None) -> Result:
+    """Run a contender, and print its line."""
+    found = run(contender, files)
+    ratio = f"{found[0] / against[0]:.2f} x the time of the kernel" if against else ""
+    out(f"{name:12} {found[2]:11,} {found[0]:8.2f} {found[2] / found[0] / 1e6:6.2f} {found[1]:9.0f}  {ratio}")
+    return found
+
+
+def run(contender: Callable[[list[Path]], Result], files: list[Path]) -> Result:
+    """The better of two runs, each in a fresh process."""
+    results: list[Result] = []
+    for _ in range(2):
+        with get_context("spawn").Pool(1) as process:
+            results.append(process.apply(contender, (files,)))
+    return min(results)
+
+
+def compare(ours: Result, other: Result, *, exactly: bool) -> None:
+    """Stop the run if the sums of use by level are not the same."""
+    for level, mine, theirs in zip(LEVELS, ours[3], other[3], strict=True):
+        if abs(mine - theirs) > (0 if exactly else mine // MICRO):
+            raise AssertionError(f"{level}: {mine} here, {theirs} there")
+
+
+def write(file: Path, number: int) -> None:
+    """A piece: meters that report each hour at a minute of their own and a few seconds off, a litre here and there."""
+    random = np.random.default_rng(number)
+    t = START + np.arange(HOURS) * civil.HOUR + random.integers(0, civil.HOUR, (PIECE, 1)) + random.integers(0, 20 * civil.SECOND, (PIECE, HOURS))
+    rows = PIECE * HOURS
+    columns = {
+        "series": np.repeat(np.arange(PIECE) + number * PIECE, HOURS),
+        "t": np.sort(t, axis=1).ravel(),
+        "value": np.cumsum(random.integers(0, 50, (PIECE, HOURS)) * 1000, axis=1).ravel(),
+        "src": np.full(rows, Source.LIVE),
+        "seq": np.arange(rows),
+    }
+    zero = np.zeros(rows, np.int8)
+    table = pa.table([pa.array(columns.get(field.name, zero)).cast(field.type) for field in READINGS], schema=READINGS)
+    pq.write_table(table, file, compression="lz4", row_group_size=rows)
+
+
+def kernel(files: list[Path]) -> Result:
+    """Ours: rows of all levels with everything that they say."""
+    return timed(files, READINGS.names, lambda table: rollup(table, dict.fromkeys(ids_of(table), SPEC)).rows, inside=WHOLE)
+
+
+def with_events(files: list[Path]) -> Result:
+    """The same where one series in a hundred has an event in the middle: an exchange, a set day, a value that is absurd."""
+    middle = START + HOURS // 2 * civil.HOUR + 1
+    kinds = (
+        SeriesSpec(SPEC.parameters, ZONE, (Exchange(middle, None, None),)),
+        SeriesSpec(Parameters(kind="period", max_rate_per_h=5 * MICRO, set_day="07-01"), ZONE),
+        SPEC,
+    )
+
+    def kind_of(series: int) -> SeriesSpec:
+        return kinds[series // 100 % len(kinds)] if series % 100 == 0 else SPEC
+
+    def spoilt(table: pa.Table) -> pa.Table:
+        values = table["value"].to_numpy().copy()
+        values[[place * HOURS + HOURS // 2 for place, series in enumerate(ids_of(table)) if series % 100 == 0 and kind_of(series) is SPEC]] += 10**9
+        return table.set_column(table.column_names.index("value"), "value", pa.array(values))
+
+    return timed(files, READINGS.names, lambda table: rollup(table, {one: kind_of(one) for one in ids_of(table)}).rows, inside=WHOLE, before=spoilt)
+
+
+def ids_of(table: pa.Table) -> list[int]:
+    return pc.unique(table["series"]).to_pylist()
+
+
+def duckdb_sql(files: list[Path]) -> Result:
+    """The simple rules as SQL."""
+    import duckdb
+
+    sql = (Path(__file__).parent / "rollup.sql").read_text()
+    connection = duckdb.connect(config={"threads": os.cpu_count() or 1, "enable_progress_bar": False})
+
+    def work(table: pa.Table) -> pa.Table:
+        connection.register("readings", table)
+        return connection.sql(sql).to_arrow_table()
+
+    return timed(files, ["series", "t", "value"], work)
+
+
+def pandas_floats(files: list[Path]) -> Result:
+    """The simple rules as one writes them with pandas."""
+    import pandas as pd
+
+    def work(table: pa.Table) -> pa.Table:
+        parts = []
+        for number, own in table.to_pandas().groupby("series", sort=False):
+            index = pd.Series(own["value"].to_numpy(float), pd.DatetimeIndex(pd.to_datetime(own["t"], unit="us")))
+            hours = pd.date_range(index.index[0].ceil("h"), index.index[-1].floor("h"), freq="h")
+            grid = index.reindex(index.index.union(hours)).interpolate("time").reindex(hours).round()
+            local = grid.tz_localize("UTC").tz_convert(ZONE)
+            for level, kept in enumerate((None, local.index.hour == 0, local.index.is_month_start, local.index.is_year_start)):
+                chosen = local if kept is None else local[(local.index.hour == 0) & kept]
+                parts.append(pd.DataFrame({"series": number, "level": level, "start": chosen.index[:-1], "value": chosen.diff().iloc[1:].to_numpy()}))
+        return pa.Table.from_pandas(pd.concat(parts), preserve_index=False)
+
+    return timed(files, ["series", "t", "value"], work)
+
+
+def timed(files: list[Path], columns: list[str], work: Work, *, inside: pc.Expression | None = None, before: Work = lambda table: table) -> Result:
+    """Seconds, peak memory in MiB, readings and the sums of use by level, over the pieces one after the other; reading a piece is not timed."""
+    seconds, readings, sums = 0.0, 0, [0] * len(LEVELS)
+    for file in files:
+        table = before(pq.read_table(file, columns=columns))
+        start = time.perf_counter()
+        rows = work(table)
+        seconds += time.perf_counter() - start
+        readings += table.num_rows
+        rows = (rows if inside is None else rows.filter(inside)).group_by("level").aggregate([("value", "sum")])
+        for row in rows.to_pylist():
+            sums[row["level"]] += round(row["value_sum"])
+    return seconds, memory(), readings, sums
+
+
+def incremental(folder: Path, series: int) -> None:
+    """An outage of one gateway in ten, ten days of hours: 0.1 % of a year's readings come late."""
+    with House(folder / "house", series, ZONE) as house:
+        house.fill(START, HOURS, without=range(4000, 4000 + HOURS // 100), of=range(0, series, 10))
+        first = house.run()
+        full = min(house.run(everything=True) for _ in range(2))
+        late = house.late()
+        again = house.run()
+        out(
+            f"incremental  {series} series: first {first:.2f} s, everything {full:.2f} s, {late:,} late readings {again:.2f} s: {full / again:.1f} x ({first / again:.1f} x)"
+        )
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
