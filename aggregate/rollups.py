@@ -87,6 +87,7 @@ class Rollups:
         self._published = published
         self._publisher = Publisher(readings, published)
         self._finality = finality
+        self._stitched_at: tuple[tuple[int, int], dict[int, Series], dict[int, str]] | None = None
 
     def run(self, *, now: int, settle: bool = True, everything: bool = False, progress: Progress = _unseen, keyed: Collection[str] = ()) -> Report:
         """Bring every row up to date with the readings as of `now` (µs UTC).
@@ -95,16 +96,16 @@ class Rollups:
         devices whose telegrams had waited for a key.
         """
         marks, directory = self._readings.dirty(), self._registry.version()
-        known = dict(self._numbered())
+        known, prints = self._known()
         moved = self._withdraw(known)
         rows, blocks, done, held = 0, 0, 0, Counter[str]()
         stored = self._readings.computed()
         self._readings.forget(stored.keys() - known.keys())
         why = _Why(self._new_decisions(), self._fed_by(known, keyed))
         floors = self._floors(known)
-        work = self._work(known, stored, floors, moved, marks, everything=everything)
+        work = self._work(known, prints, stored, floors, moved, marks, everything=everything)
         for batch in _batches(work, now):
-            touched, heads = self._compute(known, stored, batch, now=now, why=why, held=held)
+            touched, heads = self._compute(known, prints, stored, batch, now=now, why=why, held=held)
             rows, blocks, done = rows + touched, blocks + self._publisher.publish(known, heads), done + len(batch)
             progress(done, len(work))
         if settle:
@@ -120,16 +121,35 @@ class Rollups:
         return {number: Day(**day) for number, day in self._readings.retention.days().items() if number in known}
 
     def _work(
-        self, known: Mapping[int, Series], stored: Computed, floors: Mapping[int, Day], moved: set[int], marks: pa.Table, *, everything: bool
+        self,
+        known: Mapping[int, Series],
+        prints: Mapping[int, str],
+        stored: Computed,
+        floors: Mapping[int, Day],
+        moved: set[int],
+        marks: pa.Table,
+        *,
+        everything: bool,
     ) -> list[Work]:
         """What is to be computed: each series with the reason and its windows; whole where anything but readings that were added changed."""
         known = {number: series for number, series in known.items() if _fits(series, floors.get(number))}
         specs = {number: series.spec for number, series in known.items()}
-        reasons = {number: changed(cast("str | None", stored.get(number, {}).get("spec")), fingerprint(series)) for number, series in known.items()}
+        reasons = {number: changed(cast("str | None", stored.get(number, {}).get("spec")), prints[number]) for number in known}
         whole = {number: reason or "config" for number, reason in reasons.items() if everything or reason or number in moved}
         ranges = {number: some for number, some in _fed(known, marks).items() if number not in whole}
         work: list[Work] = [(number, reason, [Window.whole(number, specs[number], floors.get(number))]) for number, reason in whole.items()]
         return work + [(number, "late_reading", windows) for number, windows in planned(ranges, specs, floors, self._readings.begun)]
+
+    def _known(self) -> tuple[dict[int, Series], dict[int, str]]:
+        """Every series by its number, with its fingerprint; kept until the directory, a decision or what is heard of changes."""
+        at = self._registry.version(), len(self._readings.registers())
+        if self._stitched_at is None or self._stitched_at[0] != at:
+            known = dict(self._numbered())
+            prints = {number: fingerprint(series) for number, series in known.items()}
+            if self._readings.rehearsing:
+                return known, prints
+            self._stitched_at = (self._registry.version(), len(self._readings.registers())), known, prints
+        return self._stitched_at[1:]
 
     def _numbered(self) -> Iterator[tuple[int, Series]]:
         """Every series of the directory with its number, stitched from what its devices were heard to measure."""
@@ -159,7 +179,15 @@ class Rollups:
         return moved
 
     def _compute(
-        self, known: Mapping[int, Series], stored: Computed, work: Sequence[Work], *, now: int, why: "_Why", held: Counter[str]
+        self,
+        known: Mapping[int, Series],
+        prints: Mapping[int, str],
+        stored: Computed,
+        work: Sequence[Work],
+        *,
+        now: int,
+        why: "_Why",
+        held: Counter[str],
     ) -> tuple[int, list[PublishedSeries]]:
         """Compute the windows of a batch of series and replace their rows; returns how many were touched, and where each series stands."""
         batch = {number: known[number] for number, _, _ in work}
@@ -167,7 +195,7 @@ class Rollups:
         within = _within(batch, windows)
         rows = pl.concat([_frame(result.rows), self._summed(batch, windows, _frame(result.days))])
         rows, within = self._retained(rows), self._retained(within, "first")
-        computed = _standing(batch, stored, windows, result)
+        computed = _standing(prints, batch, stored, windows, result)
         last, since = (computed.select("series", name).drop_nulls() for name in ("last", "since"))
         rows = with_state(rows, last, since, now=now, finality=self._finality)
         held.update(result.held["flag"].to_pylist())
@@ -303,7 +331,7 @@ class Rollups:
 
     def readings_of(self, point: str, register: str) -> tuple[Series, pl.DataFrame]:
         """A series of a point and its readings as they are computed with, in order of time, those that count first; StoreError if it has none."""
-        found = [(number, one) for number, one in self._numbered() if (one.point.id, str(one.register)) == (point, register)]
+        found = [(number, one) for number, one in self._known()[0].items() if (one.point.id, str(one.register)) == (point, register)]
         if not found:
             raise StoreError(f"point {point} has no readings of {register} yet")
         ((number, series),) = found
@@ -314,7 +342,7 @@ class Rollups:
 
     def retain(self, limits: Limits, *, now: int) -> Kept:
         """Delete readings, hours and days older than these limits and their properties' own, and publish what is left, see `retain`."""
-        known = dict(self._numbered())
+        known, _ = self._known()
         kept = retain(self._readings, known, {one.id: limits.of(one) for one in self._registry.properties()}, now=now)
         self._publisher.publish(known, [])
         return kept
@@ -434,7 +462,7 @@ def _inside(result: Rollup, windows: Mapping[int, Window]) -> Rollup:
     )
 
 
-def _standing(batch: Mapping[int, Series], stored: Computed, windows: Sequence[Window], result: Rollup) -> pl.DataFrame:
+def _standing(prints: Mapping[int, str], batch: Mapping[int, Series], stored: Computed, windows: Sequence[Window], result: Rollup) -> pl.DataFrame:
     """COMPUTED of the batch: what windows that reach a series' end found there, else what was known."""
     ended = {window.series for window in windows if window.stop is None}
     last, since = (
@@ -444,10 +472,10 @@ def _standing(batch: Mapping[int, Series], stored: Computed, windows: Sequence[W
     rows = [
         (
             number,
-            fingerprint(series),
+            prints[number],
             *((last.get(number), since.get(number)) if number in ended else (stored[number]["last"], stored[number]["since"])),
         )
-        for number, series in batch.items()
+        for number in batch
     ]
     return pl.DataFrame(rows, schema=dict(zip(COMPUTED.names, (pl.Int32, pl.String, pl.Int64, pl.Int64), strict=True)), orient="row")
 

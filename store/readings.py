@@ -14,6 +14,7 @@ from typing import Final, Literal, Self, TypeVar
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from submeter.reading import INT64_MAX, LEVELS, Register, Source
 from submeter.store import readings_sql as sql
@@ -46,6 +47,8 @@ NOTHING_COMPUTED: Final = COMPUTED.empty_table()
 #: How far before the earliest late reading a computation looks for a day to go on from, µs.
 LOOKBACK: Final = 100 * 86_400_000_000
 NO_CAUSE: Final = CAUSE.empty_table()
+#: Hours and days, months and years: their rows are replaced apart, since the latter begin long before what they are replaced for.
+FINE, COARSE = (pa.array([level for level in range(len(LEVELS)) if (level <= LEVELS.index("day")) == fine], pa.uint8()) for fine in (True, False))
 SELECT_ROLLUPS: Final = """
 SELECT * FROM rollups SEMI JOIN chosen USING (series) WHERE level = ? AND start >= ? AND start < ? ORDER BY series, start
 """
@@ -110,6 +113,11 @@ class Readings:
         self._duck.become(path)
         self._registers = self._known_registers()
         self._series = self._known_series()
+
+    @property
+    def rehearsing(self) -> bool:
+        """What is written now is undone soon."""
+        return self._duck.rehearsing
 
     def register_ids(self, wanted: Iterable[tuple[str, Register]]) -> dict[tuple[str, Register], int]:
         """Return the number of each (device, register); those not seen before are added, durable on return."""
@@ -246,22 +254,19 @@ class Readings:
         ranges = _everything(series) if within is None else within.cast(WITHIN)
         if not ranges.num_rows:
             return CHANGED.empty_table()
-        tables = {"rows": rows.select(ROLLUP.names).cast(ROLLUP), "within": ranges, "known": days.cast(DAYS), "standing": computed.cast(COMPUTED)}
-        tables["causes"] = causes.cast(CAUSE)
+        tables = {"known": days.cast(DAYS), "standing": computed.cast(COMPUTED), "causes": causes.cast(CAUSE), "within": ranges}
         with self._duck.transaction(**tables) as connection:
-            differing = connection.sql(sql.DIFFERING, params=_bounds(ranges) | _series_bounds(ranges)).to_arrow_table()
-            connection.register("differing", differing)
-            connection.execute(sql.KEEP_HISTORY, [reason, now])
-            connection.execute(sql.CORRECT, [reason, now])
-            connection.execute(sql.DELETE_CHANGED)
-            connection.execute(sql.INSERT_CHANGED)
-            connection.execute("INSERT INTO unpublished SELECT series, level, start, ? FROM differing", [_next_mark(connection)])
-            connection.unregister("differing")
+            parts = [_replace(connection, rows, ranges, levels, reason, now) for levels in (FINE, COARSE)]
             connection.execute(sql.DELETE_DAYS)
-            connection.execute("INSERT INTO days SELECT * FROM known ORDER BY series, start")
+            connection.execute("INSERT INTO days SELECT * FROM known ORDER BY start, series")
             connection.execute(sql.DELETE_COMPUTED)
             connection.execute("INSERT INTO computed SELECT * FROM standing ORDER BY series")
-        return differing.select(CHANGED.names).cast(CHANGED)
+        return (
+            pa.concat_tables(parts)
+            .select(CHANGED.names)
+            .cast(CHANGED)
+            .sort_by([("series", "ascending"), ("level", "ascending"), ("start", "ascending")])
+        )
 
     def touch(self, start: int, end: int) -> None:
         """Mark [start, end] of every register dirty: what is there is computed anew."""
@@ -401,6 +406,24 @@ class Readings:
         return {SeriesKey(row["point"], _register(row), row["kind"]): row["id"] for row in rows}
 
 
+def _replace(connection: duckdb.DuckDBPyConnection, rows: pa.Table, ranges: pa.Table, levels: pa.Array, reason: str, now: int) -> pa.Table:
+    """Replace the rows of some levels inside their ranges, and note what is to be published; returns what differed."""
+    within, rows = (table.filter(pc.is_in(table["level"], levels)) for table in (ranges, rows.select(ROLLUP.names).cast(ROLLUP)))
+    connection.register("own", within)
+    connection.register("rows", rows)
+    differing = connection.sql(sql.DIFFERING, params=_bounds(within) | _series_bounds(within)).to_arrow_table()
+    connection.register("differing", differing)
+    reach = [pc.min(differing["start"]).as_py() or 0, pc.max(differing["start"]).as_py() or 0]
+    connection.execute(sql.KEEP_HISTORY, [reason, now, *reach])
+    connection.execute(sql.CORRECT, [reason, now, *reach])
+    connection.execute(sql.DELETE_CHANGED, reach)
+    connection.execute(sql.INSERT_CHANGED)
+    connection.execute("INSERT INTO unpublished SELECT series, level, start, ? FROM differing", [_next_mark(connection)])
+    for name in ("own", "rows", "differing"):
+        connection.unregister(name)
+    return differing
+
+
 def _numbered(keys: Sequence[K], used: int) -> dict[K, int]:
     return {key: number for number, key in enumerate(keys, used + 1)}
 
@@ -421,7 +444,7 @@ def _bounds(ranges: pa.Table) -> dict[str, int]:
 
 
 def _series_bounds(ranges: pa.Table) -> dict[str, int]:
-    return {"low": min(ranges["series"].to_pylist()), "high": max(ranges["series"].to_pylist())}
+    return {"low": min(ranges["series"].to_pylist(), default=0), "high": max(ranges["series"].to_pylist(), default=0)}
 
 
 def _ids(column: str, numbers: Collection[int]) -> pa.Table:

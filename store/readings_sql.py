@@ -9,6 +9,7 @@ Replacing: `rows` are all rows inside the `within` ranges of series and level, w
 new, gone or changed (SPEC 13): an open row is rewritten, later states count a revision and keep the old row in history. A billed row is no other: what
 was billed is the row of history that was billed and not yet changed, and each later difference of its value is a correction. A row that comes back after
 it was gone counts on.
+Hours and days are replaced apart from months and years, and rows lie in order of level and time, so that the database skips what begins outside.
 """
 
 from typing import Final
@@ -91,13 +92,13 @@ _OLD_DATA: Final = ", ".join(f"o.{name}" for name in _DATA.split(", "))
 DIFFERING: Final = f"""
 WITH kept AS (
   SELECT h.series, h.level, h.start, max(h.rev) AS rev, max(h.state) AS state
-  FROM history h JOIN within c ON h.series = c.series AND h.level = c.level AND h.start >= c.first AND h.start < c.beyond
+  FROM history h JOIN own c ON h.series = c.series AND h.level = c.level AND h.start >= c.first AND h.start < c.beyond
   WHERE h.start >= $first AND h.start < $beyond AND h.series BETWEEN $low AND $high GROUP BY ALL)
 SELECT series, level, start, w.series IS NULL AS gone, o.state AS was, greatest(w.state, if(coalesce(o.state, k.state) = 3, 3, 0)) AS state,
   coalesce(o.state, 0) > 0 AND row({_NEW_DATA}) IS DISTINCT FROM row({_OLD_DATA}) AS revised,
   CASE WHEN w.series IS NULL THEN NULL ELSE coalesce(o.rev, k.rev + 1, 1) + revised::INTEGER END AS rev
 FROM rows w FULL JOIN (
-  SELECT r.* FROM rollups r JOIN within c ON r.series = c.series AND r.level = c.level AND r.start >= c.first AND r.start < c.beyond
+  SELECT r.* FROM rollups r JOIN own c ON r.series = c.series AND r.level = c.level AND r.start >= c.first AND r.start < c.beyond
   WHERE r.start >= $first AND r.start < $beyond AND r.series BETWEEN $low AND $high) o USING (series, level, start)
 LEFT JOIN kept k USING (series, level, start)
 WHERE row({_NEW_DATA}, greatest(w.state, if(o.state = 3, 3, 0))) IS DISTINCT FROM row({_OLD_DATA}, o.state)
@@ -107,6 +108,7 @@ ORDER BY series, level, start
 KEEP_HISTORY: Final = """
 INSERT INTO history SELECT o.*, coalesce(c.reason, ?), ?, c.caused_by, c.received_at
 FROM rollups o SEMI JOIN (SELECT * FROM differing WHERE revised) USING (series, level, start) LEFT JOIN causes c USING (series)
+WHERE o.start BETWEEN ? AND ?
 """
 
 CORRECT: Final = """
@@ -116,7 +118,7 @@ SELECT DISTINCT ON (d.series, d.level, d.start) d.series, d.level, d.start, coal
 FROM differing d JOIN bills b ON b.series = d.series AND b.level = d.level AND d.start >= b.start AND d.start < b."end"
 JOIN series s ON s.id = d.series AND s.kind <> 'gauge'
 LEFT JOIN rows w ON w.series = d.series AND w.level = d.level AND w.start = d.start
-LEFT JOIN rollups o ON o.series = d.series AND o.level = d.level AND o.start = d.start
+LEFT JOIN (SELECT * FROM rollups WHERE start BETWEEN ? AND ?) o ON o.series = d.series AND o.level = d.level AND o.start = d.start
 LEFT JOIN causes c ON c.series = d.series
 WHERE o.value IS DISTINCT FROM w.value
 ORDER BY ALL
@@ -133,11 +135,11 @@ UPDATE rollups o SET state = 2 FROM billed b WHERE o.series = b.series AND o.sta
 UNBILL_HISTORY: Final = UNBILL.replace("UPDATE rollups", "UPDATE history")
 
 DELETE_CHANGED: Final = """
-DELETE FROM rollups o USING differing d WHERE o.series = d.series AND o.level = d.level AND o.start = d.start
+DELETE FROM rollups o USING differing d WHERE o.series = d.series AND o.level = d.level AND o.start = d.start AND o.start BETWEEN ? AND ?
 """
 
 INSERT_CHANGED: Final = """
-INSERT INTO rollups SELECT w.* REPLACE (d.state AS state), d.rev FROM rows w JOIN differing d USING (series, level, start) ORDER BY series, level, start
+INSERT INTO rollups SELECT w.* REPLACE (d.state AS state), d.rev FROM rows w JOIN differing d USING (series, level, start) ORDER BY level, start, series
 """
 
 #: What a rehearsal changed: `old` has the rows of `noted` as they stand without it.

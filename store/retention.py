@@ -128,7 +128,7 @@ class Retention:
         return int(row[0]) if row else 0
 
     def compact(self) -> None:
-        """Write the readings in order of register and time, and give the room of what was deleted back."""
+        """Write the readings in order of time in pieces of thirty days, of register inside them, and give the room of what was deleted back."""
         with self._duck.transaction() as connection:
-            connection.execute("CREATE OR REPLACE TABLE readings AS SELECT * FROM readings ORDER BY register, t, seq")
+            connection.execute("CREATE OR REPLACE TABLE readings AS SELECT * FROM readings ORDER BY t // 2592000000000, register, t, seq")
         self._duck.checkpoint()
