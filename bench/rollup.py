@@ -86,20 +86,24 @@ def compare(ours: Result, other: Result, *, exactly: bool) -> None:
 
 
 def write(file: Path, number: int) -> None:
+    """A piece as a file."""
+    pq.write_table(readings(number, HOURS), file, compression="lz4", row_group_size=PIECE * HOURS)
+
+
+def readings(number: int, hours: int) -> pa.Table:
     """A piece: meters that report each hour at a minute of their own and a few seconds off, a litre here and there."""
     random = np.random.default_rng(number)
-    t = START + np.arange(HOURS) * civil.HOUR + random.integers(0, civil.HOUR, (PIECE, 1)) + random.integers(0, 20 * civil.SECOND, (PIECE, HOURS))
-    rows = PIECE * HOURS
+    t = START + np.arange(hours) * civil.HOUR + random.integers(0, civil.HOUR, (PIECE, 1)) + random.integers(0, 20 * civil.SECOND, (PIECE, hours))
+    rows = PIECE * hours
     columns = {
-        "series": np.repeat(np.arange(PIECE) + number * PIECE, HOURS),
+        "series": np.repeat(np.arange(PIECE) + number * PIECE, hours),
         "t": np.sort(t, axis=1).ravel(),
-        "value": np.cumsum(random.integers(0, 50, (PIECE, HOURS)) * 1000, axis=1).ravel(),
+        "value": np.cumsum(random.integers(0, 50, (PIECE, hours)) * 1000, axis=1).ravel(),
         "src": np.full(rows, Source.LIVE),
         "seq": np.arange(rows),
     }
     zero = np.zeros(rows, np.int8)
-    table = pa.table([pa.array(columns.get(field.name, zero)).cast(field.type) for field in READINGS], schema=READINGS)
-    pq.write_table(table, file, compression="lz4", row_group_size=rows)
+    return pa.table([pa.array(columns.get(field.name, zero)).cast(field.type) for field in READINGS], schema=READINGS)
 
 
 def kernel(files: list[Path]) -> Result:
