@@ -10,6 +10,7 @@ from submeter.aggregate.kernel import READINGS, Rollup, rollup
 from submeter.aggregate.parameters import Exchange, Parameters, SeriesSpec
 from submeter.aggregate.retain import Kept, Limits
 from submeter.aggregate.rollups import Progress, Report, Rollups
+from submeter.aggregate.rows import Row
 from submeter.aggregate.series import Series, faults
 from submeter.aggregate.states import Finality
 from submeter.aggregate.watch import watch
@@ -28,6 +29,7 @@ __all__ = [
     "Report",
     "Rollup",
     "Rollups",
+    "Row",
     "Series",
     "SeriesSpec",
     "UnknownSeriesError",

@@ -21,9 +21,12 @@ from submeter.aggregate.causes import causes
 from submeter.aggregate.columns import SCHEMA
 from submeter.aggregate.days import DAY, SUMMED, summed
 from submeter.aggregate.decided import SEQ, Decided, decided
+from submeter.aggregate.events import UNUSABLE, Sample
 from submeter.aggregate.kernel import READINGS, Rollup, rollup
+from submeter.aggregate.periods import use_between
 from submeter.aggregate.publishing import Publisher
 from submeter.aggregate.retain import Kept, Limits, retain
+from submeter.aggregate.rows import Row
 from submeter.aggregate.series import Series, changed, fingerprint, of_point, register_named
 from submeter.aggregate.states import Finality, with_state
 from submeter.aggregate.windows import Day, Range, Window, planned
@@ -339,6 +342,20 @@ class Rollups:
         stitched = self._stitched({number: series}, {number: window})
         dropped = _frame(_computed(stitched, {number: (window, series)}).dropped)
         return series, stitched.join(dropped, on=["series", "t", "seq"], how="anti").sort("t", "seq")
+
+    def series(self) -> Mapping[int, Series]:
+        """Every series of the directory by its number."""
+        return self._known()[0]
+
+    def use_between(self, point: str, register: str, start: int, end: int, *, rated: bool = True) -> Row | None:
+        """Use of a point between two instants, see `periods.use_between`; None where its data do not reach."""
+        try:
+            series, readings = self.readings_of(point, register)
+        except StoreError:
+            return None
+        columns = readings.select("t", "value", "src", "due", "seq", "dev", "pinned", "status").iter_rows()
+        samples = (Sample(t, v, rank, due, seq, dev, pinned, not status & UNUSABLE) for t, v, rank, due, seq, dev, pinned, status in columns)
+        return use_between(samples, series.spec, start, end, rated=rated)
 
     def retain(self, limits: Limits, *, now: int) -> Kept:
         """Delete readings, hours and days older than these limits and their properties' own, and publish what is left, see `retain`."""

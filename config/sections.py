@@ -127,6 +127,7 @@ class Rollup(Section):
     """When rows are computed, and when they become final."""
 
     hourly: Cron = Field(default="5 * * * *", description='five cron fields in UTC, e.g. hourly = "5 * * * *"')
+    monthly: Cron = Field(default="0 5 6 * *", description='five cron fields in UTC, e.g. monthly = "0 5 6 * *"')
     nightly: Cron = Field(default="15 2 * * *", description='five cron fields in UTC, e.g. nightly = "15 2 * * *"')
     final_after_hours: Annotated[int, Field(ge=0)] = Field(default=48, description="whole hours, e.g. final_after_hours = 48")
     month_final_day: Annotated[int, Field(ge=1, le=28)] = Field(
@@ -145,6 +146,16 @@ class Retention(Section):
     days_days: Limit = Field(default=3660, description="whole days, e.g. days_days = 3660, or 0 for ever")
     archive: Cron = Field(default="30 3 * * *", description='five cron fields in UTC, e.g. archive = "30 3 * * *"')
     retention: Cron = Field(default="30 4 6 * *", description='five cron fields in UTC, e.g. retention = "30 4 6 * *"')
+
+
+class Information(Section):
+    """Texts of the monthly information (SPEC 16) that no meter tells; "" leaves one out."""
+
+    prices: str = Field(default="", description='prices, e.g. prices = "heat 0.12 EUR/kWh"')
+    energy_mix: str = Field(default="", description='what the heat is made of, e.g. energy_mix = "70 % gas, 30 % heat pump"')
+    emissions: str = Field(default="", description='emissions, e.g. emissions = "180 g CO2/kWh"')
+    contacts: str = Field(default="", description='where to get advice, e.g. contacts = "https://example.org"')
+    disputes: str = Field(default="", description='where to complain, e.g. disputes = "Jana Nová, +420 123 456 789"')
 
 
 class Events(Section):
@@ -190,6 +201,7 @@ class Config(Section):
     gateway: Annotated[tuple[Gateway, ...], Strict(strict=False)] = ()
     rollup: Rollup
     retention: Retention
+    information: Information
     events: Events
     api: Api
     metrics: Metrics

@@ -9,6 +9,7 @@ from submeter.store.decisions import METHODS, Decision, Decisions
 from submeter.store.errors import DirectoryError, StoreBrokenError, StoreError, VaultError
 from submeter.store.events import KINDS, NOTES, TASKS, Event, Events
 from submeter.store.inbox import Counts, Done, Inbox, Message, Quarantined, Stored
+from submeter.store.information import Information
 from submeter.store.packing import pack
 from submeter.store.published import NULL, POINT, Block, Correction, Points, Published, PublishedSeries
 from submeter.store.readings import Accepted, Kind, Readings, SeriesKey
@@ -89,6 +90,7 @@ __all__ = [
     "Event",
     "Events",
     "Inbox",
+    "Information",
     "Kind",
     "Manager",
     "Message",

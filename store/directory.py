@@ -43,6 +43,7 @@ TABLES: Final[Mapping[str, Table]] = {
     "device": Table("devices", ("id",), ("key_sealed", "mode", "whole")),
     "assignment": Table("assignments", ("point", "since"), ("device", "until", "start_value", "end_value")),
     "occupancy": Table("occupancies", ("unit", "since"), ("name", "until")),
+    "degree_days": Table("degree_days", ("property", "month"), ("value",)),
 }
 #: What a thing without an id is known by, and the prefix of the random id that it gets.
 NATURAL: Final[Mapping[str, tuple[str, ...]]] = {

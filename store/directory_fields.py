@@ -148,6 +148,13 @@ def instant(value: Any) -> int | date:
     return civil.instant(written)
 
 
+def month(value: Any) -> str:
+    """A calendar month."""
+    if not isinstance(value, str) or not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", value):
+        raise ValueError('write the month as "2026-01"')
+    return value
+
+
 def index(value: Any) -> int:
     """An index in micro units."""
     if isinstance(value, bool | float) or not INDEX.fullmatch(str(value)):
@@ -189,6 +196,7 @@ FIELDS: Final[Mapping[str, tuple[Field, ...]]] = {
         Field("end_value", index),
         Field("remove", truth, 0),
     ),
+    "degree_days": (Field("property", text, needed=True), Field("month", month, needed=True), Field("value", index, needed=True)),
     "occupancy": (Field("unit", text, needed=True), *PERIOD, Field("name", text, needed=True), Field("remove", truth, 0)),
 }
 

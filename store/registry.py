@@ -21,6 +21,7 @@ from submeter.reading import DeviceId
 from submeter.store.decisions import Decisions
 from submeter.store.errors import StoreError, VaultError
 from submeter.store.events import Events
+from submeter.store.information import Informations
 from submeter.store.registry_schema import MIGRATIONS
 from submeter.store.registry_types import SCOPES, Assignment, AuditEntry, Device, Manager, Occupancy, Point, Principal, Property, Token, Unit, Visible
 from submeter.store.runs import Runs
@@ -61,6 +62,7 @@ class Registry:
         self.events = Events(self, self._rows)
         self.runs = Runs(self, self._rows)
         self.decisions = Decisions(self, self._rows)
+        self.information = Informations(self, self._rows)
 
     def __enter__(self) -> Self:
         return self
@@ -176,6 +178,10 @@ class Registry:
     def occupancies_of(self, unit: str) -> list[Occupancy]:
         """Return who lived in a unit in order of time."""
         return [Occupancy(*row) for row in self._rows("SELECT * FROM occupancies WHERE unit = ? ORDER BY since", unit)]
+
+    def degree_days(self, building: str) -> dict[str, int]:
+        """Return the degree days of a property by month ``YYYY-MM``, millionths of K·d."""
+        return dict(self._rows("SELECT month, value FROM degree_days WHERE property = ? ORDER BY month", building))
 
     def version(self) -> int:
         """Return a number that rises with every import that changed the directory or a key, and every decision that changes rows; 0 before the first."""

@@ -62,4 +62,11 @@ MIGRATIONS: Final = (
     ALTER TABLE properties ADD COLUMN hours_kept INTEGER;
     ALTER TABLE properties ADD COLUMN days_kept INTEGER;
     """,
+    """
+    CREATE TABLE information (
+      unit TEXT NOT NULL, since INTEGER NOT NULL, month TEXT NOT NULL, version INTEGER NOT NULL, published INTEGER NOT NULL, body TEXT NOT NULL,
+      notified INTEGER, via TEXT, PRIMARY KEY (unit, since, month, version)) STRICT;
+    CREATE TABLE degree_days (
+      property TEXT NOT NULL REFERENCES properties, month TEXT NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (property, month)) STRICT;
+    """,
 )

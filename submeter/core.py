@@ -19,7 +19,7 @@ import pyarrow as pa
 import structlog
 
 from submeter import civil
-from submeter.aggregate import Finality, Kept, Limits, Report, Rollups, Series, watch
+from submeter.aggregate import Finality, Kept, Limits, Report, Rollups, Row, Series, watch
 from submeter.config import Config
 from submeter.decoders import Profile
 from submeter.ingest.drain import Drain, Gateway, Known, Step
@@ -122,6 +122,14 @@ class Core:
                 self.readings.touch(*span)
             self._rollups.run(now=now(), settle=settle, everything=everything, progress=self._stepped)
             return rehearsed()
+
+    def series(self) -> Mapping[int, Series]:
+        """Every series of the directory by its number."""
+        return self._rollups.series()
+
+    def use_between(self, point: str, register: str, start: int, end: int, *, rated: bool = True) -> Row | None:
+        """Use of a point between two instants, see `Rollups.use_between`."""
+        return self._rollups.use_between(point, register, start, end, rated=rated)
 
     def retain(self, limits: Limits) -> Kept:
         """Delete readings, hours and days older than these limits, or their properties' own, see `aggregate.retain`."""
