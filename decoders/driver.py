@@ -199,9 +199,9 @@ class Make:
     types: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Driver:
-    """One meter family.
+    """One meter family; equal to itself only, so that what follows from its tables can be kept by it.
 
     `cis`: the CI fields it is for, empty for any. `medium`: the device type whose register names apply, where the sent one is odd.
     `cipher` opens payloads behind a manufacturer's CI, and those of the security modes in `modes`; raises NoKey or WrongKey.

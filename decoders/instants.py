@@ -22,6 +22,7 @@ from submeter.decoders.vife import PROFILES, interpret
 __all__ = ["add_months", "with_instants"]
 
 _BACKWARD: Final = "profile_backward"
+_PROFILES: Final = frozenset(PROFILES.values())
 _ABSOLUTE, _INCREMENTS, _DECREMENTS, _SIGNED = range(4)
 _CODINGS: Final = frozenset((1, 2, 3, 4, 6, 7, 9, 10, 11, 12, 14))
 _STEP_SECONDS: Final = (1, 60, 3600, 86400)
@@ -33,7 +34,9 @@ def with_instants(records: tuple[Record, ...]) -> tuple[Record, ...]:
     """The records with `stamp` and `label` set where the telegram dates them, and behind them one record for each element of a profile."""
     dates = _dates(records)
     dated = tuple(_dated(record, dates) for record in records)
-    return dated + tuple(element for record in dated if set(record.modifiers) & set(PROFILES.values()) for element in _elements(record, dated))
+    return dated + tuple(
+        element for record in dated if record.modifiers and not _PROFILES.isdisjoint(record.modifiers) for element in _elements(record, dated)
+    )
 
 
 def _dates(records: tuple[Record, ...]) -> dict[int, date]:
@@ -53,7 +56,7 @@ def _dated(record: Record, dates: dict[int, date]) -> Record:
     if stamp is None or record.stamp is not None:
         return record
     label = "set_day" if record.storage == 1 else "period_end"
-    return replace(record, stamp=stamp, label=record.label if record.label != "now" else label)
+    return record._replace(stamp=stamp, label=record.label if record.label != "now" else label)
 
 
 def _elements(profile: Record, records: tuple[Record, ...]) -> Iterator[Record]:
@@ -67,8 +70,8 @@ def _elements(profile: Record, records: tuple[Record, ...]) -> Iterator[Record]:
             continue
         stamp = _step(profile.stamp, block, -number if backward else number)
         words = ("delta",) if mode != _ABSOLUTE and profile.quantity == "hca" else ()
-        yield replace(
-            profile, dif=b"", vif=_plain_chain(profile.vif), data=b"", storage=profile.storage + number, modifiers=words, value=value, stamp=stamp,
+        yield profile._replace(
+            dif=b"", vif=_plain_chain(profile.vif), data=b"", storage=profile.storage + number, modifiers=words, value=value, stamp=stamp,
             label="month_end",
         )  # fmt: skip
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from submeter.decoders.errors import BadFrame
 from submeter.decoders.values import Value, data_length, read_value
@@ -26,8 +26,7 @@ _VARIABLE: Final = 0x0D
 _LONGEST_CHAIN: Final = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One data record. `value` is a Decimal in `unit`, a date, text, raw bytes, or None where the meter sent no value (`error` says why).
 
     `dif`, `vif` and `data` are its bytes as sent; `function` indexes `FUNCTIONS`; `modifiers` are the words of its VIFEs.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 
 from submeter.decoders import diehl
 from submeter.decoders.blocks import read_blocks, read_payload
@@ -75,8 +75,7 @@ class _Context:
     decrypted: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Plain:
+class Plain(NamedTuple):
     """A telegram after security: what the headers said, and the readable payload."""
 
     device: DeviceId
@@ -119,16 +118,18 @@ def decode(
     decrypted: bool = False,
     formats: Formats | None = None,
     received: datetime | None = None,
+    opened: Plain | None = None,
 ) -> Telegram:
     """Decode one telegram of a device that `profile_of` knows.
 
     `decrypted`: the source is trusted to send plaintext under headers that say encrypted. `formats`: of compact frames, full frames add theirs;
     None knows the published ones only. `received`: when it was heard (naive; hours do not matter), for payloads whose only check is their own
-    clock. Raises a DecodeError whose `reason` is the word of the quarantine and whose `device` is set as soon as known.
+    clock. `opened` is what `open_frame` made of it, if that was asked already. Raises a DecodeError whose `reason` is the word of the quarantine
+    and whose `device` is set as soon as known.
     """
     context = _Context(profile_of, {} if formats is None else formats, received, decrypted)
     try:
-        telegram = _decoded(parse_frame(raw, link, form), context)
+        telegram = _read(opened, opened.device, context) if opened else _decoded(parse_frame(raw, link, form), context)
     except DecodeError:
         if instead := _instead(raw, link, form, context):
             return instead
@@ -149,7 +150,16 @@ def _instead(raw: bytes, link: str, form: str, context: _Context) -> Telegram | 
 def _decoded(frame: Frame, context: _Context) -> Telegram:
     device = identity_of(frame)
     try:
-        return _telegram(open_frame(frame, device, context.profile_of, decrypted=context.decrypted), context)
+        plain = open_frame(frame, device, context.profile_of, decrypted=context.decrypted)
+    except DecodeError as error:
+        error.device = error.device or device
+        raise
+    return _read(plain, device, context)
+
+
+def _read(plain: Plain, device: DeviceId, context: _Context) -> Telegram:
+    try:
+        return _telegram(plain, context)
     except DecodeError as error:
         error.device = error.device or device
         raise

@@ -5,14 +5,15 @@ full ones in the same order as on the plain path.
 Rules: one row a reading, in the order of the telegrams and of their records; a bug in a decoder costs its telegram, and is told in `failures`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import RLock
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 
-from submeter.decoders.compact import Formats, learn
+from submeter.decoders.compact import FormatKey, Formats, learn
 from submeter.decoders.errors import DecodeError
 from submeter.decoders.fast.columns import Ints
 from submeter.decoders.fast.engine import Columns, read_batch
@@ -23,7 +24,7 @@ from submeter.decoders.fast.singly import open_singly
 from submeter.decoders.flags import words_of
 from submeter.decoders.layers import COMPACT, device_of
 from submeter.decoders.security import Profile
-from submeter.decoders.telegram import ProfileOf, Telegram, decode
+from submeter.decoders.telegram import Plain, ProfileOf, Telegram, decode
 from submeter.reading import DeviceId
 
 __all__ = ["DEVICES", "Batch", "Decoder", "Named", "Outcome"]
@@ -103,12 +104,12 @@ class Decoder:
             ways = [self._way(address, profile_of) for address in addresses.tolist()]
             return self._batch(heard, frames, Ways(ways, which), lambda _: profile_of, formats)
 
-    def of_profiles(self, heard: Heard, profiles: Sequence[Profile], formats: Formats | None = None) -> Batch:
-        """Decode telegrams each with a profile of its own."""
+    def of_profiles(self, heard: Heard, profiles: Sequence[Profile], taught: Mapping[int, Mapping[FormatKey, bytes]] = MappingProxyType({})) -> Batch:
+        """Decode telegrams each with a profile of its own; `taught`: the formats of compact frames that some of them know, by their number."""
         with self._lock:
             frames = read_frames(heard)
             ways = list(map(self._keys.access, profiles))
-            return self._batch(heard, frames, Ways(ways, np.arange(len(ways))), lambda number: lambda _: profiles[number], formats)
+            return self._batch(heard, frames, Ways(ways, np.arange(len(ways))), lambda number: lambda _: profiles[number], None, taught)
 
     def one_by_one(self, heard: Heard, profile_of: ProfileOf, formats: Formats | None = None) -> list[Outcome]:
         """The same on the plain path alone."""
@@ -132,8 +133,19 @@ class Decoder:
         profile = profile_of(named[0]) if named else None
         return self._keys.access(profile) if profile else NOTHING
 
-    def _batch(self, heard: Heard, frames: Frames, ways: Ways, profile_of: Callable[[int], ProfileOf], formats: Formats | None) -> Batch:
-        frames = open_singly(heard, frames, profile_of, {} if formats is None else formats)
+    def _batch(
+        self,
+        heard: Heard,
+        frames: Frames,
+        ways: Ways,
+        profile_of: Callable[[int], ProfileOf],
+        formats: Formats | None,
+        taught: Mapping[int, Mapping[FormatKey, bytes]] = MappingProxyType({}),
+    ) -> Batch:
+        def known(number: int) -> Formats:
+            return dict(taught.get(number, {})) if formats is None else formats
+
+        frames, opened = open_singly(heard, frames, profile_of, known)
         columns = read_batch(self._library, frames, ways, np.array(heard.decrypted, np.bool_))
         batch = Batch(heard, frames, columns)
         first = _first_of_each(columns.layout) if formats is not None else {}
@@ -142,7 +154,7 @@ class Decoder:
                 shape, layout = columns.layouts[first[number]]
                 learn(formats if formats is not None and shape.ci not in COMPACT else {}, shape.device, layout.found)
             else:
-                batch.others[number] = _plain(heard, number, profile_of(number), formats)
+                batch.others[number] = _plain(heard, number, profile_of(number), known(number), opened.get(number))
         return batch
 
 
@@ -152,7 +164,7 @@ def _first_of_each(layout: Ints) -> dict[int, int]:
     return {first: one for one, first in zip(which.tolist(), number.tolist(), strict=True) if one >= 0}
 
 
-def _plain(heard: Heard, number: int, profile_of: ProfileOf, formats: Formats | None) -> Outcome:
+def _plain(heard: Heard, number: int, profile_of: ProfileOf, formats: Formats | None, opened: Plain | None = None) -> Outcome:
     try:
         telegram = decode(
             heard.raw[number],
@@ -162,6 +174,7 @@ def _plain(heard: Heard, number: int, profile_of: ProfileOf, formats: Formats | 
             decrypted=heard.decrypted[number],
             formats=formats,
             received=heard.received[number] if heard.received else None,
+            opened=opened,
         )
     except DecodeError as error:
         return Outcome(error=error)

@@ -1,7 +1,6 @@
 """What a batch says of each telegram, as the objects of the plain path: for callers that look at one telegram after the other."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date, datetime
 
 from submeter.decoders.fast.batch import Batch, Decoder, Outcome
@@ -28,7 +27,7 @@ def outcomes(decoder: Decoder, batch: Batch) -> Iterator[Outcome]:
             continue
         readings: list[Reading] = []
         while following and following[0] == number:
-            readings.append(replace(following[1], status=of_readings[word]) if of_readings[word] else following[1])
+            readings.append(following[1]._replace(status=of_readings[word]) if of_readings[word] else following[1])
             following = next(rows, None)
         yield Outcome(
             Telegram(

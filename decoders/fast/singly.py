@@ -25,12 +25,14 @@ _RECORDS = MANUFACTURER_CI | {0x72, 0x7A, 0x78, REAL_DATA_CI}
 _PRIVATE = np.isin(np.arange(256), list(MANUFACTURER_CI))
 
 
-def open_singly(heard: Heard, frames: Frames, profile_of: Callable[[int], ProfileOf], formats: Formats) -> Frames:
-    """The frames with the `layered` ones opened as far as the plain path opens them; `formats` are those that compact frames may have already."""
+def open_singly(
+    heard: Heard, frames: Frames, profile_of: Callable[[int], ProfileOf], formats: Callable[[int], Formats]
+) -> tuple[Frames, dict[int, Plain]]:
+    """The frames with the `layered` ones opened as the plain path opens them, and those by number; `formats`: what compact frames may have already."""
     chosen = np.flatnonzero(frames.layered | _with_cipher(frames)).tolist()
-    opened = {number: plain for number in chosen if (plain := _open(heard, number, profile_of(number), formats))}
+    opened = {number: plain for number in chosen if (plain := _open(heard, number, profile_of(number), formats(number)))}
     if not opened:
-        return frames
+        return frames, {}
     parts = [payload for _, payload, _ in opened.values()]
     end = len(frames.buffer) - len(SLACK)
     buffer = np.concatenate([frames.buffer[:end], np.frombuffer(b"".join((*parts, SLACK)), np.uint8)])
@@ -47,7 +49,7 @@ def open_singly(heard: Heard, frames: Frames, profile_of: Callable[[int], Profil
     frames.size[at] = size
     frames.opened[at] = [plain.opened.mode for plain in plains]
     frames.counter[at] = [-1 if plain.counter is None else plain.counter for plain in plains]
-    return replace(frames, buffer=buffer, words=words(buffer))
+    return replace(frames, buffer=buffer, words=words(buffer)), {number: plain for number, (_, _, plain) in opened.items()}
 
 
 def _with_cipher(frames: Frames) -> Bools:

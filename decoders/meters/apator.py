@@ -5,7 +5,6 @@ together at times: single dips of 0.25 m³ are the meter's own.
 E-ITN: the first date's high byte is the A0 in front of the record, be it the CI field or a marker behind bytes of unknown meaning.
 """
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
@@ -65,9 +64,9 @@ def _na1(block: Block) -> Found:
     difference = (unsigned(data[11:14]) << 2 | data[10] & 3) * litres
     age = timedelta(hours=data[9] | data[10] >> 2 << 8)
     now = field_record(_LITRES, data[1:5])
-    before = replace(now, value=Decimal(total - difference) / 1000, storage=1, stamp=_before(clock, age), label="month_end")
-    hours = replace(now, quantity="historic_age", unit="h", value=Decimal(age // _HOUR), data=data[9:11])
-    return Found((replace(now, value=Decimal(total) / 1000), before, hours))
+    before = now._replace(value=Decimal(total - difference) / 1000, storage=1, stamp=_before(clock, age), label="month_end")
+    hours = now._replace(quantity="historic_age", unit="h", value=Decimal(age // _HOUR), data=data[9:11])
+    return Found((now._replace(value=Decimal(total) / 1000), before, hours))
 
 
 def _before(clock: datetime | None, age: timedelta) -> datetime | None:

@@ -5,7 +5,6 @@ previous period's value behind which the units fell, and the same month end a ye
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Final
@@ -46,8 +45,7 @@ def _read(block: Block) -> Found:
     months, ends = list(_months(data)), [add_months(today.replace(day=1) - timedelta(days=1), -back) for back in range(18)]
     restarts = _restarts(unsigned_be(previous.data), [unsigned_be(now.data), *months])
     stored = (
-        replace(
-            now,
+        now._replace(
             data=b"",
             value=Decimal(value),
             storage=2 + back,
@@ -57,7 +55,7 @@ def _read(block: Block) -> Found:
         )
         for back, (value, end) in enumerate(zip(months, ends, strict=True))
     )
-    return Found((now, replace(previous, stamp=ends[restarts[0]] if restarts else None, label="set_day"), day, *stored))
+    return Found((now, previous._replace(stamp=ends[restarts[0]] if restarts else None, label="set_day"), day, *stored))
 
 
 def _months(data: bytes) -> Iterator[int]:

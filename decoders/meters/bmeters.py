@@ -119,9 +119,9 @@ def _placed(records: list[Record], clock: datetime | None) -> Iterator[Record]:
     """Month ends get the last such day before the meter's time; a leak with a date its flag."""
     for record in records:
         if record.quantity == "leak_date" and record.value:
-            yield replace(record, flags=("leak_earlier",))
+            yield record._replace(flags=("leak_earlier",))
         elif record.storage and clock:
-            yield replace(record, stamp=_end(1 + record.storage - _FIRST_MONTH, clock))
+            yield record._replace(stamp=_end(1 + record.storage - _FIRST_MONTH, clock))
         else:
             yield record
 

@@ -44,7 +44,7 @@ def _walk_by(block: Block) -> Found:
     values = [replace(field, quantity=quantity, scale=scale, unit=about.unit) for field in (_NOW, _SET_DAY, _MONTH_END)]
     months = [replace(field, quantity=quantity, scale=scale * step, unit=about.unit) for field in _MONTHS]
     end = _day(data, _MONTH_DATE)
-    used = [replace(one, stamp=_before(end, back), label="month_end") for back, one in enumerate(field_records(months, data))]
+    used = [one._replace(stamp=_before(end, back), label="month_end") for back, one in enumerate(field_records(months, data))]
     earlier = _earlier(data, values[2], end) if quantity == "hca" and end else ()
     return Found((*field_records((*values, _ERROR_DATE, _SET_DATE, _MONTH_DATE), data), *used, *earlier))
 
@@ -57,8 +57,8 @@ def _earlier(data: bytes, newest: Field, end: date) -> tuple[Record, ...]:
         return ()
     base, due = field_record(newest, _bytes(data, newest)), {set_day, add_months(set_day, -12)}
     return tuple(
-        replace(
-            base, data=b"", value=Decimal(value), storage=newest.storage + back, stamp=stamp, label="set_day" if stamp in due else "month_end",
+        base._replace(
+            data=b"", value=Decimal(value), storage=newest.storage + back, stamp=stamp, label="set_day" if stamp in due else "month_end",
             due=stamp in due,
         )
         for back, (stamp, value) in enumerate(values.items(), 1)

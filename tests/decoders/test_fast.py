@@ -400,7 +400,7 @@ def test_a_compact_frame_of_a_driver_with_an_own_payload_stays_on_the_plain_path
     """That driver may read it otherwise."""
     frame = parse_frame(encode.radio(METER, encode.compact(VOLUME + encode.integer(b"\x3b", 5, 2))))
     plain = open_frame(frame, METER, lambda _: Profile(), decrypted=False)
-    assert singly._records(replace(plain, driver=blocks(Field(0, 4, "volume"))), {}) is None
+    assert singly._records(plain._replace(driver=blocks(Field(0, 4, "volume"))), {}) is None
 
 
 def test_outcomes_are_the_telegrams_of_the_plain_path() -> None:
