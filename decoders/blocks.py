@@ -15,6 +15,8 @@ __all__ = ["field_record", "field_records", "read_blocks", "read_payload", "scal
 
 _FILLER: Final = b"\x2f"
 _PRECISE: Final = Context(prec=60)
+#: The scale of fields that have none of their own.
+_ONE: Final = Field.__dataclass_fields__["scale"].default
 
 
 def read_payload(driver: Driver, payload: bytes, device: DeviceId, ci: int) -> Records | None:
@@ -90,4 +92,6 @@ def unit_of(quantity: str) -> str:
 
 def scaled(raw: int | Decimal, scale: Fraction) -> Decimal:
     """`raw` times `scale`, exact or to sixty digits."""
+    if scale is _ONE:
+        return Decimal(raw)
     return _PRECISE.divide(_PRECISE.multiply(Decimal(raw), Decimal(scale.numerator)), Decimal(scale.denominator))

@@ -101,6 +101,7 @@ def history_base(history: History, records: tuple[Record, ...]) -> date | None:
     return next((record.stamp for record in records if record.storage == history.base and record.stamp), None)
 
 
+@lru_cache(maxsize=65536)
 def history_stamp(base: date, back: int, *, end: bool) -> date:
     """The instant `back` months before `base`, or before the last month end that lies behind it."""
     day = base.date() if isinstance(base, datetime) else base

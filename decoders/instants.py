@@ -13,11 +13,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from submeter.decoders.records import Record
 from submeter.decoders.values import data_length, read_value
-from submeter.decoders.vife import PROFILES, interpret
+from submeter.decoders.vife import PROFILES, Information, interpret
 
 __all__ = ["add_months", "with_instants"]
 
@@ -65,15 +66,12 @@ def _elements(profile: Record, records: tuple[Record, ...]) -> Iterator[Record]:
         return
     base = _base(profile, records)
     mode, backward = block[0] >> 6, _BACKWARD in profile.modifiers
+    words = ("delta",) if mode != _ABSOLUTE and profile.quantity == "hca" else ()
+    element = profile._replace(dif=b"", vif=_plain_chain(profile.vif), data=b"", modifiers=words, label="month_end")
     for number, value in enumerate(_values(block, profile, base, summed=mode != _ABSOLUTE), 1):
-        if value is None:
-            continue
-        stamp = _step(profile.stamp, block, -number if backward else number)
-        words = ("delta",) if mode != _ABSOLUTE and profile.quantity == "hca" else ()
-        yield profile._replace(
-            dif=b"", vif=_plain_chain(profile.vif), data=b"", storage=profile.storage + number, modifiers=words, value=value, stamp=stamp,
-            label="month_end",
-        )  # fmt: skip
+        if value is not None:
+            stamp = _step(profile.stamp, block, -number if backward else number)
+            yield element._replace(storage=profile.storage + number, value=value, stamp=stamp)
 
 
 def _values(block: bytes, profile: Record, base: Record | None, *, summed: bool) -> Iterator[Decimal | None]:
@@ -92,13 +90,17 @@ def _values(block: bytes, profile: Record, base: Record | None, *, summed: bool)
 
 def _raw(block: bytes, profile: Record) -> Iterator[Decimal | None]:
     coding, size = block[0] & 0x0F, data_length(block[0] & 0x0F, None)
-    about = interpret(_plain_chain(profile.vif))
-    if block[0] >> 6 in {_INCREMENTS, _DECREMENTS}:
-        about = replace(about, modifiers=(*about.modifiers, "unsigned"))
+    about = _about_elements(_plain_chain(profile.vif), unsigned=block[0] >> 6 in {_INCREMENTS, _DECREMENTS})
     for at in range(2, len(block) - size + 1, size):
         data = block[at : at + size]
         value = None if data.strip(b"\xff") == b"" else read_value(coding, None, data, about)
         yield value if isinstance(value, Decimal) else None
+
+
+@lru_cache(maxsize=4096)
+def _about_elements(vif: bytes, *, unsigned: bool) -> Information:
+    about = interpret(vif)
+    return replace(about, modifiers=(*about.modifiers, "unsigned")) if unsigned else about
 
 
 def _base(profile: Record, records: tuple[Record, ...]) -> Record | None:
@@ -106,6 +108,7 @@ def _base(profile: Record, records: tuple[Record, ...]) -> Record | None:
     return next((r for r in records if (r.vif, r.storage, r.tariff, r.subunit, r.function) == wanted), None)
 
 
+@lru_cache(maxsize=4096)
 def _plain_chain(vif: bytes) -> bytes:
     """The VIF chain without its profile VIFE."""
     first = 2 if vif[0] in {0xFB, 0xFD} else 1
@@ -125,6 +128,7 @@ def _step(base: date | None, block: bytes, count: int) -> date | None:
     return add_months(base, count * months) if months else base + timedelta(seconds=count * spacing * _STEP_SECONDS[unit])
 
 
+@lru_cache(maxsize=65536)
 def add_months(base: date, months: int) -> date:
     """The same day `months` later; the last day of a month stays the last one. Raises ValueError outside the years 1 to 9999."""
     year, month = divmod(base.year * 12 + base.month - 1 + months, 12)

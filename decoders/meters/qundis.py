@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final
 
 from submeter.decoders.blocks import field_record, field_records
@@ -30,23 +31,32 @@ _MONTH_END: Final = replace(_NOW, at=25, storage=17, label="month_end")
 _ERROR_DATE: Final = Field(11, 2, "date", date_g, function=3)
 _SET_DATE: Final = Field(17, 2, "date", date_g, storage=1)
 _MONTH_DATE: Final = Field(23, 2, "date", date_g, storage=17)
+_FIELDS: Final = (_NOW, _SET_DAY, _MONTH_END, _ERROR_DATE, _SET_DATE, _MONTH_DATE)
 #: The newest first.
 _MONTHS: Final = tuple(Field(29 + 2 * (11 - back), 2, "", signed, storage=17 + back, modifiers=("difference",)) for back in range(12))
 
 
 def _walk_by(block: Block) -> Found:
     """The data set of a device class whose values have a VIF that fits it."""
-    data, about = block.data, PRIMARY.get(block.data[_VIF], UNKNOWN)
-    quantity, step = _CLASSES.get(data[_CLASS], ("", 0))
-    if quantity != about.quantity:
+    data = block.data
+    fields = _fields(data[_CLASS], data[_VIF])
+    if not fields:
         return Found(notes=(f"walk-by data of class {data[_CLASS]:02X}h with VIF {data[_VIF]:02X}h are not read",))
-    scale = Fraction(10) ** about.exponent
-    values = [replace(field, quantity=quantity, scale=scale, unit=about.unit) for field in (_NOW, _SET_DAY, _MONTH_END)]
-    months = [replace(field, quantity=quantity, scale=scale * step, unit=about.unit) for field in _MONTHS]
     end = _day(data, _MONTH_DATE)
-    used = [one._replace(stamp=_before(end, back), label="month_end") for back, one in enumerate(field_records(months, data))]
-    earlier = _earlier(data, values[2], end) if quantity == "hca" and end else ()
-    return Found((*field_records((*values, _ERROR_DATE, _SET_DATE, _MONTH_DATE), data), *used, *earlier))
+    used = [one._replace(stamp=_before(end, back), label="month_end") for back, one in enumerate(field_records(fields[len(_FIELDS) :], data))]
+    earlier = _earlier(data, fields[2], end) if fields[2].quantity == "hca" and end else ()
+    return Found((*field_records(fields[: len(_FIELDS)], data), *used, *earlier))
+
+
+@lru_cache(maxsize=256)
+def _fields(kind: int, vif: int) -> tuple[Field, ...]:
+    """The fields of a device class whose values have that VIF: values and dates, then differences; none where they do not fit."""
+    about, (quantity, step) = PRIMARY.get(vif, UNKNOWN), _CLASSES.get(kind, ("", 0))
+    if quantity != about.quantity:
+        return ()
+    scale = Fraction(10) ** about.exponent
+    known = [replace(field, quantity=quantity, scale=scale, unit=about.unit) if field.coding is bcd else field for field in _FIELDS]
+    return (*known, *(replace(field, quantity=quantity, scale=scale * step, unit=about.unit) for field in _MONTHS))
 
 
 def _earlier(data: bytes, newest: Field, end: date) -> tuple[Record, ...]:
