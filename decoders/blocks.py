@@ -46,7 +46,7 @@ def read_blocks(driver: Driver, found: Records, device: DeviceId, ci: int) -> Re
 def _read(layout: Layout, block: Block) -> Found:
     tagged = _walk(layout.tags, block.data) if layout.tags else Found()
     odd = layout.read(block) if layout.read else Found()
-    return Found((*field_records(layout.fields, block.data), *tagged.records, *odd.records), tagged.notes + odd.notes)
+    return Found((*field_records(layout.all_fields(block.data), block.data), *tagged.records, *odd.records), tagged.notes + odd.notes)
 
 
 def field_records(fields: Iterable[Field], data: bytes) -> Iterator[Record]:

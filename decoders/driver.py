@@ -116,8 +116,9 @@ class Found:
 class Layout:
     """What the bytes at `at` mean, where they are at least `size` long and each (offset, mask, value) of `guard` holds.
 
-    `fields` and `tags` are tables; `read` is the small pure function of an odd family and comes behind them; it raises nothing but DecodeErrors.
-    `shows`: its records are shown and become no readings, flags or instants, and it refuses nothing whose fields all have a value.
+    `fields` and `tags` are tables; `shaped` are more fields, which hang on the bytes (offset, mask) of `shape` alone. `read` is the small pure function
+    of an odd family and comes behind them; it raises nothing but DecodeErrors. `shows`: its records are shown and become no readings, flags or instants,
+    for all blocks or for some shapes, and it refuses none whose fields all have a value, or none at all where it is not `strict`.
     """
 
     fields: tuple[Field, ...] = ()
@@ -126,7 +127,18 @@ class Layout:
     guard: tuple[tuple[int, int, int], ...] = ()
     tags: Tags | None = None
     read: Callable[[Block], Found] | None = None
-    shows: bool = False
+    shows: bool | Callable[[bytes], bool] = False
+    strict: bool = True
+    shape: tuple[tuple[int, int], ...] = ()
+    shaped: Callable[[bytes], tuple[Field, ...]] | None = None
+
+    def all_fields(self, data: bytes) -> tuple[Field, ...]:
+        """The fields of such a block."""
+        return (*self.fields, *self.shaped(data)) if self.shaped else self.fields
+
+    def only_shows(self, data: bytes) -> bool:
+        """Whether the function only shows of such a block."""
+        return self.shows(data) if callable(self.shows) else self.shows
 
     def fits(self, data: bytes) -> bool:
         """Whether `data` are such a block."""

@@ -14,13 +14,13 @@ from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from submeter.decoders.records import Record
 from submeter.decoders.values import data_length, read_value
 from submeter.decoders.vife import PROFILES, Information, interpret
 
-__all__ = ["add_months", "with_instants"]
+__all__ = ["Elements", "add_months", "elements_of", "step", "with_instants"]
 
 _BACKWARD: Final = "profile_backward"
 _PROFILES: Final = frozenset(PROFILES.values())
@@ -60,40 +60,66 @@ def _dated(record: Record, dates: dict[int, date]) -> Record:
     return record._replace(stamp=stamp, label=record.label if record.label != "now" else label)
 
 
-def _elements(profile: Record, records: tuple[Record, ...]) -> Iterator[Record]:
+class Elements(NamedTuple):
+    """What the head of a profile block says of its elements: how they are coded, how often they follow one another, and where they are added up.
+
+    `base` is the record that they continue; `summed` they are added to it one after the other, times `sign`; as `deltas` they stay as they are.
+    """
+
+    coding: int
+    size: int
+    number: int
+    about: Information
+    base: Record | None
+    summed: bool
+    deltas: bool
+    sign: int
+    direction: int
+
+
+def elements_of(profile: Record, records: tuple[Record, ...]) -> Elements | None:
+    """The elements of a profile among `records`; None where its block is none."""
     block = profile.value
     if not isinstance(block, bytes) or len(block) < 2 or block[0] & 0x0F not in _CODINGS:
+        return None
+    coding, mode, backward = block[0] & 0x0F, block[0] >> 6, _BACKWARD in profile.modifiers
+    size, about = data_length(coding, None), _about_elements(_plain_chain(profile.vif), unsigned=mode in {_INCREMENTS, _DECREMENTS})
+    deltas = mode != _ABSOLUTE and profile.quantity == "hca"
+    return Elements(
+        coding, size, (len(block) - 2) // size, about, _base(profile, records), mode != _ABSOLUTE and not deltas, deltas,
+        sign=-1 if (mode == _DECREMENTS) != backward else 1, direction=-1 if backward else 1,
+    )  # fmt: skip
+
+
+def _elements(profile: Record, records: tuple[Record, ...]) -> Iterator[Record]:
+    known = elements_of(profile, records)
+    if known is None or not isinstance(profile.value, bytes):
         return
-    base = _base(profile, records)
-    mode, backward = block[0] >> 6, _BACKWARD in profile.modifiers
-    words = ("delta",) if mode != _ABSOLUTE and profile.quantity == "hca" else ()
+    head, words = profile.value[:2], ("delta",) if known.deltas else ()
     element = profile._replace(dif=b"", vif=_plain_chain(profile.vif), data=b"", modifiers=words, label="month_end")
-    for number, value in enumerate(_values(block, profile, base, summed=mode != _ABSOLUTE), 1):
+    for number, value in enumerate(_values(profile.value, known), 1):
         if value is not None:
-            stamp = _step(profile.stamp, block, -number if backward else number)
+            stamp = step(profile.stamp, head=head, count=known.direction * number)
             yield element._replace(storage=profile.storage + number, value=value, stamp=stamp)
 
 
-def _values(block: bytes, profile: Record, base: Record | None, *, summed: bool) -> Iterator[Decimal | None]:
+def _values(block: bytes, known: Elements) -> Iterator[Decimal | None]:
     """The elements' values in the profile's unit; None is a hole."""
-    total = base.value if base and isinstance(base.value, Decimal) else None
-    sign = -1 if (block[0] >> 6 == _DECREMENTS) != (_BACKWARD in profile.modifiers) else 1
-    for raw in _raw(block, profile):
-        if not summed or (profile.quantity == "hca" and raw is not None):
+    total = known.base.value if known.base and isinstance(known.base.value, Decimal) else None
+    for raw in _raw(block, known):
+        if not known.summed and (raw is not None or not known.deltas):
             yield raw
         elif raw is None or total is None:
             return
         else:
-            total += sign * raw
+            total += known.sign * raw
             yield total
 
 
-def _raw(block: bytes, profile: Record) -> Iterator[Decimal | None]:
-    coding, size = block[0] & 0x0F, data_length(block[0] & 0x0F, None)
-    about = _about_elements(_plain_chain(profile.vif), unsigned=block[0] >> 6 in {_INCREMENTS, _DECREMENTS})
-    for at in range(2, len(block) - size + 1, size):
-        data = block[at : at + size]
-        value = None if data.strip(b"\xff") == b"" else read_value(coding, None, data, about)
+def _raw(block: bytes, known: Elements) -> Iterator[Decimal | None]:
+    for at in range(2, 2 + known.number * known.size, known.size):
+        data = block[at : at + known.size]
+        value = None if data.strip(b"\xff") == b"" else read_value(known.coding, None, data, known.about)
         yield value if isinstance(value, Decimal) else None
 
 
@@ -116,12 +142,12 @@ def _plain_chain(vif: bytes) -> bytes:
     return kept[:-1] + bytes([kept[-1] & 0x7F])
 
 
-def _step(base: date | None, block: bytes, count: int) -> date | None:
+def step(base: date | None, *, head: bytes, count: int) -> date | None:
     """The instant `count` steps from the base; None without a base, or for a spacing that is not in time.
 
     A block has at most 191 bytes and a step at most 250 days, so that no base date of a telegram leaves the calendar.
     """
-    spacing, unit = block[1], block[0] >> 4 & 3
+    spacing, unit = head[1], head[0] >> 4 & 3
     months = _STEP_MONTHS.get((spacing, unit))
     if base is None or (months is None and not 1 <= spacing <= 250):
         return None

@@ -14,16 +14,15 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from submeter.decoders.deviations import history_stamp
 from submeter.decoders.driver import Bits, Codes
 from submeter.decoders.errors import DecodeError
 from submeter.decoders.fast.columns import Bools, Ints, Words, bcd, dates, integers, local_time, low_bytes, microseconds, rounded, spread
 from submeter.decoders.fast.envelope import Frames
 from submeter.decoders.fast.keys import ALLOWS_PLAIN, ALLOWS_SEALED, HAS_KEY, PINNED_PLAIN, WHOLE, Ways, open_blocks
-from submeter.decoders.fast.layout import BCD, DATE_FIELD, FIELD, SIGNED, SINGLY, Layout, Place, Reader
+from submeter.decoders.fast.layout import BCD, DATE_FIELD, FIELD, SIGNED, SINGLY, Layout, Place, Reader, Reckoner
 from submeter.decoders.fast.library import Library, Shape
 from submeter.decoders.layers import device_of
-from submeter.decoders.registers import Target, micro_of
+from submeter.decoders.registers import LARGEST, Target, micro_of
 from submeter.decoders.security import AES_CBC, AES_CBC_DERIVED, FILLED
 from submeter.reading import DeviceId
 
@@ -142,6 +141,7 @@ def _columns(frames: Frames, layout: Ints, layouts: list[tuple[Shape, Layout]], 
     places, place = _shifted([one.places for one in compiled], field["place"], chosen[owner])
     flags, flag = _shifted([one.flags for one in compiled], field["flag"], chosen[owner])
     value, void, bad, column = _numbers(frames, field, payload[owner], place, places)
+    _add_up(field, number, value, void, bad)
     under = np.flatnonzero(field["under"] >= 0)
     above = under - number[under] + field["under"][under]
     bad[under] |= ~void[under] & ~void[above] & (value[under] > value[above])
@@ -208,11 +208,13 @@ def _dates(frames: Frames, layouts: Sequence[Layout], chosen: Ints, payload: Int
     begins = np.cumsum(count[chosen]) - count[chosen]
     reckoned = np.flatnonzero(of >= 0)
     base = begins[owner[reckoned]] + of[reckoned]
+    reckoners, how = _shifted([one.reckoners for one in layouts], table["how"][row[reckoned]], chosen[owner[reckoned]])
     void[reckoned] = void[base]
-    ends, backs = table["end"][row[reckoned]].tolist(), table["back"][row[reckoned]].tolist()
-    for place, start, back, end in zip(reckoned.tolist(), base.tolist(), backs, ends, strict=True):
-        if not void[place]:
-            value[place], day[place] = _reckoned(int(value[start]), back, only_day=bool(day[start]), end=end)
+    found = [
+        (0, True, False) if none else _reckoned(reckoners[one], start, only_day)
+        for one, start, only_day, none in zip(how.tolist(), value[base].tolist(), day[base].tolist(), void[base].tolist(), strict=True)
+    ]
+    value[reckoned], void[reckoned], day[reckoned] = zip(*found, strict=True) if found else ((), (), ())
     bad = (void & must) | ~void & ((value < table["first"][row]) | (value > table["last"][row]))
     none = np.zeros(1, np.int64)  # so that place 0 exists where no telegram has a date
     return _Dates(begins, np.concatenate([value, none]), np.concatenate([void, none > 0]), np.concatenate([day, none > 0]), owner[bad])
@@ -226,11 +228,11 @@ def _read_date(reader: Reader, data: bytes) -> tuple[int, bool, bool]:
 
 
 @lru_cache(maxsize=65536)
-def _reckoned(base: int, back: int, *, only_day: bool, end: bool) -> tuple[int, bool]:
-    """The instant of a history, and whether it is only a day."""
+def _reckoned(reckon: Reckoner, base: int, only_day: bool) -> tuple[int, bool, bool]:  # noqa: FBT001  columns
+    """An instant that is reckoned from another: local microseconds, whether it is void, whether it is only a day."""
     time = local_time(base)
-    stamp = history_stamp(time.date() if only_day else time, back, end=end)
-    return microseconds(stamp), not isinstance(stamp, datetime)
+    stamp = reckon(time.date() if only_day else time)
+    return (0, True, False) if stamp is None else (microseconds(stamp), False, not isinstance(stamp, datetime))
 
 
 def _numbers(frames: Frames, field: dict[str, npt.NDArray[Any]], payload: Ints, place: Ints, places: list[Place]) -> tuple[Ints, Bools, Bools, Words]:
@@ -251,6 +253,17 @@ def _numbers(frames: Frames, field: dict[str, npt.NDArray[Any]], payload: Ints, 
         value[number], void[number] = micro or 0, micro is None
     bad |= (field["must"] & void) | (~void & (np.abs(value) > field["most"]))
     return value, void, bad, column
+
+
+def _add_up(field: dict[str, npt.NDArray[Any]], number: Ints, value: Ints, void: Bools, bad: Bools) -> None:
+    """Add the elements of profiles up, in place, as far as none is void; a sum beyond any dial goes to the plain path."""
+    depths = field["depth"]
+    for depth in range(1, int(depths.max(initial=0)) + 1):
+        here = np.flatnonzero(depths == depth)
+        before = here - number[here] + field["before"][here]
+        value[here] = value[before] + field["sign"][here] * value[here]
+        void[here] |= void[before]
+        bad[here] |= ~void[here] & (np.abs(value[here]) > LARGEST)
 
 
 @lru_cache(maxsize=65536)

@@ -15,31 +15,34 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from submeter.decoders.deviations import history_base, understood
+from submeter.decoders.deviations import history_base, history_stamp, understood
 from submeter.decoders.driver import Bits, Codes, Driver, Gate, History
 from submeter.decoders.fast.spots import BCD, SIGNED, SINGLY, UNSIGNED, Payload, Spot, spots_of
 from submeter.decoders.records import Record, Records
 from submeter.decoders.registers import LARGEST, Target, all_ones_void, meter_time, readings_of, target_of
 from submeter.reading import Reading, Register
 
-__all__ = ["BCD", "DATE_FIELD", "FIELD", "SIGNED", "SINGLY", "UNSIGNED", "Layout", "Place", "Reader", "compilable", "compile_layout"]
+__all__ = ["BCD", "DATE_FIELD", "FIELD", "SIGNED", "SINGLY", "UNSIGNED", "Layout", "Place", "Reader", "Reckoner", "compilable", "compile_layout"]
 
 #: One number: where it stands, how it is read, raw * above / below = micro units; `largest` raw value and `most` micro units that the plain path is not
 #: asked about; `under`: the field that it may not exceed. `ones`: FF… is no value; `must`: a void one goes to the plain path; `flag` in `Layout.flags`
 #: (-1: none); `odd`: the raw value `void` is none; `date` is the place of its instant in the dates, `place` in `Layout.places` (-1: no reading).
+#: An element of a profile is added, times `sign`, to the field `before`; it is the `depth`-th behind the one that is added to nothing (0: it is that one).
 FIELD: Final = np.dtype([
     ("at", "u2"), ("size", "u1"), ("kind", "u1"), ("above", "i8"), ("below", "i8"), ("largest", "i8"), ("most", "i8"), ("under", "i2"),
     ("ones", "?"), ("must", "?"), ("flag", "i2"), ("odd", "?"), ("void", "u8"), ("date", "i2"), ("place", "i4"),
+    ("before", "i2"), ("sign", "i1"), ("depth", "u1"),
 ])  # fmt: skip
 #: One date: where it stands, its `reader` in `Layout.readers` (-1: the standard's); `must`: a void one goes to the plain path, as one outside `first` and
-#: `last` (local microseconds). Or one reckoned `back` months from the date at place `of`, or from the month end before it (`end`).
+#: `last` (local microseconds). Or one reckoned from the date at place `of` (-1: none) as `Layout.reckoners` says at `how`.
 DATE_FIELD: Final = np.dtype([
-    ("at", "u2"), ("size", "u1"), ("must", "?"), ("reader", "i2"), ("first", "i8"), ("last", "i8"), ("of", "i2"), ("back", "i2"), ("end", "?"),
+    ("at", "u2"), ("size", "u1"), ("must", "?"), ("reader", "i2"), ("first", "i8"), ("last", "i8"), ("of", "i2"), ("how", "i2"),
 ])  # fmt: skip
 
 _FIRST: Final = date(2001, 1, 1)
@@ -52,8 +55,9 @@ _UNNAMED: Final = ("unnamed",)
 #: Attributes of a record that rules may ask for, and those that they may not set.
 _FREE: Final = frozenset(("value", "data", "stamp", "flags"))
 _STRUCTURAL: Final = frozenset(("dif", "vif", "quantity", "unit", "modifiers", "storage", "tariff", "subunit", "function", "error"))
-#: How a number that is read one by one is read, and where it goes; how a date is.
+#: How a number that is read one by one is read, and where it goes; how a date is; how one is reckoned from another.
 Reader = Callable[[bytes], object]
+Reckoner = Callable[[date], date | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,7 @@ class Layout:
     places: tuple[Place, ...] = ()
     flags: tuple[Bits | Codes, ...] = ()
     readers: tuple[Reader, ...] = ()
+    reckoners: tuple[Reckoner, ...] = ()
     clock: int = -1
     unread: bool = False
 
@@ -157,12 +162,16 @@ class _Tables:
         self.own = {probed[number].storage for number in self.dated}
         self.readers: list[Reader] = []
         self.dates = [self._date(number) for number in self.dated]
-        self.reckoned: dict[tuple[int, int, bool], int] = {}
+        self.reckoned: dict[tuple[int, Any], int] = {}
+        self.reckoners: list[Reckoner] = []
+        self.rows: dict[int, int] = {}
         self.places: list[Place] = []
         self.flags: list[Bits | Codes] = []
 
     def layout(self, layout: Layout, *, unread: bool) -> Layout:
         """`layout` with its tables; as it is where a record is none that columns can read."""
+        if any(spot.element for spot in self.spots) and len(self.spots) != len(self.probed):
+            return layout
         readings = [next(iter(readings_of((record,), self.kind, ())), None) for record in self.probed[: len(self.spots)]]
         keys = [(reading.register, record.storage) if reading else None for reading, record in zip(readings, self.probed, strict=False)]
         several = Counter(keys)
@@ -174,11 +183,14 @@ class _Tables:
                 return layout
             if first is None and names is None:
                 continue
-            row = self._row(spot, record, first)
+            row = self._row(spot, record, first, rows)
             if row is None:
                 return layout
+            self.rows[number] = len(rows)
             must = spot.strict or (first is not None and several[keys[number]] > 1)
-            rows.append({**row, "must": must, "flag": self._flag(names), "key": (record.quantity, record.storage)})
+            rows.append(
+                {**row, "must": must, "flag": self._flag(names), "key": (record.quantity, record.storage), "value": reading and reading.value}
+            )
         if not self._judged(rows):
             return layout
         clock = meter_time(self.probed)
@@ -189,6 +201,7 @@ class _Tables:
             places=tuple(self.places),
             flags=tuple(self.flags),
             readers=tuple(self.readers),
+            reckoners=tuple(self.reckoners),
             clock=-1 if clock is None else self.index[clock.date()],
             unread=unread or any(record.quantity in {"manufacturer", "unknown"} for record in self.probed),
         )
@@ -200,7 +213,7 @@ class _Tables:
         reader = len(self.readers) - 1 if spot.read else -1
         years = self.gate.years if self.gate else None
         first, last = (_midnight(years[0]), _midnight(years[1] + (not spot.strict)) - 1) if years else (-_ANY, _ANY)
-        return spot.at, spot.size, spot.strict or number in self.doubtful, reader, first, last, -1, 0, False
+        return spot.at, spot.size, spot.strict or number in self.doubtful, reader, first, last, -1, -1
 
     def _hidden(self, spot: Spot, record: Record) -> bool:
         """Whether the probe alone gave no reading: too large for the register, or none of the values of an odd coding."""
@@ -213,19 +226,28 @@ class _Tables:
         self.flags.append(names)
         return len(self.flags) - 1
 
-    def _row(self, spot: Spot, record: Record, reading: Reading | None) -> dict[str, Any] | None:
-        """Columns of a field; None where the columns cannot read it."""
+    def _row(self, spot: Spot, record: Record, reading: Reading | None, rows: list[dict[str, Any]]) -> dict[str, Any] | None:
+        """Columns of a field behind `rows`; None where the columns cannot read it."""
         if spot.kind is None:
             return None
         row = {"at": spot.at, "size": spot.size, "kind": spot.kind, "odd": spot.void is not None, "void": spot.void or 0, "under": -1}
+        row |= {"before": -1, "sign": 1, "depth": 0}
         if reading is None:
             return {**row, "above": 1, "below": 1, "largest": _SAFE, "most": _ANY, "ones": False, "date": -1, "place": -1}
         target = target_of(record, self.kind)
-        when = self._instant(record, reading)
+        when = self._instant(spot, record, reading)
         assert target is not None
         ratio = spot.scale * Fraction(target.above, target.below)
         sent = int.from_bytes(self.data[spot.at : spot.at + spot.size], "little")  # 1, unless fields overlap
-        if when is None or (spot.kind != SINGLY and not (_exact(spot.scale, ratio) and reading.value == round(sent * ratio))):
+        wanted = round(sent * ratio)
+        if spot.element and spot.element.before >= 0:
+            before = self.rows.get(spot.element.before)
+            if before is None or ratio.denominator > 1 or rows[before]["below"] > 1 or rows[before]["kind"] == SINGLY:
+                return None
+            wanted = rows[before]["value"] + spot.element.sign * wanted
+            row |= {"before": before, "sign": spot.element.sign, "depth": rows[before]["depth"] + 1}
+            rows[before]["must"] |= not rows[before]["depth"] and rows[before]["kind"] != BCD  # FF… is no reading, but a number to add to
+        if when is None or (spot.kind != SINGLY and not (_exact(spot.scale, ratio) and reading.value == wanted)):
             return None
         single = (spot.read, target) if spot.read else None
         self.places.append(Place(reading.register, reading.label, reading.due, int(reading.source), single))
@@ -236,23 +258,40 @@ class _Tables:
             else {"above": ratio.numerator, "below": ratio.denominator, "largest": _largest(spot.scale, ratio)}
         )
         most = _ANY if bound is None else bound * target.above // target.below - 1
-        return {**row, **numbers, "most": most, "ones": all_ones_void(record.quantity), "date": when, "place": len(self.places) - 1}
+        return {
+            **row,
+            **numbers,
+            "most": most,
+            "ones": spot.element is not None or all_ones_void(record.quantity),
+            "date": when,
+            "place": len(self.places) - 1,
+        }
 
-    def _instant(self, record: Record, reading: Reading) -> int | None:
+    def _instant(self, spot: Spot, record: Record, reading: Reading) -> int | None:
         """The place of a reading's instant in the dates, -1 for none; None where no date of these leads to it."""
         if reading.stamp is None:
             return -1
-        history = self.history
+        history, element = self.history, spot.element
+        if element:
+            stamp = self.probed[element.profile].stamp
+            known = stamp is not None and element.reckon(stamp) == reading.stamp
+            return self._reckoned(stamp, element.reckon, element.reckon) if known and stamp else None
         if history is None or record.storage not in history.storages or record.storage in self.own:
             return self.index.get(reading.stamp.date() if isinstance(reading.stamp, datetime) else reading.stamp)
         base, back = history_base(history, self.probed), history.storages.index(record.storage)
         assert base is not None  # nothing else dates this storage
-        of = self.index[base.date() if isinstance(base, datetime) else base]
-        key = (of, back, history.base is None)
-        if key not in self.reckoned:
-            self.reckoned[key] = len(self.dates)
-            self.dates.append((0, 2, False, -1, -_ANY, _ANY, *key))
-        return self.reckoned[key]
+        return self._reckoned(base, (back, history.base is None), partial(history_stamp, back=back, end=history.base is None))
+
+    def _reckoned(self, base: date, key: object, reckon: Reckoner) -> int | None:
+        """The place of a date that is reckoned from `base`; None where that is none of the dates."""
+        of = self.index.get(base.date() if isinstance(base, datetime) else base)
+        if of is None:
+            return None
+        if (of, key) not in self.reckoned:
+            self.reckoned[of, key] = len(self.dates)
+            self.dates.append((0, 2, False, -1, -_ANY, _ANY, of, len(self.reckoners)))
+            self.reckoners.append(reckon)
+        return self.reckoned[of, key]
 
     def _judged(self, rows: list[dict[str, Any]]) -> bool:
         """Set which fields may not exceed which, as the gate says; False where that cannot be told, or where it judges what has no field."""

@@ -24,6 +24,7 @@ from submeter.decoders.deviations import rules_of
 from submeter.decoders.driver import FILLED, PAYLOAD, TAIL, Bits, Codes, Driver, Field, Rule, Tags
 from submeter.decoders.driver import Layout as BlockLayout
 from submeter.decoders.fast.columns import DATE
+from submeter.decoders.instants import elements_of, step
 from submeter.decoders.layers import MANUFACTURER_CI
 from submeter.decoders.records import Record, Records, walk
 from submeter.decoders.registers import DICTIONARY
@@ -70,6 +71,17 @@ _DATE_CODINGS: Final[dict[Coding, Callable[[date, int], bytes]]] = {
 _NUMBERS: Final[dict[Coding, int]] = {unsigned: UNSIGNED, signed_number: SIGNED}
 _DATED: Final = frozenset(("date", "date_time"))
 _PLAIN: Final = Information("", "", 0, NUMBER)
+_PROFILES: Final = frozenset(PROFILES.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Element:
+    """An element of the profile at spot `profile`: how its instant is reckoned from the profile's, and the spot of what it is added to (-1: to nothing)."""
+
+    profile: int
+    reckon: Callable[[date], date | None]
+    before: int
+    sign: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +90,7 @@ class Spot:
 
     A number has a `kind` and a `scale`; `read` reads it where the kind is `SINGLY`. `one` are data that say 1, `void` the raw value that means none.
     A date is written by `write`, and read by `read` where it is none of the standard's. `flags` are a driver's names of the bits. `strict`: where it
-    is void, the plain path must say what that means.
+    is void, the plain path must say what that means. `element` is its place in a profile, whose void values are FF….
     """
 
     at: int
@@ -92,10 +104,15 @@ class Spot:
     flags: Bits | Codes | None = None
     strict: bool = False
     linear: bool = True
+    element: Element | None = None
 
     def probe(self, day: date) -> bytes:
         """Data with a known value: `day`, or 1; empty where they are left as they are."""
         return self.write(day, self.size) if self.write else self.one
+
+
+#: What no column reads.
+_ODD: Final = Spot(0, 0, linear=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +133,17 @@ class Payload:
 
 @dataclass(slots=True)
 class Spots:
-    """The spots of a payload, the mask of the bytes that must be the same, where only filler follows, and what a walk without blocks found."""
+    """The spots of a payload, the mask of the bytes that must be the same, where only filler follows, and what a walk without blocks found.
+
+    `tail`: there is one that nothing reads; `odd`: records of a function stand behind the spots.
+    """
 
     spots: list[Spot]
     mask: npt.NDArray[np.uint8]
     end: int
     walked: Records
     tail: bool = False
+    odd: bool = False
 
 
 def spots_of(payload: Payload) -> Spots | None:
@@ -143,6 +164,9 @@ def spots_of(payload: Payload) -> Spots | None:
         for record, spot in places:
             if record.vif.hex() == layout.at:
                 _block(payload.data, found, layout, spot.at + spot.size - len(record.data), spot.at + spot.size)
+    for number, record in enumerate(walked.records):
+        if record.modifiers and not _PROFILES.isdisjoint(record.modifiers):
+            _profile(found, number, walked.records)
     return found
 
 
@@ -171,10 +195,31 @@ def _walked(payload: Payload, walked: Records) -> Spots:
     return found
 
 
+def _profile(found: Spots, number: int, records: tuple[Record, ...]) -> None:
+    """Add the elements of the profile at spot `number`, if it is one; the two bytes at its head are compared."""
+    profile, place = records[number], found.spots[number].at
+    known = elements_of(profile, records)
+    if known is None or not isinstance(profile.value, bytes):
+        return
+    found.mask[place : place + 2] = 0xFF
+    if known.summed and known.base is None:
+        return
+    about, first = known.about, len(found.spots)
+    unsigned_number = "unsigned" in about.modifiers and _KINDS[known.coding] == SIGNED
+    linear = about.kind == NUMBER and about.offset is None and not about.error and (not unsigned_number or known.size < _MOST_BYTES)
+    base = records.index(known.base) if known.base and known.summed else -1
+    for k in range(known.number):
+        reckon = partial(step, head=profile.value[:2], count=known.direction * (k + 1))
+        element = Element(number, reckon, first + k - 1 if k and known.summed else base, known.sign)
+        kind = UNSIGNED if unsigned_number else _KINDS[known.coding]
+        at = place + 2 + k * known.size
+        found.spots.append(Spot(at, known.size, kind, Fraction(10) ** about.exponent, _one(known.size), linear=linear, element=element))
+
+
 def _record_spot(record: Record, rule: Rule | None, at: int, size: int) -> Spot:
     about, coding = interpret(record.vif), record.dif[0] & 0x0F
-    ruled = rule is not None and bool(rule.void or rule.flags or rule.scale is not None)
-    linear = about.offset is None and not set(about.modifiers) & set(PROFILES.values())
+    ruled = rule is not None and bool(len(rule.void) == 2 * len(record.data) or rule.flags or rule.scale is not None)
+    linear = about.offset is None
     if coding == _VARIABLE:
         return _variable_spot(record.data[0], about, at, size, linear=linear and not ruled)
     scale, flags, void = (rule.scale, rule.flags, bytes.fromhex(rule.void)) if rule else (None, None, b"")
@@ -187,6 +232,8 @@ def _record_spot(record: Record, rule: Rule | None, at: int, size: int) -> Spot:
         return Spot(at, size, SINGLY, one=_ONE_REAL, read=read, linear=linear and not flags and not void)
     unsigned_number = flags is not None if scale is not None else about.kind == BITS or "unsigned" in about.modifiers
     kind = UNSIGNED if unsigned_number and _KINDS[coding] == SIGNED else _KINDS[coding]
+    if kind == UNSIGNED and size == _MOST_BYTES and not rule:
+        return Spot(at, size, SINGLY, one=_one(size), read=partial(read_value, coding, None, about=about), linear=linear)
     factor = scale or Fraction(10) ** (about.exponent if about.kind == NUMBER else 0)
     none = int.from_bytes(void, "little") if len(void) == size else None
     return Spot(at, size, kind, factor, _one(size), void=none, flags=flags, linear=linear and (kind != UNSIGNED or size < _MOST_BYTES))
@@ -221,10 +268,13 @@ def _block(data: bytes, found: Spots, layout: BlockLayout, start: int, end: int)
     if layout.at == FILLED:
         found.mask[: start + 1] = 0xFF
     if fits:
-        fields = (_field_spot(field, start + field.at, block) for field in layout.fields if field.at + field.size <= len(block))
-        found.spots += (replace(spot, strict=layout.read is not None) for spot in fields)
+        for at, bits in layout.shape:
+            found.mask[start + at] |= bits
+        fields = (_field_spot(field, start + field.at, block) for field in layout.all_fields(block) if field.at + field.size <= len(block))
+        found.spots += (replace(spot, strict=layout.read is not None and layout.strict) for spot in fields)
         found.spots += _tagged(layout.tags, block, start, found.mask) if layout.tags else ()
-        found.spots += [Spot(0, 0, linear=False)] if layout.read and not layout.shows else []
+        found.spots += [_ODD] if found.odd or (layout.read and not layout.only_shows(block)) else []
+        found.odd = found.odd or layout.read is not None
     return fits
 
 

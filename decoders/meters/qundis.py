@@ -22,7 +22,8 @@ from submeter.decoders.records import Record
 from submeter.decoders.vif import PRIMARY, UNKNOWN
 
 #: Device class of a data set → its quantity, and the unit of a difference in units of the values.
-_CLASSES: Final = {0xB0: ("hca", 1), 0xC0: ("energy", 1), 0xC1: ("volume", 10)}
+_ALLOCATOR: Final = 0xB0
+_CLASSES: Final = {_ALLOCATOR: ("hca", 1), 0xC0: ("energy", 1), 0xC1: ("volume", 10)}
 _CLASS, _VIF = 9, 10
 #: Offsets count from the length byte of the record's data.
 _NOW: Final = Field(13, 4, "", bcd)
@@ -31,32 +32,41 @@ _MONTH_END: Final = replace(_NOW, at=25, storage=17, label="month_end")
 _ERROR_DATE: Final = Field(11, 2, "date", date_g, function=3)
 _SET_DATE: Final = Field(17, 2, "date", date_g, storage=1)
 _MONTH_DATE: Final = Field(23, 2, "date", date_g, storage=17)
-_FIELDS: Final = (_NOW, _SET_DAY, _MONTH_END, _ERROR_DATE, _SET_DATE, _MONTH_DATE)
 #: The newest first.
 _MONTHS: Final = tuple(Field(29 + 2 * (11 - back), 2, "", signed, storage=17 + back, modifiers=("difference",)) for back in range(12))
 
 
 def _walk_by(block: Block) -> Found:
-    """The data set of a device class whose values have a VIF that fits it."""
+    """The differences of the last months, and an allocator's values at earlier month ends."""
     data = block.data
-    fields = _fields(data[_CLASS], data[_VIF])
+    fields, months = _fields(data[_CLASS], data[_VIF])
     if not fields:
         return Found(notes=(f"walk-by data of class {data[_CLASS]:02X}h with VIF {data[_VIF]:02X}h are not read",))
     end = _day(data, _MONTH_DATE)
-    used = [one._replace(stamp=_before(end, back), label="month_end") for back, one in enumerate(field_records(fields[len(_FIELDS) :], data))]
-    earlier = _earlier(data, fields[2], end) if fields[2].quantity == "hca" and end else ()
-    return Found((*field_records(fields[: len(_FIELDS)], data), *used, *earlier))
+    used = [one._replace(stamp=_before(end, back), label="month_end") for back, one in enumerate(field_records(months, data))]
+    return Found((*used, *(_earlier(data, fields[2], end) if data[_CLASS] == _ALLOCATOR and end else ())))
+
+
+def _values(data: bytes) -> tuple[Field, ...]:
+    return _fields(data[_CLASS], data[_VIF])[0]
+
+
+def _rounded(data: bytes) -> bool:
+    """Whether the differences are shown only."""
+    return data[_CLASS] != _ALLOCATOR and bool(_values(data))
 
 
 @lru_cache(maxsize=256)
-def _fields(kind: int, vif: int) -> tuple[Field, ...]:
-    """The fields of a device class whose values have that VIF: values and dates, then differences; none where they do not fit."""
+def _fields(kind: int, vif: int) -> tuple[tuple[Field, ...], tuple[Field, ...]]:
+    """Values and dates of a device class whose values have that VIF, and its differences; none where they do not fit."""
     about, (quantity, step) = PRIMARY.get(vif, UNKNOWN), _CLASSES.get(kind, ("", 0))
     if quantity != about.quantity:
-        return ()
+        return (), ()
     scale = Fraction(10) ** about.exponent
-    known = [replace(field, quantity=quantity, scale=scale, unit=about.unit) if field.coding is bcd else field for field in _FIELDS]
-    return (*known, *(replace(field, quantity=quantity, scale=scale * step, unit=about.unit) for field in _MONTHS))
+    values = (replace(field, quantity=quantity, scale=scale, unit=about.unit) for field in (_NOW, _SET_DAY, _MONTH_END))
+    return (*values, _ERROR_DATE, _SET_DATE, _MONTH_DATE), tuple(
+        replace(field, quantity=quantity, scale=scale * step, unit=about.unit) for field in _MONTHS
+    )
 
 
 def _earlier(data: bytes, newest: Field, end: date) -> tuple[Record, ...]:
@@ -110,6 +120,10 @@ _DATA_SET: Final = Layout(
     size=54,
     guard=((0, 0xFF, 0x35), (1, 0xFF, 0x00), (2, 0xFF, 0x82), (8, 0xFF, 0x07), (_VIF, 0x80, 0x00)),
     read=_walk_by,
+    shows=_rounded,
+    strict=False,
+    shape=((_CLASS, 0xFF), (_VIF, 0xFF)),
+    shaped=_values,
 )
 _RULES: Final = (Rule("FD17", where=_TWO_BYTES, flags=_ERRORS), Rule(where={"storage": 17}, to={"label": "month_end"}))
 _MAKERS: Final = "LSE QDS"
