@@ -5,6 +5,7 @@ Order on the air: ELL → AFL → TPL → records, each at most once. An encrypt
 Sources: EN 13757-3 and -4, EN 13757-7; tables of CI fields and header lengths in the protocol notes, sections 3 to 5.
 """
 
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from submeter.decoders import diehl
@@ -113,14 +114,21 @@ class Transport(NamedTuple):
 
 def device_of(address: bytes) -> DeviceId:
     """Identity from the eight bytes M(2) id(4) V T; raises BadFrame for letters outside A to Z and for the void id FFFFFFFF."""
-    code = int.from_bytes(address[:2], "little")
-    letters = [code >> 10 & 31, code >> 5 & 31, code & 31]
-    if not all(1 <= letter <= 26 for letter in letters):
-        raise BadFrame(f"manufacturer code {code:04X}h is not three letters")
+    letters = _letters(address[:2])
     identity = address[5:1:-1].hex().upper()
     if identity == "FFFFFFFF":
         raise BadFrame("the meter's id is FFFFFFFF: bytes that the receiver could not read")
-    return DeviceId("".join(chr(64 + letter) for letter in letters), identity, address[6], address[7])
+    return DeviceId(letters, identity, address[6], address[7])
+
+
+@lru_cache(maxsize=4096)
+def _letters(sent: bytes) -> str:
+    """The manufacturer of a code of three letters, five bits each."""
+    code = int.from_bytes(sent, "little")
+    letters = [code >> 10 & 31, code >> 5 & 31, code & 31]
+    if not all(1 <= letter <= 26 for letter in letters):
+        raise BadFrame(f"manufacturer code {code:04X}h is not three letters")
+    return "".join(chr(64 + letter) for letter in letters)
 
 
 def address_of(frame: Frame) -> bytes:

@@ -20,6 +20,7 @@ from submeter.decoders.fast.engine import Columns, read_batch
 from submeter.decoders.fast.envelope import Frames, Heard, read_frames
 from submeter.decoders.fast.keys import NOTHING, Access, Keys, Ways
 from submeter.decoders.fast.library import Library
+from submeter.decoders.fast.sessions import open_sessions
 from submeter.decoders.fast.singly import open_singly
 from submeter.decoders.flags import words_of
 from submeter.decoders.layers import COMPACT, device_of
@@ -145,8 +146,9 @@ class Decoder:
         def known(number: int) -> Formats:
             return dict(taught.get(number, {})) if formats is None else formats
 
-        frames, opened = open_singly(heard, frames, profile_of, known)
-        columns = read_batch(self._library, frames, ways, np.array(heard.decrypted, np.bool_))
+        decrypted = np.array(heard.decrypted, np.bool_)
+        frames, opened = open_singly(heard, frames, open_sessions(frames, ways, decrypted), profile_of, known)
+        columns = read_batch(self._library, frames, ways, decrypted)
         batch = Batch(heard, frames, columns)
         first = _first_of_each(columns.layout) if formats is not None else {}
         for number in sorted((*np.flatnonzero(~columns.done).tolist(), *first)):

@@ -190,7 +190,7 @@ def _said(count: int, telegrams: list[int], flags: Sequence[Bits | Codes], value
 def _joined(tables: Sequence[npt.NDArray[np.void] | None], kind: np.dtype[np.void]) -> tuple[npt.NDArray[np.void], Ints, Ints]:
     """All tables behind one another, where each begins, and how long it is."""
     count = np.array([0 if one is None else len(one) for one in tables], np.int64)
-    joined = np.concatenate([np.zeros(0, kind), *(one for one in tables if one is not None)])
+    joined = np.frombuffer(b"".join(one.tobytes() for one in tables if one is not None), kind)
     return joined, np.cumsum(count) - count, count
 
 

@@ -26,13 +26,23 @@ _PRIVATE = np.isin(np.arange(256), list(MANUFACTURER_CI))
 
 
 def open_singly(
-    heard: Heard, frames: Frames, profile_of: Callable[[int], ProfileOf], formats: Callable[[int], Formats]
+    heard: Heard, frames: Frames, known: dict[int, tuple[bytes, Plain]], profile_of: Callable[[int], ProfileOf], formats: Callable[[int], Formats]
 ) -> tuple[Frames, dict[int, Plain]]:
-    """The frames with the `layered` ones opened as the plain path opens them, and those by number; `formats`: what compact frames may have already."""
-    chosen = np.flatnonzero(frames.layered | _with_cipher(frames)).tolist()
-    opened = {number: plain for number in chosen if (plain := _open(heard, number, profile_of(number), formats(number)))}
-    if not opened:
-        return frames, {}
+    """The frames with the `layered` ones opened as the plain path opens them, and all that were opened by number; `known` are some already.
+
+    `formats` are those that compact frames may have already.
+    """
+    chosen = np.flatnonzero((frames.layered & ~frames.fast) | _with_cipher(frames)).tolist()
+    found = {number: one for number in chosen if (one := known.get(number) or _open(heard, number, profile_of(number)))}
+    opened = {
+        number: (address, payload, plain) for number, (address, plain) in found.items() if (payload := _records(plain, formats(number))) is not None
+    }
+    plains = {number: plain for number, (_, plain) in found.items()}
+    return (_joined(frames, opened) if opened else frames), plains
+
+
+def _joined(frames: Frames, opened: dict[int, tuple[bytes, bytes, Plain]]) -> Frames:
+    """The frames with the payloads of those that were opened: address, records and what the headers said."""
     parts = [payload for _, payload, _ in opened.values()]
     end = len(frames.buffer) - len(SLACK)
     buffer = np.concatenate([frames.buffer[:end], np.frombuffer(b"".join((*parts, SLACK)), np.uint8)])
@@ -49,7 +59,7 @@ def open_singly(
     frames.size[at] = size
     frames.opened[at] = [plain.opened.mode for plain in plains]
     frames.counter[at] = [-1 if plain.counter is None else plain.counter for plain in plains]
-    return replace(frames, buffer=buffer, words=words(buffer)), {number: plain for number, (_, _, plain) in opened.items()}
+    return replace(frames, buffer=buffer, words=words(buffer))
 
 
 def _with_cipher(frames: Frames) -> Bools:
@@ -71,14 +81,13 @@ def _has_cipher(kind: int) -> bool:
     return driver is not None and driver.cipher is not None and (kind >> 37 in MANUFACTURER_CI or (kind >> 32 & 0x1F) in driver.modes)
 
 
-def _open(heard: Heard, number: int, profile_of: ProfileOf, formats: Formats) -> tuple[bytes, bytes, Plain] | None:
-    """The address, the records and the opened payload of a frame; None where the plain path must say more."""
+def _open(heard: Heard, number: int, profile_of: ProfileOf) -> tuple[bytes, Plain] | None:
+    """The address and the opened payload of a frame; None where the plain path must say more."""
     try:
         frame = parse_frame(heard.raw[number], heard.link[number], heard.form[number])
         plain = open_frame(frame, identity_of(frame), profile_of, decrypted=heard.decrypted[number])
         address = plain.transport.address or address_of(frame)
-        payload = _records(plain, formats)
-        return (address, payload, plain) if payload is not None and device_of(address) == plain.device else None
+        return (address, plain) if device_of(address) == plain.device else None
     except Exception:  # noqa: BLE001  the plain path says it: an error, or a bug that must not cost the batch
         return None
 
@@ -89,5 +98,8 @@ def _records(plain: Plain, formats: Formats) -> bytes | None:
         return plain.opened.payload if plain.transport.ci in _RECORDS else None
     if plain.driver and any(layout.at in {PAYLOAD, FILLED} for layout in plain.driver.layouts):
         return None
-    frame, fits = full_frame(plain.opened.payload, plain.device, formats)
+    try:
+        frame, fits = full_frame(plain.opened.payload, plain.device, formats)
+    except DecodeError:
+        return None
     return frame if fits else None
