@@ -148,7 +148,7 @@ class Decoder:
 
         decrypted = np.array(heard.decrypted, np.bool_)
         frames, opened = open_singly(heard, frames, open_sessions(frames, ways, decrypted), profile_of, known)
-        columns = read_batch(self._library, frames, ways, decrypted)
+        columns = read_batch(self._library, frames, ways, decrypted, heard.received)
         batch = Batch(heard, frames, columns)
         first = _first_of_each(columns.layout) if formats is not None else {}
         for number in sorted((*np.flatnonzero(~columns.done).tolist(), *first)):

@@ -5,7 +5,7 @@ A telegram that any step is not sure of is not `done`: the caller decodes it on 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
 from itertools import pairwise
@@ -30,6 +30,7 @@ __all__ = ["Columns", "device_at", "read_batch"]
 
 _FILLED: Final = np.uint64(int.from_bytes(FILLED, "little"))
 _TWO_BYTES: Final = np.uint64(0xFFFF)
+_MOST_BYTES: Final = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +77,15 @@ def device_at(frames: Frames, number: int) -> DeviceId | None:
         return None
 
 
-def read_batch(library: Library, frames: Frames, ways: Ways, decrypted: Bools) -> Columns:
-    """The readings of all frames for which `ways` has a way in."""
+def read_batch(library: Library, frames: Frames, ways: Ways, decrypted: Bools, received: Sequence[datetime | None] | None = None) -> Columns:
+    """The readings of all frames for which `ways` has a way in; `received`: when they were heard."""
     bits = ways.bits
     sealed, size, readable = _opened(frames, ways, bits, decrypted)
     layout, layouts = _layouts(library, frames, sealed, readable)
     ends = np.array([one.end for _, one in layouts] or [0])
     cut = sealed & (bits & WHOLE > 0) & (size < ends[layout])
     layout[cut] = -1
-    return _columns(frames, layout, layouts, np.where(frames.opened < 0, np.where(sealed, AES_CBC, 0), frames.opened))
+    return _columns(frames, layout, layouts, received, np.where(frames.opened < 0, np.where(sealed, AES_CBC, 0), frames.opened))
 
 
 def _opened(frames: Frames, ways: Ways, bits: Ints, decrypted: Bools) -> tuple[Bools, Ints, Bools]:
@@ -127,7 +128,7 @@ def _layouts(library: Library, frames: Frames, sealed: Bools, readable: Bools) -
     return layout, layouts
 
 
-def _columns(frames: Frames, layout: Ints, layouts: list[tuple[Shape, Layout]], mode: Ints) -> Columns:
+def _columns(frames: Frames, layout: Ints, layouts: list[tuple[Shape, Layout]], received: Sequence[datetime | None] | None, mode: Ints) -> Columns:
     done = layout >= 0
     known = np.flatnonzero(done)
     chosen = layout[known]
@@ -144,7 +145,7 @@ def _columns(frames: Frames, layout: Ints, layouts: list[tuple[Shape, Layout]], 
     _add_up(field, number, value, void, bad)
     under = np.flatnonzero(field["under"] >= 0)
     above = under - number[under] + field["under"][under]
-    bad[under] |= ~void[under] & ~void[above] & (value[under] > value[above])
+    bad[under] |= ~void[under] & ((value[under] < 0) | ~void[above] & (value[under] > value[above]))
     date = field["date"].astype(np.int64)
     stamp_at = np.where(date < 0, 0, dated.first[owner] + date)
     stamped = date >= 0
@@ -152,12 +153,13 @@ def _columns(frames: Frames, layout: Ints, layouts: list[tuple[Shape, Layout]], 
     spoilt = np.zeros(len(known), np.bool_)
     spoilt[owner[bad]] = True
     spoilt[dated.bad] = True
+    clock = np.array([one.clock for one in compiled] or [0])[chosen]
+    clock_at = np.where(clock < 0, 0, dated.first + clock)
+    spoilt |= _too_far(compiled, chosen, known, dated.value[clock_at], received) if received else False
     unread = np.array([one.unread for one in compiled] or [False])
     spoilt |= unread[chosen] & (np.bincount(owner[is_reading], minlength=len(known)) == 0)
     done[known[spoilt]] = False
     kept = np.flatnonzero(is_reading & ~spoilt[owner])
-    clock = np.array([one.clock for one in compiled] or [0])[chosen]
-    clock_at = np.where(clock < 0, 0, dated.first + clock)
     all_clocks, clocked = np.zeros(len(layout), np.int64), np.zeros(len(layout), np.bool_)
     all_clocks[known] = dated.value[clock_at]
     clocked[known] = (clock >= 0) & ~dated.void[clock_at]
@@ -168,6 +170,16 @@ def _columns(frames: Frames, layout: Ints, layouts: list[tuple[Shape, Layout]], 
         known[owner[kept]], place[kept], value[kept], dated.value[at], stamped[kept], dated.day[at], places,
         done, mode, said, sayings, all_clocks, clocked, np.where(done, layout, -1), layouts,
     )  # fmt: skip
+
+
+def _too_far(layouts: Sequence[Layout], chosen: Ints, known: Ints, clock: Ints, received: Sequence[datetime | None]) -> Bools:
+    """Which telegrams were heard further from their own time than a gate believes."""
+    days = np.array([-1 if one.clock_days is None else one.clock_days for one in layouts], np.int64)[chosen]
+    far = np.zeros(len(chosen), np.bool_)
+    for one in np.flatnonzero(days >= 0).tolist():
+        heard = received[known[one]]
+        far[one] = heard is not None and abs(local_time(int(clock[one])) - heard) > timedelta(days=int(days[one]))
+    return far
 
 
 def _shifted(parts: Sequence[Sequence[Any]], index: npt.NDArray[Any], owner: Ints) -> tuple[list[Any], Ints]:
@@ -199,12 +211,13 @@ def _dates(frames: Frames, layouts: Sequence[Layout], chosen: Ints, payload: Int
     owner, number = spread(count[chosen])
     row = first[chosen][owner] + number
     size, must, of = table["size"][row], table["must"][row], table["of"][row]
-    column = low_bytes(frames.words[payload[owner] + table["at"][row]], size)
+    begin, data = payload[owner] + table["at"][row], frames.buffer
+    column = low_bytes(frames.words[begin], size)
     value, void = dates(column, size)
     day = size == 2
     readers, reader = _shifted([one.readers for one in layouts], table["reader"][row], chosen[owner])
     for place in np.flatnonzero(reader >= 0).tolist():
-        value[place], void[place], day[place] = _read_date(readers[reader[place]], int(column[place]).to_bytes(size[place], "little"))
+        value[place], void[place], day[place] = _read_date(readers[reader[place]], data[begin[place] : begin[place] + size[place]].tobytes())
     begins = np.cumsum(count[chosen]) - count[chosen]
     reckoned = np.flatnonzero(of >= 0)
     base = begins[owner[reckoned]] + of[reckoned]
@@ -238,18 +251,20 @@ def _reckoned(reckon: Reckoner, base: int, only_day: bool) -> tuple[int, bool, b
 def _numbers(frames: Frames, field: dict[str, npt.NDArray[Any]], payload: Ints, place: Ints, places: list[Place]) -> tuple[Ints, Bools, Bools, Words]:
     """Micro units of each field, which are void, which send their telegram to the plain path, and the raw bytes."""
     size, kind = field["size"], field["kind"]
-    column = low_bytes(frames.words[payload + field["at"]], size)
+    begin = payload + field["at"]
+    column = low_bytes(frames.words[begin], size)
     raw, void = integers(column, size, kind == SIGNED)
     is_bcd = np.flatnonzero(kind == BCD)
     raw[is_bcd], void[is_bcd] = bcd(column[is_bcd], size[is_bcd])
     void |= field["odd"] & (column == field["void"])
-    void |= field["ones"] & (column == low_bytes(~np.uint64(0) + np.zeros_like(column), size))
+    void |= field["ones"] & (size <= _MOST_BYTES) & (column == low_bytes(~np.uint64(0) + np.zeros_like(column), size))
     single = kind == SINGLY
     bad = ~void & ~single & (np.abs(raw) > field["largest"])
     value = rounded(np.where(bad | void | single, 0, raw), field["above"], field["below"])
     for number in np.flatnonzero(single & ~void).tolist():
         reader = places[place[number]].single
-        micro = _single(reader, int(column[number]).to_bytes(size[number], "little")) if reader else None
+        at = begin[number]
+        micro = _single(reader, frames.buffer[at : at + size[number]].tobytes(), ones_void=bool(field["ones"][number])) if reader else None
         value[number], void[number] = micro or 0, micro is None
     bad |= (field["must"] & void) | (~void & (np.abs(value) > field["most"]))
     return value, void, bad, column
@@ -267,8 +282,8 @@ def _add_up(field: dict[str, npt.NDArray[Any]], number: Ints, value: Ints, void:
 
 
 @lru_cache(maxsize=65536)
-def _single(reader: tuple[Reader, Target], data: bytes) -> int | None:
+def _single(reader: tuple[Reader, Target], data: bytes, *, ones_void: bool) -> int | None:
     """A number that is read one by one in micro units, as the plain path reads it."""
     read, target = reader
-    value = read(data)
+    value = None if ones_void and not data.strip(b"\xff") else read(data)
     return micro_of(value, target) if isinstance(value, Decimal) else None

@@ -22,7 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from submeter.decoders.deviations import history_base, history_stamp, understood
-from submeter.decoders.driver import Bits, Codes, Driver, Gate, History
+from submeter.decoders.driver import Bits, Codes, Driver, Field, Gate, History
 from submeter.decoders.fast.spots import BCD, SIGNED, SINGLY, UNSIGNED, Payload, Spot, spots_of
 from submeter.decoders.records import Record, Records
 from submeter.decoders.registers import LARGEST, Target, all_ones_void, meter_time, readings_of, target_of
@@ -45,6 +45,7 @@ DATE_FIELD: Final = np.dtype([
     ("at", "u2"), ("size", "u1"), ("must", "?"), ("reader", "i2"), ("first", "i8"), ("last", "i8"), ("of", "i2"), ("how", "i2"),
 ])  # fmt: skip
 
+_MUST: Final = (DATE_FIELD.names or ()).index("must")
 _FIRST: Final = date(2001, 1, 1)
 _EPOCH: Final = date(1970, 1, 1)
 _DAY_US: Final = 86_400_000_000
@@ -75,7 +76,7 @@ class Place:
 class Layout:
     """Payloads with `payload & mask == pattern`. `clock` is the place of the meter's time in `dates`; `end` that of the filler at the end.
 
-    `unread`: a telegram without readings is one that no driver knows.
+    `unread`: a telegram without readings is one that no driver knows. `clock_days`: how far the clock may be from the reception.
 
     `fields` None: these go to the plain path. `found` are the walked records of the first one, whose headers teach a compact format.
     """
@@ -91,6 +92,7 @@ class Layout:
     readers: tuple[Reader, ...] = ()
     reckoners: tuple[Reckoner, ...] = ()
     clock: int = -1
+    clock_days: int | None = None
     unread: bool = False
 
 
@@ -99,11 +101,7 @@ def compilable(driver: Driver | None, mode: int) -> bool:
     if driver is None:
         return True
     gate = driver.gate
-    if (
-        len(driver.histories) > 1
-        or (gate and (gate.needs or gate.clock_days is not None or driver.histories))
-        or (driver.cipher and mode in driver.modes)
-    ):
+    if len(driver.histories) > 1 or (gate and driver.histories) or (driver.cipher and mode in driver.modes):
         return False
     return all(_STRUCTURAL.issuperset(rule.where) and _FREE.isdisjoint(rule.to) for rule in driver.rules)
 
@@ -117,23 +115,28 @@ def compile_layout(payload: Payload) -> Layout | None:
     layout = Layout(found.mask, np.frombuffer(payload.data, np.uint8) & found.mask, found.end, found.walked)
     if not all(spot.linear for spot in spots):
         return layout
-    probe = _probe(payload.data, spots)
-    probed = understood(driver, payload.records(probe))
-    voided = (
-        (number, understood(driver, payload.records(_probe(payload.data, spots, without=number))))
-        for number in _dates_that_count(probed[: len(spots)])
-    )
+    probe = _probe(payload, spots)
+    probed = understood(driver, probe.records())
+    voided = ((number, understood(driver, _probe(payload, spots, without=number).records())) for number in _dates_that_count(probed[: len(spots)]))
     doubtful = {number for number, records in voided if _replaced(records, probed[number])}
-    return _Tables(replace(payload, data=probe), spots, probed, doubtful).layout(layout, unread=found.tail)
+    return _Tables(probe, spots, probed, doubtful).layout(layout, unread=found.tail)
 
 
-def _probe(payload: bytes, spots: list[Spot], *, without: int = -1) -> bytes:
+def _probe(payload: Payload, spots: list[Spot], *, without: int = -1) -> Payload:
     """The payload with a known value at each spot; that of the date `without` is void."""
-    probe = bytearray(payload)
+    probe, fields = bytearray(payload.data), dict[int, list[Field]]()
     for number, spot in enumerate(spots):
-        data = bytes(spot.size) if number == without else spot.probe(_FIRST + timedelta(days=number))
+        day = _FIRST + timedelta(days=number)
+        if spot.field:
+            fields.setdefault(spot.block, []).append(spot.probe_field(day, void=number == without))
+            continue
+        data = bytes(spot.size) if number == without else spot.probe(day)
         probe[spot.at : spot.at + len(data)] = data
-    return bytes(probe)
+    driver = payload.driver
+    if driver and fields:
+        known = (replace(one, fields=tuple(fields[at]), shaped=None) if at in fields else one for at, one in enumerate(driver.layouts))
+        driver = replace(driver, layouts=tuple(known))
+    return replace(payload, data=bytes(probe), driver=driver)
 
 
 def _dates_that_count(probed: tuple[Record, ...]) -> set[int]:
@@ -157,7 +160,7 @@ class _Tables:
         self.kind = driver.medium if driver and driver.medium is not None else probe.device.type
         self.gate: Gate | None = driver.gate if driver else None
         self.history: History | None = driver.histories[0] if driver and driver.histories else None
-        self.dated = [number for number, spot in enumerate(spots) if spot.write]
+        self.dated = [number for number, spot in enumerate(spots) if spot.dated]
         self.index = {_FIRST + timedelta(days=number): place for place, number in enumerate(self.dated)}
         self.own = {probed[number].storage for number in self.dated}
         self.readers: list[Reader] = []
@@ -191,7 +194,7 @@ class _Tables:
             rows.append(
                 {**row, "must": must, "flag": self._flag(names), "key": (record.quantity, record.storage), "value": reading and reading.value}
             )
-        if not self._judged(rows):
+        if not (self._judged(rows) and self._needed(rows)):
             return layout
         clock = meter_time(self.probed)
         return replace(
@@ -203,6 +206,7 @@ class _Tables:
             readers=tuple(self.readers),
             reckoners=tuple(self.reckoners),
             clock=-1 if clock is None else self.index[clock.date()],
+            clock_days=self.gate.clock_days if self.gate else None,
             unread=unread or any(record.quantity in {"manufacturer", "unknown"} for record in self.probed),
         )
 
@@ -238,7 +242,7 @@ class _Tables:
         when = self._instant(spot, record, reading)
         assert target is not None
         ratio = spot.scale * Fraction(target.above, target.below)
-        sent = int.from_bytes(self.data[spot.at : spot.at + spot.size], "little")  # 1, unless fields overlap
+        sent = 1 if spot.field else int.from_bytes(self.data[spot.at : spot.at + spot.size], "little")  # 1, unless fields overlap
         wanted = round(sent * ratio)
         if spot.element and spot.element.before >= 0:
             before = self.rows.get(spot.element.before)
@@ -249,6 +253,7 @@ class _Tables:
             rows[before]["must"] |= not rows[before]["depth"] and rows[before]["kind"] != BCD  # FF… is no reading, but a number to add to
         if when is None or (spot.kind != SINGLY and not (_exact(spot.scale, ratio) and reading.value == wanted)):
             return None
+        row["exact"] = ratio.denominator == 1
         single = (spot.read, target) if spot.read else None
         self.places.append(Place(reading.register, reading.label, reading.due, int(reading.source), single))
         bound = self.gate.largest.get(record.quantity) if self.gate else None
@@ -299,12 +304,29 @@ class _Tables:
             of = {row["key"][1]: number for number, row in enumerate(rows) if row["key"][0] == name}
             if sum(record.quantity == name for record in self.probed) != len(of):
                 return False
+            for number in of.values():
+                rows[number]["must"] = True  # FF… is no reading, but a number to judge
             if self.gate and name in self.gate.rising:
                 alike = {(row["kind"], row["above"], row["below"]) for row in map(rows.__getitem__, of.values())}
-                if 0 not in of or len(alike) > 1 or {(kind, below) for kind, _, below in alike} != {(UNSIGNED, 1)}:
+                exact = all(row["exact"] for row in map(rows.__getitem__, of.values()))
+                if 0 not in of or len(alike) > 1 or not exact or {kind for kind, _, _ in alike} - {UNSIGNED, SINGLY}:
                     return False
                 for number in of.values():
                     rows[number]["under"] = of[0]
+        return True
+
+    def _needed(self, rows: list[dict[str, Any]]) -> bool:
+        """Make what the gate needs go to the plain path where it is void; False where columns cannot tell."""
+        for name in self.gate.needs if self.gate else ():
+            wanted = {number for number, record in enumerate(self.probed) if record.quantity == name}
+            if not wanted or not wanted <= {*self.dated, *self.rows}:
+                return False
+            for number in wanted:
+                if number in self.rows:
+                    rows[self.rows[number]]["must"] = True
+                else:
+                    place = self.dated.index(number)
+                    self.dates[place] = (*self.dates[place][:_MUST], True, *self.dates[place][_MUST + 1 :])
         return True
 
 

@@ -41,22 +41,26 @@ def open_sessions(frames: Frames, ways: Ways, decrypted: Bools) -> dict[int, tup
     start = frames.start
     sealed = (
         frames.layered
-        & ~decrypted
         & (bits & ALLOWS_SESSION > 0)
-        & (bits & HAS_KEY > 0)
+        & (decrypted | (bits & HAS_KEY > 0))
         & (frames.length > _BODY + _HEAD)
         & (frames.buffer[np.minimum(start + _CI, last)] == _SESSION_LAYER)
         & (frames.buffer[np.minimum(start + _SESSION + 3, last)] >> 5 == _AES_CTR)
         & ~np.isin(frames.address & np.uint64(0xFFFF), _MAKERS)
     )
-    chosen = np.flatnonzero(sealed)
-    return _opened(frames, chosen, ways) if len(chosen) else {}
+    found: dict[int, tuple[bytes, Plain]] = {}
+    for chosen, already in ((np.flatnonzero(sealed & decrypted), True), (np.flatnonzero(sealed & ~decrypted), False)):
+        if len(chosen):
+            found |= _opened(frames, chosen, None if already else ways)
+    return found
 
 
-def _opened(frames: Frames, chosen: Ints, ways: Ways) -> dict[int, tuple[bytes, Plain]]:
+def _opened(frames: Frames, chosen: Ints, ways: Ways | None) -> dict[int, tuple[bytes, Plain]]:
+    """The same for the chosen frames; without `ways` they were decrypted already."""
     body, size = frames.start[chosen] + _BODY, frames.length[chosen] - _BODY
     owner, number = spread(size)
-    plain = frames.buffer[body[owner] + number] ^ _stream(frames, chosen, size, ways)
+    plain = frames.buffer[body[owner] + number]
+    plain = plain ^ _stream(frames, chosen, size, ways) if ways else plain
     at = np.cumsum(size) - size
     check = plain[at] | plain[at + 1].astype(np.int64) << 8
     ci = plain[at + _CRC]

@@ -8,7 +8,7 @@ Rules
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
 from functools import partial
@@ -20,6 +20,7 @@ import numpy.typing as npt
 from submeter.decoders.blocks import field_record, read_blocks, read_payload, scaled, tag_places
 from submeter.decoders.codings import Coding, date_d, date_g, date_short_year, seconds_2000, unsigned
 from submeter.decoders.codings import signed as signed_number
+from submeter.decoders.dates import DateValue
 from submeter.decoders.deviations import rules_of
 from submeter.decoders.driver import FILLED, PAYLOAD, TAIL, Bits, Codes, Driver, Field, Rule, Tags
 from submeter.decoders.driver import Layout as BlockLayout
@@ -56,6 +57,10 @@ def _standard_date(day: date, size: int) -> bytes:
     return {2: packed, 4: b"\0\0" + packed, 6: b"\0\0\0" + packed + b"\0"}[size]
 
 
+def _midnight(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day)  # noqa: DTZ001  local time of the meter
+
+
 def _date_word(day: date, size: int) -> bytes:
     return (day.day | day.month << 5 | day.year - _EPOCH.year << 9).to_bytes(size, "little")
 
@@ -89,7 +94,8 @@ class Spot:
     """The data of one record: `size` bytes at `at`.
 
     A number has a `kind` and a `scale`; `read` reads it where the kind is `SINGLY`. `one` are data that say 1, `void` the raw value that means none.
-    A date is written by `write`, and read by `read` where it is none of the standard's. `flags` are a driver's names of the bits. `strict`: where it
+    A date is `dated`; it is written by `write`, and read by `read` where it is none of the standard's. That of a manufacturer's `field`, of the driver's
+    layout number `block`, is not written: its coding is. `flags` are a driver's names of the bits. `strict`: where it
     is void, the plain path must say what that means. `element` is its place in a profile, whose void values are FF….
     """
 
@@ -105,10 +111,22 @@ class Spot:
     strict: bool = False
     linear: bool = True
     element: Element | None = None
+    dated: bool = False
+    field: Field | None = None
+    block: int = -1
 
     def probe(self, day: date) -> bytes:
         """Data with a known value: `day`, or 1; empty where they are left as they are."""
         return self.write(day, self.size) if self.write else self.one
+
+    def probe_field(self, day: date, *, void: bool) -> Field:
+        """The field with a coding that knows such a value only, or none."""
+        assert self.field
+        if self.dated:
+            value: DateValue | int | None = None if void else _midnight(day) if self.field.quantity == "date_time" else day
+        else:
+            value = 1
+        return replace(self.field, coding=lambda _: value) if self.dated or self.kind is not None else self.field
 
 
 #: What no column reads.
@@ -124,10 +142,10 @@ class Payload:
     device: DeviceId
     ci: int
 
-    def records(self, data: bytes) -> tuple[Record, ...]:
-        """What the plain path reads in `data`, a payload of the same shape."""
-        found = read_payload(self.driver, data, self.device, self.ci) if self.driver else None
-        found = walk(data) if found is None else found
+    def records(self) -> tuple[Record, ...]:
+        """What the plain path reads in it."""
+        found = read_payload(self.driver, self.data, self.device, self.ci) if self.driver else None
+        found = walk(self.data) if found is None else found
         return (read_blocks(self.driver, found, self.device, self.ci) if self.driver else found).records
 
 
@@ -148,30 +166,30 @@ class Spots:
 
 def spots_of(payload: Payload) -> Spots | None:
     """The spots of a payload; None where it has no shape: its walk broke, or nothing reads it."""
-    whole = [(layout, _start(layout, payload.data)) for layout in _layouts(payload) if layout.at in {PAYLOAD, FILLED}]
-    own = any(layout.fits(payload.data[start:]) for layout, start in whole)
+    whole = [(number, layout, _start(layout, payload.data)) for number, layout in _layouts(payload) if layout.at in {PAYLOAD, FILLED}]
+    own = any(layout.fits(payload.data[start:]) for _, layout, start in whole)
     walked = Records(()) if own else walk(payload.data)
     if walked.broken or (payload.ci in MANUFACTURER_CI and not own):
         return None
     found = Spots([], np.zeros(len(payload.data), np.uint8), len(payload.data), walked) if own else _walked(payload, walked)
-    for layout, start in whole:
-        if _block(payload.data, found, layout, start, len(payload.data)):
+    for number, _, start in whole:
+        if _block(payload, found, number, start, len(payload.data)):
             return found
     places = list(zip(walked.records, found.spots, strict=True))
-    for layout in _layouts(payload):
+    for number, layout in _layouts(payload):
         if layout.at == TAIL and found.tail:
-            found.tail = not _block(payload.data, found, layout, len(payload.data) - len(walked.tail), len(payload.data))
+            found.tail = not _block(payload, found, number, len(payload.data) - len(walked.tail), len(payload.data))
         for record, spot in places:
             if record.vif.hex() == layout.at:
-                _block(payload.data, found, layout, spot.at + spot.size - len(record.data), spot.at + spot.size)
+                _block(payload, found, number, spot.at + spot.size - len(record.data), spot.at + spot.size)
     for number, record in enumerate(walked.records):
         if record.modifiers and not _PROFILES.isdisjoint(record.modifiers):
             _profile(found, number, walked.records)
     return found
 
 
-def _layouts(payload: Payload) -> tuple[BlockLayout, ...]:
-    return payload.driver.layouts if payload.driver else ()
+def _layouts(payload: Payload) -> list[tuple[int, BlockLayout]]:
+    return list(enumerate(payload.driver.layouts)) if payload.driver else []
 
 
 def _start(layout: BlockLayout, data: bytes) -> int:
@@ -224,7 +242,7 @@ def _record_spot(record: Record, rule: Rule | None, at: int, size: int) -> Spot:
         return _variable_spot(record.data[0], about, at, size, linear=linear and not ruled)
     scale, flags, void = (rule.scale, rule.flags, bytes.fromhex(rule.void)) if rule else (None, None, b"")
     if about.kind == DATES and not about.error and _KINDS.get(coding) == SIGNED and size in DATE:
-        return Spot(at, size, write=_standard_date, linear=linear and not ruled)
+        return Spot(at, size, write=_standard_date, dated=True, linear=linear and not ruled)
     if coding not in _KINDS:
         return Spot(at, size, linear=linear and not flags)
     if _KINDS[coding] == SINGLY:
@@ -258,9 +276,9 @@ def _one(size: int) -> bytes:
     return (1).to_bytes(size, "little")
 
 
-def _block(data: bytes, found: Spots, layout: BlockLayout, start: int, end: int) -> bool:
-    """Add the spots of a block, if it is one; the bytes that say so, or not, are compared from now on."""
-    block = data[start:end]
+def _block(payload: Payload, found: Spots, number: int, start: int, end: int) -> bool:
+    """Add the spots of a block of layout `number`, if it is one; the bytes that say so, or not, are compared from now on."""
+    block, layout = payload.data[start:end], _layouts(payload)[number][1]
     fits = layout.fits(block)
     for at, bits, value in layout.guard:
         if at < len(block) and (fits or block[at] & bits != value):
@@ -270,10 +288,13 @@ def _block(data: bytes, found: Spots, layout: BlockLayout, start: int, end: int)
     if fits:
         for at, bits in layout.shape:
             found.mask[start + at] |= bits
-        fields = (_field_spot(field, start + field.at, block) for field in layout.all_fields(block) if field.at + field.size <= len(block))
-        found.spots += (replace(spot, strict=layout.read is not None and layout.strict) for spot in fields)
+        twice = any(spot.block == number for spot in found.spots)
+        strict, gated = layout.read is not None and layout.strict, bool(payload.driver and payload.driver.gate)
+        fields = (field for field in layout.all_fields(block) if field.at + field.size <= len(block))
+        spots = (_field_spot(field, start + field.at, block, gated=gated) for field in fields)
+        found.spots += (replace(spot, strict=strict, block=number, write=None) for spot in spots)
         found.spots += _tagged(layout.tags, block, start, found.mask) if layout.tags else ()
-        found.spots += [_ODD] if found.odd or (layout.read and not layout.only_shows(block)) else []
+        found.spots += [_ODD] if twice or found.odd or (layout.read and not layout.only_shows(block)) else []
         found.odd = found.odd or layout.read is not None
     return fits
 
@@ -285,31 +306,28 @@ def _tagged(tags: Tags, block: bytes, start: int, mask: npt.NDArray[np.uint8]) -
     mask[start + end : start + end + 1] = 0xFF
     for at, size in places:
         data = block[at : at + size]
-        yield from (_field_spot(field, start + at + field.at, data) for field in tags.fields.get(block[at - 1], ()) if field.at + field.size <= size)
+        for field in tags.fields.get(block[at - 1], ()):
+            if field.at + field.size <= size:
+                spot = _field_spot(field, start + at + field.at, data, gated=True)
+                yield replace(spot, field=None, linear=spot.linear and spot.size <= _MOST_BYTES and (not spot.dated or spot.write is not None))
 
 
-def _field_spot(field: Field, at: int, block: bytes) -> Spot:
+def _field_spot(field: Field, at: int, block: bytes, *, gated: bool) -> Spot:
+    """The spot of one field; `gated`: a gate judges all dates, also those that are only shown."""
+    spot = Spot(at, field.size, field=field)
     kind = _NUMBERS.get(field.coding) if _TEN % field.scale.denominator == 0 else None
-    if field.coding in _DATE_CODINGS:
+    if field.coding in _DATE_CODINGS or field.quantity in _DATED:
         known = field.coding is not date_g or field.size in DATE
-        return Spot(
-            at, field.size, write=_DATE_CODINGS[field.coding], read=None if field.coding is date_g else field.coding, linear=known and not field.flags
-        )
+        read = None if field.coding is date_g else field.coding
+        return replace(spot, dated=True, write=_DATE_CODINGS.get(field.coding), read=read, linear=known and not field.flags)
     if kind is not None and field.size < _MOST_BYTES and len(field.void) < 2:
-        return Spot(
-            at,
-            field.size,
-            kind,
-            field.scale,
-            _one(field.size),
-            void=next(iter(field.void), None),
-            flags=field.flags,
-            linear=not field.flags or kind == UNSIGNED,
-        )
+        linear = not field.flags or kind == UNSIGNED
+        void = next(iter(field.void), None)
+        return replace(spot, kind=kind, scale=field.scale, one=_one(field.size), void=void, flags=field.flags, linear=linear)
     if field.quantity not in DICTIONARY:
-        value = field.coding(block[field.at : field.at + field.size])
-        return Spot(at, field.size, linear=not (field.flags or isinstance(value, date) or field.quantity in _DATED))
-    return Spot(at, field.size, SINGLY, one=_one(field.size), read=partial(_value, field), linear=not field.flags and field.size <= _MOST_BYTES)
+        judged = gated and isinstance(field.coding(block[field.at : field.at + field.size]), date)
+        return replace(spot, linear=not (field.flags or judged))
+    return replace(spot, kind=SINGLY, scale=field.scale, one=_one(field.size), read=partial(_value, field), linear=not field.flags)
 
 
 def _value(field: Field, data: bytes) -> Value:

@@ -18,7 +18,7 @@ from meter_vectors import vectors
 
 import submeter
 from submeter.cli.readings import FORMS
-from submeter.decoders import ELL_CTR, FormatKey, Profile, decode
+from submeter.decoders import ELL_CTR, FormatKey, Profile, WrongKey, decode
 from submeter.decoders.codings import seconds_2000
 from submeter.decoders.dates import read_date
 from submeter.decoders.driver import Driver, Field, Gate, History, Rule
@@ -280,18 +280,16 @@ def test_an_address_of_ones_is_no_meter() -> None:
 
 
 def test_drivers_that_columns_cannot_judge_have_no_layouts() -> None:
-    """A gate over the clock or what is missing, two histories, a cipher of its own for the mode: the plain path; rules by header do not matter."""
+    """A gate over a history, two histories, a cipher of its own for the mode: the plain path; rules by header do not matter."""
     plain = Driver("x", "", ())
     assert compilable(None, 5)
     for known in (
         replace(plain, rules=(Rule("13", to={"quantity": "volume"}),)),
-        replace(plain, gate=Gate()),
+        replace(plain, gate=Gate(needs=("volume",), clock_days=1)),
         replace(plain, histories=(History(range(2)),)),
     ):
         assert compilable(known, 5)
     for judged in (
-        replace(plain, gate=Gate(clock_days=1)),
-        replace(plain, gate=Gate(needs=("volume",))),
         replace(plain, gate=Gate(), histories=(History(range(2)),)),
         replace(plain, histories=(History(range(2)), History(range(3)))),
         replace(plain, rules=(Rule(where={"value": 1}),)),
@@ -320,10 +318,12 @@ def blocks(*fields: Field, gate: Gate | None = None) -> Driver:
 
 
 def test_what_columns_cannot_tell_has_no_layout() -> None:
-    """A coding that does not know 1, bits of a text, and a gate over what is no field of whole numbers."""
-    known, shy = Field(0, 4, "volume"), Field(0, 4, "volume", lambda _: None)
+    """Bits of a text, and a gate over what is no field of whole numbers, or over what has none."""
+    known, missing = Field(0, 4, "volume"), Gate(needs=("energy",))
     assert shape(bytes(8), blocks(known, Field(4, 4, "date_time", seconds_2000)))
-    assert not shape(bytes(8), blocks(shy))
+    assert not shape(bytes(8), blocks(known, gate=missing))
+    assert shape(bytes(8), blocks(known, gate=replace(missing, needs=("volume",))))
+    assert not shape(bytes(8), blocks(Field(0, 4, "volume", scale=Fraction(1, 3)), gate=Gate(rising=("volume",))))
     assert not shape(bytes.fromhex("0dfd170105"), Driver("x", "", ()))
     bounded, rising = Gate(largest={"volume": 9}), Gate(rising=("volume",))
     assert shape(bytes(8), blocks(known, gate=bounded))
@@ -347,6 +347,17 @@ def test_a_date_that_no_gate_believes_goes_to_the_plain_path() -> None:
     days = (24 << 9 | 12 << 5 | 31, 90 << 9 | 12 << 5 | 31)
     bodies = (b"\xa2\x00" + day.to_bytes(2, "little") + bytes.fromhex("0100 1001 0200 0000 0000") for day in days)
     assert plainly(DeviceId("TCH", "12345678", 0x74, 0x62), *bodies) == 1
+
+
+def test_a_clock_far_from_the_reception_is_not_believed() -> None:
+    """A meter whose clock is its only check, heard in time, years later, and at a time that nobody knows: as on the plain path."""
+    vector = next(one for one in vectors() if one["driver"] == "apatorna1")
+    raw, profile = bytes.fromhex(vector["hex"]), Profile(bytes.fromhex(vector["key"]))
+    times = [decode(raw, lambda _: profile, form=vector["form"]).meter_time, datetime(2070, 1, 1), None]  # noqa: DTZ001  local time of the meter
+    heard = replace(Heard.of([raw] * 3, form=vector["form"]), received=times)
+    batch = Decoder().of_profiles(heard, [profile] * 3)
+    assert batch.columns.done.tolist() == [True, False, True]
+    assert isinstance(batch.others[1].error, WrongKey)
 
 
 def test_void_bits_name_nothing() -> None:
