@@ -353,7 +353,7 @@ def test_a_clock_far_from_the_reception_is_not_believed() -> None:
     """A meter whose clock is its only check, heard in time, years later, and at a time that nobody knows: as on the plain path."""
     vector = next(one for one in vectors() if one["driver"] == "apatorna1")
     raw, profile = bytes.fromhex(vector["hex"]), Profile(bytes.fromhex(vector["key"]))
-    times = [decode(raw, lambda _: profile, form=vector["form"]).meter_time, datetime(2070, 1, 1), None]  # noqa: DTZ001  local time of the meter
+    times = [decode(raw, lambda _: profile, form=vector["form"]).meter_time, datetime(2070, 1, 1), None]
     heard = replace(Heard.of([raw] * 3, form=vector["form"]), received=times)
     batch = Decoder().of_profiles(heard, [profile] * 3)
     assert batch.columns.done.tolist() == [True, False, True]
