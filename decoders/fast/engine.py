@@ -22,6 +22,7 @@ from submeter.decoders.fast.keys import ALLOWS_PLAIN, ALLOWS_SEALED, HAS_KEY, PI
 from submeter.decoders.fast.layout import BCD, DATE_FIELD, FIELD, SIGNED, SINGLY, Layout, Place, Reader, Reckoner
 from submeter.decoders.fast.library import Library, Shape
 from submeter.decoders.layers import device_of
+from submeter.decoders.records import Record
 from submeter.decoders.registers import LARGEST, Target, micro_of
 from submeter.decoders.security import AES_CBC, AES_CBC_DERIVED, FILLED
 from submeter.reading import DeviceId
@@ -31,6 +32,7 @@ __all__ = ["Columns", "device_at", "read_batch"]
 _FILLED: Final = np.uint64(int.from_bytes(FILLED, "little"))
 _TWO_BYTES: Final = np.uint64(0xFFFF)
 _MOST_BYTES: Final = 8
+_NONE: Final = (None, False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,8 +266,9 @@ def _numbers(frames: Frames, field: dict[str, npt.NDArray[Any]], payload: Ints, 
     for number in np.flatnonzero(single & ~void).tolist():
         reader = places[place[number]].single
         at = begin[number]
-        micro = _single(reader, frames.buffer[at : at + size[number]].tobytes(), ones_void=bool(field["ones"][number])) if reader else None
+        micro, due = _single(reader, frames.buffer[at : at + size[number]].tobytes(), ones_void=bool(field["ones"][number])) if reader else _NONE
         value[number], void[number] = micro or 0, micro is None
+        place[number] += due
     bad |= (field["must"] & void) | (~void & (np.abs(value) > field["most"]))
     return value, void, bad, column
 
@@ -282,8 +285,9 @@ def _add_up(field: dict[str, npt.NDArray[Any]], number: Ints, value: Ints, void:
 
 
 @lru_cache(maxsize=65536)
-def _single(reader: tuple[Reader, Target], data: bytes, *, ones_void: bool) -> int | None:
-    """A number that is read one by one in micro units, as the plain path reads it."""
+def _single(reader: tuple[Reader, Target], data: bytes, *, ones_void: bool) -> tuple[int | None, bool]:
+    """A number that is read one by one in micro units, as the plain path reads it, and whether its coding says that it is due."""
     read, target = reader
     value = None if ones_void and not data.strip(b"\xff") else read(data)
-    return micro_of(value, target) if isinstance(value, Decimal) else None
+    due, value = (value.due, value.value) if isinstance(value, Record) else (False, value)
+    return micro_of(value, target) if isinstance(value, Decimal) else None, due

@@ -21,6 +21,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from submeter.decoders.blocks import day_of
 from submeter.decoders.deviations import history_base, history_stamp, understood
 from submeter.decoders.driver import Bits, Codes, Driver, Field, Gate, History
 from submeter.decoders.fast.spots import BCD, SIGNED, SINGLY, UNSIGNED, Payload, Spot, spots_of
@@ -32,7 +33,7 @@ __all__ = ["BCD", "DATE_FIELD", "FIELD", "SIGNED", "SINGLY", "UNSIGNED", "Layout
 
 #: One number: where it stands, how it is read, raw * above / below = micro units; `largest` raw value and `most` micro units that the plain path is not
 #: asked about; `under`: the field that it may not exceed. `ones`: FF… is no value; `must`: a void one goes to the plain path; `flag` in `Layout.flags`
-#: (-1: none); `odd`: the raw value `void` is none; `date` is the place of its instant in the dates, `place` in `Layout.places` (-1: no reading).
+#: (-1: none); `odd`: the raw value `void` is none; `date` is the place of its instant in the dates, `place` in `Layout.places` (-1: no reading), behind it that of a `Due` one.
 #: An element of a profile is added, times `sign`, to the field `before`; it is the `depth`-th behind the one that is added to nothing (0: it is that one).
 FIELD: Final = np.dtype([
     ("at", "u2"), ("size", "u1"), ("kind", "u1"), ("above", "i8"), ("below", "i8"), ("largest", "i8"), ("most", "i8"), ("under", "i2"),
@@ -117,8 +118,12 @@ def compile_layout(payload: Payload) -> Layout | None:
         return layout
     probe = _probe(payload, spots)
     probed = understood(driver, probe.records())
-    voided = ((number, understood(driver, _probe(payload, spots, without=number).records())) for number in _dates_that_count(probed[: len(spots)]))
-    doubtful = {number for number, records in voided if _replaced(records, probed[number])}
+    bases = {spot.field.since for spot in spots if spot.field and spot.field.reckon}
+    doubtful = {
+        number
+        for number in _dates_that_count(probed[: len(spots)], bases)
+        if _replaced(understood(driver, _probe(payload, spots, without=number).records()), probed[number], bases)
+    }
     return _Tables(probe, spots, probed, doubtful).layout(layout, unread=found.tail)
 
 
@@ -139,14 +144,16 @@ def _probe(payload: Payload, spots: list[Spot], *, without: int = -1) -> Payload
     return replace(payload, data=bytes(probe), driver=driver)
 
 
-def _dates_that_count(probed: tuple[Record, ...]) -> set[int]:
-    """The records whose dates are the instant of others, or the meter's time."""
-    instants = {record.stamp for record in probed} | {meter_time(probed)}
+def _dates_that_count(probed: tuple[Record, ...], bases: set[int]) -> set[int]:
+    """The records whose dates are the instant of others, or lead to them, or are the meter's time."""
+    instants = {record.stamp for record in probed} | {meter_time(probed)} | {day_of(probed, storage) for storage in bases}
     return {number for number, record in enumerate(probed) if isinstance(record.value, date) and record.value in instants}
 
 
-def _replaced(records: tuple[Record, ...], record: Record) -> bool:
+def _replaced(records: tuple[Record, ...], record: Record, bases: set[int]) -> bool:
     """Whether among `records` another date takes the place of this record's, which is void there."""
+    if record.storage in bases and day_of(records, record.storage) is not None:
+        return True
     return meter_time(records) is not None if not record.storage else any(one.stamp for one in records if one.storage == record.storage)
 
 
@@ -255,7 +262,8 @@ class _Tables:
             return None
         row["exact"] = ratio.denominator == 1
         single = (spot.read, target) if spot.read else None
-        self.places.append(Place(reading.register, reading.label, reading.due, int(reading.source), single))
+        place = Place(reading.register, reading.label, reading.due, int(reading.source), single)
+        self.places += [place, replace(place, label="set_day", due=True) if record.storage else place]
         bound = self.gate.largest.get(record.quantity) if self.gate else None
         numbers = (
             {"above": 1, "below": 1, "largest": _SAFE}
@@ -269,14 +277,17 @@ class _Tables:
             "most": most,
             "ones": spot.element is not None or all_ones_void(record.quantity),
             "date": when,
-            "place": len(self.places) - 1,
+            "place": len(self.places) - 2,
         }
 
     def _instant(self, spot: Spot, record: Record, reading: Reading) -> int | None:
         """The place of a reading's instant in the dates, -1 for none; None where no date of these leads to it."""
         if reading.stamp is None:
             return -1
-        history, element = self.history, spot.element
+        history, element, field = self.history, spot.element, spot.field
+        if field and field.reckon:
+            day = day_of(self.probed, field.since)
+            return self._reckoned(day, field.reckon, field.reckon) if day and field.reckon(day) == reading.stamp else None
         if element:
             stamp = self.probed[element.profile].stamp
             known = stamp is not None and element.reckon(stamp) == reading.stamp

@@ -289,10 +289,11 @@ def _block(payload: Payload, found: Spots, number: int, start: int, end: int) ->
         for at, bits in layout.shape:
             found.mask[start + at] |= bits
         twice = any(spot.block == number for spot in found.spots)
-        strict, gated = layout.read is not None and layout.strict, bool(payload.driver and payload.driver.gate)
+        gated = bool(payload.driver and payload.driver.gate)
         fields = (field for field in layout.all_fields(block) if field.at + field.size <= len(block))
-        spots = (_field_spot(field, start + field.at, block, gated=gated) for field in fields)
-        found.spots += (replace(spot, strict=strict, block=number, write=None) for spot in spots)
+        for field in fields:
+            strict = layout.read is not None and (layout.vital is None or field.at in layout.vital)
+            found.spots.append(replace(_field_spot(field, start + field.at, block, gated=gated), strict=strict, block=number, write=None))
         found.spots += _tagged(layout.tags, block, start, found.mask) if layout.tags else ()
         found.spots += [_ODD] if twice or found.odd or (layout.read and not layout.only_shows(block)) else []
         found.odd = found.odd or layout.read is not None
@@ -330,5 +331,7 @@ def _field_spot(field: Field, at: int, block: bytes, *, gated: bool) -> Spot:
     return replace(spot, kind=SINGLY, scale=field.scale, one=_one(field.size), read=partial(_value, field), linear=not field.flags)
 
 
-def _value(field: Field, data: bytes) -> Value:
-    return field_record(field, data).value
+def _value(field: Field, data: bytes) -> Value | Record:
+    """The value; as a record where its coding says that it is due."""
+    record = field_record(field, data)
+    return record if record.due and not field.due else record.value
