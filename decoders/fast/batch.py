@@ -23,6 +23,7 @@ from submeter.decoders.fast.library import Library
 from submeter.decoders.fast.sessions import open_sessions
 from submeter.decoders.fast.singly import open_singly
 from submeter.decoders.flags import words_of
+from submeter.decoders.frame import otherwise
 from submeter.decoders.layers import COMPACT, device_of
 from submeter.decoders.security import Profile
 from submeter.decoders.telegram import Plain, ProfileOf, Telegram, decode
@@ -71,6 +72,12 @@ class Batch:
     frames: Frames
     columns: Columns
     others: dict[int, Outcome] = field(default_factory=dict)
+
+    def broken(self) -> dict[int, tuple[str, ...]]:
+        """The notes of telegrams with a layout that are cut or damaged, by their number."""
+        notes = [layout.broken for _, layout in self.columns.layouts]
+        which = np.array([*map(bool, notes), False])[self.columns.layout]
+        return {number: notes[self.columns.layout[number]] for number in np.flatnonzero(which).tolist()}
 
     def words(self) -> tuple[Ints, list[tuple[str, ...]]]:
         """What each telegram with a layout says of itself, as a place in a list of words; of the others it means nothing."""
@@ -150,6 +157,9 @@ class Decoder:
         frames, opened = open_singly(heard, frames, open_sessions(frames, ways, decrypted), profile_of, known)
         columns = read_batch(self._library, frames, ways, decrypted, heard.received)
         batch = Batch(heard, frames, columns)
+        for number in batch.broken():
+            if otherwise(heard.raw[number], heard.link[number], heard.form[number]):
+                columns.done[number], columns.layout[number] = False, -1
         first = _first_of_each(columns.layout) if formats is not None else {}
         for number in sorted((*np.flatnonzero(~columns.done).tolist(), *first)):
             if number in first:

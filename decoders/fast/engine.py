@@ -32,7 +32,7 @@ __all__ = ["Columns", "device_at", "read_batch"]
 _FILLED: Final = np.uint64(int.from_bytes(FILLED, "little"))
 _TWO_BYTES: Final = np.uint64(0xFFFF)
 _MOST_BYTES: Final = 8
-_NONE: Final = (None, False)
+_NONE: Final = (None, False, False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,9 +266,12 @@ def _numbers(frames: Frames, field: dict[str, npt.NDArray[Any]], payload: Ints, 
     for number in np.flatnonzero(single & ~void).tolist():
         reader = places[place[number]].single
         at = begin[number]
-        micro, due = _single(reader, frames.buffer[at : at + size[number]].tobytes(), ones_void=bool(field["ones"][number])) if reader else _NONE
+        micro, due, beyond = (
+            _single(reader, frames.buffer[at : at + size[number]].tobytes(), ones_void=bool(field["ones"][number])) if reader else _NONE
+        )
         value[number], void[number] = micro or 0, micro is None
         place[number] += due
+        bad[number] = beyond
     bad |= (field["must"] & void) | (~void & (np.abs(value) > field["most"]))
     return value, void, bad, column
 
@@ -285,9 +288,10 @@ def _add_up(field: dict[str, npt.NDArray[Any]], number: Ints, value: Ints, void:
 
 
 @lru_cache(maxsize=65536)
-def _single(reader: tuple[Reader, Target], data: bytes, *, ones_void: bool) -> tuple[int | None, bool]:
-    """A number that is read one by one in micro units, as the plain path reads it, and whether its coding says that it is due."""
+def _single(reader: tuple[Reader, Target], data: bytes, *, ones_void: bool) -> tuple[int | None, bool, bool]:
+    """A number that is read one by one in micro units, as the plain path reads it, whether its coding says that it is due, and if it is beyond any dial."""
     read, target = reader
     value = None if ones_void and not data.strip(b"\xff") else read(data)
     due, value = (value.due, value.value) if isinstance(value, Record) else (False, value)
-    return micro_of(value, target) if isinstance(value, Decimal) else None, due
+    micro = micro_of(value, target) if isinstance(value, Decimal) else None
+    return micro, due, micro is None and isinstance(value, Decimal)

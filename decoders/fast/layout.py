@@ -79,6 +79,8 @@ class Layout:
 
     `unread`: a telegram without readings is one that no driver knows. `clock_days`: how far the clock may be from the reception.
 
+    `broken`: the notes of payloads that are cut or damaged, and give no readings.
+
     `fields` None: these go to the plain path. `found` are the walked records of the first one, whose headers teach a compact format.
     """
 
@@ -86,6 +88,7 @@ class Layout:
     pattern: npt.NDArray[np.uint8]
     end: int
     found: Records
+    broken: tuple[str, ...] = ()
     fields: npt.NDArray[Any] | None = None
     dates: npt.NDArray[Any] | None = None
     places: tuple[Place, ...] = ()
@@ -108,21 +111,23 @@ def compilable(driver: Driver | None, mode: int) -> bool:
 
 
 def compile_layout(payload: Payload) -> Layout | None:
-    """The layout of payloads like this one; None where the walk broke, so that there is no shape to compare."""
+    """The layout of payloads like this one; None where nothing reads it, so that there is no shape to compare."""
     found = spots_of(payload)
     if found is None:
         return None
     driver, spots = payload.driver, found.spots
-    layout = Layout(found.mask, np.frombuffer(payload.data, np.uint8) & found.mask, found.end, found.walked)
-    if not all(spot.linear for spot in spots):
+    read = payload.read()
+    broken = (read.broken, *read.notes) if read.broken else ()
+    layout = Layout(found.mask, np.frombuffer(payload.data, np.uint8) & found.mask, found.end, found.walked, broken)
+    if not all(spot.linear for spot in spots) or (broken and driver and driver.gate):
         return layout
     probe = _probe(payload, spots)
-    probed = understood(driver, probe.records())
+    probed = understood(driver, probe.read().records)
     bases = {spot.field.since for spot in spots if spot.field and spot.field.reckon}
     doubtful = {
         number
         for number in _dates_that_count(probed[: len(spots)], bases)
-        if _replaced(understood(driver, _probe(payload, spots, without=number).records()), probed[number], bases)
+        if _replaced(understood(driver, _probe(payload, spots, without=number).read().records), probed[number], bases)
     }
     return _Tables(probe, spots, probed, doubtful).layout(layout, unread=found.tail)
 
@@ -182,14 +187,16 @@ class _Tables:
         """`layout` with its tables; as it is where a record is none that columns can read."""
         if any(spot.element for spot in self.spots) and len(self.spots) != len(self.probed):
             return layout
-        readings = [next(iter(readings_of((record,), self.kind, ())), None) for record in self.probed[: len(self.spots)]]
+        readings = [None if layout.broken else next(iter(readings_of((record,), self.kind, ())), None) for record in self.probed[: len(self.spots)]]
         keys = [(reading.register, record.storage) if reading else None for reading, record in zip(readings, self.probed, strict=False)]
         several = Counter(keys)
         rows: list[dict[str, Any]] = []
         for number, (spot, record, reading) in enumerate(zip(self.spots, self.probed, readings, strict=False)):
             first = reading if keys[number] not in keys[:number] else None
             names = spot.flags or (Bits({}) if record.flags == _UNNAMED else None)
-            if (record.flags and (not names or (spot.void is not None and not spot.flags))) or (reading is None and self._hidden(spot, record)):
+            if (record.flags and (not names or (spot.void is not None and not spot.flags))) or (
+                reading is None and not layout.broken and self._hidden(spot, record)
+            ):
                 return layout
             if first is None and names is None:
                 continue
@@ -214,7 +221,7 @@ class _Tables:
             reckoners=tuple(self.reckoners),
             clock=-1 if clock is None else self.index[clock.date()],
             clock_days=self.gate.clock_days if self.gate else None,
-            unread=unread or any(record.quantity in {"manufacturer", "unknown"} for record in self.probed),
+            unread=not layout.broken and (unread or any(record.quantity in {"manufacturer", "unknown"} for record in self.probed)),
         )
 
     def _date(self, number: int) -> tuple[Any, ...]:
@@ -239,7 +246,7 @@ class _Tables:
 
     def _row(self, spot: Spot, record: Record, reading: Reading | None, rows: list[dict[str, Any]]) -> dict[str, Any] | None:
         """Columns of a field behind `rows`; None where the columns cannot read it."""
-        if spot.kind is None:
+        if spot.kind is None or (spot.kind == SINGLY and reading is None):
             return None
         row = {"at": spot.at, "size": spot.size, "kind": spot.kind, "odd": spot.void is not None, "void": spot.void or 0, "under": -1}
         row |= {"before": -1, "sign": 1, "depth": 0}

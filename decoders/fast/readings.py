@@ -16,7 +16,7 @@ def outcomes(decoder: Decoder, batch: Batch) -> Iterator[Outcome]:
     frames, columns = batch.frames, batch.columns
     which, words = batch.words()
     of_readings = [tuple(word for word in some if word in STATUS) for some in words]
-    rows = _readings(batch)
+    rows, broken = _readings(batch), batch.broken()
     following = next(rows, None)
     clocks = (local_time(one) if there else None for one, there in zip(columns.clock.tolist(), columns.clocked.tolist(), strict=True))
     about = (frames.address, frames.access, frames.counter, columns.mode, which)
@@ -32,7 +32,7 @@ def outcomes(decoder: Decoder, batch: Batch) -> Iterator[Outcome]:
         yield Outcome(
             Telegram(
                 named[0], tuple(readings), (), None if access < 0 else access, words[word], mode, None if counter < 0 else counter, clock,
-                tail=b"", more=False, suspect=False, notes=(),
+                tail=b"", more=False, suspect=number in broken, notes=broken.get(number, ()),
             )
         )  # fmt: skip
 

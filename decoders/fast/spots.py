@@ -27,7 +27,7 @@ from submeter.decoders.driver import Layout as BlockLayout
 from submeter.decoders.fast.columns import DATE
 from submeter.decoders.instants import elements_of, step
 from submeter.decoders.layers import MANUFACTURER_CI
-from submeter.decoders.records import Record, Records, walk
+from submeter.decoders.records import Record, Records, length_end, walk
 from submeter.decoders.registers import DICTIONARY
 from submeter.decoders.values import TEXT_LAST, Value, read_value
 from submeter.decoders.vif import BITS, BLOCK, NUMBER
@@ -142,11 +142,11 @@ class Payload:
     device: DeviceId
     ci: int
 
-    def records(self) -> tuple[Record, ...]:
+    def read(self) -> Records:
         """What the plain path reads in it."""
         found = read_payload(self.driver, self.data, self.device, self.ci) if self.driver else None
         found = walk(self.data) if found is None else found
-        return (read_blocks(self.driver, found, self.device, self.ci) if self.driver else found).records
+        return read_blocks(self.driver, found, self.device, self.ci) if self.driver else found
 
 
 @dataclass(slots=True)
@@ -165,11 +165,11 @@ class Spots:
 
 
 def spots_of(payload: Payload) -> Spots | None:
-    """The spots of a payload; None where it has no shape: its walk broke, or nothing reads it."""
+    """The spots of a payload; None where nothing reads it."""
     whole = [(number, layout, _start(layout, payload.data)) for number, layout in _layouts(payload) if layout.at in {PAYLOAD, FILLED}]
     own = any(layout.fits(payload.data[start:]) for _, layout, start in whole)
     walked = Records(()) if own else walk(payload.data)
-    if walked.broken or (payload.ci in MANUFACTURER_CI and not own):
+    if payload.ci in MANUFACTURER_CI and not own:
         return None
     found = Spots([], np.zeros(len(payload.data), np.uint8), len(payload.data), walked) if own else _walked(payload, walked)
     for number, _, start in whole:
@@ -208,8 +208,13 @@ def _walked(payload: Payload, walked: Records) -> Spots:
         found.spots.append(_record_spot(record, rule, end - size, size))
         found.mask[end - size : end] = 0
         at = end
+    if walked.broken:
+        while data[at] == _FILLER:
+            at += 1
+        end = length_end(data, at)
+        found.mask[end:] = 0
     found.mask[len(data) - len(walked.tail) :] = 0
-    found.end = len(data) if walked.tail or walked.more else end
+    found.end = len(data) if walked.tail or walked.more or walked.broken else end
     return found
 
 
@@ -238,8 +243,8 @@ def _record_spot(record: Record, rule: Rule | None, at: int, size: int) -> Spot:
     about, coding = interpret(record.vif), record.dif[0] & 0x0F
     ruled = rule is not None and bool(len(rule.void) == 2 * len(record.data) or rule.flags or rule.scale is not None)
     linear = about.offset is None
-    if coding == _VARIABLE:
-        return _variable_spot(record.data[0], about, at, size, linear=linear and not ruled)
+    if coding == _VARIABLE or not _PROFILES.isdisjoint(about.modifiers):
+        return _variable_spot(record.data[0] if coding == _VARIABLE else 0, about, at, size, linear=linear and not ruled)
     scale, flags, void = (rule.scale, rule.flags, bytes.fromhex(rule.void)) if rule else (None, None, b"")
     if about.kind == DATES and not about.error and _KINDS.get(coding) == SIGNED and size in DATE:
         return Spot(at, size, write=_standard_date, dated=True, linear=linear and not ruled)
@@ -259,6 +264,8 @@ def _record_spot(record: Record, rule: Rule | None, at: int, size: int) -> Spot:
 
 def _variable_spot(lvar: int, about: Information, at: int, size: int, *, linear: bool) -> Spot:
     """Text and blocks are no numbers; those that a length code announces are read one by one."""
+    if not _PROFILES.isdisjoint(about.modifiers):  # of such a block at most the bits would matter
+        return Spot(at, size, linear=linear and about.quantity != "status_flags")
     if about.kind == BLOCK or (about.kind != DATES and lvar <= TEXT_LAST):
         return Spot(at, size, linear=linear)
     number = about.kind in {NUMBER, BITS} and 0 < size <= _MOST_BYTES

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from submeter.decoders.compact import Formats
+from submeter.decoders.errors import BadFrame
 from submeter.decoders.fast.batch import Batch, Decoder
 from submeter.decoders.fast.columns import Ints, microseconds
 from submeter.decoders.fast.envelope import Heard
@@ -177,6 +178,8 @@ def _refused(batch: Batch) -> tuple[pa.Array, pa.Array]:
     """Reason and detail of each telegram, null for what was decoded."""
     reason: list[str | None] = [None] * len(batch.columns.done)
     detail = list(reason)
+    for number, notes in batch.broken().items():
+        reason[number], detail[number] = BadFrame.reason, "; ".join(notes)
     for number, outcome in batch.others.items():
         reason[number], detail[number] = outcome.reason, outcome.detail
     return pa.array(reason, pa.string()), pa.array(detail, pa.string())

@@ -18,7 +18,7 @@ from typing import BinaryIO, Final
 import msgspec
 import numpy as np
 
-from submeter.decoders import DES_CBC, DecodeError, FormatKey, Profile, ProfileOf, Telegram, decode
+from submeter.decoders import DES_CBC, BadFrame, DecodeError, FormatKey, Profile, ProfileOf, Telegram, decode
 from submeter.decoders.diehl import MAKERS
 from submeter.decoders.fast import Batch, Decoder, Heard, Outcome, local_time
 from submeter.reading import DeviceId, Register
@@ -98,6 +98,7 @@ def answer_lines(decoder: Decoder, lines: Sequence[bytes]) -> list[str]:
     )
     batch = decoder.of_profiles(heard, profiles, taught)
     answers = {number: _outcome(rows[number], outcome) for number, outcome in batch.others.items()} | answers
+    answers |= {number: _refused(rows[number], f"{BadFrame.reason}: {'; '.join(notes)}") for number, notes in batch.broken().items()}
     return list(_answers(decoder, batch, rows, answers))
 
 
