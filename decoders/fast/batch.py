@@ -109,7 +109,7 @@ class Decoder:
         with self._lock:
             frames = read_frames(heard)
             addresses, which = np.unique(np.where(frames.fast, frames.address, _NOBODY), return_inverse=True)
-            ways = [self._way(address, profile_of) for address in addresses.tolist()]
+            ways = self._ways(addresses.tolist(), profile_of)
             return self._batch(heard, frames, Ways(ways, which), lambda _: profile_of, formats)
 
     def of_profiles(self, heard: Heard, profiles: Sequence[Profile], taught: Mapping[int, Mapping[FormatKey, bytes]] = MappingProxyType({})) -> Batch:
@@ -136,10 +136,15 @@ class Decoder:
             return self._devices.setdefault(address, None)
         return self._devices.setdefault(address, (device, str(device)))
 
-    def _way(self, address: int, profile_of: ProfileOf) -> Access:
-        named = self.named(address)
-        profile = profile_of(named[0]) if named else None
-        return self._keys.access(profile) if profile else NOTHING
+    def names(self, addresses: Sequence[int]) -> list[str]:
+        """How the devices of addresses are written; empty for void ones."""
+        known = self._devices.get
+        return [named[1] if (named := known(address) or self.named(address)) else "" for address in addresses]
+
+    def _ways(self, addresses: Sequence[int], profile_of: ProfileOf) -> list[Access]:
+        known, access = self._devices.get, self._keys.access
+        profiles = (profile_of(named[0]) if (named := known(address) or self.named(address)) else None for address in addresses)
+        return [access(profile) if profile else NOTHING for profile in profiles]
 
     def _batch(
         self,

@@ -107,9 +107,11 @@ def _decimal(digits: Words) -> Words:
 
 def rounded(number: Ints, above: Ints, below: Ints) -> Ints:
     """Number times above by below, half to even; the caller bounds `number` so that the product fits."""
-    whole, rest = np.divmod(number * above, below)
-    up: Bools = (2 * rest > below) | ((2 * rest == below) & (whole & 1 == 1))
-    return whole + up
+    product, broken = number * above, np.flatnonzero(below != 1)
+    divisor = below[broken]
+    whole, rest = np.divmod(product[broken], divisor)
+    product[broken] = whole + ((2 * rest > divisor) | ((2 * rest == divisor) & (whole & 1 == 1)))
+    return product
 
 
 def dates(column: Words, size: npt.NDArray[np.uint8]) -> tuple[Ints, Bools]:

@@ -32,7 +32,6 @@ __all__ = ["Columns", "device_at", "read_batch"]
 _FILLED: Final = np.uint64(int.from_bytes(FILLED, "little"))
 _TWO_BYTES: Final = np.uint64(0xFFFF)
 _MOST_BYTES: Final = 8
-_NONE: Final = (None, False, False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +57,17 @@ class Columns:
     clocked: Bools
     layout: Ints
     layouts: list[tuple[Shape, Layout]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Fields:
+    """Columns of the fields: rows of the layouts' tables."""
+
+    table: npt.NDArray[np.void]
+    row: Ints
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        return self.table[name][self.row]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +150,13 @@ def _columns(frames: Frames, layout: Ints, layouts: list[tuple[Shape, Layout]], 
     table, first, count = _joined([one.fields for one in compiled], FIELD)
     owner, number = spread(count[chosen])
     row = first[chosen][owner] + number
-    field = {name: table[name][row] for name in FIELD.names or ()}
+    field = _Fields(table, row)
     places, place = _shifted([one.places for one in compiled], field["place"], chosen[owner])
     flags, flag = _shifted([one.flags for one in compiled], field["flag"], chosen[owner])
     value, void, bad, column = _numbers(frames, field, payload[owner], place, places)
-    _add_up(field, number, value, void, bad)
-    under = np.flatnonzero(field["under"] >= 0)
+    if table["depth"].any():
+        _add_up(field, number, value, void, bad)
+    under = np.flatnonzero(field["under"] >= 0) if (table["under"] >= 0).any() else number[:0]
     above = under - number[under] + field["under"][under]
     bad[under] |= ~void[under] & ((value[under] < 0) | ~void[above] & (value[under] > value[above]))
     date = field["date"].astype(np.int64)
@@ -213,13 +224,16 @@ def _dates(frames: Frames, layouts: Sequence[Layout], chosen: Ints, payload: Int
     owner, number = spread(count[chosen])
     row = first[chosen][owner] + number
     size, must, of = table["size"][row], table["must"][row], table["of"][row]
-    begin, data = payload[owner] + table["at"][row], frames.buffer
+    begin, data = payload[owner] + table["at"][row], frames.buffer.data
     column = low_bytes(frames.words[begin], size)
     value, void = dates(column, size)
     day = size == 2
     readers, reader = _shifted([one.readers for one in layouts], table["reader"][row], chosen[owner])
-    for place in np.flatnonzero(reader >= 0).tolist():
-        value[place], void[place], day[place] = _read_date(readers[reader[place]], data[begin[place] : begin[place] + size[place]].tobytes())
+    odd = np.flatnonzero(reader >= 0)
+    if len(odd):
+        rows = (reader[odd], begin[odd], begin[odd] + size[odd])
+        read = [_read_date(readers[one], bytes(data[start:end])) for one, start, end in zip(*(part.tolist() for part in rows), strict=True)]
+        value[odd], void[odd], day[odd] = map(np.array, zip(*read, strict=True))
     begins = np.cumsum(count[chosen]) - count[chosen]
     reckoned = np.flatnonzero(of >= 0)
     base = begins[owner[reckoned]] + of[reckoned]
@@ -250,7 +264,7 @@ def _reckoned(reckon: Reckoner, base: int, only_day: bool) -> tuple[int, bool, b
     return (0, True, False) if stamp is None else (microseconds(stamp), False, not isinstance(stamp, datetime))
 
 
-def _numbers(frames: Frames, field: dict[str, npt.NDArray[Any]], payload: Ints, place: Ints, places: list[Place]) -> tuple[Ints, Bools, Bools, Words]:
+def _numbers(frames: Frames, field: _Fields, payload: Ints, place: Ints, places: list[Place]) -> tuple[Ints, Bools, Bools, Words]:
     """Micro units of each field, which are void, which send their telegram to the plain path, and the raw bytes."""
     size, kind = field["size"], field["kind"]
     begin = payload + field["at"]
@@ -263,20 +277,19 @@ def _numbers(frames: Frames, field: dict[str, npt.NDArray[Any]], payload: Ints, 
     single = kind == SINGLY
     bad = ~void & ~single & (np.abs(raw) > field["largest"])
     value = rounded(np.where(bad | void | single, 0, raw), field["above"], field["below"])
-    for number in np.flatnonzero(single & ~void).tolist():
-        reader = places[place[number]].single
-        at = begin[number]
-        micro, due, beyond = (
-            _single(reader, frames.buffer[at : at + size[number]].tobytes(), ones_void=bool(field["ones"][number])) if reader else _NONE
-        )
-        value[number], void[number] = micro or 0, micro is None
-        place[number] += due
-        bad[number] = beyond
+    numbers = np.flatnonzero(single & ~void)
+    if len(numbers):
+        data, rows = frames.buffer.data, (place[numbers], begin[numbers], begin[numbers] + size[numbers], field["ones"][numbers])
+        found = [
+            _single(places[one].single, bytes(data[start:end]), ones) for one, start, end, ones in zip(*(row.tolist() for row in rows), strict=True)
+        ]
+        value[numbers], void[numbers], due, bad[numbers] = map(np.array, zip(*found, strict=True))
+        place[numbers] += due
     bad |= (field["must"] & void) | (~void & (np.abs(value) > field["most"]))
     return value, void, bad, column
 
 
-def _add_up(field: dict[str, npt.NDArray[Any]], number: Ints, value: Ints, void: Bools, bad: Bools) -> None:
+def _add_up(field: _Fields, number: Ints, value: Ints, void: Bools, bad: Bools) -> None:
     """Add the elements of profiles up, in place, as far as none is void; a sum beyond any dial goes to the plain path."""
     depths = field["depth"]
     for depth in range(1, int(depths.max(initial=0)) + 1):
@@ -288,10 +301,11 @@ def _add_up(field: dict[str, npt.NDArray[Any]], number: Ints, value: Ints, void:
 
 
 @lru_cache(maxsize=65536)
-def _single(reader: tuple[Reader, Target], data: bytes, *, ones_void: bool) -> tuple[int | None, bool, bool]:
-    """A number that is read one by one in micro units, as the plain path reads it, whether its coding says that it is due, and if it is beyond any dial."""
+def _single(reader: tuple[Reader, Target] | None, data: bytes, ones_void: bool) -> tuple[int, bool, bool, bool]:  # noqa: FBT001  columns
+    """A number that is read one by one in micro units, as the plain path reads it: whether it is void, said to be due by its coding, beyond any dial."""
+    assert reader
     read, target = reader
     value = None if ones_void and not data.strip(b"\xff") else read(data)
     due, value = (value.due, value.value) if isinstance(value, Record) else (False, value)
     micro = micro_of(value, target) if isinstance(value, Decimal) else None
-    return micro, due, micro is None and isinstance(value, Decimal)
+    return micro or 0, micro is None, due, micro is None and isinstance(value, Decimal)

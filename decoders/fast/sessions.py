@@ -37,6 +37,8 @@ _MAKERS: Final = np.array([int.from_bytes(code, "little") for code in CODES], np
 
 def open_sessions(frames: Frames, ways: Ways, decrypted: Bools) -> dict[int, tuple[bytes, Plain]]:
     """Open in place what may be opened; returns the compact ones among them, which are no records yet, with their addresses."""
+    if not frames.layered.any():
+        return {}
     bits, last = ways.bits, len(frames.words) - 1
     start = frames.start
     sealed = (

@@ -139,7 +139,7 @@ def _devices(decoder: Decoder, batch: Batch) -> tuple[Ints, list[str]]:
     """The device of each telegram, as far as it is known, as a place in a list."""
     done = np.flatnonzero(batch.columns.done)
     addresses, which = np.unique(batch.frames.address[done], return_inverse=True)
-    names = [named[1] if (named := decoder.named(address)) else "" for address in addresses.tolist()]
+    names = decoder.names(addresses.tolist())
     index: dict[str, int] = {}
     places = np.array([index.setdefault(name, len(index)) for name in names], np.int64)  # two addresses may have one name
     codes = np.full(len(batch.columns.done), -1)
