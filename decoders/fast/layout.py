@@ -305,11 +305,9 @@ class _Tables:
         assert base is not None  # nothing else dates this storage
         return self._reckoned(base, (back, history.base is None), partial(history_stamp, back=back, end=history.base is None))
 
-    def _reckoned(self, base: date, key: object, reckon: Reckoner) -> int | None:
-        """The place of a date that is reckoned from `base`; None where that is none of the dates."""
-        of = self.index.get(base.date() if isinstance(base, datetime) else base)
-        if of is None:
-            return None
+    def _reckoned(self, base: date, key: object, reckon: Reckoner) -> int:
+        """The place of a date that is reckoned from `base`, one of the dates."""
+        of = self.index[base.date() if isinstance(base, datetime) else base]
         if (of, key) not in self.reckoned:
             self.reckoned[of, key] = len(self.dates)
             self.dates.append((0, 2, False, -1, -_ANY, _ANY, of, len(self.reckoners)))

@@ -46,8 +46,6 @@ _ONE_REAL: Final = bytes.fromhex("0000803f")
 _MOST_BYTES: Final = 8
 #: A decimal scale divides it; numbers of others are read one by one.
 _TEN: Final = 10**30
-_EPOCH: Final = date(2000, 1, 1)
-_DAY_SECONDS: Final = 86_400
 
 
 def _standard_date(day: date, size: int) -> bytes:
@@ -61,18 +59,8 @@ def _midnight(day: date) -> datetime:
     return datetime(day.year, day.month, day.day)  # noqa: DTZ001  local time of the meter
 
 
-def _date_word(day: date, size: int) -> bytes:
-    return (day.day | day.month << 5 | day.year - _EPOCH.year << 9).to_bytes(size, "little")
-
-
-def _seconds(day: date, size: int) -> bytes:
-    return ((day - _EPOCH).days * _DAY_SECONDS).to_bytes(size, "little")
-
-
-#: How the date codings of fields are written; dates of other codings have no layout.
-_DATE_CODINGS: Final[dict[Coding, Callable[[date, int], bytes]]] = {
-    date_g: _standard_date, date_d: _date_word, date_short_year: _date_word, seconds_2000: _seconds,
-}  # fmt: skip
+#: Codings whose dates are known to be some.
+_DATE_CODINGS: Final[frozenset[Coding]] = frozenset((date_g, date_d, date_short_year, seconds_2000))
 _NUMBERS: Final[dict[Coding, int]] = {unsigned: UNSIGNED, signed_number: SIGNED}
 _DATED: Final = frozenset(("date", "date_time"))
 _PLAIN: Final = Information("", "", 0, NUMBER)
@@ -300,7 +288,7 @@ def _block(payload: Payload, found: Spots, number: int, start: int, end: int) ->
         fields = (field for field in layout.all_fields(block) if field.at + field.size <= len(block))
         for field in fields:
             strict = layout.read is not None and (layout.vital is None or field.at in layout.vital)
-            found.spots.append(replace(_field_spot(field, start + field.at, block, gated=gated), strict=strict, block=number, write=None))
+            found.spots.append(replace(_field_spot(field, start + field.at, block, gated=gated), strict=strict, block=number))
         found.spots += _tagged(layout.tags, block, start, found.mask) if layout.tags else ()
         found.spots += [_ODD] if twice or found.odd or (layout.read and not layout.only_shows(block)) else []
         found.odd = found.odd or layout.read is not None
@@ -314,10 +302,12 @@ def _tagged(tags: Tags, block: bytes, start: int, mask: npt.NDArray[np.uint8]) -
     mask[start + end : start + end + 1] = 0xFF
     for at, size in places:
         data = block[at : at + size]
-        for field in tags.fields.get(block[at - 1], ()):
-            if field.at + field.size <= size:
-                spot = _field_spot(field, start + at + field.at, data, gated=True)
-                yield replace(spot, field=None, linear=spot.linear and spot.size <= _MOST_BYTES and (not spot.dated or spot.write is not None))
+        spots = (
+            _field_spot(field, start + at + field.at, data, gated=True)
+            for field in tags.fields.get(block[at - 1], ())
+            if field.at + field.size <= size
+        )
+        yield from (replace(spot, field=None, linear=spot.linear and not spot.dated and spot.size <= _MOST_BYTES) for spot in spots)
 
 
 def _field_spot(field: Field, at: int, block: bytes, *, gated: bool) -> Spot:
@@ -327,7 +317,7 @@ def _field_spot(field: Field, at: int, block: bytes, *, gated: bool) -> Spot:
     if field.coding in _DATE_CODINGS or field.quantity in _DATED:
         known = field.coding is not date_g or field.size in DATE
         read = None if field.coding is date_g else field.coding
-        return replace(spot, dated=True, write=_DATE_CODINGS.get(field.coding), read=read, linear=known and not field.flags)
+        return replace(spot, dated=True, read=read, linear=known and not field.flags)
     if kind is not None and field.size < _MOST_BYTES and len(field.void) < 2:
         linear = not field.flags or kind == UNSIGNED
         void = next(iter(field.void), None)

@@ -46,7 +46,7 @@ _CLIMA_10: Final = (
     _temperature(15, "temperature_ambient", "average", "last_month"),
     _temperature(17, "temperature_radiator", "average", "last_month"),
     _units(19, 2, "indication"),
-    _units(21, 3, "all_periods"),
+    Field(21, 3, "hca_total"),
 )
 _CLIMA_11: Final = (
     _STATUS,
@@ -61,7 +61,7 @@ _CLIMA_11: Final = (
     *(_units(21 + 2 * back, 2, "period", 1 + back) for back in range(4)),
     *(replace(_temperature(29 + 2 * back, "temperature_ambient", "period"), storage=1 + back) for back in range(3)),
     Field(35, 9, "temperature_classes", bytes.hex),
-    _units(44, 3, "all_periods"),
+    Field(44, 3, "hca_total"),
 )
 
 _BATTERY: Final = (370, 190, 210, 220, 230, 240, 250, 265, 280, 290, 305, 320, 335, 350, 370, 370)

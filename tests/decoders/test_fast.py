@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,14 +20,15 @@ from meter_vectors import vectors
 import submeter
 from submeter.cli.readings import FORMS
 from submeter.decoders import ELL_CTR, FormatKey, Profile, WrongKey, decode
-from submeter.decoders.codings import seconds_2000
+from submeter.decoders.codings import date_g, seconds_2000
 from submeter.decoders.dates import read_date
-from submeter.decoders.driver import Driver, Field, Gate, History, Rule
+from submeter.decoders.driver import Driver, Field, Found, Gate, History, Rule, Tags
 from submeter.decoders.driver import Layout as Block
 from submeter.decoders.fast import Decoder, Heard, columns, decode_batch, keys, library, outcomes, singly
 from submeter.decoders.fast.layout import compilable, compile_layout
 from submeter.decoders.fast.spots import Payload
 from submeter.decoders.frame import parse_frame
+from submeter.decoders.records import walk
 from submeter.decoders.security import Opened
 from submeter.decoders.telegram import open_frame
 from submeter.decoders.values import read_value
@@ -371,6 +373,50 @@ def test_tags_are_walked_as_they_stand() -> None:
     bodies = (head + total + rest + bytes(2) for rest in (b"\xff" * 5, bytes.fromhex("71 2a 07000000")[:5], bytes.fromhex("10 07000000")))
     device = DeviceId("APA", "12345678", 0x05, 0x07)
     assert plainly(device, *(encode.plain(body, encode.Header()) for body in bodies)) == 3
+
+
+@pytest.mark.parametrize("bit", range(8))
+def test_the_byte_that_ends_a_tag_walk_is_compared(bit: int) -> None:
+    """Filler, or a register whose tag differs from it in one bit: never one layout for both."""
+    tag = 0xFF ^ 1 << bit
+    driver = Driver("x", "", (), layouts=(Block(tags=Tags(start=0, lengths={tag: 1}, fields={tag: (Field(0, 1, "volume"),)})),))
+    layout = compile_layout(Payload(b"\xff\xff", driver, METER, 0x7A))
+    assert layout is not None
+    assert layout.fields is not None
+    assert ((np.array([tag, 7], np.uint8) & layout.mask) != layout.pattern).any()
+
+
+def test_a_date_in_a_tag_has_no_layout() -> None:
+    """It is not known how its bytes would be written."""
+    fields = {1: (Field(0, 2, "date", date_g), Field(2, 9, "volume"))}
+    assert not shape(b"\x01\0\0", Driver("x", "", (), layouts=(Block(tags=Tags(start=0, lengths={1: 2}, fields=fields)),)))
+
+
+def month(back: int, day: date) -> date:
+    """The same day so many months before."""
+    return day.replace(month=day.month - back)
+
+
+def test_a_reckoned_instant_counts_from_the_first_date() -> None:
+    """While another date of its storage would take its place, a void one goes to the plain path."""
+    value, first, second = Field(4, 4, "volume", storage=2, reckon=partial(month, 0)), Field(0, 2, "date", date_g), Field(2, 2, "date", date_g)
+    for fields, must in (((value, first), [False, False]), ((value, first, second), [True, False, False])):
+        layout = compile_layout(Payload(bytes(8), blocks(*fields), METER, 0x7A))
+        assert layout is not None
+        assert layout.dates is not None
+        assert layout.dates["must"].tolist() == must
+
+
+#: A volume at the end of a month, its date, and increments of three months before that.
+MONTHS = bytes.fromhex("4413 88130000 426c be2b 4d9313 0a 74fe 0a000000 14000000")
+
+
+def test_what_a_profile_adds_up_must_be_whole() -> None:
+    """Increments have a layout where millionths add up exactly, and where nothing stands between them and their profile."""
+    assert shape(MONTHS, Driver("x", "", ()))
+    assert not shape(MONTHS.replace(b"\x13\x88", b"\x08\x88").replace(b"\x93\x13", b"\x88\x13"), Driver("x", "", ()))
+    shown = Block(at="tail", read=lambda _: Found((walk(VOLUME).records[0],)), shows=True)
+    assert not shape(MONTHS + b"\x0f\x00", Driver("x", "", (), layouts=(shown,)))
 
 
 def test_compact_frames_teach_nothing() -> None:
