@@ -225,7 +225,8 @@ class Driver:
     """One meter family; equal to itself only, so that what follows from its tables can be kept by it.
 
     `cis`: the CI fields it is for, empty for any. `medium`: the device type whose register names apply, where the sent one is odd.
-    `cipher` opens payloads behind a manufacturer's CI, and those of the security modes in `modes`; raises NoKey or WrongKey.
+    `cipher` opens payloads behind a manufacturer's CI, and those of the security modes in `modes`; raises NoKey or WrongKey. `published` is the key of
+    mode 5 telegrams from devices that have none of their own.
     `status`: names of all bits of the transport status byte, for devices that use them in their own way.
     """
 
@@ -241,3 +242,4 @@ class Driver:
     gate: Gate | None = None
     cipher: Callable[[Sealed], Opened] | None = None
     modes: frozenset[int] = frozenset()
+    published: bytes | None = None

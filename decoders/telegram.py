@@ -16,14 +16,14 @@ from submeter.decoders.catalogue import driver_of
 from submeter.decoders.compact import Formats, learn, read_compact
 from submeter.decoders.deviations import implausible, understood
 from submeter.decoders.driver import Driver, Sealed
-from submeter.decoders.errors import BadFrame, DecodeError, UnknownDriver, UnknownMeter, WrongKey
+from submeter.decoders.errors import BadFrame, DecodeError, NoKey, UnknownDriver, UnknownMeter, WrongKey
 from submeter.decoders.fixed import read_fixed
 from submeter.decoders.flags import words_of
 from submeter.decoders.frame import Frame, otherwise, parse_frame
 from submeter.decoders.layers import MANUFACTURER_CI, Afl, Ell, Transport, device_of, identity_of, split_afl, split_ell, split_transport
 from submeter.decoders.records import Record, Records, walk
 from submeter.decoders.registers import meter_time, readings_of
-from submeter.decoders.security import AES_CBC_DERIVED, FILLED, PLAIN, Opened, Profile, check_profile, open_ell, open_transport
+from submeter.decoders.security import AES_CBC, AES_CBC_DERIVED, FILLED, PLAIN, Opened, Profile, check_profile, open_ell, open_transport
 from submeter.reading import STATUS, DeviceId, Reading
 
 __all__ = ["Plain", "ProfileOf", "Telegram", "decode", "dedup_key", "identify", "open_frame", "receive"]
@@ -185,11 +185,24 @@ def open_frame(frame: Frame, device: DeviceId, profile_of: ProfileOf, *, decrypt
     if driver and driver.cipher and frame.link == "wmbus" and (transport.ci in _PRIVATE or transport.mode in driver.modes):
         opened = driver.cipher(Sealed(frame.address, transport, profile, decrypted))
     else:
-        opened = open_transport(transport, afl, transport.address or frame.address, profile, link=frame.link, decrypted=decrypted)
+        opened = _opened(frame, transport, afl, profile, driver.published if driver else None, decrypted=decrypted)
     mode = opened.mode or outer.mode
     check_profile(profile, mode)
     payload = opened.payload.removeprefix(FILLED) if transport.compact and opened.mode else opened.payload
     return Plain(device, driver, transport, Opened(payload, mode), _counter(ell, afl, opened.mode))
+
+
+def _opened(frame: Frame, transport: Transport, afl: Afl | None, profile: Profile, published: bytes | None, *, decrypted: bool) -> Opened:
+    """The plain payload; where a device has no key, that of its family may be `published`."""
+    already = decrypted and transport.payload.startswith(FILLED)
+    family = published and transport.mode == AES_CBC and frame.link == "wmbus" and not profile.key and not already
+    known = Profile(published, profile.mode, profile.whole) if family else profile
+    try:
+        return open_transport(transport, afl, transport.address or frame.address, known, link=frame.link, decrypted=decrypted)
+    except WrongKey:
+        if family:
+            raise NoKey("encrypted, no key is known, and the published one does not open it") from None
+        raise
 
 
 def _inner(device: DeviceId, outer: Profile, profile_of: ProfileOf) -> tuple[DeviceId, Profile]:

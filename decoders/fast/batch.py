@@ -18,7 +18,7 @@ from submeter.decoders.errors import DecodeError
 from submeter.decoders.fast.columns import Ints
 from submeter.decoders.fast.engine import Columns, read_batch
 from submeter.decoders.fast.envelope import Frames, Heard, read_frames
-from submeter.decoders.fast.keys import NOTHING, Access, Keys, Ways
+from submeter.decoders.fast.keys import HAS_KEY, NOTHING, Access, Keys, Ways
 from submeter.decoders.fast.library import Library
 from submeter.decoders.fast.sessions import open_sessions
 from submeter.decoders.fast.singly import open_singly
@@ -159,7 +159,7 @@ class Decoder:
             return dict(taught.get(number, {})) if formats is None else formats
 
         decrypted = np.array(heard.decrypted, np.bool_)
-        frames, opened = open_singly(heard, frames, open_sessions(frames, ways, decrypted), profile_of, known)
+        frames, opened = open_singly(heard, frames, ways.bits & HAS_KEY == 0, open_sessions(frames, ways, decrypted), profile_of, known)
         columns = read_batch(self._library, frames, ways, decrypted, heard.received)
         batch = Batch(heard, frames, columns)
         for number in batch.broken():
