@@ -44,6 +44,7 @@ def open_singly(
     opened = {
         number: (address, payload, plain) for number, (address, plain) in found.items() if (payload := _records(plain, formats(number))) is not None
     }
+    frames.fast[chosen] = False  # what was not opened is not plain
     plains = {number: plain for number, (_, plain) in found.items()}
     return (_joined(frames, opened) if opened else frames), plains
 

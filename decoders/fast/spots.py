@@ -207,12 +207,12 @@ def _walked(payload: Payload, walked: Records) -> Spots:
 
 
 def _profile(found: Spots, number: int, records: tuple[Record, ...]) -> None:
-    """Add the elements of the profile at spot `number`, if it is one; the two bytes at its head are compared."""
+    """Add the elements of the profile at spot `number`, if it is one; the two bytes at its head, which say so, are compared."""
     profile, place = records[number], found.spots[number].at
+    found.mask[place : place + min(2, found.spots[number].size)] = 0xFF
     known = elements_of(profile, records)
     if known is None or not isinstance(profile.value, bytes):
         return
-    found.mask[place : place + 2] = 0xFF
     if known.summed and known.base is None:
         return
     about, first = known.about, len(found.spots)

@@ -419,6 +419,18 @@ def test_what_a_profile_adds_up_must_be_whole() -> None:
     assert not shape(MONTHS + b"\x0f\x00", Driver("x", "", (), layouts=(shown,)))
 
 
+def test_the_head_of_a_profile_says_what_its_elements_are() -> None:
+    """One whose head is of no coding, one with two elements, one in days: each its own layout."""
+    bodies = [encode.plain(MONTHS.replace(b"\x74\xfe", head), encode.Header()) for head in (b"\x70\xfe", b"\x74\xfe", b"\x72\xfe", b"\x74\x01")]
+    assert plainly(METER, *bodies, *bodies) == 2 * len(bodies)
+
+
+def test_what_no_cipher_opens_is_not_plain() -> None:
+    """A frame of the Diehl group that no key opens is refused, also where its bytes would pass for values."""
+    body = b"\xa0" + bytes.fromhex("00 05 00 13 10 00 00 00 08 00 00 00 9e 2c").ljust(20, b"\0")
+    assert plainly(DeviceId("HYD", "33000006", 0x86, 0x03), body) == 0
+
+
 def test_compact_frames_teach_nothing() -> None:
     """A published format is read, and stays out of what was learnt."""
     payload = encode.integer(bytes.fromhex("ff20"), 0, 2) + encode.integer(b"\x13", 1234, 4) + encode.integer(b"\x13", 999, 4, encode.Slot(storage=1))
