@@ -17,6 +17,7 @@ from submeter import civil
 from submeter.api import problems
 from submeter.api.access import Access, scoped
 from submeter.api.consumption import Shown, View, answer, shown_series
+from submeter.api.information import information_of
 from submeter.api.meters import meters_of
 from submeter.api.periods import Period, Resolution, period
 from submeter.store.published import Published
@@ -72,6 +73,17 @@ def create_app(registry: Registry, published: Published, version: str, clock: Ca
             return Response(status_code=304, headers=headers)
         body = answer(seen, asked, shown, published, view=view, by_meter=by == "meter", index=include == "index")
         return JSONResponse({"resolution": resolution, **body}, headers=headers)
+
+    @app.get("/v1/units/{unit}/information/{month}", tags=["read"])
+    async def information(
+        unit: str,
+        month: str,
+        access: Annotated[Access, scoped("consumption:read")],
+        at: Annotated[str | None, Query(description="chooses the holder: a local date or instant; default: the end of the month")] = None,
+        version: Annotated[int | None, Query(ge=1, description="an earlier version; default: the newest")] = None,
+    ) -> dict[str, Any]:
+        """Monthly information of a unit's holder: kWh with its method, earlier months of the same holder, an average flat, estimates explained."""
+        return information_of(access.unit(unit), registry, month, at, version)
 
     return app
 

@@ -20,7 +20,7 @@ from submeter.errors import SubmeterError
 from submeter.reading import FLAGS, LEVELS, MICRO, QUALITIES
 from submeter.store import Occupancy, Point, Property, Unit
 
-__all__ = ["Amount", "Holding", "Medium", "Monthly", "make", "make_all"]
+__all__ = ["Amount", "Holding", "Medium", "Monthly", "lines", "make", "make_all", "objects"]
 
 MONTH: Final = LEVELS.index("month")
 #: Fewer flats than this are no group to compare with (SPEC 16.3).
@@ -143,6 +143,30 @@ def _holdings(occupancies: Sequence[Occupancy], start: int, end: int) -> Iterato
     for since, until in times:
         if since < end and until > start:
             yield Holding(since, until, max(since, start), min(until, end))
+
+
+def lines(said: Monthly, version: int) -> Iterator[str]:
+    """An object as lines for an operator."""
+    yield f"{said.unit}  {said.month}  {said.start} to {said.end}  version {version}"
+    for one in said.media:
+        rated = f" ({_shown(one.raw)} on the registers)" if one.raw != one.amount else ""
+        yield f"  {one.medium}: {_shown(one.amount)} {one.unit}{rated}, {_shown(one.kwh)} kWh by {one.method or one.why_no_kwh}"
+        yield f"    {one.quality}, covered {100 * one.coverage:.1f} %, between {_shown(one.lo)} and {_shown(one.hi)}{' '.join(['', *one.flags])}"
+        for name, other in (
+            ("month before", one.previous_month),
+            ("same month last year", one.same_month_last_year),
+            ("average flat", one.average_flat),
+        ):
+            reason = one.why_no_average if name == "average flat" else "not of this holder, or not known"
+            yield f"    {name}: {f'{_shown(other.amount)} {one.unit}, {_shown(other.kwh)} kWh' if other else reason}"
+        if one.last_year_climate_corrected_kwh is not None:
+            yield f"    last year in this month's weather: {_shown(one.last_year_climate_corrected_kwh)} kWh"
+        yield from (f"    {part.quality} {part.start} to {part.end}: {part.how}" for part in one.estimates)
+        yield from (f"    correction of {part.start} to {part.end}: {_shown(part.diff)} {one.unit}, {part.reason}" for part in one.corrections)
+
+
+def _shown(number: float | None) -> str:
+    return "unknown" if number is None else f"{number:.6f}".rstrip("0").rstrip(".")
 
 
 class _House:

@@ -57,6 +57,7 @@ for verb in (
     operate.rebuild,
     operate.meters,
     operate.events,
+    operate.information,
 ):
     app.command()(verb)
 app.command("import")(operate.import_directory)

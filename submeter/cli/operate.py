@@ -19,7 +19,21 @@ from submeter.store.key_files import is_key_file, needs_password
 from submeter.store.registry_types import SCOPES
 from submeter.store.vault import Vault
 
-__all__ = ["ConfigFile", "events", "import_directory", "meters", "quarantine", "rebuild", "replay", "requeue", "rollup", "run", "status", "token"]
+__all__ = [
+    "ConfigFile",
+    "events",
+    "import_directory",
+    "information",
+    "meters",
+    "quarantine",
+    "rebuild",
+    "replay",
+    "requeue",
+    "rollup",
+    "run",
+    "status",
+    "token",
+]
 
 #: Environment variable with the password of a key file, for those who do not want to type it.
 PASSWORD = "SUBMETER_KEY_FILE_PASSWORD"  # noqa: S105 - its name
@@ -106,6 +120,17 @@ def requeue(
 ) -> None:
     """Decode quarantined telegrams again, at their original times."""
     run(load(config), "requeue", reason=reason, device=device)
+
+
+def information(
+    unit: Annotated[str, typer.Argument(metavar="UNIT", help="id or label of the flat")],
+    *,
+    month: Annotated[str, typer.Option("--month", help="a month that is over, e.g. 2026-01")],
+    notified: Annotated[str | None, typer.Option("--notified", metavar="HOW", help="note that the holder was told now, e.g. by letter")] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Make the monthly information of a flat, keep it if it says something new, and show it."""
+    run(load(config), "information", unit=unit, month=month, notified=notified)
 
 
 def rebuild(*, config: ConfigFile = None) -> None:
