@@ -16,13 +16,13 @@ import pyarrow as pa
 import structlog
 
 from submeter import civil
-from submeter.aggregate import findings
+from submeter.aggregate import findings, recompute
 from submeter.aggregate.causes import causes
 from submeter.aggregate.columns import SCHEMA
-from submeter.aggregate.days import DAY, SUMMED, summed
+from submeter.aggregate.days import summed
 from submeter.aggregate.decided import SEQ, Decided, decided
 from submeter.aggregate.events import UNUSABLE, Sample
-from submeter.aggregate.kernel import READINGS, Rollup, rollup
+from submeter.aggregate.kernel import READINGS, Rollup
 from submeter.aggregate.periods import use_between
 from submeter.aggregate.publishing import Publisher
 from submeter.aggregate.retain import Kept, Limits, retain
@@ -31,11 +31,10 @@ from submeter.aggregate.series import Series, changed, fingerprint, of_point, re
 from submeter.aggregate.states import Finality, with_state
 from submeter.aggregate.windows import Day, Range, Window, planned
 from submeter.errors import SubmeterError
-from submeter.reading import INT64_MAX, LEVELS, STATUS, Register, Source
+from submeter.reading import INT64_MAX, LEVELS, STATUS, Register
 from submeter.store import (
     BILL,
     COMPUTED,
-    WITHIN,
     Assignment,
     Decision,
     Point,
@@ -195,7 +194,7 @@ class Rollups:
         """Compute the windows of a batch of series and replace their rows; returns how many were touched, and where each series stands."""
         batch = {number: known[number] for number, _, _ in work}
         windows, result, readings = self._rolled_up(batch, [window for _, _, some in work for window in some])
-        within = _within(batch, windows)
+        within = recompute.within(batch, windows)
         rows = pl.concat([_frame(result.rows), self._summed(batch, windows, _frame(result.days))])
         rows, within = self._retained(rows), self._retained(within, "first")
         computed = _standing(prints, batch, stored, windows, result)
@@ -222,12 +221,14 @@ class Rollups:
         while windows:
             numbered = dict(enumerate(windows))
             readings = self._stitched(batch, numbered)
-            result = _computed(pl.concat([readings, _anchors(numbered)]), {i: (one, batch[one.series]) for i, one in numbered.items()})
-            right, windows = _checked(numbered, _frame(result.days))
+            result = recompute.computed(
+                pl.concat([readings, recompute.anchors(numbered)]), {i: (one, batch[one.series]) for i, one in numbered.items()}
+            )
+            right, windows = recompute.checked(numbered, _frame(result.days))
             done += right.values()
-            results.append(_inside(result, right))
+            results.append(recompute.inside_of(result, right))
             names = {i: one.series for i, one in numbered.items()}
-            read.append(readings.with_columns(series=_renamed("series", names)))
+            read.append(readings.with_columns(series=recompute.renamed("series", names)))
         return done, Rollup.joined(results), pl.concat(read)
 
     def _stitched(self, batch: Mapping[int, Series], windows: Mapping[int, Window]) -> pl.DataFrame:
@@ -245,8 +246,8 @@ class Rollups:
 
     def _summed(self, batch: Mapping[int, Series], windows: Sequence[Window], fresh: pl.DataFrame) -> pl.DataFrame:
         """Rows of months and years that windows touch in part, from the days that are known outside them and those `fresh` inside."""
-        reach = _reach(batch, windows)
-        years = [(number, *_whole_years(batch[number], first, beyond)) for number, (first, beyond) in reach.items()]
+        reach = recompute.reach(batch, windows)
+        years = [(number, *recompute.whole_years(batch[number], first, beyond)) for number, (first, beyond) in reach.items()]
         spans = pl.DataFrame(years, schema={"series": pl.Int32, "first": pl.Int64, "beyond": pl.Int64}, orient="row")
         days = _frame(self._readings.days(spans.to_arrow())) if reach else fresh.clear()
         cut = pl.DataFrame(
@@ -340,7 +341,7 @@ class Rollups:
         ((number, series),) = found
         window = Window.whole(number, series.spec)
         stitched = self._stitched({number: series}, {number: window})
-        dropped = _frame(_computed(stitched, {number: (window, series)}).dropped)
+        dropped = _frame(recompute.computed(stitched, {number: (window, series)}).dropped)
         return series, stitched.join(dropped, on=["series", "t", "seq"], how="anti").sort("t", "seq")
 
     def series(self) -> Mapping[int, Series]:
@@ -413,72 +414,6 @@ def _batches(work: Iterable[Work], now: int) -> Iterator[list[Work]]:
         yield batch
 
 
-def _computed(readings: pl.DataFrame, numbered: Mapping[int, tuple[Window, Series]]) -> Rollup:
-    """The kernel over windows; where it refuses, one by one, so that one that cannot be computed costs no other."""
-    specs = {i: window.narrowed(series.spec) for i, (window, series) in numbered.items()}
-    begun = {i: int(window.begin.odd) for i, (window, _) in numbered.items() if window.begin is not None}
-    try:
-        return rollup(readings.to_arrow(), specs, begun, days=True)
-    except SubmeterError as error:
-        if len(numbered) == 1:
-            log.error("series left out of the rollup", point=next(iter(numbered.values()))[1].point.id, error=str(error))
-            return rollup(readings.clear().to_arrow(), specs)
-    return Rollup.joined([_computed(readings.filter(pl.col("series") == i), {i: one}) for i, one in numbered.items()])
-
-
-def _anchors(windows: Mapping[int, Window]) -> pl.DataFrame:
-    """The anchors that counters go on from, as readings: what the register showed there (SPEC 5.3, row 1)."""
-    rows = [(i, one.begin.anchor_t, one.begin.anchor_v) for i, one in windows.items() if one.begin is not None and not one.gauge]
-    anchors = pl.DataFrame(rows, schema={"series": pl.Int32, "t": pl.Int64, "value": pl.Int64}, orient="row")
-    rest = {"src": pl.lit(Source.LIVE), "status": pl.lit(0), "due": pl.lit(False), "pinned": pl.lit(False), "dev": pl.lit(None), "seq": pl.lit(-1)}
-    schema = _frame(READINGS.empty_table()).schema
-    return anchors.with_columns(**rest).select(pl.col(name).cast(kind) for name, kind in schema.items())
-
-
-def _checked(windows: Mapping[int, Window], days: pl.DataFrame) -> tuple[dict[int, Window], list[Window]]:
-    """The windows whose ends came out as they stood, and what is to be computed instead of the others."""
-    ends = {(i, day.start) for i, window in windows.items() for day in (window.begin, window.stop) if day is not None}
-    asked = pl.DataFrame([*ends], schema={"series": pl.Int32, "start": pl.Int64}, orient="row")
-    came = defaultdict[int, dict[int, Day]](dict)
-    for i, *day in days.join(asked, on=["series", "start"], how="semi").select("series", *Day._fields).rows():
-        came[i][day[0]] = Day(*day)
-    failing = defaultdict[int, list[Window]](list)
-    for i, window in windows.items():
-        if (other := window.holds(came[i])) is not None:
-            failing[window.series].append(other)
-    right = {i: window for i, window in windows.items() if window.series not in failing}
-    return right, [_widest(others, [one for one in windows.values() if one.series == series]) for series, others in failing.items()]
-
-
-def _widest(failing: Sequence[Window], windows: Sequence[Window]) -> Window:
-    """One window instead of all of a series: from the first reading if one of them did not begin as it should, else from where the first one begins."""
-    whole = next((one for one in failing if one.is_widest), None)
-    return whole or replace(min(windows, key=lambda one: one.first), stop=None)
-
-
-def _inside(result: Rollup, windows: Mapping[int, Window]) -> Rollup:
-    """What was found inside windows, by series instead of by window; months and years only of whole series."""
-    columns = [(i, one.series, one.first, one.beyond, one.is_whole, one.stop is None) for i, one in windows.items()]
-    schema = {"id": pl.Int32, "number": pl.Int32, "first": pl.Int64, "beyond": pl.Int64, "whole": pl.Boolean, "ended": pl.Boolean}
-    cut = pl.DataFrame(columns, schema=schema, orient="row")
-
-    def inside(table: pa.Table, condition: pl.Expr) -> pa.Table:
-        found = _frame(table).rename({"series": "id"}).join(cut, on="id").filter(condition).rename({"number": "series"})
-        return found.select(table.column_names).to_arrow().cast(table.schema)
-
-    def begins(name: str) -> pl.Expr:
-        return (pl.col(name) >= pl.col("first")) & (pl.col(name) < pl.col("beyond"))
-
-    return Rollup(
-        rows=inside(result.rows, begins("start") & (pl.col("whole") | (pl.col("level") <= DAY))),
-        dropped=inside(result.dropped, begins("t")),
-        pending=inside(result.pending, pl.col("ended")),
-        held=inside(result.held, begins("t")),
-        days=inside(result.days, begins("start")),
-        reach=inside(result.reach, pl.col("ended")),
-    )
-
-
 def _standing(prints: Mapping[int, str], batch: Mapping[int, Series], stored: Computed, windows: Sequence[Window], result: Rollup) -> pl.DataFrame:
     """COMPUTED of the batch: what windows that reach a series' end found there, else what was known."""
     ended = {window.series for window in windows if window.stop is None}
@@ -495,36 +430,6 @@ def _standing(prints: Mapping[int, str], batch: Mapping[int, Series], stored: Co
         for number in batch
     ]
     return pl.DataFrame(rows, schema=dict(zip(COMPUTED.names, (pl.Int32, pl.String, pl.Int64, pl.Int64), strict=True)), orient="row")
-
-
-def _reach(batch: Mapping[int, Series], windows: Sequence[Window]) -> dict[int, tuple[int, int]]:
-    """From where to where the windows of each series reach, of those that are not whole."""
-    found = defaultdict[int, list[Window]](list)
-    for window in windows:
-        if not window.is_whole:
-            found[window.series].append(window)
-    return {number: (min(one.first for one in found[number]), max(one.beyond for one in found[number])) for number in batch if number in found}
-
-
-def _whole_years(series: Series, first: int, beyond: int) -> Range:
-    zone, year_start = series.spec.zone, series.spec.parameters.year_start
-    begin = first if first == -INT64_MAX else civil.floor(zone, "year", first, year_start)
-    return begin, beyond if beyond == INT64_MAX else int(civil.boundaries(zone, "year", beyond, beyond, year_start)[-1])
-
-
-def _within(batch: Mapping[int, Series], windows: Sequence[Window]) -> pl.DataFrame:
-    """WITHIN: which rows are replaced: hours and days of the windows, and from the first to the last of them what months and years they touch."""
-    rows = [(one.series, level, one.first, one.beyond) for one in windows for level in range(len(LEVELS)) if one.is_whole or level <= DAY]
-    for number, (first, beyond) in _reach(batch, windows).items():
-        spec = batch[number].spec
-        for level in SUMMED:
-            begin = first if first == -INT64_MAX else civil.floor(spec.zone, LEVELS[level], first, spec.parameters.year_start)
-            rows.append((number, level, begin, beyond))
-    return pl.DataFrame(rows, schema=dict(zip(WITHIN.names, (pl.Int32, pl.UInt8, pl.Int64, pl.Int64), strict=True)), orient="row")
-
-
-def _renamed(column: str, names: Mapping[int, int]) -> pl.Expr:
-    return pl.col(column).replace_strict(names, return_dtype=pl.Int32)
 
 
 def _fed(known: Mapping[int, Series], marks: pa.Table) -> dict[int, list[Range]]:

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from submeter.reading import Register
 from submeter.store.errors import StoreError
+from submeter.store.readings_schema import READING
 
 __all__ = ["BUCKETS", "MESSAGES", "READINGS", "Archive", "bucket_of", "month_after"]
 
@@ -36,25 +37,8 @@ MESSAGES: Final = pa.schema(
         "format": pa.string(),
     }
 )
-READINGS: Final = pa.schema(
-    {
-        "device": pa.string(),
-        "name": pa.string(),
-        "unit": pa.string(),
-        "tariff": pa.int32(),
-        "subunit": pa.int32(),
-        "idx": pa.int32(),
-        "t": pa.int64(),
-        "value": pa.int64(),
-        "src": pa.uint8(),
-        "status": pa.uint16(),
-        "due": pa.bool_(),
-        "pinned": pa.bool_(),
-        "seq": pa.int64(),
-        "label": pa.string(),
-        "time_source": pa.string(),
-    }
-)
+WORDS: Final = {"device": pa.string(), "name": pa.string(), "unit": pa.string(), "tariff": pa.int32(), "subunit": pa.int32(), "idx": pa.int32()}
+READINGS: Final = pa.schema([*WORDS.items(), *(field for field in READING if field.name != "register")])
 
 
 def bucket_of(device: str, register: Register) -> int:
