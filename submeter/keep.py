@@ -1,8 +1,7 @@
 """What is kept for how long: closed messages and readings go to the archive, and what is older than its limit is deleted (DECISIONS 13; SPEC 16).
 
 Strategy: two jobs, a file and a day at a time. Rules: a message leaves the inbox, and a reading its file, only when the archive has it on disk, counted;
-both jobs may be stopped anywhere and run again; a limit of 0 days means for ever, and an archive of 0 days means none: then nothing that is needed to
-rebuild is deleted either.
+both jobs may be stopped anywhere and run again; a limit of 0 days means for ever, and an archive of 0 days means none: then messages are deleted instead.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,7 +16,7 @@ from submeter.aggregate import Limits
 from submeter.core import Core
 from submeter.core import now as this_instant
 from submeter.ingest.envelopes import BadPayload, split
-from submeter.store import MESSAGES, Stored, bucket_of, month_after
+from submeter.store import MESSAGES, Stored, StoreError, bucket_of, month_after
 
 __all__ = ["archive", "retention"]
 
@@ -30,24 +29,20 @@ SETTLED: Final = 10
 def archive(core: Core) -> Iterator[str]:
     """Move closed messages into the archive, add the readings of closed months, and delete what is too old for it."""
     limits, now = core.config.retention, this_instant()
-    if not limits.archive_days:
-        yield "archive: none is kept (archive_days = 0)"
-        return
-    messages = 0
+    messages, verb = 0, "moved" if limits.archive_days else "deleted, for there is no archive (archive_days = 0)"
     for day in _days(core, now - limits.inbox_days * civil.DAY) if limits.inbox_days else ():
         core.work.step(f"messages of {day} archived", messages, 0)
         messages += _move(core, day)
-    readings = sum(_add(core, *place) for place in _unarchived(core, now))
+    readings = sum(_add(core, *place) for place in _unarchived(core, now)) if limits.archive_days else 0
     dropped = core.archive.drop(_day(now - limits.archive_days * civil.DAY))
-    yield f"archive: {messages} messages moved, {readings} readings added, {dropped} files too old deleted"
+    yield f"archive: {messages} messages {verb}, {readings} readings added, {dropped} files too old deleted"
 
 
 def retention(core: Core) -> Iterator[str]:
     """Delete what strangers sent, and readings, hours and days older than their limits; then give the room back."""
     limits, now = core.config.retention, this_instant()
     yield f"unknown meters: {_forget_strangers(core, now - limits.unknown_days * civil.DAY)} telegrams deleted"
-    if limits.archive_days:
-        yield from archive(core)
+    yield from archive(core)
     kept = core.retain(Limits(limits.readings_days, limits.hours_days, limits.days_days))
     yield f"readings: {kept.readings} deleted; hours and days: {kept.rows} deleted"
     core.readings.retention.compact()
@@ -63,7 +58,7 @@ def _days(core: Core, before: int) -> Iterator[date]:
 
 
 def _move(core: Core, day: date) -> int:
-    """Archive the messages of a day, count them there, and delete them from the inbox."""
+    """Archive the messages of a day, count them there, and delete them from the inbox; without an archive only delete them."""
     since, moved = _midnight(day), list[int]()
 
     def pieces() -> Iterator[pa.Table]:
@@ -73,8 +68,11 @@ def _move(core: Core, day: date) -> int:
             moved.extend(message.id for message in found)
             yield _table(found)
 
-    if core.archive.add_messages(day, pieces()) >= len(moved):
-        core.inbox.remove(moved)
+    if not core.config.retention.archive_days:
+        moved = [message.id for message in core.inbox.done(since=since, until=since + civil.DAY, limit=2**62)]
+    elif core.archive.add_messages(day, pieces()) < len(moved):
+        raise StoreError(f"the archive has fewer messages of {day} than the inbox: both are left as they are")
+    core.inbox.remove(moved)
     return len(moved)
 
 

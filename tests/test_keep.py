@@ -196,12 +196,15 @@ def test_retention_deletes_what_is_old_and_the_rows_stay(here):
         assert held(core)[1] == left
 
 
-def test_without_an_archive_nothing_moves(here):
-    """archive_days = 0: messages stay in the inbox, and the job says so."""
+def test_without_an_archive_old_messages_are_deleted(here):
+    """archive_days = 0: messages older than the inbox's limit go, the job says so, and no archive is made."""
     with here.core() as core:
         fill(core, here, here.building.places[:1])
         core.config = replace_retention(core.config, archive_days=0)
-        assert list(keep.archive(core)) == ["archive: none is kept (archive_days = 0)"]
+        before = len(core.inbox.done(limit=LONG))
+        (line,) = keep.archive(core)
+        assert int(line.split()[1]) == before - len(core.inbox.done(limit=LONG)) > 100
+        assert "deleted, for there is no archive" in line
         assert not core.archive.folder.exists()
 
 
