@@ -1,7 +1,8 @@
 """Columns that the two row computations share: series that lie one after the other, and the grid of boundaries of each.
 
 Strategy: all series of a batch lie in one array, each at ``[offsets[i], offsets[i + 1])`` in order of time. An instant of one series is found
-in the whole array through one sorted key, (series, instant) packed into 64 bits.
+in the whole array through one sorted key, (series, instant) packed into 64 bits; all hour boundaries at once by counting what lies before each.
+Boundaries of days, months and years are hour boundaries too, or lie outside the data, where nothing changes any more.
 """
 
 from collections.abc import Mapping
@@ -67,37 +68,61 @@ class Runs:
 class Grid:
     """Boundaries of one level for each series: from the last at or before its first instant to the first at or after its last one.
 
-    `owner` is the series' place in the batch; `s` and `e` are the indices of the boundaries that begin and end each bucket.
+    `owner` is the series' place in the batch; `s` and `e` are the indices of the boundaries that begin and end each bucket. Series i has the boundaries
+    from ``begin[i]`` to ``end[i]``; the first of them is number ``place[i]`` of `bounds`, which are the zone's.
     """
 
     level: int
     u: Ints
     owner: Ints
     s: Ints
+    begin: Ints
+    end: Ints
+    place: Ints
+    bounds: Ints
 
     @property
     def e(self) -> Ints:
         """Indices of the boundaries that end each bucket."""
         return self.s + 1
 
+    @property
+    def edges(self) -> tuple[Ints, Ints]:
+        """The first and the last row of each series."""
+        series = np.arange(len(self.begin))
+        return self.begin - series, self.end - series - 1
+
     @classmethod
     def of(cls, level: int, zone: str, year_start: str, first: Ints, last: Ints) -> Self:
         """The grid of series whose data reach from `first` to `last`, which is later."""
         bounds = civil.boundaries(zone, LEVELS[level], int(first.min()), int(last.max()), year_start)
-        begin = np.searchsorted(bounds, first, "right") - 1
-        until = np.searchsorted(bounds, last, "left")
-        counts = until - begin + 1
+        place = np.searchsorted(bounds, first, "right") - 1
+        counts = np.searchsorted(bounds, last, "left") - place + 1
+        begin = np.cumsum(counts) - counts
         owner = np.repeat(np.arange(len(first)), counts)
-        ends = np.cumsum(counts)
-        u = bounds[np.arange(len(owner)) + np.repeat(begin - (ends - counts), counts)]
-        starts = np.delete(np.arange(len(owner)), ends - 1)
-        return cls(level, u, owner, starts)
+        u = bounds[np.arange(len(owner)) + np.repeat(place - begin, counts)]
+        starts = np.ones(len(owner), np.bool_)
+        starts[begin + counts - 1] = False
+        return cls(level, u, owner, np.flatnonzero(starts), begin, begin + counts - 1, place, bounds)
+
+    def passed(self, t: Ints, offsets: Ints) -> Ints:
+        """How many of the instants `t`, which ascend in each series, lie at or before each boundary, those of the series before it included."""
+        regular = bool((np.diff(self.bounds) == civil.HOUR).all())
+        following = (t + (civil.HOUR - 1 - self.bounds[0])) // civil.HOUR if regular else np.searchsorted(self.bounds, t)
+        following += np.repeat(self.begin - self.place, np.diff(offsets))
+        return np.cumsum(np.bincount(following, minlength=len(self.u)))
+
+    def among(self, hours: Self) -> Ints:
+        """Where each boundary stands among the `hours` of the same series; the nearest one for a boundary outside them."""
+        found = np.searchsorted(hours.bounds, self.u) + (hours.begin - hours.place)[self.owner]
+        return np.clip(found, hours.begin[self.owner], hours.end[self.owner])
 
 
 def table(runs: Runs, grid: Grid, columns: Mapping[str, Ints | tuple[Ints, Bools]], rows: Bools | None = None) -> pa.Table:
     """One level's rows as a table of SCHEMA; a column given as (values, known) is null where not known, one not given is 0, or null."""
     size = len(grid.s) if rows is None else int(rows.sum())
-    own = {"series": runs.ids[grid.owner[grid.s]], "level": np.full(len(grid.s), grid.level), "start": grid.u[grid.s], "end": grid.u[grid.e]}
+    ids = np.repeat(runs.ids.astype(np.int32), grid.end - grid.begin)
+    own = {"series": ids, "level": np.full(len(grid.s), grid.level, np.uint8), "start": grid.u[grid.s], "end": grid.u[grid.e]}
 
     def column(field: pa.Field) -> pa.Array:
         given = {**own, **columns}.get(field.name)

@@ -1,7 +1,8 @@
 """Rows of many counters from their segments, as columns: SPEC 7 with the results of `rows`, some hundred times as fast.
 
-Strategy: everything is a quantity of a boundary (index, bounds, heard time, segments before and after), computed once for all boundaries of a level;
-a row is a difference of neighbouring boundaries. Sums over the segments inside a bucket are differences of running sums.
+Strategy: everything is a quantity of a boundary (index, bounds, heard time, segments before and after), computed once for all hour boundaries, among
+which the other levels find theirs; a row is a difference of neighbouring boundaries. Sums over the segments inside a bucket are differences of running
+sums. What no segment of a batch has (a flag, a gap, an estimate) is not looked for in its rows.
 Limits: instants in one series less than DIVISOR apart, numbers below LARGEST; what is outside goes through `rows`.
 """
 
@@ -16,7 +17,7 @@ import pyarrow as pa
 from submeter.aggregate.classifier import Segment
 from submeter.aggregate.columns import Bools, Grid, Runs, table
 from submeter.aggregate.rows import ESTIMATED, INCOMPLETE, WHOLE
-from submeter.aggregate.wide import DIVISOR, Ints, half_even, multiply_divide, rounded
+from submeter.aggregate.wide import DIVISOR, Ints, between, rounded
 from submeter.reading import FLAGS, LEVELS
 
 LARGEST: Final = 2**60
@@ -24,7 +25,10 @@ LARGEST: Final = 2**60
 
 @dataclass(frozen=True)
 class Segments:
-    """Segments of several series, in order; fields as in `classifier.Segment`, `x1_known` and `x2_known` false where the display is not known."""
+    """Segments of several series, in order; fields as in `classifier.Segment`, `x1_known` and `x2_known` false where the display is not known.
+
+    `simple` ones have no marks, and their display moves as they are booked.
+    """
 
     ids: Ints
     offsets: Ints
@@ -40,6 +44,7 @@ class Segments:
     flags: Ints
     lossy: Bools
     est: Bools
+    simple: bool = False
 
     @classmethod
     def plain(cls, ids: Ints, offsets: Ints, max_gap: Ints, t: Ints, v: Ints) -> Self:
@@ -53,12 +58,12 @@ class Segments:
         zero = np.zeros(count, np.int64)
         pairs = (column[~end] for column in (t, use, v) for end in (last, first))
         t1, t2, v1, v2, x1, x2 = pairs
-        return cls(ids, offsets - np.arange(len(offsets)), max_gap, t1, t2, v1, v2, x1, x2, yes, yes, zero, no, no)
+        return cls(ids, offsets - np.arange(len(offsets)), max_gap, t1, t2, v1, v2, x1, x2, yes, yes, zero, no, no, simple=True)
 
     @classmethod
     def of(cls, ids: Sequence[int], max_gap: Sequence[int], found: Sequence[Mapping[str, Any]]) -> Self:
         """Several series from the `listed` segments of each."""
-        columns = {name: np.concatenate([listed[name] for listed in found]) for name in found[0]}
+        columns: dict[str, Any] = {name: np.concatenate([listed[name] for listed in found]) for name in found[0]}
         offsets = np.cumsum([0, *(len(listed["t1"]) for listed in found)])
         return cls(ids=_ints(ids), offsets=offsets, max_gap=_ints(max_gap), **columns)
 
@@ -70,8 +75,14 @@ class Segments:
     @cached_property
     def too_long(self) -> Bools:
         """Longer than counts as measured."""
-        too_long: Bools = self.span > np.repeat(self.max_gap, np.diff(self.offsets))
+        gap = self.max_gap[0] if (self.max_gap == self.max_gap[0]).all() else np.repeat(self.max_gap, np.diff(self.offsets))
+        too_long: Bools = self.span > gap
         return too_long
+
+    @cached_property
+    def unheard(self) -> Bools:
+        """Gives nothing to coverage."""
+        return self.too_long if self.simple else self.lossy | self.est | self.too_long
 
     @cached_property
     def steady(self) -> Bools:
@@ -82,7 +93,7 @@ class Segments:
     @cached_property
     def heard(self) -> Ints:
         """What each segment gives to coverage, µs."""
-        return np.where(self.lossy | self.est | self.too_long, 0, self.span)
+        return np.where(self.unheard, 0, self.span)
 
     @cached_property
     def heard_before(self) -> Ints:
@@ -111,6 +122,10 @@ class Marks(NamedTuple):
         """Some of the boundaries."""
         return Marks._make(column[boundaries] for column in self)
 
+    def among(self, grid: Grid, hours: Grid) -> "Marks":
+        """The boundaries of `grid`, if these are those of `hours`."""
+        return self if grid is hours else self.at(grid.among(hours))._replace(u=grid.u)
+
 
 def listed(segments: Sequence[Segment]) -> dict[str, Any] | None:
     """The segments of one series as columns of `Segments`; None without segments, or if they are outside the limits of columns."""
@@ -126,45 +141,70 @@ def listed(segments: Sequence[Segment]) -> dict[str, Any] | None:
 def counter_tables(segments: Segments, zone: str, year_start: str) -> list[pa.Table]:
     """Rows of all levels, one table a level."""
     first, last = segments.t1[segments.offsets[:-1]], segments.t2[segments.offsets[1:] - 1]
-    return [_table(segments, Grid.of(level, zone, year_start, first, last), first, last) for level in range(len(LEVELS))]
+    grids = [Grid.of(level, zone, year_start, first, last) for level in range(len(LEVELS))]
+    marks = marks_of(segments, grids[0])
+    return [_table(segments, grid, marks.among(grid, grids[0]), first, last) for grid in grids]
 
 
 def marks_of(segments: Segments, grid: Grid) -> Marks:
     """What is known at each boundary of a grid."""
-    begin = segments.offsets[grid.owner]
-    after = np.maximum(segments.runs.place(grid.owner, grid.u), begin)
+    after = _after(segments, grid)
     t1, span, v1, v2 = segments.t1[after], segments.span[after], segments.v1[after], segments.v2[after]
     passed = np.clip(grid.u - t1, 0, span)
-    quotient, remainder = multiply_divide(v2 - v1, passed, span)
-    booked = half_even(v1 + quotient, remainder, span)
+    booked = between(v1, v2 - v1, passed, span)
     inside = (passed > 0) & (passed < span)
-    heard = segments.heard_before[after] + np.where(segments.heard[after] > 0, passed, 0)
-    before = np.maximum(after - (t1 == grid.u), begin)
-    return Marks(grid.u, after, before, booked, np.where(inside, v1, booked), np.where(inside, v2, booked), heard, inside)
+    before = np.maximum(after - (t1 == grid.u), segments.offsets[grid.owner])
+    return Marks(
+        grid.u, after, before, booked, np.where(inside, v1, booked), np.where(inside, v2, booked), _heard(segments, after, t1, passed), inside
+    )
 
 
-def _table(segments: Segments, grid: Grid, first: Ints, last: Ints) -> pa.Table:
-    marks = marks_of(segments, grid)
+def _after(segments: Segments, grid: Grid) -> Ints:
+    """The segment that begins at each boundary or holds it; the first one for a boundary before it."""
+    if grid.level:
+        return np.maximum(segments.runs.place(grid.owner, grid.u), segments.offsets[grid.owner])
+    after = grid.passed(segments.t1, segments.offsets) - 1
+    after[grid.begin] = np.maximum(after[grid.begin], segments.offsets[:-1])
+    return after
+
+
+def _heard(segments: Segments, after: Ints, t1: Ints, passed: Ints) -> Ints:
+    """What was heard up to each boundary since some instant that a series has for all of them, µs."""
+    if not segments.unheard.any():
+        return t1 + passed
+    return segments.heard_before[after] + np.where(segments.unheard[after], 0, passed)
+
+
+def _table(segments: Segments, grid: Grid, marks: Marks, first: Ints, last: Ints) -> pa.Table:
     s, e = marks.at(grid.s), marks.at(grid.e)
-    owner = grid.owner[grid.s]
-    early, late = s.u < first[owner], e.u > last[owner]
+    early, late = np.zeros(len(grid.s), np.bool_), np.zeros(len(grid.s), np.bool_)
+    early[grid.edges[0]], late[grid.edges[1]] = grid.u[grid.begin] < first, grid.u[grid.end] > last
     lossy = any_marked(segments.lossy, s, e)
-    incomplete, estimated = early | late | lossy, _estimated(segments, s, e)
+    quality = np.where(early | late | lossy, INCOMPLETE, np.where(_estimated(segments, s, e), ESTIMATED, 0))
     columns = {
         "value": e.booked - s.booked,
         "lo": np.maximum(e.low - s.high, 0),
-        "hi": (e.high - s.low, ~lossy),
-        "coverage": rounded(WHOLE * (e.heard - s.heard), e.u - s.u),
-        "quality": np.where(incomplete, INCOMPLETE, np.where(estimated, ESTIMATED, 0)),
+        "hi": e.high - s.low if segments.simple else (e.high - s.low, ~lossy),
+        "coverage": _coverage(e.heard - s.heard, e.u - s.u),
+        "quality": quality,
         "flags": flags_of(segments, s, e),
-        "index_start": display(segments, s, segments.x1[s.after], segments.x1_known[s.after] & ~early),
-        "index_end": display(segments, e, segments.x2[e.before], segments.x2_known[e.before] & ~late),
+        "index_start": display(segments, s, segments.x1, s.after, segments.x1_known, ~early),
+        "index_end": display(segments, e, segments.x2, e.before, segments.x2_known, ~late),
     }
     return table(segments.runs, grid, columns)
 
 
+def _coverage(heard: Ints, length: Ints) -> Ints:
+    coverage = np.full(len(heard), WHOLE)
+    part = np.flatnonzero(heard != length)
+    coverage[part] = rounded(WHOLE * heard[part], length[part])
+    return coverage
+
+
 def _estimated(segments: Segments, s: Marks, e: Marks) -> Bools:
-    split = segments.too_long | segments.est
+    split = segments.too_long if segments.simple else segments.too_long | segments.est
+    if not split.any():
+        return np.zeros(len(s.u), np.bool_)
     estimated: Bools = (s.inside & split[s.after]) | (e.inside & split[e.after])
     if segments.est.any():
         ends = [segments.est[mark.before] & (segments.t2[mark.before] == mark.u) for mark in (s, e)]
@@ -175,17 +215,19 @@ def _estimated(segments: Segments, s: Marks, e: Marks) -> Bools:
 def flags_of(segments: Segments, s: Marks, e: Marks) -> Ints:
     """The flags of all segments that overlap each bucket."""
     flags = np.zeros(len(s.u), np.int64)
-    present = int(np.bitwise_or.reduce(segments.flags))
+    present = 0 if segments.simple else int(np.bitwise_or.reduce(segments.flags))
     for bit in range(len(FLAGS)):
         if present >> bit & 1:
             flags |= any_marked((segments.flags >> bit & 1).astype(np.bool_), s, e).astype(np.int64) << bit
     return flags
 
 
-def display(segments: Segments, mark: Marks, at_anchor: Ints, known: Bools) -> tuple[Ints, Bools]:
-    """What the register showed at each boundary, and whether that is known; inside a segment only where it moved by what was booked."""
+def display(segments: Segments, mark: Marks, shown: Ints, at: Ints, known: Bools, covered: Bools) -> tuple[Ints, Bools]:
+    """The display at boundaries: of an anchor what `shown` says of segment `at`, if `known`; null where the data do not reach (not `covered`)."""
+    if segments.simple:
+        return mark.booked + (segments.x1 - segments.v1)[mark.after], covered
     between = mark.booked + segments.x1[mark.after] - segments.v1[mark.after]
-    return np.where(mark.inside, between, at_anchor), np.where(mark.inside, segments.steady[mark.after], known)
+    return np.where(mark.inside, between, shown[at]), np.where(mark.inside, segments.steady[mark.after], known[at] & covered)
 
 
 def any_marked(marked: Bools, s: Marks, e: Marks) -> Bools:

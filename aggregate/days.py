@@ -59,8 +59,8 @@ def counter_days(segments: Segments, zone: str, year_start: str) -> pa.Table:
             "split_end": e.inside & split[e.after],
             "early": early,
             "late": late,
-            "index_start": counter_columns.display(segments, s, segments.x1[s.after], segments.x1_known[s.after] & ~early),
-            "index_end": counter_columns.display(segments, e, segments.x2[e.before], segments.x2_known[e.before] & ~late),
+            "index_start": counter_columns.display(segments, s, segments.x1, s.after, segments.x1_known, ~early),
+            "index_end": counter_columns.display(segments, e, segments.x2, e.before, segments.x2_known, ~late),
         }
     )
 

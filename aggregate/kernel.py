@@ -1,13 +1,15 @@
 """Readings in, rows out: pure, Arrow to Arrow.
 
-Strategy: Polars orders the readings; batches of series of one zone go through columns. A counter whose readings are all plain (SPEC 12.3) has its
-segments at once, any other gets them from the classifier; both become rows in the same columns. Only numbers that are not whole micro units or
-do not fit (factors, absurd values) are computed one by one, exactly. A gauge likewise, without a classifier.
+Strategy: Polars orders the readings; batches of series of one zone go through columns, as many at a time as there are processors. A counter whose
+readings are all plain (SPEC 12.3) has its segments at once, any other gets them from the classifier; both become rows in the same columns. Only numbers
+that are not whole micro units or do not fit (factors, absurd values) are computed one by one, exactly. A gauge likewise, without a classifier.
 Rules: the result depends on the readings, not on their order or repetition; it is the same whichever way a series takes.
 """
 
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self, cast
 
@@ -50,8 +52,12 @@ REACH: Final = pa.schema([("series", pa.int32()), ("last", pa.int64())])
 #: Hours and readings that one batch holds at most, unless one series has more: bounds memory.
 BATCH: Final = 500_000
 NOTHING_BEGUN: Final[Mapping[int, int]] = {}
-#: Steps are compared with a rate below this in columns (a larger one counts as this): rate times seconds stays inside 63 bits.
-_RATE: Final = 2**31
+#: Steps up to `_STEP` are compared with a rate up to `_RATE` in columns, in units of 2**20 µs, of which an hour has less than `_UNITS`: all stays inside
+#: 63 bits, and a step that passes is credible.
+_RATE, _STEP, _UNIT = 2**31, 2**50, 20
+_UNITS: Final = civil.HOUR // 2**_UNIT + 1
+#: Zone, first day of the year, whether gauges: what the series of a batch share.
+_Group = tuple[str, str, bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +93,11 @@ class _Found:
     dropped: list[tuple[int, int, int, str]] = field(default_factory=list)
     pending: list[tuple[int, int]] = field(default_factory=list)
     held: list[tuple[int, int, str, int | None]] = field(default_factory=list)
+
+    def add(self, other: Self) -> None:
+        """What another batch found."""
+        for name in ("tables", "days", "reach", "rows", "dropped", "pending", "held"):
+            getattr(self, name).extend(getattr(other, name))
 
     def drop(self, series: int, dropped: Iterable[Drop]) -> None:
         self.dropped.extend((series, sample.t, sample.seq, reason) for sample, reason in dropped)
@@ -134,8 +145,9 @@ class _Batch:
     specs: Sequence[SeriesSpec]
 
     def of_series(self, values: Iterable[int]) -> Ints:
-        """A number of each series as a column of readings."""
-        return np.repeat(np.fromiter(values, np.int64, len(self.specs)), np.diff(self.offsets))
+        """A number of each series as a column of readings; one that all share stands for itself."""
+        numbers = np.fromiter(values, np.int64, len(self.specs))
+        return numbers[:1] if (numbers == numbers[0]).all() else np.repeat(numbers, np.diff(self.offsets))
 
     def any(self, marked: Bools) -> Bools:
         """Whether any reading of each series is marked."""
@@ -144,6 +156,8 @@ class _Batch:
 
     def pick(self, chosen: Bools) -> tuple[Ints, Ints, Ints, Ints]:
         """Ids, offsets, instants and values of the chosen series."""
+        if chosen.all():
+            return self.ids, self.offsets, self.columns["t"], self.columns["value"]
         counts = np.diff(self.offsets)
         readings = np.repeat(chosen, counts)
         return self.ids[chosen], np.cumsum([0, *counts[chosen]]), self.columns["t"][readings], self.columns["value"][readings]
@@ -167,38 +181,59 @@ def rollup(readings: pa.Table, specs: Mapping[int, SeriesSpec], begun: Mapping[i
     of `aggregate.days` too. `begun` is the use (micro units) up to the first reading of counters that are computed from an anchor on, 0 if not named.
     """
     found = _Found(begun, days, [SCHEMA.empty_table()])
-    for (zone, year_start, gauge), batch in _batches(readings, specs):
-        compute = _gauges if gauge else _counters
-        compute(batch, zone, year_start, found)
+    batches = list(_batches(readings, specs))
+    if len(batches) < 2:
+        parts = [_computed(found, *one) for one in batches]
+    else:
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            parts = list(threads.map(lambda one: _computed(found, *one), batches))
+    for part in parts:
+        found.add(part)
     return found.rollup()
 
 
-def _batches(readings: pa.Table, specs: Mapping[int, SeriesSpec]) -> Iterator[tuple[tuple[str, str, bool], _Batch]]:
-    frame = cast("pl.DataFrame", pl.from_arrow(readings)).sort("series", "t")
-    present = frame["series"].unique(maintain_order=True).to_list()
-    groups = defaultdict[tuple[str, str, bool], list[int]](list)
-    for series in present:
-        if series not in specs:
-            raise UnknownSeriesError(f"series {series} has readings but no parameters")
-        spec = specs[series]
-        groups[spec.zone, spec.parameters.year_start, spec.parameters.kind == "gauge"].append(series)
+def _computed(run: _Found, group: _Group, batch: _Batch) -> _Found:
+    zone, year_start, gauge = group
+    found = _Found(run.begun, run.wanted)
+    compute = _gauges if gauge else _counters
+    compute(batch, zone, year_start, found)
+    return found
+
+
+def _batches(readings: pa.Table, specs: Mapping[int, SeriesSpec]) -> Iterator[tuple[_Group, _Batch]]:
+    frame = _ordered(cast("pl.DataFrame", pl.from_arrow(readings.combine_chunks())))
+    series, t = frame["series"].to_numpy(), frame["t"].to_numpy()
+    edges = np.concatenate([[0], np.flatnonzero(np.diff(series)) + 1, [len(series)]]) if len(series) else np.zeros(1, np.int64)
+    counts, hours = np.diff(edges), (t[edges[1:] - 1] - t[edges[:-1]]) // civil.HOUR
+    groups = defaultdict[_Group, list[int]](list)
+    for i, number in enumerate(series[edges[:-1]].tolist()):
+        if number not in specs:
+            raise UnknownSeriesError(f"series {number} has readings but no parameters")
+        spec = specs[number]
+        groups[spec.zone, spec.parameters.year_start, spec.parameters.kind == "gauge"].append(i)
     for group, members in groups.items():
-        own = frame if len(groups) == 1 else frame.filter(pl.col("series").is_in(members))
-        for part in _parts(own):
-            yield group, _batch(part, specs)
+        own = frame if len(groups) == 1 else frame.filter(pl.Series(np.repeat(np.isin(np.arange(len(counts)), members), counts)))
+        for begin, count in _parts(counts[members].tolist(), hours[members].tolist()):
+            yield group, _batch(own.slice(begin, count), specs)
 
 
-def _parts(frame: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    """Cut ordered readings between series, so that each part stays within BATCH and SERIES."""
-    sizes = frame.group_by("series", maintain_order=True).agg(pl.len(), ((pl.col("t").last() - pl.col("t").first()) // civil.HOUR).alias("hours"))
+def _ordered(frame: pl.DataFrame) -> pl.DataFrame:
+    """The readings in order of series and time."""
+    series, t = frame["series"].to_numpy(), frame["t"].to_numpy()
+    later, same = series[1:] > series[:-1], series[1:] == series[:-1]
+    return frame if (later | (same & (t[1:] >= t[:-1]))).all() else frame.sort("series", "t")
+
+
+def _parts(counts: Sequence[int], hours: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Begin and number of readings of batches that are cut between series and stay within BATCH and SERIES."""
     begin, count, size, series = 0, 0, 0, 0
-    for _, readings, hours in sizes.iter_rows():
-        if series and (series == SERIES or size + readings + hours > BATCH):
-            yield frame.slice(begin, count)
+    for readings, span in zip(counts, hours, strict=True):
+        if series and (series == SERIES or size + readings + span > BATCH):
+            yield begin, count
             begin, count, size, series = begin + count, 0, 0, 0
-        count, size, series = count + readings, size + readings + hours, series + 1
+        count, size, series = count + readings, size + readings + span, series + 1
     if series:
-        yield frame.slice(begin, count)
+        yield begin, count
 
 
 def _batch(frame: pl.DataFrame, specs: Mapping[int, SeriesSpec]) -> _Batch:
@@ -217,11 +252,17 @@ def _batch(frame: pl.DataFrame, specs: Mapping[int, SeriesSpec]) -> _Batch:
 def _plain(batch: _Batch, largest: int) -> Bools:
     """Series whose readings can be used as they stand: usable, real, one an instant, and inside the limits of columns."""
     columns = batch.columns
-    odd = columns["void"] | (columns["status"] & UNUSABLE > 0) | columns["due"] | (columns["src"] == Source.SUBSTITUTE)
-    odd |= (columns["value"] >= largest) | (columns["value"] <= -largest)
-    same = np.diff(columns["t"], prepend=0) == 0
-    same[batch.offsets[:-1]] = False
-    odd |= same
+    odd = np.diff(columns["t"], prepend=0) == 0
+    odd[batch.offsets[:-1]] = False
+    value = columns["value"]
+    for doubt in (
+        columns["void"],
+        columns["due"],
+        (columns["status"] & UNUSABLE).astype(np.bool_),
+        columns["src"] == Source.SUBSTITUTE,
+        (value >= largest) | (value <= -largest),
+    ):
+        odd |= doubt
     return ~batch.any(odd) & _short(batch)
 
 
@@ -279,10 +320,10 @@ def _stepping(batch: _Batch) -> Bools:
     """Series with a step that falls, or that may be above the largest credible one: the exact bound, rounded down where that is simpler."""
     t, value = batch.columns["t"], batch.columns["value"]
     limits = [spec.parameters for spec in batch.specs]
-    rate = batch.of_series(-1 if p.max_rate_per_h is None else min(int(p.max_rate_per_h), _RATE) for p in limits)
-    resolution = batch.of_series(min(int(p.resolution), counter_columns.LARGEST) for p in limits)
+    rate = batch.of_series(_RATE if p.max_rate_per_h is None else min(int(p.max_rate_per_h), _RATE) for p in limits)
+    free = batch.of_series(_STEP if p.max_rate_per_h is None else min(int(p.resolution), _STEP) for p in limits)
     step, span = np.diff(value, prepend=0), np.diff(t, prepend=0)
-    odd = (step < 0) | ((rate >= 0) & (step > rate * (span // civil.SECOND) // 3600 + resolution))
+    odd = (step < 0) | ((step - free) * _UNITS > rate * (span >> _UNIT)) | (step > _STEP)
     odd[batch.offsets[:-1]] = False
     return batch.any(odd)
 

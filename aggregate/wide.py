@@ -19,12 +19,26 @@ _LARGEST: Final = 2**62
 
 def multiply_divide(a: Ints, b: Ints, c: Ints) -> tuple[Ints, Ints]:
     """Quotient (rounded down) and remainder of ``a·b / c``, exactly, for ``|a| < FACTOR`` and ``0 <= b <= c < DIVISOR``."""
-    quotient = (a * b) // c
-    remainder = a * b - quotient * c
-    wide = np.abs(a) > _LARGEST // np.maximum(b, 1)
-    if wide.any():
+    product = a * b
+    quotient = product // c
+    remainder = product - quotient * c
+    if _size(a) * _size(b) > _LARGEST:
+        wide = np.flatnonzero(np.abs(a) > _LARGEST // np.maximum(b, 1))
         quotient[wide], remainder[wide] = _by_digits(a[wide], b[wide], c[wide])
     return quotient, remainder
+
+
+def between(start: Ints, a: Ints, b: Ints, c: Ints) -> Ints:
+    """``start + a·b / c`` rounded half to even, within the limits of `multiply_divide` and with a sum inside 63 bits."""
+    if 2 * _size(a) * _size(b) + _size(c) > _LARGEST:
+        quotient, remainder = multiply_divide(a, b, c)
+        return half_even(start + quotient, remainder, c)
+    doubled, by = 2 * a * b + c, 2 * c
+    up = doubled // by
+    ties = np.flatnonzero(doubled == up * by)
+    up += start
+    up[ties] -= up[ties] & 1
+    return up
 
 
 def half_even(quotient: Ints, remainder: Ints, divisor: Ints) -> Ints:
@@ -40,10 +54,15 @@ def rounded(a: Ints, b: Ints) -> Ints:
     return half_even(quotient, a - quotient * b, b)
 
 
+def _size(column: Ints) -> int:
+    """The largest number of a column, without its sign."""
+    return max(int(column.max()), -int(column.min())) if len(column) else 0
+
+
 def _by_digits(a: Ints, b: Ints, c: Ints) -> tuple[Ints, Ints]:
     size = np.abs(a)
     quotient, remainder = np.zeros_like(a), np.zeros_like(a)
-    for shift in range(int(size.max()).bit_length() // _DIGIT * _DIGIT, -1, -_DIGIT):
+    for shift in range(_size(size).bit_length() // _DIGIT * _DIGIT, -1, -_DIGIT):
         part = (remainder << _DIGIT) + (size >> shift & (1 << _DIGIT) - 1) * b
         step = part // c
         quotient = (quotient << _DIGIT) + step
