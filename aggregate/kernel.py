@@ -11,6 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final, Self, cast
 
 import numpy as np
@@ -19,7 +20,7 @@ import pyarrow as pa
 
 from submeter import civil
 from submeter.aggregate import counter_columns, gauge_columns
-from submeter.aggregate.classifier import Outcome, classify
+from submeter.aggregate.classifier import Outcome
 from submeter.aggregate.columns import SCHEMA, SERIES, Bools
 from submeter.aggregate.counter_columns import Segments, counter_tables
 from submeter.aggregate.days import DAYS, counter_days, gauge_days
@@ -29,6 +30,7 @@ from submeter.aggregate.gauge_columns import Readings, gauge_tables
 from submeter.aggregate.gauges import gauge_levels
 from submeter.aggregate.parameters import Number, SeriesSpec
 from submeter.aggregate.rows import Row, counter_levels
+from submeter.aggregate.stretches import RATE, STEP, classified, falls_or_jumps
 from submeter.aggregate.wide import DIVISOR, Ints
 from submeter.reading import INT64_MAX, Source
 
@@ -52,10 +54,6 @@ REACH: Final = pa.schema([("series", pa.int32()), ("last", pa.int64())])
 #: Hours and readings that one batch holds at most, unless one series has more: bounds memory.
 BATCH: Final = 500_000
 NOTHING_BEGUN: Final[Mapping[int, int]] = {}
-#: Steps up to `_STEP` are compared with a rate up to `_RATE` in columns, in units of 2**20 µs, of which an hour has less than `_UNITS`: all stays inside
-#: 63 bits, and a step that passes is credible.
-_RATE, _STEP, _UNIT = 2**31, 2**50, 20
-_UNITS: Final = civil.HOUR // 2**_UNIT + 1
 #: Zone, first day of the year, whether gauges: what the series of a batch share.
 _Group = tuple[str, str, bool]
 
@@ -162,12 +160,14 @@ class _Batch:
         readings = np.repeat(chosen, counts)
         return self.ids[chosen], np.cumsum([0, *counts[chosen]]), self.columns["t"][readings], self.columns["value"][readings]
 
-    def samples(self, i: int) -> list[Sample]:
-        """The readings of one series, for the exact path."""
-        columns = (
-            self.columns[name][self.offsets[i] : self.offsets[i + 1]]
-            for name in ("t", "value", "src", "due", "seq", "dev", "pinned", "void", "status")
-        )
+    def of(self, i: int) -> dict[str, np.ndarray]:
+        """The columns of one series."""
+        return {name: column[self.offsets[i] : self.offsets[i + 1]] for name, column in self.columns.items()}
+
+    def samples(self, i: int, places: Ints | slice = slice(None)) -> list[Sample]:
+        """The readings of one series, or those at some places, for the exact path."""
+        own = self.of(i)
+        columns = (own[name][places] for name in ("t", "value", "src", "due", "seq", "dev", "pinned", "void", "status"))
         return [
             Sample(t, None if void else v, src, due, seq, dev, pinned, not status & UNUSABLE)
             for t, v, src, due, seq, dev, pinned, void, status in zip(*(column.tolist() for column in columns), strict=True)
@@ -282,12 +282,11 @@ def _counters(batch: _Batch, zone: str, year_start: str, found: _Found) -> None:
     columned: dict[bool, list[tuple[int, int, Mapping[str, Any]]]] = {True: [], False: []}
     for i in np.flatnonzero(~plain).tolist():
         series, spec = int(batch.ids[i]), batch.specs[i]
-        samples = batch.samples(i)
-        outcome = classify(samples, spec, found.begun.get(series, 0))
+        own = batch.of(i)
+        outcome, columns = classified(own, partial(batch.samples, i), spec, found.begun.get(series, 0))
         found.note(series, outcome)
-        columns = counter_columns.listed(outcome.segments)
         if columns is not None:
-            columned[_local(samples, spec)].append((series, spec.parameters.max_gap, columns))
+            columned[_local(own, spec)].append((series, spec.parameters.max_gap, columns))
         else:
             found.exact(series, counter_levels(outcome.segments, spec))
             found.reach += [(series, segment.t2) for segment in outcome.segments[-1:]]
@@ -296,9 +295,9 @@ def _counters(batch: _Batch, zone: str, year_start: str, found: _Found) -> None:
             found.counters(Segments.of(*zip(*listed, strict=True)), zone, year_start, local=local)
 
 
-def _local(samples: Iterable[Sample], spec: SeriesSpec) -> bool:
+def _local(columns: Mapping[str, np.ndarray], spec: SeriesSpec) -> bool:
     """Nothing far away decides what a reading means: the condition of `aggregate.days`."""
-    return not spec.parameters.factors and all(sample.rank != Source.SUBSTITUTE for sample in samples)
+    return not spec.parameters.factors and not (columns["src"] == Source.SUBSTITUTE).any()
 
 
 def _begun(segments: Segments, begun: Mapping[int, int]) -> Segments:
@@ -320,10 +319,9 @@ def _stepping(batch: _Batch) -> Bools:
     """Series with a step that falls, or that may be above the largest credible one: the exact bound, rounded down where that is simpler."""
     t, value = batch.columns["t"], batch.columns["value"]
     limits = [spec.parameters for spec in batch.specs]
-    rate = batch.of_series(_RATE if p.max_rate_per_h is None else min(int(p.max_rate_per_h), _RATE) for p in limits)
-    free = batch.of_series(_STEP if p.max_rate_per_h is None else min(int(p.resolution), _STEP) for p in limits)
-    step, span = np.diff(value, prepend=0), np.diff(t, prepend=0)
-    odd = (step < 0) | ((step - free) * _UNITS > rate * (span >> _UNIT)) | (step > _STEP)
+    rate = batch.of_series(RATE if p.max_rate_per_h is None else min(int(p.max_rate_per_h), RATE) for p in limits)
+    free = batch.of_series(STEP if p.max_rate_per_h is None else min(int(p.resolution), STEP) for p in limits)
+    odd = falls_or_jumps(t, value, rate, free)
     odd[batch.offsets[:-1]] = False
     return batch.any(odd)
 
@@ -339,7 +337,7 @@ def _gauges(batch: _Batch, zone: str, year_start: str, found: _Found) -> None:
         series, spec, samples = int(batch.ids[i]), batch.specs[i], batch.samples(i)
         kept, dropped = select(samples)
         found.drop(series, dropped)
-        if kept and _local(samples, spec) and _columned(kept):
+        if kept and _local(batch.of(i), spec) and _columned(kept):
             t, v = (np.array(column, np.int64) for column in zip(*((sample.t, sample.v) for sample in kept), strict=True))
             found.gauges(Readings(batch.ids[i : i + 1], np.array([0, len(t)]), gaps[i : i + 1], holds[i : i + 1], t, v), zone, year_start)
         else:
