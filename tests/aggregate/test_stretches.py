@@ -15,7 +15,6 @@ from submeter.aggregate.counter_columns import listed
 from submeter.aggregate.events import UNUSABLE, Sample
 from submeter.reading import Source
 
-
 #: Use up to the first reading, of a series that is computed from an anchor on.
 BEGUN = 7
 
