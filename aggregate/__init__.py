@@ -8,8 +8,10 @@ nothing here decodes, listens or serves.
 from submeter.aggregate.errors import AggregateError, CaseError, ParameterError, UnknownSeriesError
 from submeter.aggregate.kernel import READINGS, Rollup, rollup
 from submeter.aggregate.parameters import Exchange, Parameters, SeriesSpec
+from submeter.aggregate.retain import Kept, Limits
 from submeter.aggregate.rollups import Progress, Report, Rollups
-from submeter.aggregate.series import faults
+from submeter.aggregate.rows import Row
+from submeter.aggregate.series import Series, faults
 from submeter.aggregate.states import Finality
 from submeter.aggregate.watch import watch
 
@@ -19,12 +21,16 @@ __all__ = [
     "CaseError",
     "Exchange",
     "Finality",
+    "Kept",
+    "Limits",
     "ParameterError",
     "Parameters",
     "Progress",
     "Report",
     "Rollup",
     "Rollups",
+    "Row",
+    "Series",
     "SeriesSpec",
     "UnknownSeriesError",
     "faults",

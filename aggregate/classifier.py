@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import Final, NamedTuple
 
 from submeter.aggregate.events import Drop, Event, Kind, Sample, events, select
-from submeter.aggregate.parameters import Number, Parameters, SeriesSpec, exact
+from submeter.aggregate.parameters import Number, SeriesSpec, exact
 from submeter.civil import HOUR
 from submeter.reading import FLAGS, Source
 
@@ -58,7 +58,7 @@ class Outcome:
 def classify(samples: Iterable[Sample], spec: SeriesSpec, begun: Number = 0) -> Outcome:
     """Segments of a counter from its readings, in any order: SPEC 4, 5 and 6. `begun` is the use up to the first one."""
     kept, dropped = select(samples)
-    walk = _Walk(events(kept, spec), spec.parameters, dropped, begun)
+    walk = _Walk(events(kept, spec), spec, dropped, begun)
     walk.run()
     return Outcome(rated(walk.segments, spec.parameters.factors), walk.dropped, walk.held, walk.pending)
 
@@ -96,9 +96,10 @@ class _Step(NamedTuple):
 class _Walk:
     """State of one walk: the anchor (instant, display or None = OPEN, use since the first anchor) and what was found so far."""
 
-    def __init__(self, found: list[Event], parameters: Parameters, dropped: list[Drop], begun: Number) -> None:
+    def __init__(self, found: list[Event], spec: SeriesSpec, dropped: list[Drop], begun: Number) -> None:
         self.events = found
-        self.p = parameters
+        self.p = spec.parameters
+        self.accepted = frozenset(spec.accepted)
         self.dropped = dropped
         self.segments: list[Segment] = []
         self.held: list[Held] = []
@@ -159,7 +160,7 @@ class _Walk:
             self.emit(sample.t, v, 0, "exchange", "exchange_unknown", shown=v, lossy=True)
         elif sample.t != self.a_t:
             d = v - self.a_v
-            if d < 0 or not self.plausible(d, sample.t):
+            if d < 0 or not (sample.t in self.accepted or self.plausible(d, sample.t)):
                 step = _Step(i, sample.t, v, d)
                 return next(j for j in (row(step) for row in (self.rising if d >= 0 else self.falling)) if j is not None)
             self.emit(sample.t, self.after(sample), d, shown=v, est=sample.rank == Source.SUBSTITUTE)

@@ -122,10 +122,6 @@ class Marks(NamedTuple):
         """Some of the boundaries."""
         return Marks._make(column[boundaries] for column in self)
 
-    def among(self, grid: Grid, hours: Grid) -> "Marks":
-        """The boundaries of `grid`, if these are those of `hours`."""
-        return self if grid is hours else self.at(grid.among(hours))._replace(u=grid.u)
-
 
 def listed(segments: Sequence[Segment]) -> dict[str, Any] | None:
     """The segments of one series as columns of `Segments`; None without segments, or if they are outside the limits of columns."""
@@ -138,16 +134,42 @@ def listed(segments: Sequence[Segment]) -> dict[str, Any] | None:
     return {**columns, **marks, **{f"{name}_known": np.array([x is not None for x in given[name]]) for name in ("x1", "x2")}}
 
 
-def counter_tables(segments: Segments, zone: str, year_start: str) -> list[pa.Table]:
+@dataclass(frozen=True)
+class Levels:
+    """Segments with their boundaries of all levels; `hours` is what is known at those of the first one, among which the others are."""
+
+    segments: Segments
+    grids: Sequence[Grid]
+    hours: Marks
+
+    @classmethod
+    def of(cls, segments: Segments, zone: str, year_start: str) -> Self:
+        """The boundaries inside and around the data of series that share zone and first day of the year."""
+        first, last = segments.t1[segments.offsets[:-1]], segments.t2[segments.offsets[1:] - 1]
+        grids = [Grid.of(level, zone, year_start, first, last) for level in range(len(LEVELS))]
+        return cls(segments, grids, marks_of(segments, grids[0]))
+
+    def marks(self, level: int) -> Marks:
+        """What is known at each boundary of a level."""
+        grid, hours = self.grids[level], self.grids[0]
+        return self.hours if level == 0 else self.hours.at(grid.among(hours))._replace(u=grid.u)
+
+    def outside(self, level: int) -> tuple[Bools, Bools]:
+        """Rows of a level that begin before the data, and those that end after them."""
+        grid, segments = self.grids[level], self.segments
+        early, late = np.zeros(len(grid.s), np.bool_), np.zeros(len(grid.s), np.bool_)
+        early[grid.edges[0]] = grid.u[grid.begin] < segments.t1[segments.offsets[:-1]]
+        late[grid.edges[1]] = grid.u[grid.end] > segments.t2[segments.offsets[1:] - 1]
+        return early, late
+
+
+def counter_tables(levels: Levels) -> list[pa.Table]:
     """Rows of all levels, one table a level."""
-    first, last = segments.t1[segments.offsets[:-1]], segments.t2[segments.offsets[1:] - 1]
-    grids = [Grid.of(level, zone, year_start, first, last) for level in range(len(LEVELS))]
-    marks = marks_of(segments, grids[0])
-    return [_table(segments, grid, marks.among(grid, grids[0]), first, last) for grid in grids]
+    return [_table(levels, level) for level in range(len(LEVELS))]
 
 
 def marks_of(segments: Segments, grid: Grid) -> Marks:
-    """What is known at each boundary of a grid."""
+    """What is known at each boundary of a grid of hours."""
     after = _after(segments, grid)
     t1, span, v1, v2 = segments.t1[after], segments.span[after], segments.v1[after], segments.v2[after]
     passed = np.clip(grid.u - t1, 0, span)
@@ -159,12 +181,10 @@ def marks_of(segments: Segments, grid: Grid) -> Marks:
     )
 
 
-def _after(segments: Segments, grid: Grid) -> Ints:
+def _after(segments: Segments, hours: Grid) -> Ints:
     """The segment that begins at each boundary or holds it; the first one for a boundary before it."""
-    if grid.level:
-        return np.maximum(segments.runs.place(grid.owner, grid.u), segments.offsets[grid.owner])
-    after = grid.passed(segments.t1, segments.offsets) - 1
-    after[grid.begin] = np.maximum(after[grid.begin], segments.offsets[:-1])
+    after = hours.passed(segments.t1, segments.offsets) - 1
+    after[hours.begin] = np.maximum(after[hours.begin], segments.offsets[:-1])
     return after
 
 
@@ -175,10 +195,10 @@ def _heard(segments: Segments, after: Ints, t1: Ints, passed: Ints) -> Ints:
     return segments.heard_before[after] + np.where(segments.unheard[after], 0, passed)
 
 
-def _table(segments: Segments, grid: Grid, marks: Marks, first: Ints, last: Ints) -> pa.Table:
+def _table(levels: Levels, level: int) -> pa.Table:
+    segments, grid, marks = levels.segments, levels.grids[level], levels.marks(level)
     s, e = marks.at(grid.s), marks.at(grid.e)
-    early, late = np.zeros(len(grid.s), np.bool_), np.zeros(len(grid.s), np.bool_)
-    early[grid.edges[0]], late[grid.edges[1]] = grid.u[grid.begin] < first, grid.u[grid.end] > last
+    early, late = levels.outside(level)
     lossy = any_marked(segments.lossy, s, e)
     quality = np.where(early | late | lossy, INCOMPLETE, np.where(_estimated(segments, s, e), ESTIMATED, 0))
     columns = {

@@ -17,7 +17,7 @@ import pyarrow as pa
 from submeter import civil
 from submeter.aggregate import counter_columns, gauge_columns
 from submeter.aggregate.columns import SCHEMA, Bools, Grid
-from submeter.aggregate.counter_columns import Segments
+from submeter.aggregate.counter_columns import Levels
 from submeter.aggregate.gauge_columns import Readings
 from submeter.aggregate.rows import ESTIMATED, INCOMPLETE, WHOLE
 from submeter.aggregate.wide import Ints, rounded
@@ -32,13 +32,12 @@ SUMMED: Final = tuple(level for level in range(len(LEVELS)) if level > DAY)
 Columns = dict[str, Ints | Bools | tuple[Ints, Bools]]
 
 
-def counter_days(segments: Segments, zone: str, year_start: str) -> pa.Table:
+def counter_days(levels: Levels) -> pa.Table:
     """The days of counters from their segments."""
-    first, last = segments.t1[segments.offsets[:-1]], segments.t2[segments.offsets[1:] - 1]
-    grid = Grid.of(DAY, zone, year_start, first, last)
-    marks = counter_columns.marks_of(segments, grid)
+    segments, grid, marks = levels.segments, levels.grids[DAY], levels.marks(DAY)
     s, e, owner = marks.at(grid.s), marks.at(grid.e), grid.owner[grid.s]
-    reached, early, late = s.u > first[owner], s.u < first[owner], e.u > last[owner]
+    reached = s.u > segments.t1[segments.offsets[:-1]][owner]
+    early, late = levels.outside(DAY)
     split = segments.too_long
     return _table(
         {

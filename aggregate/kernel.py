@@ -1,8 +1,8 @@
 """Readings in, rows out: pure, Arrow to Arrow.
 
-Strategy: Polars orders the readings; batches of series of one zone go through columns, as many at a time as there are processors. A counter whose
-readings are all plain (SPEC 12.3) has its segments at once, any other gets them from the classifier; both become rows in the same columns. Only numbers
-that are not whole micro units or do not fit (factors, absurd values) are computed one by one, exactly. A gauge likewise, without a classifier.
+Strategy: Polars orders the readings; batches of series of one zone go through columns, as many at a time as there are processors. A counter whose readings are all plain (SPEC 12.3) has its
+segments at once, any other gets them from the classifier; both become rows in the same columns. Only numbers that are not whole micro units or
+do not fit (factors, absurd values) are computed one by one, exactly. A gauge likewise, without a classifier.
 Rules: the result depends on the readings, not on their order or repetition; it is the same whichever way a series takes.
 """
 
@@ -22,7 +22,7 @@ from submeter import civil
 from submeter.aggregate import counter_columns, gauge_columns
 from submeter.aggregate.classifier import Outcome
 from submeter.aggregate.columns import SCHEMA, SERIES, Bools
-from submeter.aggregate.counter_columns import Segments, counter_tables
+from submeter.aggregate.counter_columns import Levels, Segments, counter_tables
 from submeter.aggregate.days import DAYS, counter_days, gauge_days
 from submeter.aggregate.errors import UnknownSeriesError
 from submeter.aggregate.events import UNUSABLE, Drop, Sample, select
@@ -54,6 +54,8 @@ REACH: Final = pa.schema([("series", pa.int32()), ("last", pa.int64())])
 #: Hours and readings that one batch holds at most, unless one series has more: bounds memory.
 BATCH: Final = 500_000
 NOTHING_BEGUN: Final[Mapping[int, int]] = {}
+
+
 #: Zone, first day of the year, whether gauges: what the series of a batch share.
 _Group = tuple[str, str, bool]
 
@@ -110,10 +112,11 @@ class _Found:
         self.rows.extend((series, level, row.start, row.end, *map(_fitting, row[2:])) for level, row in rows)
 
     def counters(self, segments: Segments, zone: str, year_start: str, *, local: bool = True) -> None:
-        self.tables += counter_tables(segments, zone, year_start)
+        levels = Levels.of(segments, zone, year_start)
+        self.tables += counter_tables(levels)
         self.reach += zip(segments.ids.tolist(), segments.t2[segments.offsets[1:] - 1].tolist(), strict=True)
         if self.wanted and local:
-            self.days.append(counter_days(segments, zone, year_start))
+            self.days.append(counter_days(levels))
 
     def gauges(self, readings: Readings, zone: str, year_start: str) -> None:
         self.tables += gauge_tables(readings, zone, year_start)
@@ -180,21 +183,21 @@ def rollup(readings: pa.Table, specs: Mapping[int, SeriesSpec], begun: Mapping[i
     A number that needs more than 64 bits is null in the rows. Rows come in no promised order, the same one for the same readings. `days` asks for the days
     of `aggregate.days` too. `begun` is the use (micro units) up to the first reading of counters that are computed from an anchor on, 0 if not named.
     """
-    found = _Found(begun, days, [SCHEMA.empty_table()])
     batches = list(_batches(readings, specs))
     if len(batches) < 2:
-        parts = [_computed(found, *one) for one in batches]
+        parts = [_computed(*one, begun=begun, days=days) for one in batches]
     else:
         with ThreadPoolExecutor(os.cpu_count()) as threads:
-            parts = list(threads.map(lambda one: _computed(found, *one), batches))
+            parts = list(threads.map(lambda one: _computed(*one, begun=begun, days=days), batches))
+    found = _Found(begun, days, [SCHEMA.empty_table()])
     for part in parts:
         found.add(part)
     return found.rollup()
 
 
-def _computed(run: _Found, group: _Group, batch: _Batch) -> _Found:
+def _computed(group: _Group, batch: _Batch, *, begun: Mapping[int, int], days: bool) -> _Found:
     zone, year_start, gauge = group
-    found = _Found(run.begun, run.wanted)
+    found = _Found(begun, days)
     compute = _gauges if gauge else _counters
     compute(batch, zone, year_start, found)
     return found
@@ -282,11 +285,10 @@ def _counters(batch: _Batch, zone: str, year_start: str, found: _Found) -> None:
     columned: dict[bool, list[tuple[int, int, Mapping[str, Any]]]] = {True: [], False: []}
     for i in np.flatnonzero(~plain).tolist():
         series, spec = int(batch.ids[i]), batch.specs[i]
-        own = batch.of(i)
-        outcome, columns = classified(own, partial(batch.samples, i), spec, found.begun.get(series, 0))
+        outcome, columns = classified(batch.of(i), partial(batch.samples, i), spec, found.begun.get(series, 0))
         found.note(series, outcome)
         if columns is not None:
-            columned[_local(own, spec)].append((series, spec.parameters.max_gap, columns))
+            columned[_local(batch.of(i), spec)].append((series, spec.parameters.max_gap, columns))
         else:
             found.exact(series, counter_levels(outcome.segments, spec))
             found.reach += [(series, segment.t2) for segment in outcome.segments[-1:]]
@@ -297,7 +299,7 @@ def _counters(batch: _Batch, zone: str, year_start: str, found: _Found) -> None:
 
 def _local(columns: Mapping[str, np.ndarray], spec: SeriesSpec) -> bool:
     """Nothing far away decides what a reading means: the condition of `aggregate.days`."""
-    return not spec.parameters.factors and not (columns["src"] == Source.SUBSTITUTE).any()
+    return not spec.parameters.factors and bool((columns["src"] != Source.SUBSTITUTE).all())
 
 
 def _begun(segments: Segments, begun: Mapping[int, int]) -> Segments:

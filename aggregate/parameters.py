@@ -122,11 +122,15 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class SeriesSpec:
-    """All that turns the readings of one series into rows: parameters, zone of its point, exchanges. Raises ParameterError, CivilError."""
+    """All that turns the readings of one series into rows. Raises ParameterError, CivilError.
+
+    Parameters, zone of its point, exchanges, and the instants at which an operator took a step that is not plausible for real.
+    """
 
     parameters: Parameters
     zone: str
     exchanges: tuple[Exchange, ...] = ()
+    accepted: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         civil.zone_info(self.zone)

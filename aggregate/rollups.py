@@ -7,27 +7,45 @@ A crash between any two steps leaves marks or notes behind, and the next run goe
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, cast
 
-import numpy as np
 import polars as pl
 import pyarrow as pa
 import structlog
 
 from submeter import civil
 from submeter.aggregate import findings
+from submeter.aggregate.causes import causes
 from submeter.aggregate.columns import SCHEMA
 from submeter.aggregate.days import DAY, SUMMED, summed
-from submeter.aggregate.events import UNUSABLE
+from submeter.aggregate.decided import SEQ, Decided, decided
+from submeter.aggregate.events import UNUSABLE, Sample
 from submeter.aggregate.kernel import READINGS, Rollup, rollup
-from submeter.aggregate.series import Series, changed, fingerprint, of_point
+from submeter.aggregate.periods import use_between
+from submeter.aggregate.publishing import Publisher
+from submeter.aggregate.retain import Kept, Limits, retain
+from submeter.aggregate.rows import Row
+from submeter.aggregate.series import Series, changed, fingerprint, of_point, register_named
 from submeter.aggregate.states import Finality, with_state
 from submeter.aggregate.windows import Day, Range, Window, planned
 from submeter.errors import SubmeterError
-from submeter.reading import INT64_MAX, LEVELS, Register, Source
-from submeter.store import COMPUTED, WITHIN, Assignment, Block, Point, Property, Published, PublishedSeries, Readings, Registry, pack
+from submeter.reading import INT64_MAX, LEVELS, STATUS, Register, Source
+from submeter.store import (
+    BILL,
+    COMPUTED,
+    WITHIN,
+    Assignment,
+    Decision,
+    Point,
+    Property,
+    Published,
+    PublishedSeries,
+    Readings,
+    Registry,
+    StoreError,
+)
 
 __all__ = ["Report", "Rollups"]
 
@@ -36,8 +54,8 @@ log = structlog.get_logger()
 #: Series computed and committed together: bounds the memory of a run. A window of days counts by its share of a year, but not less than LEAST.
 BATCH: Final = 500
 LEAST: Final = 0.05
-#: No block of a level (in order of LEVELS) is longer than this, in µs.
-BLOCK_SPAN: Final = tuple(days * civil.DAY for days in (2, 32, 367, 100_000))
+
+INVALID: Final = 1 << STATUS.index("invalid")
 
 Progress = Callable[[int, int], None]
 Work = tuple[int, str, list[Window]]
@@ -70,42 +88,76 @@ class Rollups:
         self._readings = readings
         self._registry = registry
         self._published = published
+        self._publisher = Publisher(readings, published)
         self._finality = finality
+        self._stitched_at: tuple[tuple[int, int], dict[int, Series], dict[int, str]] | None = None
 
-    def run(self, *, now: int, settle: bool = True, everything: bool = False, progress: Progress = _unseen) -> Report:
+    def run(self, *, now: int, settle: bool = True, everything: bool = False, progress: Progress = _unseen, keyed: Collection[str] = ()) -> Report:
         """Bring every row up to date with the readings as of `now` (µs UTC).
 
-        `settle` also moves the states of rows that time alone may make final. All series are computed whole if `everything` asks for it.
+        `settle` also moves the states of rows that time alone may make final. All series are computed whole if `everything` asks for it. `keyed` are
+        devices whose telegrams had waited for a key.
         """
         marks, directory = self._readings.dirty(), self._registry.version()
-        known = dict(self._numbered())
+        known, prints = self._known()
         moved = self._withdraw(known)
         rows, blocks, done, held = 0, 0, 0, Counter[str]()
         stored = self._readings.computed()
         self._readings.forget(stored.keys() - known.keys())
-        work = self._work(known, stored, moved, marks, everything=everything)
+        why = _Why(self._new_decisions(), self._fed_by(known, keyed))
+        floors = self._floors(known)
+        work = self._work(known, prints, stored, floors, moved, marks, everything=everything)
         for batch in _batches(work, now):
-            touched, heads = self._compute(known, stored, batch, now=now, held=held)
-            rows, blocks, done = rows + touched, blocks + self._publish(known, heads), done + len(batch)
+            touched, heads = self._compute(known, prints, stored, batch, now=now, why=why, held=held)
+            rows, blocks, done = rows + touched, blocks + self._publisher.publish(known, heads), done + len(batch)
             progress(done, len(work))
         if settle:
             rows += self._settle(known, now)
-        blocks += self._publish(known, [])
+        self._bill(known)
+        blocks += self._publisher.publish(known, [])
         self._readings.clear_dirty(marks)
         self._readings.computed_from(directory)
         return Report(len(work), rows, blocks, held)
 
-    def _work(self, known: Mapping[int, Series], stored: Computed, moved: set[int], marks: pa.Table, *, everything: bool) -> list[Work]:
+    def _floors(self, known: Mapping[int, Series]) -> dict[int, Day]:
+        """The first day of each series whose readings retention left, where it deleted some."""
+        return {number: Day(**day) for number, day in self._readings.retention.days().items() if number in known}
+
+    def _work(
+        self,
+        known: Mapping[int, Series],
+        prints: Mapping[int, str],
+        stored: Computed,
+        floors: Mapping[int, Day],
+        moved: set[int],
+        marks: pa.Table,
+        *,
+        everything: bool,
+    ) -> list[Work]:
         """What is to be computed: each series with the reason and its windows; whole where anything but readings that were added changed."""
+        known = {number: series for number, series in known.items() if _fits(series, floors.get(number))}
         specs = {number: series.spec for number, series in known.items()}
-        reasons = {number: changed(cast("str | None", stored.get(number, {}).get("spec")), fingerprint(series)) for number, series in known.items()}
+        reasons = {number: changed(cast("str | None", stored.get(number, {}).get("spec")), prints[number]) for number in known}
         whole = {number: reason or "config" for number, reason in reasons.items() if everything or reason or number in moved}
         ranges = {number: some for number, some in _fed(known, marks).items() if number not in whole}
-        work: list[Work] = [(number, reason, [Window.whole(number, specs[number])]) for number, reason in whole.items()]
-        return work + [(number, "late_reading", windows) for number, windows in planned(ranges, specs, self._readings.begun)]
+        work: list[Work] = [(number, reason, [Window.whole(number, specs[number], floors.get(number))]) for number, reason in whole.items()]
+        return work + [(number, "late_reading", windows) for number, windows in planned(ranges, specs, floors, self._readings.begun)]
+
+    def _known(self) -> tuple[dict[int, Series], dict[int, str]]:
+        """Every series by its number, with its fingerprint; kept until the directory, a decision or what is heard of changes."""
+        at = self._registry.version(), len(self._readings.registers())
+        if self._stitched_at is None or self._stitched_at[0] != at:
+            known = dict(self._numbered())
+            prints = {number: fingerprint(series) for number, series in known.items()}
+            if self._readings.rehearsing:
+                return known, prints
+            self._stitched_at = (self._registry.version(), len(self._readings.registers())), known, prints
+        return self._stitched_at[1:]
 
     def _numbered(self) -> Iterator[tuple[int, Series]]:
         """Every series of the directory with its number, stitched from what its devices were heard to measure."""
+        said = decided(self._registry.decisions.in_force())
+        self._readings.register_ids(self._entered())
         registers = defaultdict[str, dict[Register, int]](dict)
         for (device, register), number in self._readings.registers().items():
             registers[device][register] = number
@@ -113,7 +165,9 @@ class Rollups:
         for assignment in self._registry.assignments():
             assignments[assignment.point].append(assignment)
         buildings = {building.id: building for building in self._registry.properties()}
-        series = [one for point in self._registry.points() for one in _stitch(point, buildings[point.property], assignments[point.id], registers)]
+        series = [
+            one for point in self._registry.points() for one in _stitch(point, buildings[point.property], assignments[point.id], registers, said)
+        ]
         numbers = self._readings.series_ids([one.key for one in series])
         return ((numbers[one.key], one) for one in series)
 
@@ -128,14 +182,23 @@ class Rollups:
         return moved
 
     def _compute(
-        self, known: Mapping[int, Series], stored: Computed, work: Sequence[Work], *, now: int, held: Counter[str]
+        self,
+        known: Mapping[int, Series],
+        prints: Mapping[int, str],
+        stored: Computed,
+        work: Sequence[Work],
+        *,
+        now: int,
+        why: "_Why",
+        held: Counter[str],
     ) -> tuple[int, list[PublishedSeries]]:
         """Compute the windows of a batch of series and replace their rows; returns how many were touched, and where each series stands."""
         batch = {number: known[number] for number, _, _ in work}
         windows, result, readings = self._rolled_up(batch, [window for _, _, some in work for window in some])
         within = _within(batch, windows)
         rows = pl.concat([_frame(result.rows), self._summed(batch, windows, _frame(result.days))])
-        computed = _standing(batch, stored, windows, result)
+        rows, within = self._retained(rows), self._retained(within, "first")
+        computed = _standing(prints, batch, stored, windows, result)
         last, since = (computed.select("series", name).drop_nulls() for name in ("last", "since"))
         rows = with_state(rows, last, since, now=now, finality=self._finality)
         held.update(result.held["flag"].to_pylist())
@@ -143,14 +206,14 @@ class Rollups:
             list(batch),
             rows.to_arrow(),
             now=now,
-            reason=work[0][1],
+            causes=causes(batch, readings, work[0][1], why.decisions, keyed=why.keyed),
             within=within.to_arrow(),
             days=result.days,
             computed=computed.to_arrow(),
         )
         findings.found(self._registry, batch, result, windows, now=now)
         findings.revised(self._registry, batch, changed_rows, now=now, reason=work[0][1])
-        return changed_rows.num_rows, self._heads(batch, windows, readings)
+        return changed_rows.num_rows, self._publisher.heads(batch, windows, readings)
 
     def _rolled_up(self, batch: Mapping[int, Series], windows: Sequence[Window]) -> tuple[list[Window], Rollup, pl.DataFrame]:
         """The kernel over windows of series, wider ones where they turn out too narrow: the final windows, what was found in them, and their readings."""
@@ -168,7 +231,7 @@ class Rollups:
         return done, Rollup.joined(results), pl.concat(read)
 
     def _stitched(self, batch: Mapping[int, Series], windows: Mapping[int, Window]) -> pl.DataFrame:
-        """Readings of some windows, by the window's number, in the kernel's form: each register's readings inside its spans."""
+        """Readings of some windows, by the window's number, in the kernel's form: each register's readings inside its spans, as operators decided."""
         spans = [
             (i, span.register, max(span.start, window.read_from), min(span.end, window.read_before))
             for i, window in windows.items()
@@ -177,7 +240,8 @@ class Rollups:
         schema = {"id": pl.Int32, "register": pl.Int32, "first": pl.Int64, "beyond": pl.Int64}
         table = pl.DataFrame([span for span in spans if span[2] < span[3]], schema=schema, orient="row")
         readings = _frame(self._readings.readings_inside(table.to_arrow()))
-        return readings.rename({"id": "series", "register": "dev"}).select(READINGS.names)
+        readings = readings.rename({"id": "series", "register": "dev"}).select(READINGS.names)
+        return _as_decided(readings, {i: (window, batch[window.series]) for i, window in windows.items()})
 
     def _summed(self, batch: Mapping[int, Series], windows: Sequence[Window], fresh: pl.DataFrame) -> pl.DataFrame:
         """Rows of months and years that windows touch in part, from the days that are known outside them and those `fresh` inside."""
@@ -205,6 +269,15 @@ class Rollups:
         touched = (pl.col("end") > pl.col("first")) & (pl.col("start") < pl.col("beyond"))
         return rows.join(ends, on="series").filter(touched).select(rows.columns)
 
+    def _retained(self, rows: pl.DataFrame, begin: str = "start") -> pl.DataFrame:
+        """Rows (or ranges of them) of the levels without what retention deleted, or deletes next: it does not come back."""
+        floors = _frame(self._readings.retention.floors()).filter(pl.col("what") != "readings")
+        level = pl.col("what").replace_strict({name: i for i, name in enumerate(LEVELS)}, default=None, return_dtype=pl.UInt8)
+        kept = rows.join(floors.select("series", level.alias("level"), floor="start"), on=["series", "level"], how="left", maintain_order="left")
+        if begin == "first":
+            return kept.with_columns(pl.max_horizontal("first", pl.col("floor").fill_null(-INT64_MAX)).alias("first")).select(rows.columns)
+        return kept.filter(pl.col("floor").is_null() | (pl.col("start") >= pl.col("floor"))).select(rows.columns)
+
     def _settle(self, known: Mapping[int, Series], now: int) -> int:
         """Move the states that time alone moves; returns how many rows."""
         rows = _frame(self._readings.unsettled(now)).filter(pl.col("series").is_in(list(known)))
@@ -219,36 +292,110 @@ class Rollups:
             self._readings.move_states(moved.to_arrow())
         return moved.height
 
-    def _heads(self, batch: Mapping[int, Series], windows: Sequence[Window], readings: pl.DataFrame) -> list[PublishedSeries]:
-        """Where each series stands, by the readings of its windows and, where they began later than it, by what was published before."""
-        points = {batch[window.series].point.id for window in windows if window.begin is not None}
-        before = {one.id: one for one in self._published.series_of(sorted(points))} if points else {}
-        return [_newer(head, before.get(head.id)) for head in _heads(batch, readings)]
+    def _entered(self) -> Iterator[tuple[str, Register]]:
+        """Registers that operators entered readings of: a device may never have told them."""
+        for one in self._registry.decisions.in_force("reading"):
+            there = (a for a in self._registry.assignments_of(one.point) if a.since <= one.details["t"] < (a.until or INT64_MAX))
+            yield from ((assignment.device, register_named(one.register)) for assignment in there)
 
-    def _publish(self, known: Mapping[int, Series], heads: Sequence[PublishedSeries]) -> int:
-        """Publish where series stand together with the blocks that committed changes touched; returns how many blocks."""
-        noted = _frame(self._readings.unpublished())
-        blocks = [block for (level,), rows in noted.group_by("level") for block in self._blocks(known, cast("int", level), rows)]
-        self._published.replace(heads, blocks)
-        self._readings.clear_unpublished(noted.to_arrow())
-        return len(blocks)
+    def _new_decisions(self) -> list[Decision]:
+        """Decisions since the last run that change rows, in order; a withdrawal as what it takes back."""
+        made = self._registry.decisions.all()
+        by_id = {one.id: one for one in made}
+        new = [one for one in made if one.audit > self._readings.directory()]
+        meant = [replace(by_id[one.withdraws], at=one.at, by=one.by) if one.withdraws else one for one in new]
+        return [one for one in meant if one.kind != "bill"]
 
-    def _blocks(self, known: Mapping[int, Series], level: int, noted: pl.DataFrame) -> Iterator[Block]:
-        """The blocks of one level that hold a noted start, with all their rows as they stand now."""
-        starts = noted.group_by("series").agg(pl.col("start"))
-        wanted = {
-            number: set(civil.blocks_of(known[number].spec.zone, LEVELS[level], np.array(begun)))
-            for number, begun in starts.rows()
-            if number in known
-        }
-        first, last = (cast("int", bound) for bound in (noted["start"].min(), noted["start"].max()))
-        rows = _frame(self._readings.rollups(list(wanted), level, first - BLOCK_SPAN[level], last + BLOCK_SPAN[level]))
-        of_series = rows.partition_by("series", as_dict=True)
-        for number, labels in wanted.items():
-            points = pack(of_series.get((number,), rows.clear()).to_arrow())
-            of_row = np.array(civil.blocks_of(known[number].spec.zone, LEVELS[level], points["start"]))
-            for label in sorted(labels):
-                yield Block(number, level, label, points[np.searchsorted(of_row, label) : np.searchsorted(of_row, label, "right")])
+    def _fed_by(self, known: Mapping[int, Series], devices: Collection[str]) -> set[int]:
+        registers = {number for (device, _), number in self._readings.registers().items() if device in devices}
+        return {number for number, series in known.items() if any(span.register in registers for span in series.spans)}
+
+    def _bill(self, known: Mapping[int, Series]) -> None:
+        """Bring the billed periods up to the decisions in force, also after a crash or a rebuild."""
+        wanted = {one.id: one for one in self._registry.decisions.in_force("bill")}
+        applied = set(self._readings.bills()["decision"].to_pylist())
+        rows = [
+            {
+                "decision": one.id,
+                "series": number,
+                "level": LEVELS.index(one.details["level"]),
+                "start": one.details["start"],
+                "end": one.details["end"],
+            }
+            for one in wanted.values()
+            if one.id not in applied
+            for number, series in known.items()
+            if series.point.id == one.point
+        ]
+        if rows:
+            self._readings.bill(pa.Table.from_pylist(rows, schema=BILL))
+        if gone := applied - wanted.keys():
+            self._readings.unbill(gone)
+
+    def readings_of(self, point: str, register: str) -> tuple[Series, pl.DataFrame]:
+        """A series of a point and its readings as they are computed with, in order of time, those that count first; StoreError if it has none."""
+        found = [(number, one) for number, one in self._known()[0].items() if (one.point.id, str(one.register)) == (point, register)]
+        if not found:
+            raise StoreError(f"point {point} has no readings of {register} yet")
+        ((number, series),) = found
+        window = Window.whole(number, series.spec)
+        stitched = self._stitched({number: series}, {number: window})
+        dropped = _frame(_computed(stitched, {number: (window, series)}).dropped)
+        return series, stitched.join(dropped, on=["series", "t", "seq"], how="anti").sort("t", "seq")
+
+    def series(self) -> Mapping[int, Series]:
+        """Every series of the directory by its number."""
+        return self._known()[0]
+
+    def use_between(self, point: str, register: str, start: int, end: int, *, rated: bool = True) -> Row | None:
+        """Use of a point between two instants, see `periods.use_between`; None where its data do not reach."""
+        try:
+            series, readings = self.readings_of(point, register)
+        except StoreError:
+            return None
+        columns = readings.select("t", "value", "src", "due", "seq", "dev", "pinned", "status").iter_rows()
+        samples = (Sample(t, v, rank, due, seq, dev, pinned, not status & UNUSABLE) for t, v, rank, due, seq, dev, pinned, status in columns)
+        return use_between(samples, series.spec, start, end, rated=rated)
+
+    def retain(self, limits: Limits, *, now: int) -> Kept:
+        """Delete readings, hours and days older than these limits and their properties' own, and publish what is left, see `retain`."""
+        known, _ = self._known()
+        kept = retain(self._readings, known, {one.id: limits.of(one) for one in self._registry.properties()}, now=now)
+        self._publisher.publish(known, [])
+        return kept
+
+
+@dataclass(frozen=True, slots=True)
+class _Why:
+    """What there is to tell about the changes of a run: decisions since the last one, series whose telegrams had waited for a key."""
+
+    decisions: Sequence[Decision]
+    keyed: Collection[int]
+
+
+def _as_decided(stored: pl.DataFrame, windows: Mapping[int, tuple[Window, Series]]) -> pl.DataFrame:
+    """The readings of some windows with the rejected ones marked invalid and the entered ones added, each of the device that was there."""
+    wrong = [(i, *span) for i, (_, series) in windows.items() for span in series.decided.rejected]
+    for i, since, until in wrong:
+        hit = (pl.col("series") == i) & (pl.col("t") >= since) & (pl.col("t") < until)
+        stored = stored.with_columns(pl.when(hit).then(pl.col("status") | INVALID).otherwise(pl.col("status")).cast(pl.UInt16).alias("status"))
+    entered = [
+        {"series": i, "dev": span.register, "t": one.t, "value": one.value, "src": one.src, "status": 0, "due": one.due, "pinned": one.pinned}
+        | {"seq": SEQ + one.decision}
+        for i, (window, series) in windows.items()
+        for one in series.decided.entered
+        for span in series.spans
+        if max(span.start, window.read_from) <= one.t < min(span.end, window.read_before)
+    ]
+    return pl.concat([stored, pl.DataFrame(entered, schema=stored.schema)]) if entered else stored
+
+
+def _fits(series: Series, floor: Day | None) -> bool:
+    """Whether the days of a series are still cut where its readings begin; one whose zone changed since they were deleted stays as it was."""
+    fits = floor is None or civil.floor(series.spec.zone, "day", floor.start) == floor.start
+    if not fits:
+        log.error("series left as it was: its zone changed after its older readings were deleted", point=series.point.id)
+    return fits
 
 
 def _batches(work: Iterable[Work], now: int) -> Iterator[list[Work]]:
@@ -305,7 +452,7 @@ def _checked(windows: Mapping[int, Window], days: pl.DataFrame) -> tuple[dict[in
 
 def _widest(failing: Sequence[Window], windows: Sequence[Window]) -> Window:
     """One window instead of all of a series: from the first reading if one of them did not begin as it should, else from where the first one begins."""
-    whole = next((one for one in failing if one.is_whole), None)
+    whole = next((one for one in failing if one.is_widest), None)
     return whole or replace(min(windows, key=lambda one: one.first), stop=None)
 
 
@@ -332,7 +479,7 @@ def _inside(result: Rollup, windows: Mapping[int, Window]) -> Rollup:
     )
 
 
-def _standing(batch: Mapping[int, Series], stored: Computed, windows: Sequence[Window], result: Rollup) -> pl.DataFrame:
+def _standing(prints: Mapping[int, str], batch: Mapping[int, Series], stored: Computed, windows: Sequence[Window], result: Rollup) -> pl.DataFrame:
     """COMPUTED of the batch: what windows that reach a series' end found there, else what was known."""
     ended = {window.series for window in windows if window.stop is None}
     last, since = (
@@ -342,10 +489,10 @@ def _standing(batch: Mapping[int, Series], stored: Computed, windows: Sequence[W
     rows = [
         (
             number,
-            fingerprint(series),
+            prints[number],
             *((last.get(number), since.get(number)) if number in ended else (stored[number]["last"], stored[number]["since"])),
         )
-        for number, series in batch.items()
+        for number in batch
     ]
     return pl.DataFrame(rows, schema=dict(zip(COMPUTED.names, (pl.Int32, pl.String, pl.Int64, pl.Int64), strict=True)), orient="row")
 
@@ -397,36 +544,19 @@ def _fed(known: Mapping[int, Series], marks: pa.Table) -> dict[int, list[Range]]
     return {number: ranges for number, ranges in fed.items() if ranges}
 
 
-def _stitch(point: Point, building: Property, assignments: Sequence[Assignment], registers: Mapping[str, Mapping[Register, int]]) -> list[Series]:
+def _stitch(
+    point: Point,
+    building: Property,
+    assignments: Sequence[Assignment],
+    registers: Mapping[str, Mapping[Register, int]],
+    said: Mapping[tuple[str, str], Decided],
+) -> list[Series]:
     """The series of a point; none, and a line in the log, where its parameters or exchanges cannot be used: other points go on."""
     try:
-        return list(of_point(point, building, assignments, registers))
+        return list(of_point(point, building, assignments, registers, said))
     except SubmeterError as error:
         log.error("point left out of the rollup", point=point.id, error=str(error))
         return []
-
-
-def _heads(batch: Mapping[int, Series], readings: pl.DataFrame) -> Iterator[PublishedSeries]:
-    """Where each series stands: the last usable reading of the device that is there now, and when it was last heard live."""
-    present = {number: series.spans[-1].register for number, series in batch.items()}
-    readings = readings.filter(pl.col("dev") == pl.col("series").replace_strict(present, default=None, return_dtype=pl.Int32))
-    usable = pl.col("value").is_not_null() & (pl.col("status") & UNUSABLE == 0)
-    last = readings.filter(usable).sort("t", ~pl.col("due"), -pl.col("src").cast(pl.Int8), "seq").group_by("series").agg(pl.col("t", "value").last())
-    heard = dict(readings.filter(pl.col("src") == Source.LIVE).group_by("series").agg(pl.col("t").max()).iter_rows())
-    standing = {number: rest for number, *rest in last.rows()}
-    for number, series in batch.items():
-        t, value = standing.get(number, (None, None))
-        yield PublishedSeries(number, series.point.id, series.register, series.kind, series.spec.zone, t, value, heard.get(number))
-
-
-def _newer(head: PublishedSeries, before: PublishedSeries | None) -> PublishedSeries:
-    """Where a series stands by some of its readings, or by what was known before where that is later."""
-    if before is None:
-        return head
-    later = before.last_t is not None and (head.last_t is None or head.last_t < before.last_t)
-    last = (before.last_t, before.last_value) if later else (head.last_t, head.last_value)
-    heard = max((t for t in (head.last_heard, before.last_heard) if t is not None), default=None)
-    return replace(head, last_t=last[0], last_value=last[1], last_heard=heard)
 
 
 def _frame(table: pa.Table) -> pl.DataFrame:

@@ -4,19 +4,23 @@ A series is (point, register name, tariff, subunit, index). Its readings are tho
 where one assignment ends and the next begins stands an exchange (SPEC 1). Registers that are no index and no gauge (extremes, events, dates) make no series.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Any, Final, cast
 
+from submeter.aggregate.decided import NOTHING, Decided
+from submeter.aggregate.errors import ParameterError
 from submeter.aggregate.parameters import Exchange, Parameters, SeriesSpec
 from submeter.decoders import DICTIONARY
 from submeter.errors import SubmeterError
-from submeter.reading import INT64_MAX, Register
+from submeter.reading import INT64_MAX, Register, Source
 from submeter.store import Assignment, Kind, Point, Property, Registry, SeriesKey
 
-__all__ = ["KINDS", "Series", "Span", "changed", "faults", "fingerprint", "of_point"]
+__all__ = ["KINDS", "Series", "Span", "changed", "faults", "fingerprint", "of_point", "register_named"]
 
 #: Rises when a release computes other rows from the same readings: everything is computed anew once.
 RULES: Final = 1
@@ -24,6 +28,7 @@ RULES: Final = 1
 #: Kind of each register of the dictionary that is rolled up; events and dates are not.
 KINDS: Final[Mapping[str, Kind]] = {name: cast("Kind", entry.kind) for name, entry in DICTIONARY.items() if entry.kind != "event"}
 
+REGISTER: Final = re.compile(r"(?P<name>\w+?)(\[t(?P<tariff>\d+)\])?(\[s(?P<subunit>\d+)\])?(\[#(?P<index>\d+)\])?")
 #: What differs from SPEC 2.1 by the register's nature; a point's own parameters come on top.
 DEFAULTS: Final[Mapping[str, Mapping[str, str]]] = {
     "hca": {"resolution": "1", "max_gap": "P3D", "confirm_window": "P7D"},
@@ -48,6 +53,7 @@ class Series:
     register: Register
     spans: tuple[Span, ...]
     spec: SeriesSpec
+    decided: Decided = NOTHING
 
     @property
     def kind(self) -> Kind:
@@ -67,6 +73,8 @@ def fingerprint(series: Series) -> str:
         "config": (RULES, replace(parameters, factors=()), series.spec.zone),
         "factor": parameters.factors,
         "exchange": (series.spec.exchanges, series.spans),
+        "substitute": [one for one in series.decided.entered if one.src == Source.SUBSTITUTE],
+        "correction": (series.spec.accepted, series.decided.rejected, [one for one in series.decided.entered if one.src != Source.SUBSTITUTE]),
     }
     return " ".join(f"{reason}:{blake2b(repr(part).encode(), digest_size=8).hexdigest()}" for reason, part in parts.items())
 
@@ -94,16 +102,33 @@ def faults(registry: Registry) -> Iterator[str]:
             yield f"point {point.id}: {error}"
 
 
+def register_named(name: str) -> Register:
+    """The register that `str(Register)` writes so; ParameterError for one that is not rolled up."""
+    found = REGISTER.fullmatch(name)
+    if found is None or found["name"] not in KINDS:
+        raise ParameterError(f"{name} is no register that is rolled up: docs/registers.md lists them")
+    tariff, subunit, index = (int(found[mark] or 0) for mark in ("tariff", "subunit", "index"))
+    return Register(found["name"], DICTIONARY[found["name"]].unit, tariff, subunit, index or 1)
+
+
 def of_point(
-    point: Point, building: Property, assignments: Sequence[Assignment], registers: Mapping[str, Mapping[Register, int]]
+    point: Point,
+    building: Property,
+    assignments: Sequence[Assignment],
+    registers: Mapping[str, Mapping[Register, int]],
+    said: Mapping[tuple[str, str], Decided] = MappingProxyType({}),
 ) -> Iterator[Series]:
-    """Every series of a point; `assignments` are the point's own in order of time, `registers` the stored registers of each device with their numbers."""
+    """Every series of a point; `assignments` are the point's own in order of time, `registers` the stored registers of each device with their numbers.
+
+    `said` is what was decided, by point and register.
+    """
     heard = {register for assignment in assignments for register in registers.get(assignment.device, {}) if str(register) in point.registers}
     for register in sorted(one for one in heard if one.name in KINDS):
         main = str(register) == point.registers[0]
         parameters = _parameters(register, building, point.parameters if main else {})
-        spec = SeriesSpec(parameters, building.zone, tuple(_exchanges(assignments, protocol=main)))
-        yield Series(point, register, tuple(_spans(assignments, registers, register)), spec)
+        own = said.get((point.id, str(register)), NOTHING)
+        spec = SeriesSpec(parameters, building.zone, tuple(_exchanges(assignments, protocol=main)), own.accepted)
+        yield Series(point, register, tuple(_spans(assignments, registers, register)), spec, own)
 
 
 def _parameters(register: Register, building: Property, own: Mapping[str, Any]) -> Parameters:

@@ -40,7 +40,8 @@ class Day(NamedTuple):
 class Window:
     """Days of a series from `begin` (None: from its first reading) until `stop` (None: to its end) that are computed anew.
 
-    `wait` is how far the classifier looks ahead, µs: the confirm window of a counter, nothing for a gauge.
+    `wait` is how far the classifier looks ahead, µs: the confirm window of a counter, nothing for a gauge. `floor` is the first day whose readings are
+    still there, where retention deleted others: nothing begins before it, and it stays as it stood.
     """
 
     series: int
@@ -48,12 +49,13 @@ class Window:
     wait: int
     begin: Day | None = None
     stop: Day | None = None
+    floor: Day | None = None
 
     @classmethod
-    def whole(cls, series: int, spec: SeriesSpec) -> Self:
-        """All of a series."""
+    def whole(cls, series: int, spec: SeriesSpec, floor: Day | None = None) -> Self:
+        """All of a series that its readings still tell."""
         gauge = spec.parameters.kind == "gauge"
-        return cls(series, gauge, 0 if gauge else spec.parameters.confirm_window)
+        return cls(series, gauge, 0 if gauge else spec.parameters.confirm_window, begin=floor, floor=floor)
 
     @property
     def first(self) -> int:
@@ -69,6 +71,11 @@ class Window:
     def is_whole(self) -> bool:
         """Nothing of what was known is used."""
         return self.begin is None and self.stop is None
+
+    @property
+    def is_widest(self) -> bool:
+        """There is no wider one: it begins as early as its readings, and goes to their end."""
+        return self.begin == self.floor and self.stop is None
 
     @property
     def read_from(self) -> int:
@@ -88,28 +95,35 @@ class Window:
 
     def holds(self, days: Mapping[int, Day]) -> "Window | None":
         """None if both ends came out as they stood (`days` by start); else the window that is to be computed instead."""
-        if self.begin is not None and days.get(self.begin.start) != self.begin:
-            return replace(self, begin=None, stop=None)
+        if self.begin is not None and self.begin != self.floor and days.get(self.begin.start) != self.begin:
+            return replace(self, begin=self.floor, stop=None)
         if self.stop is not None and days.get(self.stop.start) != self.stop:
             return replace(self, stop=None)
         return None
 
 
 def planned(
-    ranges: Mapping[int, Sequence[Range]], specs: Mapping[int, SeriesSpec], begun: Callable[[pa.Table], pa.Table]
+    ranges: Mapping[int, Sequence[Range]], specs: Mapping[int, SeriesSpec], floors: Mapping[int, Day], begun: Callable[[pa.Table], pa.Table]
 ) -> Iterator[tuple[int, list[Window]]]:
-    """The windows of each series with the ranges (first and last instant) of new readings; `begun` is `Readings.begun`."""
-    wholes = {series: Window.whole(series, specs[series]) for series in ranges}
+    """The windows of each series with the ranges (first and last instant) of new readings; `begun` is `Readings.begun`.
+
+    A range that lies wholly before the floor of its series has no window: what it would change is not computed any more.
+    """
+    wholes = {series: Window.whole(series, specs[series], floors.get(series)) for series in ranges}
     asked = [(series, one) for series, some in ranges.items() for one in _merged(some, 2 * wholes[series].wait + NEAR)]
     rows = [(i, series, *one, wholes[series].wait) for i, (series, one) in enumerate(asked)]
     table = pa.Table.from_pylist([dict(zip(RANGES.names, row, strict=True)) for row in rows], schema=RANGES)
     found = {row["id"]: row for row in begun(table).to_pylist()}
     windows: dict[int, list[Window]] = {series: [] for series in ranges}
     for i, (series, (first, _)) in enumerate(asked):
-        known = found.get(i, {})
-        window = replace(wholes[series], begin=_day(known.get("begin")), stop=_day(known.get("stop")))
-        _append(windows[series], window, first)
-    return iter(windows.items())
+        known, whole = found.get(i, {}), wholes[series]
+        begin = _day(known.get("begin"))
+        if whole.floor is not None and (begin is None or begin.start < whole.floor.start):
+            begin = whole.floor
+        window = replace(whole, begin=begin, stop=_day(known.get("stop")))
+        if window.first < window.beyond:
+            _append(windows[series], window, first)
+    return ((series, some) for series, some in windows.items() if some)
 
 
 def _append(windows: list[Window], window: Window, first: int) -> None:

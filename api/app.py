@@ -5,6 +5,7 @@ Answers to tokens carry a strong ETag, the hash of version and parameters, and 3
 """
 
 import hashlib
+import re
 import time
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
@@ -15,7 +16,8 @@ from fastapi.responses import JSONResponse
 from submeter import civil
 from submeter.api import problems
 from submeter.api.access import Access, scoped
-from submeter.api.consumption import Shown, answer, shown_series
+from submeter.api.consumption import Shown, View, answer, shown_series
+from submeter.api.information import information_of
 from submeter.api.meters import meters_of
 from submeter.api.periods import Period, Resolution, period
 from submeter.store.published import Published
@@ -58,19 +60,41 @@ def create_app(registry: Registry, published: Published, version: str, clock: Ca
         quantity: Quantities = None,
         by: Literal["quantity", "meter"] = "quantity",
         include: Literal["index"] | None = None,
+        as_of: Annotated[str, Query(description="latest, billed (what was on the bill), or a revision number")] = "latest",
     ) -> Response:
         """Consumption, or the mean of a gauge, per bucket, with bounds, coverage, quality and flags."""
         seen = access.unit(unit)
+        view = _view(as_of)
         asked = period(start, end, resolution, seen.property, now=int(clock() * civil.SECOND))
         shown = shown_series(published, registry.points_of(unit), quantity)
         tag = _etag(asked, shown, f"{registry.version()} {request.url.query}")
         headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
         if tag in _tags(request.headers.get("If-None-Match", "")):
             return Response(status_code=304, headers=headers)
-        body = answer(seen, asked, shown, published, by_meter=by == "meter", index=include == "index")
+        body = answer(seen, asked, shown, published, view=view, by_meter=by == "meter", index=include == "index")
         return JSONResponse({"resolution": resolution, **body}, headers=headers)
 
+    @app.get("/v1/units/{unit}/information/{month}", tags=["read"])
+    async def information(
+        unit: str,
+        month: str,
+        access: Annotated[Access, scoped("consumption:read")],
+        at: Annotated[str | None, Query(description="chooses the holder: a local date or instant; default: the end of the month")] = None,
+        version: Annotated[int | None, Query(ge=1, description="an earlier version; default: the newest")] = None,
+    ) -> dict[str, Any]:
+        """Monthly information of a unit's holder: kWh with its method, earlier months of the same holder, an average flat, estimates explained."""
+        return information_of(access.unit(unit), registry, month, at, version)
+
     return app
+
+
+def _view(as_of: str) -> View:
+    """Read `as_of`; raises Invalid."""
+    if as_of in {"latest", "billed"}:
+        return "latest" if as_of == "latest" else "billed"
+    if re.fullmatch(r"[1-9][0-9]{0,4}", as_of):
+        return int(as_of)
+    raise problems.Invalid("write latest, billed, or a revision number from 1", "as_of")
 
 
 def _tags(header: str) -> set[str]:

@@ -7,21 +7,24 @@ gauges answer one by one): the sum is as good as its worst part, and incomplete 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 
 from submeter import civil
 from submeter.api.access import SeenUnit
-from submeter.api.periods import Period
+from submeter.api.periods import RESOLUTIONS, Period
 from submeter.reading import FLAGS, LEVELS, MICRO, QUALITIES, STATES
 from submeter.store.published import NULL, Points, Published, PublishedSeries
 from submeter.store.registry_types import Point
 
-__all__ = ["UOM", "Shown", "answer", "shown_series"]
+__all__ = ["UOM", "Shown", "View", "answer", "shown_series"]
 
 #: Canonical units as UCUM (portal API 1.6).
 UOM: Final = {"kWh": "kW.h", "hca": "{hca}", "°C": "Cel", "kvarh": "kvar.h", "kVAh": "kV.A.h", "m3·°C": "m3.Cel"}
+#: Which view is asked for: the newest rows, what was billed, or the rows as they stood at a revision.
+View = Literal["latest", "billed"] | int
+BILLED: Final = STATES.index("billed")
 INCOMPLETE: Final = QUALITIES.index("incomplete")
 
 
@@ -42,7 +45,9 @@ def shown_series(published: Published, points: Sequence[Point], quantities: Iter
     return [shown for shown in found if shown.series.register.name in set(quantities)]
 
 
-def answer(seen: SeenUnit, period: Period, shown: Sequence[Shown], published: Published, *, by_meter: bool, index: bool) -> dict[str, Any]:
+def answer(
+    seen: SeenUnit, period: Period, shown: Sequence[Shown], published: Published, *, view: View, by_meter: bool, index: bool
+) -> dict[str, Any]:
     """The body of the response (portal API 4)."""
     zone = seen.property.zone
     last = [one.series.last_t for one in shown if one.series.last_t is not None]
@@ -51,9 +56,10 @@ def answer(seen: SeenUnit, period: Period, shown: Sequence[Shown], published: Pu
         "timezone": zone,
         "from": _iso(period.start, zone),
         "to": _iso(period.end, zone),
+        "as_of": view,
         "complete_until": _iso(min(last), zone) if last and len(last) == len(shown) else None,
         "version": max((one.series.version for one in shown), default=0),
-        "series": [_series(group, period, published, zone, index=index) for group in _groups(shown, by_meter=by_meter)],
+        "series": [_series(group, period, published, zone, view=view, index=index) for group in _groups(shown, by_meter=by_meter)],
         "next": {"from": _iso(period.next, zone), "to": _iso(period.end, zone)} if period.next else None,
     }
 
@@ -69,10 +75,11 @@ def _groups(shown: Sequence[Shown], *, by_meter: bool) -> Iterator[list[Shown]]:
         yield list(group)
 
 
-def _series(group: Sequence[Shown], period: Period, published: Published, zone: str, *, index: bool) -> dict[str, Any]:
+def _series(group: Sequence[Shown], period: Period, published: Published, zone: str, *, view: View, index: bool) -> dict[str, Any]:
     first = group[0]
     gauge = first.series.kind == "gauge"
-    rows = [_rows(one.series, period, published, zone) for one in group]
+    rows = [_rows(one.series, period, published, zone, view) for one in group]
+    corrected = [_corrections(one, period, published, zone) for one in group] if view == "latest" else []
     return {
         "quantity": first.series.register.name,
         "class": first.point.quantity,
@@ -83,16 +90,39 @@ def _series(group: Sequence[Shown], period: Period, published: Published, zone: 
         "points": [
             _point(start, end, [row.get(start) for row in rows], zone, gauge=gauge, index=index) for start, end in pairwise(period.edges.tolist())
         ],
+        "corrections": [correction for of_point in corrected for correction in of_point],
     }
 
 
-def _rows(series: PublishedSeries, period: Period, published: Published, zone: str) -> dict[int, Any]:
-    """Published rows of the period by their start."""
+def _rows(series: PublishedSeries, period: Period, published: Published, zone: str, view: View) -> dict[int, Any]:
+    """Published rows of the period by their start: as they are, as they were billed, or as they stood at a revision."""
     if len(period.edges) < len(("start", "end")):
         return {}
     labels = civil.blocks_of(zone, period.level, period.edges[[0, -2]])
-    points: Points = published.read(series.id, LEVELS.index(period.level), labels[0], labels[-1])
+    asked = series.id, LEVELS.index(period.level), labels[0], labels[-1]
+    points: Points = published.read(*asked)
+    if view != "latest":
+        points = np.concatenate([published.revisions(*asked), points])
+        points = points[points["state"] == BILLED][::-1] if view == "billed" else points[points["rev"] <= view]
     return {int(point["start"]): point for point in points}
+
+
+def _corrections(shown: Shown, period: Period, published: Published, zone: str) -> Iterator[dict[str, Any]]:
+    """What changed in billed rows that touch the period (portal API 2)."""
+    for one in published.corrections(shown.series.id, period.start, period.end):
+        yield {
+            "meter": shown.point.id,
+            "resolution": RESOLUTIONS[one.level],
+            "start": _iso(one.start, zone),
+            "end": _iso(one.end, zone),
+            "old": None if one.old is None else _sum([one.old]),
+            "new": None if one.new is None else _sum([one.new]),
+            "diff": _sum([one.diff]),
+            "reason": one.reason,
+            "by": one.by,
+            "at": _iso(one.at, zone),
+            "rev": one.rev,
+        }
 
 
 def _point(start: int, end: int, rows: Sequence[Any], zone: str, *, gauge: bool, index: bool) -> dict[str, Any]:

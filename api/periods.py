@@ -12,10 +12,11 @@ from submeter.api.problems import Invalid, TooFine
 from submeter.reading import LEVELS
 from submeter.store.registry_types import Property
 
-__all__ = ["MOST_POINTS", "Period", "Resolution", "period"]
+__all__ = ["MOST_POINTS", "RESOLUTIONS", "Period", "Resolution", "instant_of", "period"]
 
 Resolution = Literal["PT1H", "P1D", "P1M", "P1Y"]
-LEVEL: Final[dict[str, str]] = dict(zip(("PT1H", "P1D", "P1M", "P1Y"), LEVELS, strict=True))
+RESOLUTIONS: Final = ("PT1H", "P1D", "P1M", "P1Y")
+LEVEL: Final[dict[str, str]] = dict(zip(RESOLUTIONS, LEVELS, strict=True))
 MOST_POINTS: Final = 10_000
 LONGEST: Final = 5 * 366 * civil.DAY
 
@@ -36,7 +37,7 @@ def period(start: str, end: str, resolution: Resolution, building: Property, *, 
     level = LEVEL[resolution]
     if LEVELS.index(level) < LEVELS.index(building.finest):
         raise TooFine(f"the finest is {building.finest}")
-    lower, upper = _instant("from", start, building.zone), _instant("to", end, building.zone)
+    lower, upper = instant_of("from", start, building.zone), instant_of("to", end, building.zone)
     if lower >= upper:
         raise Invalid("`to` must be later than `from`", "to")
     begun = max(min(upper, now + 1), lower)
@@ -52,7 +53,8 @@ def period(start: str, end: str, resolution: Resolution, building: Property, *, 
     return Period(level, lower, upper, edges[: MOST_POINTS + 1], int(edges[MOST_POINTS]) if cut else None)
 
 
-def _instant(name: str, text: str, zone: str) -> int:
+def instant_of(name: str, text: str, zone: str) -> int:
+    """Read an instant, or a local date that means its first one; raises Invalid with the parameter's name."""
     try:
         return civil.midnight(zone, date.fromisoformat(text)) if len(text) == len("YYYY-MM-DD") else civil.instant(text)
     except (ValueError, civil.CivilError):

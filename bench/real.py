@@ -10,7 +10,6 @@ cannot be told from its clones and is left out.
 import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +116,7 @@ class _Clone:
 
     def _body(self, body: bytes, old: bytes, new: bytes) -> bytes:
         """From a CI on; `old` and `new` are the addresses of the layers around it."""
-        ell, inner = split_ell(replace(self.frame, body=body, address=old)) if self.frame.link == "wmbus" else (None, b"")
+        ell, inner = split_ell(self.frame._replace(body=body, address=old)) if self.frame.link == "wmbus" else (None, b"")
         if ell:
             head = body[: len(body) - len(inner)]
             if ell.address != old:

@@ -127,11 +127,35 @@ class Rollup(Section):
     """When rows are computed, and when they become final."""
 
     hourly: Cron = Field(default="5 * * * *", description='five cron fields in UTC, e.g. hourly = "5 * * * *"')
+    monthly: Cron = Field(default="0 5 6 * *", description='five cron fields in UTC, e.g. monthly = "0 5 6 * *"')
     nightly: Cron = Field(default="15 2 * * *", description='five cron fields in UTC, e.g. nightly = "15 2 * * *"')
     final_after_hours: Annotated[int, Field(ge=0)] = Field(default=48, description="whole hours, e.g. final_after_hours = 48")
     month_final_day: Annotated[int, Field(ge=1, le=28)] = Field(
         default=5, description="a day of the next month from 1 to 28, e.g. month_final_day = 5"
     )
+
+
+class Retention(Section):
+    """For how many days things are kept, and when older ones are archived and deleted; 0 for ever."""
+
+    inbox_days: Limit = Field(default=90, description="whole days, e.g. inbox_days = 90, or 0 for ever")
+    archive_days: Limit = Field(default=400, description="whole days, e.g. archive_days = 400, or 0 for no archive")
+    unknown_days: Limit = Field(default=14, description="whole days, e.g. unknown_days = 14")
+    readings_days: Limit = Field(default=400, description="whole days, e.g. readings_days = 400, or 0 for ever")
+    hours_days: Limit = Field(default=400, description="whole days, e.g. hours_days = 400, or 0 for ever")
+    days_days: Limit = Field(default=3660, description="whole days, e.g. days_days = 3660, or 0 for ever")
+    archive: Cron = Field(default="30 3 * * *", description='five cron fields in UTC, e.g. archive = "30 3 * * *"')
+    retention: Cron = Field(default="30 4 6 * *", description='five cron fields in UTC, e.g. retention = "30 4 6 * *"')
+
+
+class Information(Section):
+    """Texts of the monthly information (SPEC 16) that no meter tells; "" leaves one out."""
+
+    prices: str = Field(default="", description='prices, e.g. prices = "heat 0.12 EUR/kWh"')
+    energy_mix: str = Field(default="", description='what the heat is made of, e.g. energy_mix = "70 % gas, 30 % heat pump"')
+    emissions: str = Field(default="", description='emissions, e.g. emissions = "180 g CO2/kWh"')
+    contacts: str = Field(default="", description='where to get advice, e.g. contacts = "https://example.org"')
+    disputes: str = Field(default="", description='where to complain, e.g. disputes = "Jana Nová, +420 123 456 789"')
 
 
 class Events(Section):
@@ -176,6 +200,8 @@ class Config(Section):
     serial: Annotated[tuple[SerialPort, ...], Strict(strict=False)] = ()
     gateway: Annotated[tuple[Gateway, ...], Strict(strict=False)] = ()
     rollup: Rollup
+    retention: Retention
+    information: Information
     events: Events
     api: Api
     metrics: Metrics

@@ -2,19 +2,23 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from datetime import date
 from decimal import Context, Decimal
 from fractions import Fraction
 from typing import Final
 
-from submeter.decoders.driver import FILLED, PAYLOAD, TAIL, Block, Driver, Field, Found, Layout, Tags
+from submeter.decoders.driver import FILLED, PAYLOAD, TAIL, Block, Driver, Due, Field, Found, Layout, Tags
 from submeter.decoders.records import Record, Records
 from submeter.decoders.registers import DICTIONARY
 from submeter.reading import DeviceId
 
-__all__ = ["field_record", "field_records", "read_blocks", "read_payload", "scaled", "tag_places", "unit_of"]
+__all__ = ["day_of", "field_record", "field_records", "read_blocks", "read_payload", "scaled", "tag_places", "unit_of"]
 
+_DATED: Final = frozenset(("date", "date_time"))
 _FILLER: Final = b"\x2f"
 _PRECISE: Final = Context(prec=60)
+#: The scale of fields that have none of their own.
+_ONE: Final = Field.__dataclass_fields__["scale"].default
 
 
 def read_payload(driver: Driver, payload: bytes, device: DeviceId, ci: int) -> Records | None:
@@ -44,7 +48,25 @@ def read_blocks(driver: Driver, found: Records, device: DeviceId, ci: int) -> Re
 def _read(layout: Layout, block: Block) -> Found:
     tagged = _walk(layout.tags, block.data) if layout.tags else Found()
     odd = layout.read(block) if layout.read else Found()
-    return Found((*field_records(layout.fields, block.data), *tagged.records, *odd.records), tagged.notes + odd.notes)
+    fields = [field for field in layout.all_fields(block.data) if field.at + field.size <= len(block.data)]
+    records = tuple(field_records(fields, block.data))
+    if any(field.reckon for field in fields):
+        records = tuple(_reckoned(field, record, (*block.records, *records)) for field, record in zip(fields, records, strict=True))
+    shown = (record for field, record in zip(fields, records, strict=True) if not field.quiet or record.value is not None)
+    return Found((*shown, *tagged.records, *odd.records), tagged.notes + odd.notes)
+
+
+def _reckoned(field: Field, record: Record, records: tuple[Record, ...]) -> Record:
+    day = day_of(records, field.since) if field.reckon else None
+    return record._replace(stamp=field.reckon(day)) if field.reckon and day else record
+
+
+def day_of(records: tuple[Record, ...], storage: int) -> date | None:
+    """The first date of a storage number."""
+    for record in records:
+        if record.quantity in _DATED and record.storage == storage and not (record.function or record.modifiers) and isinstance(record.value, date):
+            return record.value
+    return None
 
 
 def field_records(fields: Iterable[Field], data: bytes) -> Iterator[Record]:
@@ -76,10 +98,11 @@ def field_record(field: Field, data: bytes) -> Record:
     raw = field.coding(data)
     known = None if isinstance(raw, int) and raw in field.void else raw
     value = scaled(known, field.scale) if isinstance(known, int) else known
-    flags = field.flags.words(known) if field.flags and isinstance(known, int) else ()
+    flags = field.flags.words(known if isinstance(known, int) else 1) if field.flags and known is not None else ()
+    due = isinstance(known, Due)
     return Record(
         b"", b"", data, field.function, field.storage, field.tariff, field.subunit, field.quantity, field.unit or unit_of(field.quantity),
-        field.modifiers, value, label=field.label, due=field.due, flags=flags,
+        field.modifiers, value, label="set_day" if due else field.label, due=due or field.due, flags=flags,
     )  # fmt: skip
 
 
@@ -90,4 +113,6 @@ def unit_of(quantity: str) -> str:
 
 def scaled(raw: int | Decimal, scale: Fraction) -> Decimal:
     """`raw` times `scale`, exact or to sixty digits."""
+    if scale is _ONE:
+        return Decimal(raw)
     return _PRECISE.divide(_PRECISE.multiply(Decimal(raw), Decimal(scale.numerator)), Decimal(scale.denominator))

@@ -2,10 +2,9 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
-from functools import partial
+from functools import lru_cache
 from typing import Final
 
 from submeter.decoders.blocks import scaled, unit_of
@@ -35,8 +34,16 @@ def rules_of(driver: Driver | None, records: tuple[Record, ...]) -> Iterator[Rul
     """The first rule that matches each record."""
     seen: Counter[tuple[bytes, bytes]] = Counter()
     for record in records:
-        seen[record.dif, record.vif] += 1
-        yield next(filter(partial(_matches, record=record, nth=seen[record.dif, record.vif]), driver.rules), None) if driver else None
+        rules = _rules_for(driver, record.vif) if driver else ()
+        if rules:
+            seen[record.dif, record.vif] += 1
+        yield next((rule for rule in rules if _matches(rule, record, seen[record.dif, record.vif])), None)
+
+
+@lru_cache(maxsize=65536)
+def _rules_for(driver: Driver, vif: bytes) -> tuple[Rule, ...]:
+    """The rules that a VIF chain leaves."""
+    return tuple(rule for rule in driver.rules if not rule.vif or bytes.fromhex(rule.vif) == vif)
 
 
 def _ruled(driver: Driver, records: tuple[Record, ...]) -> tuple[Record, ...]:
@@ -45,21 +52,20 @@ def _ruled(driver: Driver, records: tuple[Record, ...]) -> tuple[Record, ...]:
 
 
 def _matches(rule: Rule, record: Record, nth: int) -> bool:
-    chain = not rule.vif or bytes.fromhex(rule.vif) == record.vif
-    return chain and rule.nth in {0, nth} and all(getattr(record, name) == value for name, value in rule.where.items())
+    return rule.nth in {0, nth} and all(getattr(record, name) == value for name, value in rule.where.items())
 
 
 def _changed(record: Record, rule: Rule) -> Record:
     if rule.void and record.data == bytes.fromhex(rule.void):
-        return replace(record, value=None)
+        return record._replace(value=None)
     if rule.scale is not None:
         number = _number(record, BITS if rule.flags else NUMBER)
-        record = replace(record, value=None if number is None else scaled(number, rule.scale))
+        record = record._replace(value=None if number is None else scaled(number, rule.scale))
     if rule.flags:
-        record = replace(record, flags=_words(rule.flags, record))
+        record = record._replace(flags=_words(rule.flags, record))
     quantity = rule.to.get("quantity")
     unit = {"unit": unit_of(quantity)} if quantity and rule.scale is not None else {}
-    return replace(record, **{**unit, **rule.to})
+    return record._replace(**{**unit, **rule.to})
 
 
 def _number(record: Record, kind: str) -> Decimal | None:
@@ -76,7 +82,7 @@ def _words(flags: Bits | Codes, record: Record) -> tuple[str, ...]:
 def _with_flags(record: Record) -> Record:
     """Error flags (VIF FD17) that no driver names are at least shown as set."""
     unread = record.quantity == "status_flags" and not record.flags and not record.function and not record.storage
-    return replace(record, flags=_words(_UNNAMED, record)) if unread and record.vif else record
+    return record._replace(flags=_words(_UNNAMED, record)) if unread and record.vif else record
 
 
 def _with_histories(histories: tuple[History, ...], records: tuple[Record, ...]) -> tuple[Record, ...]:
@@ -95,6 +101,7 @@ def history_base(history: History, records: tuple[Record, ...]) -> date | None:
     return next((record.stamp for record in records if record.storage == history.base and record.stamp), None)
 
 
+@lru_cache(maxsize=65536)
 def history_stamp(base: date, back: int, *, end: bool) -> date:
     """The instant `back` months before `base`, or before the last month end that lies behind it."""
     day = base.date() if isinstance(base, datetime) else base
@@ -105,7 +112,7 @@ def _dated(record: Record, history: History, base: date) -> Record:
     if record.storage not in history.storages or (record.stamp and record.storage != history.base):
         return record
     back = history.storages.index(record.storage)
-    return replace(record, stamp=history_stamp(base, back, end=history.base is None), label=history.label)
+    return record._replace(stamp=history_stamp(base, back, end=history.base is None), label=history.label)
 
 
 def implausible(gate: Gate, records: tuple[Record, ...], received: datetime | None) -> str | None:

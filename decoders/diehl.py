@@ -10,14 +10,15 @@ from typing import Final
 
 from submeter.decoders.frame import Frame
 
-__all__ = ["MAKERS", "REAL_DATA_CI", "address_of", "keystream", "speaks_diehl"]
+__all__ = ["CODES", "MAKERS", "REAL_DATA_CI", "address_of", "keystream", "speaks_diehl"]
 
 MAKERS: Final = ("DME", "EWT", "HYD", "SAP", "SPL")
 #: Real data under a CI field that otherwise means an alarm; its header is that of CI 7A.
 REAL_DATA_CI: Final = 0x71
 
 _SPONTANEOUS: Final = frozenset((0x44, 0x46))
-_CODES: Final = frozenset(((ord(a) & 31) << 10 | (ord(b) & 31) << 5 | ord(c) & 31).to_bytes(2, "little") for a, b, c in MAKERS)
+#: Their codes as sent.
+CODES: Final = frozenset(((ord(a) & 31) << 10 | (ord(b) & 31) << 5 | ord(c) & 31).to_bytes(2, "little") for a, b, c in MAKERS)
 _SAPPEL: Final = ((ord("S") & 31) << 10 | (ord("A") & 31) << 5 | ord("P") & 31).to_bytes(2, "little")
 _SHORT: Final = 0x7A
 _PRIOS: Final = frozenset(range(0xA0, 0xA8))
@@ -29,7 +30,7 @@ _LONGEST: Final = 256
 
 def speaks_diehl(frame: Frame) -> bool:
     """Whether a radio frame is one of the group's, where CI fields mean what they say."""
-    return frame.link == "wmbus" and frame.control in _SPONTANEOUS and frame.address[:2] in _CODES
+    return frame.link == "wmbus" and frame.control in _SPONTANEOUS and frame.address[:2] in CODES
 
 
 def address_of(frame: Frame) -> bytes:

@@ -13,6 +13,7 @@ Rules
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from fractions import Fraction
 from typing import Any
 
@@ -23,7 +24,7 @@ from submeter.decoders.security import Opened, Profile
 from submeter.reading import DeviceId
 
 __all__ = [
-    "FILLED", "PAYLOAD", "TAIL", "Bits", "Block", "Codes", "Driver", "Field", "Found", "Gate", "History", "Layout", "Make", "Rule", "Sealed", "Tags",
+    "FILLED", "PAYLOAD", "TAIL", "Bits", "Block", "Codes", "Driver", "Due", "Field", "Found", "Gate", "History", "Layout", "Make", "Rule", "Sealed", "Tags",
 ]  # fmt: skip
 
 #: Places of a layout: the whole payload · the same behind its leading filler 2F · what follows DIF 0F or 1F. Any other word is a VIF chain in hex.
@@ -60,7 +61,8 @@ class Field:
     """One number, date or set of flags at a fixed place of a block: `size` bytes at `at`, read by `coding`, times `scale`, in `unit`.
 
     Without a unit it is the dictionary's of `quantity`. `void` are raw values that mean no data. `due`: the last value before a restart.
-    A field beyond the end of its block is left out; `Layout.size` says what must be there.
+    A field beyond the end of its block is left out; `Layout.size` says what must be there. `reckon` makes its instant of the first date of storage
+    number `since` in the telegram (0: the meter's own day). A `quiet` one is not shown where it is void.
     """
 
     at: int
@@ -78,6 +80,13 @@ class Field:
     modifiers: tuple[str, ...] = ()
     void: frozenset[int] = frozenset()
     flags: Bits | Codes | None = None
+    reckon: Callable[[date], date] | None = None
+    since: int = 0
+    quiet: bool = False
+
+
+class Due(int):
+    """A number that a coding knows to be the last before a restart: it is labelled `set_day`, and due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +125,9 @@ class Found:
 class Layout:
     """What the bytes at `at` mean, where they are at least `size` long and each (offset, mask, value) of `guard` holds.
 
-    `fields` and `tags` are tables; `read` is the small pure function of an odd family and comes behind them; it raises nothing but DecodeErrors.
-    `shows`: its records are shown and become no readings, flags or instants, and it refuses nothing whose fields all have a value.
+    `fields` and `tags` are tables; `shaped` are more fields, which hang on the bytes (offset, mask) of `shape` alone. `read` is the small pure function
+    of an odd family and comes behind them; it raises nothing but DecodeErrors. `shows`: its records are shown and become no readings, flags or instants,
+    for all blocks or for some shapes, and it refuses none whose fields all have a value, or those at `vital`.
     """
 
     fields: tuple[Field, ...] = ()
@@ -126,7 +136,18 @@ class Layout:
     guard: tuple[tuple[int, int, int], ...] = ()
     tags: Tags | None = None
     read: Callable[[Block], Found] | None = None
-    shows: bool = False
+    shows: bool | Callable[[bytes], bool] = False
+    vital: frozenset[int] | None = None
+    shape: tuple[tuple[int, int], ...] = ()
+    shaped: Callable[[bytes], tuple[Field, ...]] | None = None
+
+    def all_fields(self, data: bytes) -> tuple[Field, ...]:
+        """The fields of such a block."""
+        return (*self.fields, *self.shaped(data)) if self.shaped else self.fields
+
+    def only_shows(self, data: bytes) -> bool:
+        """Whether the function only shows of such a block."""
+        return self.shows(data) if callable(self.shows) else self.shows
 
     def fits(self, data: bytes) -> bool:
         """Whether `data` are such a block."""
@@ -199,12 +220,13 @@ class Make:
     types: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Driver:
-    """One meter family.
+    """One meter family; equal to itself only, so that what follows from its tables can be kept by it.
 
     `cis`: the CI fields it is for, empty for any. `medium`: the device type whose register names apply, where the sent one is odd.
-    `cipher` opens payloads behind a manufacturer's CI, and those of the security modes in `modes`; raises NoKey or WrongKey.
+    `cipher` opens payloads behind a manufacturer's CI, and those of the security modes in `modes`; raises NoKey or WrongKey. `published` is the key of
+    mode 5 telegrams from devices that have none of their own.
     `status`: names of all bits of the transport status byte, for devices that use them in their own way.
     """
 
@@ -220,3 +242,4 @@ class Driver:
     gate: Gate | None = None
     cipher: Callable[[Sealed], Opened] | None = None
     modes: frozenset[int] = frozenset()
+    published: bytes | None = None

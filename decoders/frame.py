@@ -10,8 +10,7 @@ Rules
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from submeter.decoders.crc import crc16
 from submeter.decoders.errors import BadFrame, Rejected
@@ -26,8 +25,7 @@ CONTROLS: Final = frozenset(one for one in _KNOWN_CONTROL if one & 0xCF == 0x08)
 _USERDATA_CI: Final = frozenset((0x72, 0x73, 0x76, 0x78, 0x7A))
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """A checked link frame. `address` is M(2) id(4) V T as sent by radio, the one primary address byte on the wire; `body` starts with a CI."""
 
     link: str

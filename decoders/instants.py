@@ -13,15 +13,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from submeter.decoders.records import Record
 from submeter.decoders.values import data_length, read_value
-from submeter.decoders.vife import PROFILES, interpret
+from submeter.decoders.vife import PROFILES, Information, interpret
 
-__all__ = ["add_months", "with_instants"]
+__all__ = ["Elements", "add_months", "elements_of", "step", "with_instants"]
 
 _BACKWARD: Final = "profile_backward"
+_PROFILES: Final = frozenset(PROFILES.values())
 _ABSOLUTE, _INCREMENTS, _DECREMENTS, _SIGNED = range(4)
 _CODINGS: Final = frozenset((1, 2, 3, 4, 6, 7, 9, 10, 11, 12, 14))
 _STEP_SECONDS: Final = (1, 60, 3600, 86400)
@@ -33,7 +35,9 @@ def with_instants(records: tuple[Record, ...]) -> tuple[Record, ...]:
     """The records with `stamp` and `label` set where the telegram dates them, and behind them one record for each element of a profile."""
     dates = _dates(records)
     dated = tuple(_dated(record, dates) for record in records)
-    return dated + tuple(element for record in dated if set(record.modifiers) & set(PROFILES.values()) for element in _elements(record, dated))
+    return dated + tuple(
+        element for record in dated if record.modifiers and not _PROFILES.isdisjoint(record.modifiers) for element in _elements(record, dated)
+    )
 
 
 def _dates(records: tuple[Record, ...]) -> dict[int, date]:
@@ -53,49 +57,76 @@ def _dated(record: Record, dates: dict[int, date]) -> Record:
     if stamp is None or record.stamp is not None:
         return record
     label = "set_day" if record.storage == 1 else "period_end"
-    return replace(record, stamp=stamp, label=record.label if record.label != "now" else label)
+    return record._replace(stamp=stamp, label=record.label if record.label != "now" else label)
+
+
+class Elements(NamedTuple):
+    """What the head of a profile block says of its elements: how they are coded, how often they follow one another, and where they are added up.
+
+    `base` is the record that they continue; `summed` they are added to it one after the other, times `sign`; as `deltas` they stay as they are.
+    """
+
+    coding: int
+    size: int
+    number: int
+    about: Information
+    base: Record | None
+    summed: bool
+    deltas: bool
+    sign: int
+    direction: int
+
+
+def elements_of(profile: Record, records: tuple[Record, ...]) -> Elements | None:
+    """The elements of a profile among `records`; None where its block is none."""
+    block = profile.value
+    if not isinstance(block, bytes) or len(block) < 2 or block[0] & 0x0F not in _CODINGS:
+        return None
+    coding, mode, backward = block[0] & 0x0F, block[0] >> 6, _BACKWARD in profile.modifiers
+    size, about = data_length(coding, None), _about_elements(_plain_chain(profile.vif), unsigned=mode in {_INCREMENTS, _DECREMENTS})
+    deltas = mode != _ABSOLUTE and profile.quantity == "hca"
+    return Elements(
+        coding, size, (len(block) - 2) // size, about, _base(profile, records), mode != _ABSOLUTE and not deltas, deltas,
+        sign=-1 if (mode == _DECREMENTS) != backward else 1, direction=-1 if backward else 1,
+    )  # fmt: skip
 
 
 def _elements(profile: Record, records: tuple[Record, ...]) -> Iterator[Record]:
-    block = profile.value
-    if not isinstance(block, bytes) or len(block) < 2 or block[0] & 0x0F not in _CODINGS:
+    known = elements_of(profile, records)
+    if known is None or not isinstance(profile.value, bytes):
         return
-    base = _base(profile, records)
-    mode, backward = block[0] >> 6, _BACKWARD in profile.modifiers
-    for number, value in enumerate(_values(block, profile, base, summed=mode != _ABSOLUTE), 1):
-        if value is None:
-            continue
-        stamp = _step(profile.stamp, block, -number if backward else number)
-        words = ("delta",) if mode != _ABSOLUTE and profile.quantity == "hca" else ()
-        yield replace(
-            profile, dif=b"", vif=_plain_chain(profile.vif), data=b"", storage=profile.storage + number, modifiers=words, value=value, stamp=stamp,
-            label="month_end",
-        )  # fmt: skip
+    head, words = profile.value[:2], ("delta",) if known.deltas else ()
+    element = profile._replace(dif=b"", vif=_plain_chain(profile.vif), data=b"", modifiers=words, label="month_end")
+    for number, value in enumerate(_values(profile.value, known), 1):
+        if value is not None:
+            stamp = step(profile.stamp, head=head, count=known.direction * number)
+            yield element._replace(storage=profile.storage + number, value=value, stamp=stamp)
 
 
-def _values(block: bytes, profile: Record, base: Record | None, *, summed: bool) -> Iterator[Decimal | None]:
+def _values(block: bytes, known: Elements) -> Iterator[Decimal | None]:
     """The elements' values in the profile's unit; None is a hole."""
-    total = base.value if base and isinstance(base.value, Decimal) else None
-    sign = -1 if (block[0] >> 6 == _DECREMENTS) != (_BACKWARD in profile.modifiers) else 1
-    for raw in _raw(block, profile):
-        if not summed or (profile.quantity == "hca" and raw is not None):
+    total = known.base.value if known.base and isinstance(known.base.value, Decimal) else None
+    for raw in _raw(block, known):
+        if not known.summed and (raw is not None or not known.deltas):
             yield raw
         elif raw is None or total is None:
             return
         else:
-            total += sign * raw
+            total += known.sign * raw
             yield total
 
 
-def _raw(block: bytes, profile: Record) -> Iterator[Decimal | None]:
-    coding, size = block[0] & 0x0F, data_length(block[0] & 0x0F, None)
-    about = interpret(_plain_chain(profile.vif))
-    if block[0] >> 6 in {_INCREMENTS, _DECREMENTS}:
-        about = replace(about, modifiers=(*about.modifiers, "unsigned"))
-    for at in range(2, len(block) - size + 1, size):
-        data = block[at : at + size]
-        value = None if data.strip(b"\xff") == b"" else read_value(coding, None, data, about)
+def _raw(block: bytes, known: Elements) -> Iterator[Decimal | None]:
+    for at in range(2, 2 + known.number * known.size, known.size):
+        data = block[at : at + known.size]
+        value = None if data.strip(b"\xff") == b"" else read_value(known.coding, None, data, known.about)
         yield value if isinstance(value, Decimal) else None
+
+
+@lru_cache(maxsize=4096)
+def _about_elements(vif: bytes, *, unsigned: bool) -> Information:
+    about = interpret(vif)
+    return replace(about, modifiers=(*about.modifiers, "unsigned")) if unsigned else about
 
 
 def _base(profile: Record, records: tuple[Record, ...]) -> Record | None:
@@ -103,6 +134,7 @@ def _base(profile: Record, records: tuple[Record, ...]) -> Record | None:
     return next((r for r in records if (r.vif, r.storage, r.tariff, r.subunit, r.function) == wanted), None)
 
 
+@lru_cache(maxsize=4096)
 def _plain_chain(vif: bytes) -> bytes:
     """The VIF chain without its profile VIFE."""
     first = 2 if vif[0] in {0xFB, 0xFD} else 1
@@ -110,18 +142,19 @@ def _plain_chain(vif: bytes) -> bytes:
     return kept[:-1] + bytes([kept[-1] & 0x7F])
 
 
-def _step(base: date | None, block: bytes, count: int) -> date | None:
+def step(base: date | None, *, head: bytes, count: int) -> date | None:
     """The instant `count` steps from the base; None without a base, or for a spacing that is not in time.
 
     A block has at most 191 bytes and a step at most 250 days, so that no base date of a telegram leaves the calendar.
     """
-    spacing, unit = block[1], block[0] >> 4 & 3
+    spacing, unit = head[1], head[0] >> 4 & 3
     months = _STEP_MONTHS.get((spacing, unit))
     if base is None or (months is None and not 1 <= spacing <= 250):
         return None
     return add_months(base, count * months) if months else base + timedelta(seconds=count * spacing * _STEP_SECONDS[unit])
 
 
+@lru_cache(maxsize=65536)
 def add_months(base: date, months: int) -> date:
     """The same day `months` later; the last day of a month stays the last one. Raises ValueError outside the years 1 to 9999."""
     year, month = divmod(base.year * 12 + base.month - 1 + months, 12)

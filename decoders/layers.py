@@ -5,8 +5,8 @@ Order on the air: ELL → AFL → TPL → records, each at most once. An encrypt
 Sources: EN 13757-3 and -4, EN 13757-7; tables of CI fields and header lengths in the protocol notes, sections 3 to 5.
 """
 
-from dataclasses import dataclass
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from submeter.decoders import diehl
 from submeter.decoders.errors import BadFrame, Rejected, UnknownDriver
@@ -54,8 +54,7 @@ _ADDRESSED: Final = {"mbus": frozenset((0x72, 0x76)), "wmbus": frozenset((0x72, 
 _NO_READINGS: Final = frozenset((*range(0x50, 0x70), 0x70, 0x71, 0x74, 0x75, *range(0x7C, 0x80), 0x80, 0x82, 0x83, *range(0xB8, 0xC8)))
 
 
-@dataclass(frozen=True, slots=True)
-class Ell:
+class Ell(NamedTuple):
     """Extended link layer. `address` is the one its cipher uses (M id V T as sent); `session` its number field, empty where it has none."""
 
     control: int
@@ -69,8 +68,7 @@ class Ell:
         return self.session[3] >> 5 if self.session else 0
 
 
-@dataclass(frozen=True, slots=True)
-class Afl:
+class Afl(NamedTuple):
     """Authentication and fragmentation layer: message control, counter and the parts the code is computed over."""
 
     control: bytes
@@ -79,8 +77,7 @@ class Afl:
     length: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Transport:
+class Transport(NamedTuple):
     """Transport header and the payload behind it. `address` is M id V T as sent, empty where the link's address counts.
 
     `message` is all of it from the CI on, which authentication codes cover.
@@ -117,14 +114,21 @@ class Transport:
 
 def device_of(address: bytes) -> DeviceId:
     """Identity from the eight bytes M(2) id(4) V T; raises BadFrame for letters outside A to Z and for the void id FFFFFFFF."""
-    code = int.from_bytes(address[:2], "little")
-    letters = [code >> 10 & 31, code >> 5 & 31, code & 31]
-    if not all(1 <= letter <= 26 for letter in letters):
-        raise BadFrame(f"manufacturer code {code:04X}h is not three letters")
+    letters = _letters(address[:2])
     identity = address[5:1:-1].hex().upper()
     if identity == "FFFFFFFF":
         raise BadFrame("the meter's id is FFFFFFFF: bytes that the receiver could not read")
-    return DeviceId("".join(chr(64 + letter) for letter in letters), identity, address[6], address[7])
+    return DeviceId(letters, identity, address[6], address[7])
+
+
+@lru_cache(maxsize=4096)
+def _letters(sent: bytes) -> str:
+    """The manufacturer of a code of three letters, five bits each."""
+    code = int.from_bytes(sent, "little")
+    letters = [code >> 10 & 31, code >> 5 & 31, code & 31]
+    if not all(1 <= letter <= 26 for letter in letters):
+        raise BadFrame(f"manufacturer code {code:04X}h is not three letters")
+    return "".join(chr(64 + letter) for letter in letters)
 
 
 def address_of(frame: Frame) -> bytes:

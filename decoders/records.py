@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 from submeter.decoders.errors import BadFrame
 from submeter.decoders.values import Value, data_length, read_value
 from submeter.decoders.vife import interpret
 
-__all__ = ["FUNCTIONS", "Record", "Records", "header_ends", "walk"]
+__all__ = ["FUNCTIONS", "Record", "Records", "header_ends", "length_end", "walk"]
 
 #: Function field of the DIF: name by number.
 FUNCTIONS: Final = ("inst", "max", "min", "err")
@@ -26,8 +26,7 @@ _VARIABLE: Final = 0x0D
 _LONGEST_CHAIN: Final = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One data record. `value` is a Decimal in `unit`, a date, text, raw bytes, or None where the meter sent no value (`error` says why).
 
     `dif`, `vif` and `data` are its bytes as sent; `function` indexes `FUNCTIONS`; `modifiers` are the words of its VIFEs.
@@ -94,6 +93,16 @@ def header_ends(headers: bytes) -> Iterator[tuple[int, int]]:
         end = _vif_end(headers, _dif_end(headers, at))
         yield at, end
         at = end
+
+
+def length_end(payload: bytes, at: int) -> int:
+    """Behind the bytes that say how long the record at `at` is: its header, and the length byte of variable data."""
+    if payload[at] & 0x0F == 0x0F:
+        return at + 1
+    try:
+        return _vif_end(payload, _dif_end(payload, at)) + 1
+    except BadFrame:
+        return len(payload)
 
 
 def _record(payload: bytes, at: int, *, high_first: bool) -> tuple[Record, int]:

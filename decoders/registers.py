@@ -48,6 +48,7 @@ DICTIONARY: Final[Mapping[str, Entry]] = {
     "energy_inlet_m3c": Entry("m3·°C", 0, "total"),
     "energy_outlet_m3c": Entry("m3·°C", 0, "total"),
     "hca": Entry("hca", 0, "period"),
+    "hca_total": Entry("hca", 0, "total"),
     "mass": Entry("kg", 3, "total"),
     "power": Entry("kW", 3, "gauge"),
     "power_reactive": Entry("kvar", 3, "gauge"),
@@ -69,6 +70,10 @@ DICTIONARY: Final[Mapping[str, Entry]] = {
     "on_time": Entry("h", 0, "total"),
     "battery_days": Entry("d", 0, "gauge"),
     "battery_voltage": Entry("V", 2, "gauge"),
+    "volume_leak": Entry("m3", 3, "event"),
+    "duration_leak": Entry("h", 0, "event"),
+    "alarm_count": Entry("1", 0, "event"),
+    "button_count": Entry("1", 0, "event"),
     "status_flags": Entry("bits", 0, "event"),
 }
 
@@ -101,6 +106,9 @@ _NAMES: Final[Mapping[tuple[str, tuple[str, ...]], tuple[tuple[frozenset[int], s
     ("volume", ("forward",)): ((_ANY, "volume_forward"),),
     ("volume", ("uncorrected",)): ((_ANY, "volume_uncorrected"),),
     ("volume", ("base_conditions",)): ((_ANY, "volume"),),
+    ("volume", ("leakage",)): ((_WATER, "volume_leak"),),
+    ("on_time", ("leakage",)): ((_WATER, "duration_leak"),),
+    ("operating_time", ("leakage",)): ((_WATER, "duration_leak"),),
     ("energy", ()): ((_COLD_IS_ENERGY, "energy_cooling"), (_ANY, "energy")),
     ("energy", ("backward",)): ((_ELECTRICITY, "energy_export"), (_HEAT, "energy_cooling")),
     ("energy", ("forward",)): ((_COLD_IS_ENERGY, "energy_cooling"), (_ELECTRICITY | _HEAT, "energy")),

@@ -14,7 +14,7 @@ Sources: EN 13757-7 and OMS vol. 2; protocol notes, sections 3 (CTR of the exten
 
 import hmac
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from cryptography.hazmat.decrepit.ciphers.algorithms import TripleDES
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -74,8 +74,7 @@ class Profile:
         return f"Profile(key={'set' if self.key else None}, mode={self.mode}, whole={self.whole})"
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(NamedTuple):
     """A readable payload and the mode that protected it."""
 
     payload: bytes

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
-from typing import Final
+from typing import Final, NamedTuple
 
 from submeter.decoders import diehl
 from submeter.decoders.blocks import read_blocks, read_payload
@@ -16,14 +16,14 @@ from submeter.decoders.catalogue import driver_of
 from submeter.decoders.compact import Formats, learn, read_compact
 from submeter.decoders.deviations import implausible, understood
 from submeter.decoders.driver import Driver, Sealed
-from submeter.decoders.errors import BadFrame, DecodeError, UnknownDriver, UnknownMeter, WrongKey
+from submeter.decoders.errors import BadFrame, DecodeError, NoKey, UnknownDriver, UnknownMeter, WrongKey
 from submeter.decoders.fixed import read_fixed
 from submeter.decoders.flags import words_of
 from submeter.decoders.frame import Frame, otherwise, parse_frame
 from submeter.decoders.layers import MANUFACTURER_CI, Afl, Ell, Transport, device_of, identity_of, split_afl, split_ell, split_transport
 from submeter.decoders.records import Record, Records, walk
 from submeter.decoders.registers import meter_time, readings_of
-from submeter.decoders.security import AES_CBC_DERIVED, FILLED, PLAIN, Opened, Profile, check_profile, open_ell, open_transport
+from submeter.decoders.security import AES_CBC, AES_CBC_DERIVED, FILLED, PLAIN, Opened, Profile, check_profile, open_ell, open_transport
 from submeter.reading import STATUS, DeviceId, Reading
 
 __all__ = ["Plain", "ProfileOf", "Telegram", "decode", "dedup_key", "identify", "open_frame", "receive"]
@@ -75,8 +75,7 @@ class _Context:
     decrypted: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Plain:
+class Plain(NamedTuple):
     """A telegram after security: what the headers said, and the readable payload."""
 
     device: DeviceId
@@ -119,16 +118,18 @@ def decode(
     decrypted: bool = False,
     formats: Formats | None = None,
     received: datetime | None = None,
+    opened: Plain | None = None,
 ) -> Telegram:
     """Decode one telegram of a device that `profile_of` knows.
 
     `decrypted`: the source is trusted to send plaintext under headers that say encrypted. `formats`: of compact frames, full frames add theirs;
     None knows the published ones only. `received`: when it was heard (naive; hours do not matter), for payloads whose only check is their own
-    clock. Raises a DecodeError whose `reason` is the word of the quarantine and whose `device` is set as soon as known.
+    clock. `opened` is what `open_frame` made of it, if that was asked already. Raises a DecodeError whose `reason` is the word of the quarantine
+    and whose `device` is set as soon as known.
     """
     context = _Context(profile_of, {} if formats is None else formats, received, decrypted)
     try:
-        telegram = _decoded(parse_frame(raw, link, form), context)
+        telegram = _read(opened, opened.device, context) if opened else _decoded(parse_frame(raw, link, form), context)
     except DecodeError:
         if instead := _instead(raw, link, form, context):
             return instead
@@ -149,7 +150,16 @@ def _instead(raw: bytes, link: str, form: str, context: _Context) -> Telegram | 
 def _decoded(frame: Frame, context: _Context) -> Telegram:
     device = identity_of(frame)
     try:
-        return _telegram(open_frame(frame, device, context.profile_of, decrypted=context.decrypted), context)
+        plain = open_frame(frame, device, context.profile_of, decrypted=context.decrypted)
+    except DecodeError as error:
+        error.device = error.device or device
+        raise
+    return _read(plain, device, context)
+
+
+def _read(plain: Plain, device: DeviceId, context: _Context) -> Telegram:
+    try:
+        return _telegram(plain, context)
     except DecodeError as error:
         error.device = error.device or device
         raise
@@ -175,11 +185,24 @@ def open_frame(frame: Frame, device: DeviceId, profile_of: ProfileOf, *, decrypt
     if driver and driver.cipher and frame.link == "wmbus" and (transport.ci in _PRIVATE or transport.mode in driver.modes):
         opened = driver.cipher(Sealed(frame.address, transport, profile, decrypted))
     else:
-        opened = open_transport(transport, afl, transport.address or frame.address, profile, link=frame.link, decrypted=decrypted)
+        opened = _opened(frame, transport, afl, profile, driver.published if driver else None, decrypted=decrypted)
     mode = opened.mode or outer.mode
     check_profile(profile, mode)
     payload = opened.payload.removeprefix(FILLED) if transport.compact and opened.mode else opened.payload
     return Plain(device, driver, transport, Opened(payload, mode), _counter(ell, afl, opened.mode))
+
+
+def _opened(frame: Frame, transport: Transport, afl: Afl | None, profile: Profile, published: bytes | None, *, decrypted: bool) -> Opened:
+    """The plain payload; where a device has no key, that of its family may be `published`."""
+    already = decrypted and transport.payload.startswith(FILLED)
+    family = published and transport.mode == AES_CBC and frame.link == "wmbus" and not profile.key and not already
+    known = Profile(published, profile.mode, profile.whole) if family else profile
+    try:
+        return open_transport(transport, afl, transport.address or frame.address, known, link=frame.link, decrypted=decrypted)
+    except WrongKey:
+        if family:
+            raise NoKey("encrypted, no key is known, and the published one does not open it") from None
+        raise
 
 
 def _inner(device: DeviceId, outer: Profile, profile_of: ProfileOf) -> tuple[DeviceId, Profile]:

@@ -4,18 +4,24 @@ What is told to be kept here is on the disk when the call returns (DECISIONS 10 
 May enter: standard library, duckdb, numpy, pyarrow, cryptography, and what stands below: decoders, config, civil, reading, errors.
 """
 
+from submeter.store.archive import BUCKETS, MESSAGES, Archive, bucket_of, month_after
+from submeter.store.decisions import METHODS, Decision, Decisions
 from submeter.store.errors import DirectoryError, StoreBrokenError, StoreError, VaultError
 from submeter.store.events import KINDS, NOTES, TASKS, Event, Events
 from submeter.store.inbox import Counts, Done, Inbox, Message, Quarantined, Stored
+from submeter.store.information import Information
 from submeter.store.packing import pack
-from submeter.store.published import NULL, POINT, Block, Points, Published, PublishedSeries
+from submeter.store.published import NULL, POINT, Block, Correction, Points, Published, PublishedSeries
 from submeter.store.readings import Accepted, Kind, Readings, SeriesKey
 from submeter.store.readings_schema import (
     ACCEPTED,
+    BILL,
+    CAUSE,
     CHANGED,
     COMPUTED,
     DAYS,
     DIRTY,
+    FLOOR,
     FORMAT,
     READING,
     RECEPTION,
@@ -45,13 +51,19 @@ from submeter.store.vault import Vault
 
 __all__ = [
     "ACCEPTED",
+    "BILL",
+    "BUCKETS",
+    "CAUSE",
     "CHANGED",
     "COMPUTED",
     "DAYS",
     "DIRTY",
     "FINEST",
+    "FLOOR",
     "FORMAT",
     "KINDS",
+    "MESSAGES",
+    "METHODS",
     "NOTES",
     "NULL",
     "POINT",
@@ -64,16 +76,21 @@ __all__ = [
     "UNPUBLISHED",
     "WITHIN",
     "Accepted",
+    "Archive",
     "Assignment",
     "AuditEntry",
     "Block",
+    "Correction",
     "Counts",
+    "Decision",
+    "Decisions",
     "Device",
     "DirectoryError",
     "Done",
     "Event",
     "Events",
     "Inbox",
+    "Information",
     "Kind",
     "Manager",
     "Message",
@@ -98,5 +115,7 @@ __all__ = [
     "Vault",
     "VaultError",
     "Visible",
+    "bucket_of",
+    "month_after",
     "pack",
 ]

@@ -37,12 +37,13 @@ class Table:
 
 TABLES: Final[Mapping[str, Table]] = {
     "manager": Table("managers", ("id",), ("name",)),
-    "property": Table("properties", ("id",), ("manager", "name", "zone", "year_start", "finest")),
+    "property": Table("properties", ("id",), ("manager", "name", "zone", "year_start", "finest", "hours_kept", "days_kept")),
     "unit": Table("units", ("id",), ("property", "label", "entrance")),
     "point": Table("points", ("id",), ("property", "unit", "quantity", "label", "registers", "parameters")),
     "device": Table("devices", ("id",), ("key_sealed", "mode", "whole")),
     "assignment": Table("assignments", ("point", "since"), ("device", "until", "start_value", "end_value")),
     "occupancy": Table("occupancies", ("unit", "since"), ("name", "until")),
+    "degree_days": Table("degree_days", ("property", "month"), ("value",)),
 }
 #: What a thing without an id is known by, and the prefix of the random id that it gets.
 NATURAL: Final[Mapping[str, tuple[str, ...]]] = {

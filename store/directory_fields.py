@@ -73,6 +73,13 @@ def year_start(value: Any) -> str:
     return str(value)
 
 
+def days(value: Any) -> int:
+    """A number of days; 0 for no end."""
+    if isinstance(value, bool) or not re.fullmatch(r"\d{1,5}", str(value)):
+        raise ValueError("write a whole number of days, 0 for ever, or leave it out")
+    return int(value)
+
+
 def one_of(*words: str) -> Callable[[Any], str]:
     """Return the parser of a choice."""
 
@@ -141,6 +148,13 @@ def instant(value: Any) -> int | date:
     return civil.instant(written)
 
 
+def month(value: Any) -> str:
+    """A calendar month."""
+    if not isinstance(value, str) or not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", value):
+        raise ValueError('write the month as "2026-01"')
+    return value
+
+
 def index(value: Any) -> int:
     """An index in micro units."""
     if isinstance(value, bool | float) or not INDEX.fullmatch(str(value)):
@@ -160,6 +174,8 @@ FIELDS: Final[Mapping[str, tuple[Field, ...]]] = {
         Field("zone", zone, needed=True),
         Field("year_start", year_start, "01-01"),
         Field("finest", one_of(*FINEST), "hour"),
+        Field("hours_kept", days),
+        Field("days_kept", days),
     ),
     "unit": (ID_FIELD, Field("property", text, needed=True), Field("label", text, needed=True), Field("entrance", text, "")),
     "point": (
@@ -180,6 +196,7 @@ FIELDS: Final[Mapping[str, tuple[Field, ...]]] = {
         Field("end_value", index),
         Field("remove", truth, 0),
     ),
+    "degree_days": (Field("property", text, needed=True), Field("month", month, needed=True), Field("value", index, needed=True)),
     "occupancy": (Field("unit", text, needed=True), *PERIOD, Field("name", text, needed=True), Field("remove", truth, 0)),
 }
 

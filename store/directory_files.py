@@ -24,6 +24,7 @@ FILES: Final[Mapping[str, str]] = {
     "device": "devices.csv",
     "assignment": "assignments.csv",
     "occupancy": "occupancies.csv",
+    "degree_days": "degree_days.csv",
 }
 
 

@@ -5,6 +5,7 @@ Rules: DuckDB 2 only; no access to other files, configuration locked; a migratio
 as StoreError, a fatal one as StoreBrokenError: then `reopen` is the only way on.
 """
 
+import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -85,6 +86,30 @@ class Duck:
         given = dict(params) if isinstance(params, Mapping) else list(params)
         with self.transaction(**tables) as connection:
             return connection.sql(sql, params=given).to_arrow_table()
+
+    def checkpoint(self) -> None:
+        """Write what the log holds into the file; nothing else is under way."""
+        with self._lock, self._named():
+            self._connection.execute("CHECKPOINT")
+
+    def copy_to(self, path: Path) -> None:
+        """Copy the file, with all that is committed, to another path."""
+        with self._lock:
+            self.checkpoint()
+            try:
+                shutil.copyfile(self.path, path)
+            except OSError as error:
+                raise StoreError(f"{path} cannot be written: {error.strerror}; free disk space first") from error
+
+    def become(self, path: Path) -> None:
+        """Take the place of the file by another one, which is closed, and open that."""
+        with self._lock:
+            self.checkpoint()
+            self._connection.close()
+            try:
+                path.replace(self.path)
+            finally:
+                self._connection = self._open()
 
     def _committed(self) -> Iterator[duckdb.DuckDBPyConnection]:
         if self.rehearsing:

@@ -130,12 +130,19 @@ class Events:
     def close(self, identity: int, *, by: str, decision: str, now: int) -> Event:
         """Close an open event by decision of a person, with a line in the audit; StoreError if there is none, or if it is closed."""
         with self._file.writing() as db:
-            found = self._one(identity)
+            found = self.one(identity)
             if found.state != "open":
                 raise StoreError(f"event {identity} is closed already ({found.decision}{f' by {found.decided_by}' if found.decided_by else ''})")
             self._file.record(by, "event.close", f"event:{identity}", f"{found.kind} {found.subject}: {decision}")
             db.execute("UPDATE events SET state = 'closed', decided_by = ?, decided_at = ?, decision = ? WHERE id = ?", (by, now, decision, identity))
-            return self._one(identity)
+            return self.one(identity)
+
+    def reopen(self, identity: int) -> None:
+        """Open an event again whose decision was taken back; if its condition is gone by now, it closes by itself."""
+        with self._file.writing() as db:
+            db.execute(
+                "UPDATE events SET state = 'open', until = NULL, decided_by = NULL, decided_at = NULL, decision = '' WHERE id = ?", (identity,)
+            )
 
     def find(self, kind: str | None = None, subject: str | None = None, state: str | None = None, *, kinds: Collection[str] = KINDS) -> list[Event]:
         """Return the events of a kind (or of some `kinds`), subject and state in order of their instants; what is not given may be anything."""
@@ -148,7 +155,8 @@ class Events:
         """Return how many events of each kind are open."""
         return dict(self._rows("SELECT kind, count(*) FROM events WHERE state = 'open' GROUP BY kind ORDER BY kind"))
 
-    def _one(self, identity: int) -> Event:
+    def one(self, identity: int) -> Event:
+        """Return one event; StoreError if there is none."""
         rows = self._rows("SELECT * FROM events WHERE id = ?", identity)
         if not rows:
             raise StoreError(f"there is no event {identity}: `submeter events` shows their ids")

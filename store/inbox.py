@@ -130,6 +130,16 @@ FINISH: Final = """
 UPDATE messages SET state = 'done', format = coalesce(?, format), gateway = coalesce(?, gateway), boot = ?, seq = ?, reason = ? WHERE id = ?
 """
 PENDING: Final = "SELECT source, payload, received_at, gateway, topic, flags, format, id FROM messages WHERE state = 'new' ORDER BY id LIMIT ?"
+DONE_INSIDE: Final = """
+SELECT source, payload, received_at, gateway, topic, flags, format, id FROM messages
+WHERE id > ? AND state = 'done' AND received_at >= ? AND received_at < ? ORDER BY id LIMIT ?
+"""
+RESTORE: Final = """
+INSERT OR IGNORE INTO messages (source, payload, received_at, gateway, topic, flags, format, id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
+STRANGERS: Final = """
+SELECT message, count(*) FROM quarantine WHERE reason = 'unknown_meter' GROUP BY message HAVING max(received_at) < ? ORDER BY message
+"""
 ONE: Final = "SELECT source, payload, received_at, gateway, topic, flags, format, id FROM messages WHERE id = ?"
 TAIL: Final = """
 SELECT source, payload, received_at, gateway, topic, flags, format, id
@@ -191,6 +201,54 @@ class Inbox:
         """Have messages behind this id decoded again: the readings' file was lost, or is an older copy. Returns how many."""
         with transaction(self._db) as db:
             return db.execute("UPDATE messages SET state = 'new', reason = NULL WHERE id > ? AND state = 'done'", (after,)).rowcount
+
+    def oldest_done(self, *, before: int, after: int) -> int | None:
+        """Return when the oldest done message in [after, before) was received."""
+        found = self._rows("SELECT min(received_at) FROM messages WHERE received_at >= ? AND received_at < ? AND state = 'done'", after, before)[0][0]
+        return None if found is None else int(found)
+
+    def done(self, *, after: int = 0, since: int = 0, until: int = 2**62, limit: int = 10_000) -> list[Stored]:
+        """Return the first done messages behind an id that were received in [since, until), in the order of their ids."""
+        return [Stored(*row) for row in self._rows(DONE_INSIDE, after, since, until, limit)]
+
+    def remove(self, ids: Iterable[int]) -> None:
+        """Delete messages that are kept elsewhere, or need not be kept; what of them is in quarantine stays."""
+        with transaction(self._db) as db:
+            db.executemany("DELETE FROM messages WHERE id = ?", ((identity,) for identity in ids))
+
+    def restore(self, messages: Iterable[Stored]) -> None:
+        """Put messages with their own ids into an inbox, to be decoded."""
+        with transaction(self._db) as db:
+            db.executemany(RESTORE, map(attrgetter(*MESSAGE, "id"), messages))
+
+    def strangers(self, before: int) -> list[tuple[int, int]]:
+        """Return message and number of telegrams of unknown meters, of messages that hold such ones, all heard before an instant."""
+        return self._rows(STRANGERS, before)
+
+    def forget_strangers(self, before: int) -> int:
+        """Delete the telegrams of unknown meters that were heard before an instant; returns how many."""
+        with transaction(self._db) as db:
+            return db.execute("DELETE FROM quarantine WHERE reason = 'unknown_meter' AND received_at < ?", (before,)).rowcount
+
+    def take_quarantine(self, other: Path) -> None:
+        """Take over what another inbox file says of the messages that it holds: what of them is in quarantine and why."""
+        with querying(self._db) as db:
+            db.execute("ATTACH ? AS again", (str(other),))
+            try:
+                with transaction(self._db):
+                    db.execute("DELETE FROM quarantine WHERE message IN (SELECT id FROM again.messages)")
+                    db.execute("INSERT INTO quarantine SELECT * FROM again.quarantine")
+                    db.execute(
+                        "UPDATE messages SET reason = a.reason FROM again.messages a WHERE a.id = messages.id AND a.reason IS NOT messages.reason"
+                    )
+            finally:
+                db.execute("DETACH again")
+
+    def compact(self) -> None:
+        """Give the room of what was deleted back to the file system."""
+        with querying(self._db) as db:
+            db.execute("VACUUM")
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def finish(self, outcomes: Iterable[Done]) -> None:
         """Mark messages done in one transaction; doing it again changes nothing."""

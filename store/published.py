@@ -7,10 +7,11 @@ can be rebuilt from the readings at any time); instants are µs UTC, values micr
 """
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final, Self
 
 import numpy as np
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 from submeter.reading import Register
 from submeter.store.sqlite import open_sqlite, querying, rehearsal, transaction
 
-__all__ = ["NULL", "POINT", "Block", "Points", "Published", "PublishedSeries"]
+__all__ = ["NULL", "POINT", "Block", "Correction", "Points", "Published", "PublishedSeries"]
 
 #: An unknown value, bound or index inside a block.
 NULL: Final = -(2**63)
@@ -43,9 +44,19 @@ MIGRATIONS: Final = (
       series INTEGER NOT NULL, level INTEGER NOT NULL, block TEXT NOT NULL, version INTEGER NOT NULL, data BLOB NOT NULL,
       PRIMARY KEY (series, level, block));
     """,
+    """
+    CREATE TABLE revisions (
+      series INTEGER NOT NULL, level INTEGER NOT NULL, block TEXT NOT NULL, data BLOB NOT NULL, PRIMARY KEY (series, level, block));
+    CREATE TABLE corrections (
+      series INTEGER NOT NULL, level INTEGER NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL, old INTEGER, new INTEGER, reason TEXT NOT NULL,
+      author TEXT NOT NULL, made INTEGER NOT NULL, rev INTEGER NOT NULL, PRIMARY KEY (series, level, start, rev, made));
+    """,
 )
 UPSERT_SERIES: Final = "INSERT OR REPLACE INTO series VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 UPSERT_BLOCK: Final = "INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?)"
+READ_REVISIONS: Final = "SELECT data FROM revisions WHERE series = ? AND level = ? AND block BETWEEN ? AND ? ORDER BY block"
+READ_CORRECTIONS: Final = 'SELECT * FROM corrections WHERE series = ? AND start < ? AND "end" > ? ORDER BY start, made, rev'
+INSERT_CORRECTION: Final = "INSERT INTO corrections VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 READ_BLOCKS: Final = "SELECT data FROM blocks WHERE series = ? AND level = ? AND block BETWEEN ? AND ? ORDER BY block"
 
 
@@ -77,6 +88,27 @@ class Block:
     points: Points
 
 
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A billed row that changed its value: what was billed or corrected last, what it is now (None: no row), why, by whom, when, and its revision."""
+
+    series: int
+    level: int
+    start: int
+    end: int
+    old: int | None
+    new: int | None
+    reason: str
+    by: str
+    at: int
+    rev: int
+
+    @property
+    def diff(self) -> int:
+        """What the next bill settles, micro units; where there was or is no row, nothing was or is used."""
+        return (self.new or 0) - (self.old or 0)
+
+
 class Published:
     """Open or create the file; StoreError names it if it is damaged, newer than this release or out of reach."""
 
@@ -100,12 +132,26 @@ class Published:
         with rehearsal(self._connection):
             yield
 
-    def replace(self, series: Sequence[PublishedSeries], blocks: Sequence[Block]) -> int:
-        """Publish these series and blocks together; return the version that readers see with them. The `version` of `series` is not looked at."""
+    def replace(
+        self,
+        series: Sequence[PublishedSeries],
+        blocks: Sequence[Block],
+        revisions: Sequence[Block] = (),
+        corrections: Mapping[int, Sequence[Correction]] = MappingProxyType({}),
+    ) -> int:
+        """Publish these series and blocks together; return the version that readers see with them. The `version` of `series` is not looked at.
+
+        `revisions` are blocks of all rows that were replaced, `corrections` all those of a series; both replace what there was.
+        """
         with self._lock, transaction(self._connection) as db:
             version = int(db.execute("UPDATE version SET number = number + 1 RETURNING number").fetchone()[0])
             db.executemany(UPSERT_SERIES, [_row(replace(one, version=version)) for one in series])
             db.executemany(UPSERT_BLOCK, [(b.series, b.level, b.label, version, b.points.tobytes()) for b in blocks if b.points.size])
+            db.executemany(
+                "INSERT OR REPLACE INTO revisions VALUES (?, ?, ?, ?)", [(b.series, b.level, b.label, b.points.tobytes()) for b in revisions]
+            )
+            db.executemany("DELETE FROM corrections WHERE series = ?", [(number,) for number in corrections])
+            db.executemany(INSERT_CORRECTION, [astuple(one) for rows in corrections.values() for one in rows])
             gone = [(block.series, block.level, block.label) for block in blocks if not block.points.size]
             db.executemany("DELETE FROM blocks WHERE series = ? AND level = ? AND block = ?", gone)
             db.executemany("UPDATE series SET version = ? WHERE id = ?", {(version, block.series) for block in blocks})
@@ -121,6 +167,8 @@ class Published:
         gone = [(number,) for number in series]
         with self._lock, transaction(self._connection) as db:
             db.executemany("DELETE FROM blocks WHERE series = ?", gone)
+            db.executemany("DELETE FROM revisions WHERE series = ?", gone)
+            db.executemany("DELETE FROM corrections WHERE series = ?", gone)
             db.executemany("DELETE FROM series WHERE id = ?", gone)
 
     def series_of(self, points: Sequence[str]) -> list[PublishedSeries]:
@@ -135,6 +183,17 @@ class Published:
         with self._lock, querying(self._connection) as db:
             rows = db.execute(READ_BLOCKS, (series, level, first, last)).fetchall()
         return np.frombuffer(b"".join([data for (data,) in rows]), POINT)
+
+    def revisions(self, series: int, level: int, first: str, last: str) -> Points:
+        """Return the replaced rows of the blocks labelled `first` to `last`, both included, in order of start and revision."""
+        with self._lock, querying(self._connection) as db:
+            rows = db.execute(READ_REVISIONS, (series, level, first, last)).fetchall()
+        return np.frombuffer(b"".join([data for (data,) in rows]), POINT)
+
+    def corrections(self, series: int, start: int, end: int) -> list[Correction]:
+        """Return the corrections of billed rows that touch [start, end), in order of start and time."""
+        with self._lock, querying(self._connection) as db:
+            return [Correction(*row) for row in db.execute(READ_CORRECTIONS, (series, end, start))]
 
 
 def _row(one: PublishedSeries) -> tuple[Any, ...]:

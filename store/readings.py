@@ -14,17 +14,19 @@ from typing import Final, Literal, Self, TypeVar
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from submeter.reading import INT64_MAX, LEVELS, Register, Source
 from submeter.store import readings_sql as sql
 from submeter.store.duck import Duck
-from submeter.store.readings_schema import ACCEPTED, CHANGED, COMPUTED, DAYS, FORMAT, MIGRATIONS, READING, RECEPTION, ROLLUP, WITHIN
+from submeter.store.readings_schema import ACCEPTED, BILL, CAUSE, CHANGED, COMPUTED, DAYS, FORMAT, MIGRATIONS, READING, RECEPTION, ROLLUP, WITHIN
+from submeter.store.retention import Retention
 
 __all__ = ["Accepted", "Kind", "Readings", "SeriesKey"]
 
 Kind = Literal["total", "period", "gauge"]
 K = TypeVar("K")
-TABLES: Final = ("registers", "readings", "series", "dirty", "rollups", "history", "unpublished", "receptions")
+TABLES: Final = ("registers", "readings", "series", "dirty", "rollups", "history", "unpublished", "receptions", "bills", "corrections")
 INSERT_READINGS: Final = "INSERT INTO readings SELECT * FROM fresh"
 SELECT_READINGS: Final = """
 SELECT register, t, value, src, status, due, pinned, seq FROM readings SEMI JOIN chosen USING (register) ORDER BY register, t, seq
@@ -44,8 +46,18 @@ NO_DAYS: Final = DAYS.empty_table()
 NOTHING_COMPUTED: Final = COMPUTED.empty_table()
 #: How far before the earliest late reading a computation looks for a day to go on from, µs.
 LOOKBACK: Final = 100 * 86_400_000_000
+NO_CAUSE: Final = CAUSE.empty_table()
+#: Hours and days, months and years: their rows are replaced apart, since the latter begin long before what they are replaced for.
+FINE, COARSE = (pa.array([level for level in range(len(LEVELS)) if (level <= LEVELS.index("day")) == fine], pa.uint8()) for fine in (True, False))
 SELECT_ROLLUPS: Final = """
 SELECT * FROM rollups SEMI JOIN chosen USING (series) WHERE level = ? AND start >= ? AND start < ? ORDER BY series, start
+"""
+SELECT_REVISIONS: Final = """
+SELECT * FROM history SEMI JOIN chosen USING (series) WHERE level = ? AND start >= ? AND start < ? ORDER BY series, start, rev
+"""
+NOTE_BILLED: Final = """
+INSERT INTO unpublished SELECT DISTINCT o.series, o.level, o.start, ? FROM (FROM rollups SELECT series, level, start, "end" UNION ALL
+  FROM history SELECT series, level, start, "end") o JOIN billed b ON o.series = b.series AND o.start >= b.start AND o."end" <= b."end"
 """
 
 
@@ -71,6 +83,7 @@ class Readings:
 
     def __init__(self, path: Path) -> None:
         self._duck = Duck(path, MIGRATIONS)
+        self.retention = Retention(self._duck)
         self._lock = threading.Lock()
         self._registers = self._known_registers()
         self._series = self._known_series()
@@ -90,6 +103,21 @@ class Readings:
         self._duck.reopen()
         self._registers = self._known_registers()
         self._series = self._known_series()
+
+    def copy_to(self, path: Path) -> None:
+        """Copy the file, with all that is committed, to another path."""
+        self._duck.copy_to(path)
+
+    def become(self, path: Path) -> None:
+        """Take the place of the file by another one of the same installation, which is closed, in one step."""
+        self._duck.become(path)
+        self._registers = self._known_registers()
+        self._series = self._known_series()
+
+    @property
+    def rehearsing(self) -> bool:
+        """What is written now is undone soon."""
+        return self._duck.rehearsing
 
     def register_ids(self, wanted: Iterable[tuple[str, Register]]) -> dict[tuple[str, Register], int]:
         """Return the number of each (device, register); those not seen before are added, durable on return."""
@@ -210,34 +238,35 @@ class Readings:
         rows: pa.Table,
         *,
         now: int,
-        reason: str,
+        reason: str = "config",
         within: pa.Table | None = None,
         days: pa.Table = NO_DAYS,
         computed: pa.Table = NOTHING_COMPUTED,
+        causes: pa.Table = NO_CAUSE,
     ) -> pa.Table:
         """Make `rows` (schema ROLLUP) all the rows of `series`, and note which of them are to be published, in one transaction.
 
         With `within` (WITHIN) only rows inside those ranges are replaced, and `rows` has no others. `days` (DAYS) replace the days in the ranges of the day
         level, `computed` (COMPUTED) what was noted of the same series. Equal rows stay untouched. Returns what was touched (schema CHANGED) in order of
-        series, level, start. `reason` is a word of SPEC 13, `now` µs UTC.
+        series, level, start. `reason` is a word of SPEC 13 for the series that `causes` (CAUSE) does not name, `now` µs UTC. A billed row that changes
+        its value leaves a correction.
         """
         ranges = _everything(series) if within is None else within.cast(WITHIN)
         if not ranges.num_rows:
             return CHANGED.empty_table()
-        tables = {"rows": rows.select(ROLLUP.names).cast(ROLLUP), "within": ranges, "known": days.cast(DAYS), "standing": computed.cast(COMPUTED)}
+        tables = {"known": days.cast(DAYS), "standing": computed.cast(COMPUTED), "causes": causes.cast(CAUSE), "within": ranges}
         with self._duck.transaction(**tables) as connection:
-            differing = connection.sql(sql.DIFFERING, params=_bounds(ranges) | _series_bounds(ranges)).to_arrow_table()
-            connection.register("differing", differing)
-            connection.execute(sql.KEEP_HISTORY, [reason, now])
-            connection.execute(sql.DELETE_CHANGED)
-            connection.execute(sql.INSERT_CHANGED)
-            connection.execute("INSERT INTO unpublished SELECT series, level, start, ? FROM differing", [_next_mark(connection)])
-            connection.unregister("differing")
+            parts = [_replace(connection, rows, ranges, levels, reason, now) for levels in (FINE, COARSE)]
             connection.execute(sql.DELETE_DAYS)
-            connection.execute("INSERT INTO days SELECT * FROM known ORDER BY series, start")
+            connection.execute("INSERT INTO days SELECT * FROM known ORDER BY start, series")
             connection.execute(sql.DELETE_COMPUTED)
             connection.execute("INSERT INTO computed SELECT * FROM standing ORDER BY series")
-        return differing.select(CHANGED.names).cast(CHANGED)
+        return (
+            pa.concat_tables(parts)
+            .select(CHANGED.names)
+            .cast(CHANGED)
+            .sort_by([("series", "ascending"), ("level", "ascending"), ("start", "ascending")])
+        )
 
     def touch(self, start: int, end: int) -> None:
         """Mark [start, end] of every register dirty: what is there is computed anew."""
@@ -267,6 +296,41 @@ class Readings:
         with self._duck.transaction(moved=moved) as connection:
             connection.execute(sql.MOVE_STATE)
             connection.execute("INSERT INTO unpublished SELECT series, level, start, ? FROM moved", [_next_mark(connection)])
+
+    def bills(self) -> pa.Table:
+        """Return the billed periods (schema BILL) by decision."""
+        return self._duck.read("SELECT * FROM bills ORDER BY decision, series")
+
+    def bill(self, bills: pa.Table) -> None:
+        """Mark all rows inside these periods (schema BILL) as billed; from now on each change of a value in them is a correction."""
+        with self._duck.transaction(billed=bills.cast(BILL)) as connection:
+            connection.execute(sql.BILL)
+            connection.execute("INSERT INTO bills SELECT * FROM billed")
+            connection.execute(NOTE_BILLED, [_next_mark(connection)])
+
+    def unbill(self, decisions: Iterable[int]) -> None:
+        """Take these bills back: their rows are final again, and what was corrected in them needs no settling."""
+        with self._duck.transaction(taken=_ids("decision", list(decisions))) as connection:
+            billed = connection.sql("SELECT * FROM bills SEMI JOIN taken USING (decision)").to_arrow_table()
+            connection.register("billed", billed)
+            connection.execute(sql.UNBILL)
+            connection.execute(sql.UNBILL_HISTORY)
+            connection.execute(
+                'DELETE FROM corrections c USING billed b WHERE c.series = b.series AND c.level = b.level AND c.start >= b.start AND c.start < b."end"'
+            )
+            connection.execute("DELETE FROM bills b USING taken t WHERE b.decision = t.decision")
+            connection.execute(NOTE_BILLED, [_next_mark(connection)])
+            connection.unregister("billed")
+
+    def corrections(self, series: Sequence[int]) -> pa.Table:
+        """Return what changed in billed rows of these series, in order of time."""
+        return self._duck.read(
+            "SELECT * FROM corrections SEMI JOIN chosen USING (series) ORDER BY made, series, start, rev", chosen=_ids("series", series)
+        )
+
+    def revisions(self, series: Sequence[int], level: int, start: int, end: int) -> pa.Table:
+        """Return the replaced rows of one level that begin in [start, end), in order of series, start and revision."""
+        return self._duck.read(SELECT_REVISIONS, [level, start, end], chosen=_ids("series", series))
 
     def publish_again(self, series: Sequence[int]) -> None:
         """Note every row of these series as unpublished: their blocks are cut anew, or come back."""
@@ -342,6 +406,24 @@ class Readings:
         return {SeriesKey(row["point"], _register(row), row["kind"]): row["id"] for row in rows}
 
 
+def _replace(connection: duckdb.DuckDBPyConnection, rows: pa.Table, ranges: pa.Table, levels: pa.Array, reason: str, now: int) -> pa.Table:
+    """Replace the rows of some levels inside their ranges, and note what is to be published; returns what differed."""
+    within, rows = (table.filter(pc.is_in(table["level"], levels)) for table in (ranges, rows.select(ROLLUP.names).cast(ROLLUP)))
+    connection.register("own", within)
+    connection.register("rows", rows)
+    differing = connection.sql(sql.DIFFERING, params=_bounds(within) | _series_bounds(within)).to_arrow_table()
+    connection.register("differing", differing)
+    reach = [pc.min(differing["start"]).as_py() or 0, pc.max(differing["start"]).as_py() or 0]
+    connection.execute(sql.KEEP_HISTORY, [reason, now, *reach])
+    connection.execute(sql.CORRECT, [reason, now, *reach])
+    connection.execute(sql.DELETE_CHANGED, reach)
+    connection.execute(sql.INSERT_CHANGED)
+    connection.execute("INSERT INTO unpublished SELECT series, level, start, ? FROM differing", [_next_mark(connection)])
+    for name in ("own", "rows", "differing"):
+        connection.unregister(name)
+    return differing
+
+
 def _numbered(keys: Sequence[K], used: int) -> dict[K, int]:
     return {key: number for number, key in enumerate(keys, used + 1)}
 
@@ -362,7 +444,7 @@ def _bounds(ranges: pa.Table) -> dict[str, int]:
 
 
 def _series_bounds(ranges: pa.Table) -> dict[str, int]:
-    return {"low": min(ranges["series"].to_pylist()), "high": max(ranges["series"].to_pylist())}
+    return {"low": min(ranges["series"].to_pylist(), default=0), "high": max(ranges["series"].to_pylist(), default=0)}
 
 
 def _ids(column: str, numbers: Collection[int]) -> pa.Table:

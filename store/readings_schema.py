@@ -9,7 +9,23 @@ from typing import Final
 
 import pyarrow as pa
 
-__all__ = ["ACCEPTED", "CHANGED", "COMPUTED", "DAYS", "DIRTY", "FORMAT", "MIGRATIONS", "READING", "RECEPTION", "ROLLUP", "UNPUBLISHED", "WITHIN"]
+__all__ = [
+    "ACCEPTED",
+    "BILL",
+    "CAUSE",
+    "CHANGED",
+    "COMPUTED",
+    "DAYS",
+    "DIRTY",
+    "FLOOR",
+    "FORMAT",
+    "MIGRATIONS",
+    "READING",
+    "RECEPTION",
+    "ROLLUP",
+    "UNPUBLISHED",
+    "WITHIN",
+]
 
 MIGRATIONS: Final = (
     """
@@ -39,6 +55,16 @@ MIGRATIONS: Final = (
       late BOOLEAN, index_start BIGINT, index_end BIGINT, n INTEGER, lo BIGINT, hi BIGINT, area_high BIGINT, area_low BIGINT, part_start BIGINT,
       of_start BIGINT, part_end BIGINT, of_end BIGINT);
     CREATE TABLE computed (series INTEGER, spec VARCHAR, last BIGINT, since BIGINT);
+    """,
+    """
+    ALTER TABLE history ADD COLUMN caused_by VARCHAR;
+    ALTER TABLE history ADD COLUMN received_at BIGINT;
+    CREATE TABLE bills (decision INTEGER, series INTEGER, level UTINYINT, start BIGINT, "end" BIGINT);
+    CREATE TABLE corrections (
+      series INTEGER, level UTINYINT, start BIGINT, "end" BIGINT, old BIGINT, new BIGINT, reason VARCHAR, author VARCHAR, made BIGINT, rev INTEGER);
+    """,
+    """
+    CREATE TABLE floors (series INTEGER, what VARCHAR, start BIGINT);
     """,
 )
 
@@ -92,6 +118,12 @@ ROLLUP: Final = pa.schema(
 #: What a replacement touched: `rev` is null where the row is gone; `was` is the state that the old row had, null where there was none.
 CHANGED: Final = pa.schema({"series": pa.int32(), "level": pa.uint8(), "start": pa.int64(), "rev": pa.int32(), "was": pa.uint8()})
 
+#: Why the rows of a series change: a word of SPEC 13, what did it (`message 4711`, `decision 12`), when that was received or decided, and by whom.
+CAUSE: Final = pa.schema({"series": pa.int32(), "reason": pa.string(), "caused_by": pa.string(), "received_at": pa.int64(), "author": pa.string()})
+
+#: A period of a series that was billed by the rows of `level`, under the number of the decision.
+BILL: Final = pa.schema({"decision": pa.int32(), "series": pa.int32(), "level": pa.uint8(), "start": pa.int64(), "end": pa.int64()})
+
 #: Ranges of a register whose rows are to be computed anew, both ends included; `mark` rises with each transaction.
 DIRTY: Final = pa.schema({"register": pa.int32(), "t_from": pa.int64(), "t_to": pa.int64(), "mark": pa.int64()})
 
@@ -137,6 +169,9 @@ DAYS: Final = pa.schema(
 #: What the rows of each series were computed from: what its parameters, exchanges and so on were (a text that differs if they do), the instant up to which
 #: there is data, and the anchor before an undecided tail (null without one).
 COMPUTED: Final = pa.schema({"series": pa.int32(), "spec": pa.string(), "last": pa.int64(), "since": pa.int64()})
+
+#: From where on a series has its `readings`, its rows of the level `hour` or of the level `day`; what began earlier was deleted on purpose (SPEC 16).
+FLOOR: Final = pa.schema({"series": pa.int32(), "what": pa.string(), "start": pa.int64()})
 
 #: Rows that a replacement is about: those of a series and level that begin in [first, beyond).
 WITHIN: Final = pa.schema({"series": pa.int32(), "level": pa.uint8(), "first": pa.int64(), "beyond": pa.int64()})

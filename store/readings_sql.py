@@ -5,8 +5,11 @@ register, instant, source and due mark, has the same value, status and pin; so t
 register's newest one need a look at the stored readings.
 Dirty: per register one range for what came after its newest reading and one for what came late, each reaching to the neighbouring readings (SPEC 12.2).
 
-Replacing: `rows` are all rows inside the `within` ranges of series and level, which do not overlap; `differing` says what happens to each row that is new, gone or changed (SPEC 13):
-an open row is rewritten, later states count a revision and keep the old row in history, a billed row stays as it is.
+Replacing: `rows` are all rows inside the `within` ranges of series and level, which do not overlap; `differing` says what happens to each row that is
+new, gone or changed (SPEC 13): an open row is rewritten, later states count a revision and keep the old row in history. A billed row is no other: what
+was billed is the row of history that was billed and not yet changed, and each later difference of its value is a correction. A row that comes back after
+it was gone counts on.
+Hours and days are replaced apart from months and years, and rows lie in order of level and time, so that the database skips what begins outside.
 """
 
 from typing import Final
@@ -16,6 +19,8 @@ from submeter.reading import LEVELS
 __all__ = [
     "ACCEPT",
     "BEGUN",
+    "BILL",
+    "CORRECT",
     "DELETE_CHANGED",
     "DELETE_COMPUTED",
     "DELETE_DAYS",
@@ -32,6 +37,8 @@ __all__ = [
     "REHEARSED",
     "SELECT_DAYS",
     "SELECT_INSIDE",
+    "UNBILL",
+    "UNBILL_HISTORY",
 ]
 
 FRESH: Final = """
@@ -83,27 +90,57 @@ _NEW_DATA: Final = ", ".join(f"w.{name}" for name in _DATA.split(", "))
 _OLD_DATA: Final = ", ".join(f"o.{name}" for name in _DATA.split(", "))
 
 DIFFERING: Final = f"""
-SELECT series, level, start, w.series IS NULL AS gone, o.state AS was,
+WITH kept AS (
+  SELECT h.series, h.level, h.start, max(h.rev) AS rev, max(h.state) AS state
+  FROM history h JOIN own c ON h.series = c.series AND h.level = c.level AND h.start >= c.first AND h.start < c.beyond
+  WHERE h.start >= $first AND h.start < $beyond AND h.series BETWEEN $low AND $high GROUP BY ALL)
+SELECT series, level, start, w.series IS NULL AS gone, o.state AS was, greatest(w.state, if(coalesce(o.state, k.state) = 3, 3, 0)) AS state,
   coalesce(o.state, 0) > 0 AND row({_NEW_DATA}) IS DISTINCT FROM row({_OLD_DATA}) AS revised,
-  CASE WHEN w.series IS NULL THEN NULL ELSE coalesce(o.rev, 1) + revised::INTEGER END AS rev
+  CASE WHEN w.series IS NULL THEN NULL ELSE coalesce(o.rev, k.rev + 1, 1) + revised::INTEGER END AS rev
 FROM rows w FULL JOIN (
-  SELECT r.* FROM rollups r JOIN within c ON r.series = c.series AND r.level = c.level AND r.start >= c.first AND r.start < c.beyond
+  SELECT r.* FROM rollups r JOIN own c ON r.series = c.series AND r.level = c.level AND r.start >= c.first AND r.start < c.beyond
   WHERE r.start >= $first AND r.start < $beyond AND r.series BETWEEN $low AND $high) o USING (series, level, start)
-WHERE coalesce(o.state, 0) < 3 AND row({_NEW_DATA}, w.state) IS DISTINCT FROM row({_OLD_DATA}, o.state)
+LEFT JOIN kept k USING (series, level, start)
+WHERE row({_NEW_DATA}, greatest(w.state, if(o.state = 3, 3, 0))) IS DISTINCT FROM row({_OLD_DATA}, o.state)
 ORDER BY series, level, start
 """  # noqa: S608 - column names of the line above
 
 KEEP_HISTORY: Final = """
-INSERT INTO history SELECT o.*, ?, ? FROM rollups o SEMI JOIN (SELECT * FROM differing WHERE revised) USING (series, level, start)
+INSERT INTO history SELECT o.*, coalesce(c.reason, ?), ?, c.caused_by, c.received_at
+FROM rollups o SEMI JOIN (SELECT * FROM differing WHERE revised) USING (series, level, start) LEFT JOIN causes c USING (series)
+WHERE o.start BETWEEN ? AND ?
 """
+
+CORRECT: Final = """
+INSERT INTO corrections
+SELECT DISTINCT ON (d.series, d.level, d.start) d.series, d.level, d.start, coalesce(w."end", o."end"), o.value, w.value, coalesce(c.reason, ?),
+  coalesce(c.author, 'submeter'), ?, coalesce(d.rev, o.rev + 1)
+FROM differing d JOIN bills b ON b.series = d.series AND b.level = d.level AND d.start >= b.start AND d.start < b."end"
+JOIN series s ON s.id = d.series AND s.kind <> 'gauge'
+LEFT JOIN rows w ON w.series = d.series AND w.level = d.level AND w.start = d.start
+LEFT JOIN (SELECT * FROM rollups WHERE start BETWEEN ? AND ?) o ON o.series = d.series AND o.level = d.level AND o.start = d.start
+LEFT JOIN causes c ON c.series = d.series
+WHERE o.value IS DISTINCT FROM w.value
+ORDER BY ALL
+"""
+
+BILL: Final = """
+UPDATE rollups o SET state = 3 FROM billed b WHERE o.series = b.series AND o.start >= b.start AND o."end" <= b."end"
+"""
+
+UNBILL: Final = """
+UPDATE rollups o SET state = 2 FROM billed b WHERE o.series = b.series AND o.start >= b.start AND o."end" <= b."end"
+"""
+
+UNBILL_HISTORY: Final = UNBILL.replace("UPDATE rollups", "UPDATE history")
 
 DELETE_CHANGED: Final = """
-DELETE FROM rollups o USING differing d WHERE o.series = d.series AND o.level = d.level AND o.start = d.start
+DELETE FROM rollups o USING differing d WHERE o.series = d.series AND o.level = d.level AND o.start = d.start AND o.start BETWEEN ? AND ?
 """
 
-INSERT_CHANGED: Final = (
-    "INSERT INTO rollups SELECT w.*, d.rev FROM rows w JOIN differing d USING (series, level, start) ORDER BY series, level, start"
-)
+INSERT_CHANGED: Final = """
+INSERT INTO rollups SELECT w.* REPLACE (d.state AS state), d.rev FROM rows w JOIN differing d USING (series, level, start) ORDER BY level, start, series
+"""
 
 #: What a rehearsal changed: `old` has the rows of `noted` as they stand without it.
 REHEARSED: Final = f"""

@@ -13,12 +13,15 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
 from submeter.reading import DeviceId
+from submeter.store.decisions import Decisions
 from submeter.store.errors import StoreError, VaultError
 from submeter.store.events import Events
+from submeter.store.information import Informations
 from submeter.store.registry_schema import MIGRATIONS
 from submeter.store.registry_types import SCOPES, Assignment, AuditEntry, Device, Manager, Occupancy, Point, Principal, Property, Token, Unit, Visible
 from submeter.store.runs import Runs
@@ -30,6 +33,10 @@ TOKEN_PREFIX: Final = "smt_"  # noqa: S105 - the visible mark of a token, so tha
 SELECT_VISIBLE: Final = "SELECT u.id, p.finest FROM units u JOIN properties p ON p.id = u.property WHERE p.manager = ?"
 SELECT_ZONE_OF_DEVICE: Final = """
 SELECT r.zone FROM assignments a JOIN points p ON p.id = a.point JOIN properties r ON r.id = p.property WHERE a.device = ? ORDER BY a.since DESC LIMIT 1
+"""
+SELECT_VERSION: Final = """
+SELECT coalesce(max(id), 0) FROM audit WHERE (action IN ('directory.import', 'keys.import') AND detail <> '0 differences')
+  OR action IN ('decision.accept', 'decision.reject', 'decision.exchange', 'decision.reading', 'decision.withdraw')
 """
 ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 
@@ -54,6 +61,8 @@ class Registry:
         self._lock = threading.RLock()
         self.events = Events(self, self._rows)
         self.runs = Runs(self, self._rows)
+        self.decisions = Decisions(self, self._rows)
+        self.information = Informations(self, self._rows)
 
     def __enter__(self) -> Self:
         return self
@@ -150,17 +159,33 @@ class Registry:
         """Return the assignments of one point in order of time."""
         return [Assignment(*row) for row in self._rows("SELECT * FROM assignments WHERE point = ? ORDER BY since", point)]
 
+    def replace_assignments(self, point: str, assignments: Sequence[Assignment]) -> None:
+        """Make these all the assignments of a point; StoreError for a device that the directory does not have."""
+        known = {identity for (identity,) in self._rows("SELECT id FROM devices")}
+        if unknown := sorted({one.device for one in assignments} - known):
+            raise StoreError(f"there is no device {unknown[0]}: import it with its key first")
+        with self.writing() as db:
+            db.execute("DELETE FROM assignments WHERE point = ?", (point,))
+            db.executemany("INSERT INTO assignments VALUES (?, ?, ?, ?, ?, ?)", [astuple(one) for one in assignments])
+
+    def point(self, identity: str) -> Point:
+        """Return one point; StoreError if there is none."""
+        found = self._rows("SELECT * FROM points WHERE id = ?", identity)
+        if not found:
+            raise StoreError(f"there is no point {identity}: the directory names them, `GET /v1/units/{{unit}}/meters` shows them")
+        return _point(found[0])
+
     def occupancies_of(self, unit: str) -> list[Occupancy]:
         """Return who lived in a unit in order of time."""
         return [Occupancy(*row) for row in self._rows("SELECT * FROM occupancies WHERE unit = ? ORDER BY since", unit)]
 
+    def degree_days(self, building: str) -> dict[str, int]:
+        """Return the degree days of a property by month ``YYYY-MM``, millionths of K·d."""
+        return dict(self._rows("SELECT month, value FROM degree_days WHERE property = ? ORDER BY month", building))
+
     def version(self) -> int:
-        """Return a number that rises with every import that changed the directory or a key; 0 before the first."""
-        return int(
-            self._rows("SELECT coalesce(max(id), 0) FROM audit WHERE action IN ('directory.import', 'keys.import') AND detail <> '0 differences'")[0][
-                0
-            ]
-        )
+        """Return a number that rises with every import that changed the directory or a key, and every decision that changes rows; 0 before the first."""
+        return int(self._rows(SELECT_VERSION)[0][0])
 
     # Who may see what
 

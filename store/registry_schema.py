@@ -1,4 +1,4 @@
-"""Tables of registry.sqlite. A migration once released never changes, a new one is appended; `audit` takes rows and gives none back."""
+"""Tables of registry.sqlite. A migration once released never changes, a new one is appended; `audit` and `decisions` take rows and give none back."""
 
 from typing import Final
 
@@ -49,5 +49,24 @@ MIGRATIONS: Final = (
       detail TEXT NOT NULL) STRICT;
     CREATE INDEX runs_job ON runs (job, id);
     CREATE TABLE paused_jobs (job TEXT PRIMARY KEY, since INTEGER NOT NULL) STRICT;
+    """,
+    """
+    CREATE TABLE decisions (
+      id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, author TEXT NOT NULL, reason TEXT NOT NULL, kind TEXT NOT NULL, point TEXT NOT NULL,
+      register TEXT NOT NULL, details TEXT NOT NULL, audit INTEGER NOT NULL, withdraws INTEGER UNIQUE REFERENCES decisions) STRICT;
+    CREATE INDEX decisions_point ON decisions (point);
+    CREATE TRIGGER decisions_are_not_edited BEFORE UPDATE ON decisions BEGIN SELECT RAISE(ABORT, 'decisions are never edited'); END;
+    CREATE TRIGGER decisions_are_not_deleted BEFORE DELETE ON decisions BEGIN SELECT RAISE(ABORT, 'decisions are never deleted'); END;
+    """,
+    """
+    ALTER TABLE properties ADD COLUMN hours_kept INTEGER;
+    ALTER TABLE properties ADD COLUMN days_kept INTEGER;
+    """,
+    """
+    CREATE TABLE information (
+      unit TEXT NOT NULL, since INTEGER NOT NULL, month TEXT NOT NULL, version INTEGER NOT NULL, published INTEGER NOT NULL, body TEXT NOT NULL,
+      notified INTEGER, via TEXT, PRIMARY KEY (unit, since, month, version)) STRICT;
+    CREATE TABLE degree_days (
+      property TEXT NOT NULL REFERENCES properties, month TEXT NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (property, month)) STRICT;
     """,
 )

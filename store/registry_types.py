@@ -51,7 +51,10 @@ class Manager:
 
 @dataclass(frozen=True, slots=True)
 class Property:
-    """A building with its IANA time zone, the first day of its year (`MM-01`) and the finest level it shows."""
+    """A building with its IANA time zone, the first day of its year (`MM-01`) and the finest level it shows.
+
+    For so many days its hours and days are kept (0: for ever, None: as pipeline.toml says).
+    """
 
     id: str
     manager: str
@@ -59,6 +62,8 @@ class Property:
     zone: str
     year_start: str
     finest: str
+    hours_kept: int | None = None
+    days_kept: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

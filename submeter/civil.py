@@ -111,11 +111,24 @@ def local_date(zone: str, t: int) -> date:
 
 def blocks_of(zone: str, level: str, starts: Instants) -> list[str]:
     """The label of the published block of each bucket of `level` that begins at `starts`: ``2024-01-31``, ``2024-01``, ``2024`` or ``all``."""
+    return block_labels(level, block_numbers(zone, level, starts))
+
+
+def block_numbers(zone: str, level: str, starts: Instants) -> Instants:
+    """As `blocks_of`, a number instead of a label: days, months or years since 1970; 0 for the one block of all years."""
     if level == "year" or not len(starts):
-        return ["all"] * len(starts)
+        return np.zeros(len(starts), np.int64)
     days, dates = _days(zone, _year_of(int(starts.min())) - 1, _year_of(int(starts.max())) + 1)
-    held = dates[np.searchsorted(days, starts, "right") - 1]
-    labels: list[str] = held.astype("datetime64[D]").astype(f"datetime64[{_BLOCK_UNIT[level]}]").astype(str).tolist()
+    held = dates[np.searchsorted(days, starts, "right") - 1].astype("datetime64[D]")
+    numbers: Instants = held.astype(f"datetime64[{_BLOCK_UNIT[level]}]").astype(np.int64)
+    return numbers
+
+
+def block_labels(level: str, numbers: Instants) -> list[str]:
+    """The labels of blocks of a level by their numbers."""
+    if level == "year":
+        return ["all"] * len(numbers)
+    labels: list[str] = numbers.astype(f"datetime64[{_BLOCK_UNIT[level]}]").astype(str).tolist()
     return labels
 
 

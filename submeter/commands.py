@@ -8,12 +8,13 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from submeter import civil, jobs, preview
+from submeter import civil, decide, information, jobs, preview
 from submeter.aggregate import faults
 from submeter.core import Core, now
 from submeter.errors import SubmeterError
 from submeter.ingest.replay import replay
 from submeter.reading import DeviceId
+from submeter.rebuild import rebuild
 from submeter.store import KINDS, SCOPES, Inbox
 from submeter.store.directory import import_directory
 from submeter.store.key_files import Columns, read_keys
@@ -158,6 +159,33 @@ def _events(
         yield f"{event.id:>6}  {_iso(event.at)}  {event.kind}  {event.subject}{times}{ended}: {event.detail}"
 
 
+def _rebuild(core: Core) -> Iterator[str]:
+    core.work.begin("rebuild")
+    try:
+        yield from rebuild(core)
+    finally:
+        core.work.end()
+
+
+def _information(core: Core, *, unit: str, month: str, notified: str | None = None) -> Iterator[str]:
+    flat = next((one for one in core.registry.units() if unit in {one.id, one.label}), None)
+    if flat is None:
+        raise SubmeterError(f"there is no unit {unit}: the directory names them")
+    try:
+        first = date.fromisoformat(f"{month}-01")
+    except ValueError:
+        raise SubmeterError(f"{month!r} is no month: write e.g. 2026-01") from None
+    core.drain_all()
+    core.rollup()
+    list(information.make(core, flat, first))
+    for holding, said in information.objects(core, flat, first):
+        kept = core.registry.information.newest(flat.id, holding.since, said.month)
+        assert kept is not None
+        if notified:
+            core.registry.information.notified(kept, notified, now=now())
+        yield from information.lines(said, kept.version)
+
+
 def _meters(core: Core, *, unknown: bool = False) -> Iterator[str]:
     known = {str(device.id) for device in core.registry.devices()}
     heard: dict[str, tuple[int, str]] = {}
@@ -199,11 +227,14 @@ COMMANDS: Final[Mapping[str, Callable[..., Iterator[str]]]] = {
     "import.keys": _import_keys,
     "replay": _replay,
     "requeue": _requeue,
+    "rebuild": _rebuild,
     "quarantine": _quarantine,
     "status": _status,
     "events": _events,
+    "information": _information,
     "meters": _meters,
     "token.create": _token_create,
     "token.list": _token_list,
     "token.revoke": _token_revoke,
+    **decide.COMMANDS,
 }

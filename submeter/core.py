@@ -6,6 +6,7 @@ thread; what other threads want of it goes through the queue of `submeter.servic
 
 import fcntl
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -13,26 +14,29 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, Self
 
+import polars as pl
 import pyarrow as pa
 import structlog
 
 from submeter import civil
-from submeter.aggregate import Finality, Report, Rollups, watch
+from submeter.aggregate import Finality, Kept, Limits, Report, Rollups, Row, Series, watch
 from submeter.config import Config
 from submeter.decoders import Profile
 from submeter.ingest.drain import Drain, Gateway, Known, Step
 from submeter.ingest.sightings import Clocks
 from submeter.reading import DeviceId
-from submeter.store import Inbox, Published, Readings, Registry, StoreError, Vault
+from submeter.store import Archive, Inbox, Published, Readings, Registry, StoreError, Vault
 from submeter.work import Work
 
-__all__ = ["Core", "make_folder", "now"]
+__all__ = ["REBUILD", "Core", "make_folder", "now"]
 
 log = structlog.get_logger()
 
 #: Quarantine reasons that a change of the directory may lift, and how many telegrams are taken up together.
 WAITING: Final = ("unknown_meter", "no_key", "wrong_key", "downgrade")
 TOGETHER: Final = 500
+#: Where a rebuild makes its readings; what is there at a start was interrupted.
+REBUILD: Final = "rebuild"
 #: Devices remembered, strangers included.
 MOST_KNOWN: Final = 200_000
 
@@ -58,13 +62,15 @@ class Core:
         self._known: dict[DeviceId, Known | None] = {}
         with ExitStack() as stack:
             stack.callback(os.close, _lock(self.folder / "core.lock"))
+            shutil.rmtree(self.folder / REBUILD, ignore_errors=True)
             self.inbox = stack.enter_context(Inbox(self.folder / "inbox.sqlite"))
             self.readings = stack.enter_context(Readings(self.folder / "readings.duckdb"))
             self.registry = stack.enter_context(Registry(self.folder / "registry.sqlite", vault(config)))
             self.published = stack.enter_context(Published(self.folder / "published.sqlite"))
             if again := self.inbox.reopen(after=self.readings.watermark()):
                 log.warning("readings.duckdb is an older copy, or new: messages of the inbox are decoded again", messages=again)
-            self._drain = Drain(self.inbox, self.readings, self.registry, self._lookup, _gateways(config), clocks=_clocks(config))
+            self.archive = Archive(self.folder / "archive")
+            self._drain = self.new_drain(self.inbox, self.readings, self.registry)
             self._rollups = Rollups(self.readings, self.registry, self.published, _finality(config))
             self._require_keys()
             for run in self.registry.runs.interrupted(now=now()):
@@ -99,9 +105,8 @@ class Core:
     def rollup(self, *, settle: bool = True, everything: bool = False) -> Report:
         """Compute and publish what changed since the last run, see `Rollups.run`; a changed directory is taken up first."""
         started = time.monotonic()
-        if self.registry.version() != self.readings.directory():
-            self._directory_changed()
-        report = self._rollups.run(now=now(), settle=settle, everything=everything, progress=self._stepped)
+        keyed = self._directory_changed() if self.registry.version() != self.readings.directory() else set()
+        report = self._rollups.run(now=now(), settle=settle, everything=everything, progress=self._stepped, keyed=keyed)
         log.info("rollup done", seconds=round(time.monotonic() - started, 2), series=report.series, rows=report.rows, blocks=report.blocks)
         return report
 
@@ -118,18 +123,46 @@ class Core:
             self._rollups.run(now=now(), settle=settle, everything=everything, progress=self._stepped)
             return rehearsed()
 
+    def series(self) -> Mapping[int, Series]:
+        """Every series of the directory by its number."""
+        return self._rollups.series()
+
+    def use_between(self, point: str, register: str, start: int, end: int, *, rated: bool = True) -> Row | None:
+        """Use of a point between two instants, see `Rollups.use_between`."""
+        return self._rollups.use_between(point, register, start, end, rated=rated)
+
+    def retain(self, limits: Limits) -> Kept:
+        """Delete readings, hours and days older than these limits, or their properties' own, see `aggregate.retain`."""
+        return self._rollups.retain(limits, now=now())
+
+    def new_drain(self, inbox: Inbox, readings: Readings, registry: Registry) -> Drain:
+        """A drain between other files, which knows the devices of this core; events go to `registry`."""
+        return Drain(inbox, readings, registry, self._lookup, _gateways(self.config), clocks=_clocks(self.config))
+
+    def take_readings(self, file: Path) -> None:
+        """Go on with another readings file of this installation, which moves to the place of the old one."""
+        self.readings.become(file)
+        self._drain = self.new_drain(self.inbox, self.readings, self.registry)
+
     def open_vault(self) -> None:
         """Look for the master key again: it may have been made since this core started."""
         self.registry.vault = vault(self.config)
 
-    def _directory_changed(self) -> None:
-        """Look devices up anew, and decode again what waited for a key, a profile or adoption."""
+    def readings_of(self, point: str, register: str) -> tuple[Series, pl.DataFrame]:
+        """The readings of a point that count, see `Rollups.readings_of`."""
+        return self._rollups.readings_of(point, register)
+
+    def _directory_changed(self) -> set[str]:
+        """Look devices up anew, and decode again what waited for a key, a profile or adoption; returns the devices that had waited for a key."""
+        keyed: set[str] = set()
         self._known.clear()
         devices = {str(device.id) for device in self.registry.devices()}
         for reason in WAITING:
             waiting = [row for row in self.inbox.quarantined(reason=reason) if row.device in devices]
             for first in range(0, len(waiting), TOGETHER):
                 self._drain.redecode(waiting[first : first + TOGETHER])
+            keyed |= {row.device for row in waiting if row.device} if reason in {"no_key", "wrong_key"} else set()
+        return keyed
 
     def _require_keys(self) -> None:
         """Without its master key a core would put good telegrams into quarantine: better not to start."""

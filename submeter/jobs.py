@@ -8,14 +8,14 @@ never planned before counts as missed; a paused job runs only when an operator a
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
 import structlog
 from apscheduler.triggers.cron import CronTrigger
 
-from submeter import civil
+from submeter import civil, information, keep
 from submeter import core as cores
 from submeter.config import Config
 from submeter.core import Core
@@ -59,6 +59,12 @@ def _nightly(core: Core) -> Iterator[str]:
     yield core.watch(nightly=True)
 
 
+def _monthly(core: Core) -> Iterator[str]:
+    core.drain_all()
+    yield str(core.rollup(settle=True))
+    yield from information.make_all(core, (_moment(cores.now()).date().replace(day=1) - timedelta(days=1)).replace(day=1))
+
+
 JOBS: Final = {
     one.name: one
     for one in (
@@ -73,6 +79,16 @@ JOBS: Final = {
             "lets rows become provisional and final, looks for leaks, stuck meters and sums that do not agree",
             lambda config: config.rollup.nightly,
             _nightly,
+        ),
+        Job("monthly", "closes the month before and makes the monthly information of every flat", lambda config: config.rollup.monthly, _monthly),
+        Job(
+            "archive", "moves closed messages and the readings of closed months to the archive", lambda config: config.retention.archive, keep.archive
+        ),
+        Job(
+            "retention",
+            "deletes what is older than its limit, and gives the room back",
+            lambda config: config.retention.retention,
+            keep.retention,
         ),
     )
 }

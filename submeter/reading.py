@@ -5,18 +5,17 @@ Instants are microseconds since 1970 in UTC wherever they are integers.
 Field terms and register names: docs/registers.md.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal
 from enum import IntEnum
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 MICRO: Final = 1_000_000
 INT64_MAX: Final = 2**63 - 1
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class DeviceId:
+class DeviceId(NamedTuple):
     """A physical meter: manufacturer (three letters), id (eight hex digits as printed, most significant first), version, type.
 
     All four belong to the identity (OMS vol. 2, 3.1.2): the same eight digits of two manufacturers are two devices.
@@ -85,8 +84,7 @@ FLAGS: Final = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """One decoded value of a register.
 
     `value` is in micro units; None where the meter sent a void value (never a number).
@@ -104,7 +102,7 @@ class Reading:
 
     def with_status(self, *status: str) -> Self:
         """The same reading with these status words added."""
-        return replace(self, status=tuple(sorted({*self.status, *status})))
+        return self._replace(status=tuple(sorted({*self.status, *status})))
 
 
 def to_micro(value: Decimal) -> int:

@@ -5,25 +5,28 @@ full ones in the same order as on the plain path.
 Rules: one row a reading, in the order of the telegrams and of their records; a bug in a decoder costs its telegram, and is told in `failures`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import RLock
+from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 
-from submeter.decoders.compact import Formats, learn
+from submeter.decoders.compact import FormatKey, Formats, learn
 from submeter.decoders.errors import DecodeError
 from submeter.decoders.fast.columns import Ints
 from submeter.decoders.fast.engine import Columns, read_batch
 from submeter.decoders.fast.envelope import Frames, Heard, read_frames
-from submeter.decoders.fast.keys import NOTHING, Access, Keys, Ways
+from submeter.decoders.fast.keys import HAS_KEY, NOTHING, Access, Keys, Ways
 from submeter.decoders.fast.library import Library
+from submeter.decoders.fast.sessions import open_sessions
 from submeter.decoders.fast.singly import open_singly
 from submeter.decoders.flags import words_of
+from submeter.decoders.frame import otherwise
 from submeter.decoders.layers import COMPACT, device_of
 from submeter.decoders.security import Profile
-from submeter.decoders.telegram import ProfileOf, Telegram, decode
+from submeter.decoders.telegram import Plain, ProfileOf, Telegram, decode
 from submeter.reading import DeviceId
 
 __all__ = ["DEVICES", "Batch", "Decoder", "Named", "Outcome"]
@@ -70,6 +73,12 @@ class Batch:
     columns: Columns
     others: dict[int, Outcome] = field(default_factory=dict)
 
+    def broken(self) -> dict[int, tuple[str, ...]]:
+        """The notes of telegrams with a layout that are cut or damaged, by their number."""
+        notes = [layout.broken for _, layout in self.columns.layouts]
+        which = np.array([*map(bool, notes), False])[self.columns.layout]
+        return {number: notes[self.columns.layout[number]] for number in np.flatnonzero(which).tolist()}
+
     def words(self) -> tuple[Ints, list[tuple[str, ...]]]:
         """What each telegram with a layout says of itself, as a place in a list of words; of the others it means nothing."""
         columns = self.columns
@@ -100,15 +109,15 @@ class Decoder:
         with self._lock:
             frames = read_frames(heard)
             addresses, which = np.unique(np.where(frames.fast, frames.address, _NOBODY), return_inverse=True)
-            ways = [self._way(address, profile_of) for address in addresses.tolist()]
+            ways = self._ways(addresses.tolist(), profile_of)
             return self._batch(heard, frames, Ways(ways, which), lambda _: profile_of, formats)
 
-    def of_profiles(self, heard: Heard, profiles: Sequence[Profile], formats: Formats | None = None) -> Batch:
-        """Decode telegrams each with a profile of its own."""
+    def of_profiles(self, heard: Heard, profiles: Sequence[Profile], taught: Mapping[int, Mapping[FormatKey, bytes]] = MappingProxyType({})) -> Batch:
+        """Decode telegrams each with a profile of its own; `taught`: the formats of compact frames that some of them know, by their number."""
         with self._lock:
             frames = read_frames(heard)
             ways = list(map(self._keys.access, profiles))
-            return self._batch(heard, frames, Ways(ways, np.arange(len(ways))), lambda number: lambda _: profiles[number], formats)
+            return self._batch(heard, frames, Ways(ways, np.arange(len(ways))), lambda number: lambda _: profiles[number], None, taught)
 
     def one_by_one(self, heard: Heard, profile_of: ProfileOf, formats: Formats | None = None) -> list[Outcome]:
         """The same on the plain path alone."""
@@ -127,22 +136,42 @@ class Decoder:
             return self._devices.setdefault(address, None)
         return self._devices.setdefault(address, (device, str(device)))
 
-    def _way(self, address: int, profile_of: ProfileOf) -> Access:
-        named = self.named(address)
-        profile = profile_of(named[0]) if named else None
-        return self._keys.access(profile) if profile else NOTHING
+    def names(self, addresses: Sequence[int]) -> list[str]:
+        """How the devices of addresses are written; empty for void ones."""
+        known = self._devices.get
+        return [named[1] if (named := known(address) or self.named(address)) else "" for address in addresses]
 
-    def _batch(self, heard: Heard, frames: Frames, ways: Ways, profile_of: Callable[[int], ProfileOf], formats: Formats | None) -> Batch:
-        frames = open_singly(heard, frames, profile_of, {} if formats is None else formats)
-        columns = read_batch(self._library, frames, ways, np.array(heard.decrypted, np.bool_))
+    def _ways(self, addresses: Sequence[int], profile_of: ProfileOf) -> list[Access]:
+        known, access = self._devices.get, self._keys.access
+        profiles = (profile_of(named[0]) if (named := known(address) or self.named(address)) else None for address in addresses)
+        return [access(profile) if profile else NOTHING for profile in profiles]
+
+    def _batch(
+        self,
+        heard: Heard,
+        frames: Frames,
+        ways: Ways,
+        profile_of: Callable[[int], ProfileOf],
+        formats: Formats | None,
+        taught: Mapping[int, Mapping[FormatKey, bytes]] = MappingProxyType({}),
+    ) -> Batch:
+        def known(number: int) -> Formats:
+            return dict(taught.get(number, {})) if formats is None else formats
+
+        decrypted = np.array(heard.decrypted, np.bool_)
+        frames, opened = open_singly(heard, frames, ways.bits & HAS_KEY == 0, open_sessions(frames, ways, decrypted), profile_of, known)
+        columns = read_batch(self._library, frames, ways, decrypted, heard.received)
         batch = Batch(heard, frames, columns)
+        for number in batch.broken():
+            if otherwise(heard.raw[number], heard.link[number], heard.form[number]):
+                columns.done[number], columns.layout[number] = False, -1
         first = _first_of_each(columns.layout) if formats is not None else {}
         for number in sorted((*np.flatnonzero(~columns.done).tolist(), *first)):
             if number in first:
                 shape, layout = columns.layouts[first[number]]
                 learn(formats if formats is not None and shape.ci not in COMPACT else {}, shape.device, layout.found)
             else:
-                batch.others[number] = _plain(heard, number, profile_of(number), formats)
+                batch.others[number] = _plain(heard, number, profile_of(number), known(number), opened.get(number))
         return batch
 
 
@@ -152,7 +181,7 @@ def _first_of_each(layout: Ints) -> dict[int, int]:
     return {first: one for one, first in zip(which.tolist(), number.tolist(), strict=True) if one >= 0}
 
 
-def _plain(heard: Heard, number: int, profile_of: ProfileOf, formats: Formats | None) -> Outcome:
+def _plain(heard: Heard, number: int, profile_of: ProfileOf, formats: Formats | None, opened: Plain | None = None) -> Outcome:
     try:
         telegram = decode(
             heard.raw[number],
@@ -162,6 +191,7 @@ def _plain(heard: Heard, number: int, profile_of: ProfileOf, formats: Formats | 
             decrypted=heard.decrypted[number],
             formats=formats,
             received=heard.received[number] if heard.received else None,
+            opened=opened,
         )
     except DecodeError as error:
         return Outcome(error=error)

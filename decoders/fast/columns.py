@@ -39,6 +39,7 @@ PADDING: Final = 8
 DATE: Final = frozenset((2, 4, 6))
 
 _U64: Final = np.uint64
+_WORD: Final = 8
 _ONE, _NIBBLE = np.uint64(1), np.uint64(15)
 _MASKS: Final = np.array([0, *((1 << 8 * size) - 1 for size in range(1, 9))], np.uint64)
 _TOPS: Final = np.array([0, *(1 << 8 * size - 1 for size in range(1, 9))], np.uint64)
@@ -71,8 +72,8 @@ def words(buffer: npt.NDArray[np.uint8]) -> Words:
 
 
 def low_bytes(column: Words, size: npt.NDArray[np.uint8]) -> Words:
-    """The first `size` bytes of each word."""
-    return column & _MASKS[size]
+    """The first `size` bytes of each word, all of them where it is longer."""
+    return column & _MASKS[np.minimum(size, _WORD)]
 
 
 def spread(counts: Ints) -> tuple[Ints, Ints]:
@@ -83,7 +84,7 @@ def spread(counts: Ints) -> tuple[Ints, Ints]:
 
 def integers(column: Words, size: npt.NDArray[np.uint8], signed: Bools) -> tuple[Ints, Bools]:
     """Numbers of types B and C, and which are void; unsigned ones have at most seven bytes."""
-    top = np.where(signed, _TOPS[size], _U64(0))
+    top = np.where(signed, _TOPS[np.minimum(size, _WORD)], _U64(0))
     return ((column ^ top) - top).view(np.int64), signed & (column == top)
 
 
@@ -106,9 +107,11 @@ def _decimal(digits: Words) -> Words:
 
 def rounded(number: Ints, above: Ints, below: Ints) -> Ints:
     """Number times above by below, half to even; the caller bounds `number` so that the product fits."""
-    whole, rest = np.divmod(number * above, below)
-    up: Bools = (2 * rest > below) | ((2 * rest == below) & (whole & 1 == 1))
-    return whole + up
+    product, broken = number * above, np.flatnonzero(below != 1)
+    divisor = below[broken]
+    whole, rest = np.divmod(product[broken], divisor)
+    product[broken] = whole + ((2 * rest > divisor) | ((2 * rest == divisor) & (whole & 1 == 1)))
+    return product
 
 
 def dates(column: Words, size: npt.NDArray[np.uint8]) -> tuple[Ints, Bools]:

@@ -21,7 +21,7 @@ from submeter.decoders.fast.columns import Bools, Ints, Words, spread, words
 from submeter.decoders.frame import CONTROLS, carries_data, parse_frame
 from submeter.decoders.layers import COMPACT, MANUFACTURER_CI
 
-__all__ = ["SLACK", "Frames", "Heard", "read_frames"]
+__all__ = ["SLACK", "Frames", "Heard", "read_frames", "registers"]
 
 _LONG, _SHORT, _NONE, _ELL = 0x72, 0x7A, 0x78, 0x8C
 #: Bytes of a header and its CI, by CI; nought where it is not read here.
@@ -34,6 +34,8 @@ _ID: Final = np.uint64(0xFFFFFFFF << 16)
 #: CI fields of further layers, of compact frames, and of the Diehl group's real data.
 _LAYERS: Final = np.isin(np.arange(256), (0x8C, 0x8D, 0x8E, 0x8F, 0x90, *COMPACT, REAL_DATA_CI))
 _BLOCK_B: Final = 128
+#: No frame is longer.
+_LONGEST: Final = 256
 _OTHER, _BARE, _SNIFFED, _WIRED = range(4)
 #: How a frame of this link (mbus or not) and form is read.
 _KINDS: Final = {
@@ -46,9 +48,9 @@ _CONTROL: Final = np.isin(np.arange(256), list(CONTROLS))
 
 def _contributions() -> npt.NDArray[np.uint16]:
     """What a byte adds to the CRC register, by the number of bytes behind it, then by the byte."""
-    table = np.zeros((_BLOCK_B, 256), np.uint16)
+    table = np.zeros((_LONGEST, 256), np.uint16)
     table[0] = [crc16(bytes([byte])) ^ 0xFFFF for byte in range(256)]
-    for behind in range(1, _BLOCK_B):
+    for behind in range(1, _LONGEST):
         before = table[behind - 1]
         table[behind] = (before << 8) ^ table[0][before >> 8]
     return table.ravel()
@@ -79,7 +81,7 @@ class Heard:
 class Frames:
     """Columns of frames. `payload` is the place in `buffer`, `size` its length; `address` M id V T as one word as sent; `access` is -1 where none is sent.
 
-    `layered` frames may be opened by `singly`; then `opened` is the security mode and `counter` what must rise (both -1 otherwise).
+    A frame is `length` bytes from its control field at `start` on. `layered` frames may be opened by `singly`; then `opened` is the security mode and `counter` what must rise (both -1 otherwise).
     """
 
     buffer: npt.NDArray[np.uint8]
@@ -93,6 +95,8 @@ class Frames:
     config: Ints
     payload: Ints
     size: Ints
+    start: Ints
+    length: Ints
     layered: Bools
     opened: Ints
     counter: Ints
@@ -129,7 +133,7 @@ def _is_bare(buffer: npt.NDArray[np.uint8], at: Ints, size: Ints, sniffed: Bools
     wired = (buffer[at] == 0x68) & (buffer[at + 3] == 0x68) & (buffer[at + 1] == buffer[at + 2])
     doubtful = np.flatnonzero(bare & sniffed)
     if len(doubtful):
-        bare[doubtful] &= ~wired[doubtful] & (_registers(buffer, at[doubtful], np.minimum(size[doubtful], _BLOCK_B)) != _WHOLE)
+        bare[doubtful] &= ~wired[doubtful] & (registers(buffer, at[doubtful], np.minimum(size[doubtful], _BLOCK_B)) != _WHOLE)
     return bare
 
 
@@ -146,8 +150,8 @@ def _is_wired(buffer: npt.NDArray[np.uint8], at: Ints, size: Ints) -> Bools:
     return wired
 
 
-def _registers(buffer: npt.NDArray[np.uint8], at: Ints, size: Ints) -> npt.NDArray[np.uint16]:
-    """The CRC register behind each block."""
+def registers(buffer: npt.NDArray[np.uint8], at: Ints, size: Ints) -> npt.NDArray[np.uint16]:
+    """The CRC register behind each block of at most `_LONGEST` bytes: the complement of its CRC."""
     owner, number = spread(size)
     bytes_ = buffer[at[owner] + number]
     return np.bitwise_xor.reduceat(_CONTRIBUTIONS[(size[owner] - 1 - number) << 8 | bytes_], np.cumsum(size) - size)
@@ -174,6 +178,8 @@ def _headers(buffer: npt.NDArray[np.uint8], at: Ints, size: Ints, wired: Bools, 
         config=np.where(none, 0, buffer[header + 2] | buffer[header + 3].astype(np.int64) << 8),
         payload=payload,
         size=np.where(fast, left, 0),
+        start=at,
+        length=size,
         layered=good & ~wired & ~fast & _LAYERS[buffer[np.minimum(at + 9, last)]],
         opened=np.full(len(at), -1),
         counter=np.full(len(at), -1),

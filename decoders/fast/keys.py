@@ -15,22 +15,37 @@ from cryptography.hazmat.primitives.ciphers.modes import ECB
 from submeter.decoders.errors import DecodeError
 from submeter.decoders.fast.columns import Ints, Words, spread
 from submeter.decoders.fast.envelope import Frames
-from submeter.decoders.security import AES_CBC, PLAIN, Profile, check_profile, key_of
+from submeter.decoders.security import AES_CBC, ELL_CTR, PLAIN, Profile, check_profile, key_of
 
-__all__ = ["ALLOWS_PLAIN", "ALLOWS_SEALED", "HAS_KEY", "KEYS", "NOTHING", "PINNED_PLAIN", "WHOLE", "Access", "Keys", "Ways", "open_blocks"]
+__all__ = [
+    "ALLOWS_PLAIN",
+    "ALLOWS_SEALED",
+    "ALLOWS_SESSION",
+    "HAS_KEY",
+    "KEYS",
+    "NOTHING",
+    "PINNED_PLAIN",
+    "WHOLE",
+    "Access",
+    "Keys",
+    "Ways",
+    "open_blocks",
+]
 
 #: Contexts in each of the two generations of the cache.
 KEYS: Final = 16_384
-#: Bits of `Access`: telegrams in mode 0, in mode 5, no plain rest behind sealed blocks, wired ones are plain whatever they say, a key is there.
-ALLOWS_PLAIN, ALLOWS_SEALED, WHOLE, PINNED_PLAIN, HAS_KEY = 1, 2, 4, 8, 16
+#: Bits of `Access`: telegrams in mode 0, in mode 5, no plain rest behind sealed blocks, wired ones are plain whatever they say, a key is there,
+#: encrypted extended link layers.
+ALLOWS_PLAIN, ALLOWS_SEALED, WHOLE, PINNED_PLAIN, HAS_KEY, ALLOWS_SESSION = 1, 2, 4, 8, 16, 32
 _Key = tuple[bytes | None, int | None, bool]
 _EVERY_BYTE: Final = np.uint64(0x0101010101010101)
 
 
 class Access(NamedTuple):
-    """What a profile allows, as bits, and what turns sealed blocks into those that `open_blocks` chains; None without a key of AES."""
+    """What a profile allows, as bits, the key, and what turns sealed blocks into those that `open_blocks` chains; both None without a key of AES."""
 
     bits: int
+    key: bytes | None
     decrypt: Callable[[Any], bytes] | None
 
 
@@ -49,8 +64,12 @@ class Ways(NamedTuple):
         """What opens each of these telegrams, all of which have a key."""
         return [one for one in map([way.decrypt for way in self.ways].__getitem__, self.which[chosen].tolist()) if one]
 
+    def keys(self, chosen: Ints) -> list[bytes]:
+        """The key of each of these telegrams, all of which have one."""
+        return [one for one in map([way.key for way in self.ways].__getitem__, self.which[chosen].tolist()) if one]
 
-NOTHING: Final = Access(0, None)
+
+NOTHING: Final = Access(0, None, None)
 
 
 class Keys:
@@ -73,13 +92,14 @@ class Keys:
 
 
 def _access(profile: Profile) -> Access:
-    rules = (_allows(profile, PLAIN), _allows(profile, AES_CBC), bool(profile.key) and profile.whole, profile.mode == PLAIN)
-    bits = sum(bit for bit, holds in zip((ALLOWS_PLAIN, ALLOWS_SEALED, WHOLE, PINNED_PLAIN), rules, strict=True) if holds)
+    whole, pinned = bool(profile.key) and profile.whole, profile.mode == PLAIN
+    rules = {ALLOWS_PLAIN: _allows(profile, PLAIN), ALLOWS_SEALED: _allows(profile, AES_CBC), ALLOWS_SESSION: _allows(profile, ELL_CTR)}
+    bits = sum(bit for bit, holds in {**rules, WHOLE: whole, PINNED_PLAIN: pinned}.items() if holds)
     try:
         key = key_of(profile)
     except DecodeError:
-        return Access(bits, None)
-    return Access(bits | HAS_KEY, Cipher(AES(key), ECB()).decryptor().update)  # noqa: S305  blocks of CBC: `open_blocks` chains them
+        return Access(bits, None, None)
+    return Access(bits | HAS_KEY, key, Cipher(AES(key), ECB()).decryptor().update)  # noqa: S305  blocks of CBC: `open_blocks` chains them
 
 
 def _allows(profile: Profile, mode: int) -> bool:

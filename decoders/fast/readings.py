@@ -1,7 +1,6 @@
 """What a batch says of each telegram, as the objects of the plain path: for callers that look at one telegram after the other."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date, datetime
 
 from submeter.decoders.fast.batch import Batch, Decoder, Outcome
@@ -17,7 +16,7 @@ def outcomes(decoder: Decoder, batch: Batch) -> Iterator[Outcome]:
     frames, columns = batch.frames, batch.columns
     which, words = batch.words()
     of_readings = [tuple(word for word in some if word in STATUS) for some in words]
-    rows = _readings(batch)
+    rows, broken = _readings(batch), batch.broken()
     following = next(rows, None)
     clocks = (local_time(one) if there else None for one, there in zip(columns.clock.tolist(), columns.clocked.tolist(), strict=True))
     about = (frames.address, frames.access, frames.counter, columns.mode, which)
@@ -28,12 +27,12 @@ def outcomes(decoder: Decoder, batch: Batch) -> Iterator[Outcome]:
             continue
         readings: list[Reading] = []
         while following and following[0] == number:
-            readings.append(replace(following[1], status=of_readings[word]) if of_readings[word] else following[1])
+            readings.append(following[1]._replace(status=of_readings[word]) if of_readings[word] else following[1])
             following = next(rows, None)
         yield Outcome(
             Telegram(
                 named[0], tuple(readings), (), None if access < 0 else access, words[word], mode, None if counter < 0 else counter, clock,
-                tail=b"", more=False, suspect=False, notes=(),
+                tail=b"", more=False, suspect=number in broken, notes=broken.get(number, ()),
             )
         )  # fmt: skip
 

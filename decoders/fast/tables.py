@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from submeter.decoders.compact import Formats
+from submeter.decoders.errors import BadFrame
 from submeter.decoders.fast.batch import Batch, Decoder
 from submeter.decoders.fast.columns import Ints, microseconds
 from submeter.decoders.fast.envelope import Heard
@@ -138,7 +139,7 @@ def _devices(decoder: Decoder, batch: Batch) -> tuple[Ints, list[str]]:
     """The device of each telegram, as far as it is known, as a place in a list."""
     done = np.flatnonzero(batch.columns.done)
     addresses, which = np.unique(batch.frames.address[done], return_inverse=True)
-    names = [named[1] if (named := decoder.named(address)) else "" for address in addresses.tolist()]
+    names = decoder.names(addresses.tolist())
     index: dict[str, int] = {}
     places = np.array([index.setdefault(name, len(index)) for name in names], np.int64)  # two addresses may have one name
     codes = np.full(len(batch.columns.done), -1)
@@ -177,6 +178,8 @@ def _refused(batch: Batch) -> tuple[pa.Array, pa.Array]:
     """Reason and detail of each telegram, null for what was decoded."""
     reason: list[str | None] = [None] * len(batch.columns.done)
     detail = list(reason)
+    for number, notes in batch.broken().items():
+        reason[number], detail[number] = BadFrame.reason, "; ".join(notes)
     for number, outcome in batch.others.items():
         reason[number], detail[number] = outcome.reason, outcome.detail
     return pa.array(reason, pa.string()), pa.array(detail, pa.string())

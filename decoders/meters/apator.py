@@ -5,9 +5,7 @@ together at times: single dips of 0.25 m³ are the meter's own.
 E-ITN: the first date's high byte is the A0 in front of the record, be it the CI field or a marker behind bytes of unknown meaning.
 """
 
-from dataclasses import replace
 from datetime import datetime, timedelta
-from decimal import Decimal
 from fractions import Fraction
 from typing import Final
 
@@ -15,7 +13,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 
-from submeter.decoders.blocks import field_record, field_records
+from submeter.decoders.blocks import field_records
 from submeter.decoders.codings import date_short_year, seconds_2000, signed, unsigned
 from submeter.decoders.dates import DateValue
 from submeter.decoders.driver import Bits, Block, Codes, Driver, Field, Found, Gate, Layout, Make, Sealed
@@ -26,7 +24,6 @@ _WATER: Final = 0x07
 
 #: NA-1: access number, frame status, then the block.
 _HEAD: Final = 2
-_HOUR: Final = timedelta(hours=1)
 _NA1_SIZE: Final = _HEAD + 16
 _FRAME_STATUS: Final = Bits(
     {
@@ -43,7 +40,7 @@ _FRAME_STATUS: Final = Bits(
 _STATUS: Final = {0x80: "underflow", 0x40: "overflow", 0x20: "backflow", 0x10: "unchanged", 0x08: "leak", 0x04: "removed", 0x02: "magnet"}
 _STATUS_NOW: Final = Bits({**_STATUS, 0x01: "low_battery"})
 _STATUS_BEFORE: Final = Bits({**{bit: f"{word}_earlier" for bit, word in _STATUS.items()}, 0x01: "battery_end"})
-_LITRES: Final = Field(0, 4, "volume", scale=Fraction(1, 1000))
+_LITRE: Final = Fraction(1, 1000)
 
 
 def _open_na1(sealed: Sealed) -> Opened:
@@ -56,22 +53,30 @@ def _open_na1(sealed: Sealed) -> Opened:
     return Opened(payload[:_HEAD] + plain, MANUFACTURER)
 
 
-def _na1(block: Block) -> Found:
-    """Total: mantissa in bits 0-3 and 8-31, exponent of litres in 4-5. An older one: its difference, and its age in hours before the clock."""
-    data = block.data[_HEAD:]
-    packed, clock = unsigned(data[1:5]), seconds_2000(data[5:9])
-    litres = 10 ** (packed >> 4 & 3)
-    total = ((packed >> 8 << 4) | packed & 0x0F) * litres
-    difference = (unsigned(data[11:14]) << 2 | data[10] & 3) * litres
-    age = timedelta(hours=data[9] | data[10] >> 2 << 8)
-    now = field_record(_LITRES, data[1:5])
-    before = replace(now, value=Decimal(total - difference) / 1000, storage=1, stamp=_before(clock, age), label="month_end")
-    hours = replace(now, quantity="historic_age", unit="h", value=Decimal(age // _HOUR), data=data[9:11])
-    return Found((replace(now, value=Decimal(total) / 1000), before, hours))
+def _total(data: bytes) -> int:
+    """Litres: mantissa in bits 0-3 and 8-31, exponent in 4-5."""
+    packed = unsigned(data[:4])
+    return ((packed >> 8 << 4) | packed & 0x0F) * _litres(data)
 
 
-def _before(clock: datetime | None, age: timedelta) -> datetime | None:
-    return clock - age if clock else None
+def _litres(data: bytes) -> int:
+    return (1, 10, 100, 1000)[data[0] >> 4 & 3]
+
+
+def _total_before(data: bytes) -> int:
+    """The same less a difference, which stands behind the clock and its age."""
+    return _total(data) - (unsigned(data[10:13]) << 2 | data[9] & 3) * _litres(data)
+
+
+def _hours(data: bytes) -> int:
+    """The age of the older total."""
+    return data[0] | data[1] >> 2 << 8
+
+
+def _time_before(data: bytes) -> datetime | None:
+    """Clock less age."""
+    clock = seconds_2000(data[:4])
+    return clock - timedelta(hours=_hours(data[4:6])) if clock else None
 
 
 _MARKER: Final = 0xA0
@@ -124,9 +129,12 @@ DRIVERS: Final = (
                     Field(_HEAD + 5, 4, "date_time", seconds_2000),
                     Field(_HEAD + 14, 1, "status_flags", flags=_STATUS_NOW),
                     Field(_HEAD + 15, 1, "status_historic", flags=_STATUS_BEFORE),
+                    Field(_HEAD + 1, 4, "volume", _total, _LITRE),
+                    Field(_HEAD + 1, 13, "volume", _total_before, _LITRE, storage=1, label="month_end"),
+                    Field(_HEAD + 5, 6, "date_time", _time_before, storage=1),
+                    Field(_HEAD + 9, 2, "historic_age", _hours, unit="h"),
                 ),
                 size=_NA1_SIZE,
-                read=_na1,
             ),
         ),
         gate=Gate(years=(2010, 2080), clock_days=366, largest={"volume": 100_000}, rising=("volume",), needs=("date_time",)),

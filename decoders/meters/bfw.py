@@ -4,21 +4,19 @@ Two numbers high byte first, then 18 month ends of 12 bits in pairs, then the da
 previous period's value behind which the units fell, and the same month end a year before.
 """
 
-from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date, timedelta
-from decimal import Decimal
+from functools import lru_cache, partial
 from typing import Final
 
-from submeter.decoders.blocks import field_record
 from submeter.decoders.codings import bcd_be, unsigned_be
-from submeter.decoders.driver import Block, Driver, Field, Found, Layout, Make
+from submeter.decoders.driver import Block, Driver, Due, Field, Found, Layout, Make
 from submeter.decoders.errors import BadFrame
 from submeter.decoders.instants import add_months
 
 _HEAD: Final = b"\x2f\x2f"
 _SIZE: Final = 40
 _MONTHS_AT: Final = 10
+_MONTHS: Final = 18
 _YEAR: Final = 12
 
 
@@ -31,48 +29,47 @@ def _day(data: bytes) -> date | None:
         return None
 
 
-_PREVIOUS: Final = Field(4, 2, "hca", unsigned_be, storage=1, due=True)
-_NOW: Final = Field(6, 2, "hca", unsigned_be)
 _TODAY: Final = Field(37, 3, "date", _day)
 
 
-def _read(block: Block) -> Found:
-    """All of the payload; raises BadFrame where it is of another form, for it would pass as records."""
+def _refuse(block: Block) -> Found:
+    """Raises BadFrame where the payload is of another form, for it would pass as records."""
     data = block.data
-    today = _day(data[_TODAY.at : _TODAY.at + _TODAY.size])
-    if len(data) < _SIZE or not data.startswith(_HEAD) or today is None:
+    if len(data) < _SIZE or not data.startswith(_HEAD) or _day(data[_TODAY.at : _TODAY.at + _TODAY.size]) is None:
         raise BadFrame("no BFW payload: 2F2F, its length or its date is missing")
-    previous, now, day = (field_record(field, data[field.at : field.at + field.size]) for field in (_PREVIOUS, _NOW, _TODAY))
-    months, ends = list(_months(data)), [add_months(today.replace(day=1) - timedelta(days=1), -back) for back in range(18)]
-    restarts = _restarts(unsigned_be(previous.data), [unsigned_be(now.data), *months])
-    stored = (
-        replace(
-            now,
-            data=b"",
-            value=Decimal(value),
-            storage=2 + back,
-            stamp=end,
-            label="set_day" if back in restarts else "month_end",
-            due=back in restarts,
-        )
-        for back, (value, end) in enumerate(zip(months, ends, strict=True))
-    )
-    return Found((now, replace(previous, stamp=ends[restarts[0]] if restarts else None, label="set_day"), day, *stored))
+    return Found()
 
 
-def _months(data: bytes) -> Iterator[int]:
+def _end(back: int, day: date) -> date:
+    """The last month end but `back` before a day."""
+    return add_months(day.replace(day=1) - timedelta(days=1), -back)
+
+
+def _previous_day(data: bytes) -> date | None:
+    """When the previous period ended."""
+    restart, today = _last_restart(data), _day(data[_TODAY.at :])
+    return None if restart is None or today is None else _end(restart, today)
+
+
+def _month_end(back: int, data: bytes) -> int:
+    """The value at that month end."""
+    value, restart = _values(data)[back], _last_restart(data)
+    return Due(value) if restart is not None and back in (restart, restart + _YEAR) else value
+
+
+@lru_cache(maxsize=1024)
+def _values(data: bytes) -> tuple[int, ...]:
     """The month ends' values, newest first: three bytes x y z are the older x + 256 · (y >> 4), the newer z + 256 · (y & 15)."""
-    for at in range(_TODAY.at - 3, _MONTHS_AT - 1, -3):
-        x, y, z = data[at : at + 3]
-        yield (y & 0x0F) << 8 | z
-        yield y >> 4 << 8 | x
+    triples = (data[at : at + 3] for at in range(_TODAY.at - 3, _MONTHS_AT - 1, -3))
+    return tuple(value for x, y, z in triples for value in ((y & 0x0F) << 8 | z, y >> 4 << 8 | x))
 
 
-def _restarts(previous: int, newest_first: list[int]) -> list[int]:
-    """How many month ends back the restarts were."""
-    pairs = list(zip(newest_first[1:], newest_first, strict=False))
-    last = next((back for back, (value, later) in enumerate(pairs[:_YEAR]) if value == previous and later < value), None)
-    return [] if last is None else list(range(last, len(pairs), _YEAR))
+@lru_cache(maxsize=1024)
+def _last_restart(data: bytes) -> int | None:
+    """How many month ends back the last restart was."""
+    previous, months = unsigned_be(data[4:6]), _values(data)
+    later = (unsigned_be(data[6:8]), *months)
+    return next((back for back in range(_YEAR) if months[back] == previous and later[back] < previous), None)
 
 
 DRIVERS: Final = (
@@ -81,6 +78,23 @@ DRIVERS: Final = (
         about="BFW 240 radio, heat cost allocator",
         makes=(Make("BFW", (0x02,), (0x08,)),),
         cis=frozenset((0x7A,)),
-        layouts=(Layout(read=_read),),
+        layouts=(
+            Layout(
+                (
+                    Field(6, 2, "hca", unsigned_be),
+                    Field(4, 2, "hca", unsigned_be, storage=1, label="set_day", due=True),
+                    _TODAY,
+                    *(
+                        Field(0, _SIZE, "hca", partial(_month_end, back), storage=2 + back, label="month_end", reckon=partial(_end, back))
+                        for back in range(_MONTHS)
+                    ),
+                    Field(0, _SIZE, "date", _previous_day, storage=1, quiet=True),
+                ),
+                read=_refuse,
+                shows=True,
+                vital=frozenset((_TODAY.at,)),
+                shape=((0, 0xFF), (1, 0xFF)),
+            ),
+        ),
     ),
 )

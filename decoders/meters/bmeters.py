@@ -5,18 +5,15 @@ Hydrodigit: a content byte says which blocks follow. Monthly values are of calen
 RFM-TX1: the total is masked with a table that was published, so the telegram counts as plain. Digits and a clock that can be are its only check.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from fractions import Fraction
+from functools import lru_cache, partial
 from typing import Final
 
-from submeter.decoders.blocks import field_record
 from submeter.decoders.codings import bcd, date_g, signed, unsigned
-from submeter.decoders.driver import TAIL, Bits, Block, Driver, Field, Found, Layout, Make, Sealed
+from submeter.decoders.driver import TAIL, Bits, Block, Codes, Driver, Field, Found, Layout, Make, Sealed
 from submeter.decoders.errors import BadFrame, UnknownDriver, UnknownMode, WrongKey
-from submeter.decoders.records import Record
-from submeter.decoders.registers import meter_time
 from submeter.decoders.security import PLAIN, Opened
 
 _HUNDREDTH, _LITRE = Fraction(1, 100), Fraction(1, 1000)
@@ -49,7 +46,7 @@ _CLIMA_10: Final = (
     _temperature(15, "temperature_ambient", "average", "last_month"),
     _temperature(17, "temperature_radiator", "average", "last_month"),
     _units(19, 2, "indication"),
-    _units(21, 3, "all_periods"),
+    Field(21, 3, "hca_total"),
 )
 _CLIMA_11: Final = (
     _STATUS,
@@ -64,7 +61,7 @@ _CLIMA_11: Final = (
     *(_units(21 + 2 * back, 2, "period", 1 + back) for back in range(4)),
     *(replace(_temperature(29 + 2 * back, "temperature_ambient", "period"), storage=1 + back) for back in range(3)),
     Field(35, 9, "temperature_classes", bytes.hex),
-    _units(44, 3, "all_periods"),
+    Field(44, 3, "hca_total"),
 )
 
 _BATTERY: Final = (370, 190, 210, 220, 230, 240, 250, 265, 280, 290, 305, 320, 335, 350, 370, 370)
@@ -89,47 +86,47 @@ def _month(data: bytes) -> int | None:
 
 
 _FRAUD: Final = Bits({0x80: "magnet_earlier", 0x40: "tamper_earlier", 0x20: "removed_earlier"})
+
+
+def _end(month: int, clock: date) -> date:
+    """The last day of that month before the present one."""
+    year = clock.year - (month >= clock.month)
+    return date(year + month // 12, month % 12 + 1, 1) - timedelta(days=1)
+
+
+_LEAK: Final = Codes({}, other="leak_earlier")
 _JANUARY: Final = Field(0, 3, "volume", _month, _HUNDREDTH, storage=2, label="month_end")
 #: Bit of the content byte, length, fields of each block, in the order in which they follow.
 _BLOCKS: Final = (
     (0x01, 1, (Field(0, 1, "battery_voltage", _battery, _HUNDREDTH),)),
     (0x02, 4, (Field(0, 1, "fraud_type", flags=_FRAUD), Field(1, 3, "fraud_date", _date))),
-    (0x80, 3, (Field(0, 3, "leak_date", _date),)),
+    (0x80, 3, (Field(0, 3, "leak_date", _date, flags=_LEAK),)),
     (0x04, 4, (Field(0, 4, "volume_backflow", scale=_LITRE),)),
-    (0x10, 36, tuple(replace(_JANUARY, at=3 * k, storage=2 + k) for k in range(12))),
+    (0x10, 36, tuple(replace(_JANUARY, at=3 * k, storage=2 + k, reckon=partial(_end, 1 + k)) for k in range(12))),
 )
-_FIRST_MONTH: Final = _JANUARY.storage
+
+
+def _fields(data: bytes) -> tuple[Field, ...]:
+    """Those of the blocks that the content byte names, as far as they are whole."""
+    return _fields_of(data[0], len(data))[0]
+
+
+@lru_cache(maxsize=4096)
+def _fields_of(content: int, size: int) -> tuple[tuple[Field, ...], tuple[str, ...]]:
+    """The fields of a block's content, and a note where it runs over the end."""
+    found, at = list[Field](), 1
+    for bit, length, fields in _BLOCKS:
+        if not content & bit:
+            continue
+        if at + length > size:
+            return tuple(found), (f"byte {at}: block {bit:02X}h runs over the end",)
+        found += (replace(field, at=at + field.at) for field in fields)
+        at += length
+    return tuple(found), ()
 
 
 def _hydrodigit(block: Block) -> Found:
-    """The blocks that the content byte names, as far as they are whole."""
-    records: list[Record] = []
-    content, at = block.data[0], 1
-    for bit, size, fields in _BLOCKS:
-        if not content & bit:
-            continue
-        if at + size > len(block.data):
-            return Found(tuple(records), (f"byte {at}: block {bit:02X}h runs over the end",))
-        records += (field_record(field, block.data[at + field.at : at + field.at + field.size]) for field in fields)
-        at += size
-    return Found(tuple(_placed(records, meter_time(block.records))))
-
-
-def _placed(records: list[Record], clock: datetime | None) -> Iterator[Record]:
-    """Month ends get the last such day before the meter's time; a leak with a date its flag."""
-    for record in records:
-        if record.quantity == "leak_date" and record.value:
-            yield replace(record, flags=("leak_earlier",))
-        elif record.storage and clock:
-            yield replace(record, stamp=_end(1 + record.storage - _FIRST_MONTH, clock))
-        else:
-            yield record
-
-
-def _end(month: int, clock: datetime) -> date:
-    """The last day of that month before the present one."""
-    year = clock.year - (month >= clock.month)
-    return date(year + month // 12, month % 12 + 1, 1) - timedelta(days=1)
+    return Found(notes=_fields_of(block.data[0], len(block.data))[1])
 
 
 #: Old RFM-TX1: the configuration word, the rows of the masks, places in the payload.
@@ -180,7 +177,7 @@ DRIVERS: Final = (
         name="hydrodigit",
         about="BMeters Hydrodigit, water: backflow, months and battery behind its records",
         makes=(Make("BMP BMT", (0x13, 0x15, 0x17), (0x06, 0x07)),),
-        layouts=(Layout(at=TAIL, read=_hydrodigit),),
+        layouts=(Layout(at=TAIL, read=_hydrodigit, shows=True, vital=frozenset(), shape=((0, 0xFF),), shaped=_fields),),
     ),
     Driver(
         name="rfmtx1",

@@ -13,9 +13,9 @@ from submeter.decoders.blocks import field_record
 from submeter.decoders.codings import date_g, unsigned
 from submeter.decoders.diehl import MAKERS, REAL_DATA_CI, keystream
 from submeter.decoders.driver import Bits, Block, Driver, Field, Found, Gate, Layout, Make, Rule, Sealed
-from submeter.decoders.errors import BadFrame, NoKey, UnknownMode, WrongKey
+from submeter.decoders.errors import BadFrame, UnknownMode, WrongKey
 from submeter.decoders.records import walk
-from submeter.decoders.security import AES_CBC, MANUFACTURER, PLAIN, Opened, Profile, open_transport
+from submeter.decoders.security import MANUFACTURER, PLAIN, Opened
 
 _PUBLISHED: Final = (bytes.fromhex("39BC8A10E66D83F8"), bytes.fromhex("51728910E66D83F8"))
 _PUBLISHED_AES: Final = _PUBLISHED[1] * 2
@@ -59,16 +59,8 @@ def _prios(plain: bytes) -> bool:
 
 
 def _open_real_data(sealed: Sealed) -> Opened:
-    """Real data (modes 16 and up), where bit 12 of the configuration word says so; mode 5 with a published key if none is known."""
-    transport, profile = sealed.transport, sealed.profile
-    if transport.mode == AES_CBC and transport.ci != REAL_DATA_CI:
-        known = profile if profile.key else Profile(_PUBLISHED_AES, profile.mode, profile.whole)
-        try:
-            return open_transport(transport, None, transport.address or sealed.address, known, link="wmbus", decrypted=sealed.decrypted)
-        except WrongKey:
-            if profile.key:
-                raise
-            raise NoKey("encrypted, no key is known, and the published one does not open it") from None
+    """Real data (modes 16 and up), where bit 12 of the configuration word says so."""
+    transport = sealed.transport
     if transport.address:
         raise UnknownMode(f"security mode {transport.mode}")
     check = transport.message[4] & 0xEF
@@ -146,6 +138,7 @@ DRIVERS: Final = (
         cis=frozenset((REAL_DATA_CI, 0x72, 0x7A)),
         rules=_RULES,
         cipher=_open_real_data,
-        modes=frozenset((AES_CBC, *range(16, 32))),
+        modes=frozenset(range(16, 32)),
+        published=_PUBLISHED_AES,
     ),
 )

@@ -9,20 +9,21 @@ water are rounded to ten litres, those of heat at times: no readings. An encrypt
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
-from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache, partial
 from typing import Final
 
-from submeter.decoders.blocks import field_record, field_records
+from submeter.decoders.blocks import field_records
 from submeter.decoders.codings import bcd, date_g, signed
-from submeter.decoders.driver import Bits, Block, Driver, Field, Found, Layout, Make, Rule
+from submeter.decoders.driver import Bits, Block, Driver, Due, Field, Found, Layout, Make, Rule
 from submeter.decoders.instants import add_months
-from submeter.decoders.records import Record
 from submeter.decoders.vif import PRIMARY, UNKNOWN
 
 #: Device class of a data set → its quantity, and the unit of a difference in units of the values.
-_CLASSES: Final = {0xB0: ("hca", 1), 0xC0: ("energy", 1), 0xC1: ("volume", 10)}
+_ALLOCATOR: Final = 0xB0
+_CLASSES: Final = {_ALLOCATOR: ("hca", 1), 0xC0: ("energy", 1), 0xC1: ("volume", 10)}
 _CLASS, _VIF = 9, 10
+_SIZE: Final = 54
 #: Offsets count from the length byte of the record's data.
 _NOW: Final = Field(13, 4, "", bcd)
 _SET_DAY: Final = replace(_NOW, at=19, storage=1, label="set_day")
@@ -35,34 +36,48 @@ _MONTHS: Final = tuple(Field(29 + 2 * (11 - back), 2, "", signed, storage=17 + b
 
 
 def _walk_by(block: Block) -> Found:
-    """The data set of a device class whose values have a VIF that fits it."""
-    data, about = block.data, PRIMARY.get(block.data[_VIF], UNKNOWN)
-    quantity, step = _CLASSES.get(data[_CLASS], ("", 0))
-    if quantity != about.quantity:
+    """The differences of the last months, which are shown."""
+    data = block.data
+    fields, months = _fields(data[_CLASS], data[_VIF])
+    if not fields:
         return Found(notes=(f"walk-by data of class {data[_CLASS]:02X}h with VIF {data[_VIF]:02X}h are not read",))
+    end = _day(data, _MONTH_DATE)
+    return Found(tuple(one._replace(stamp=_before(end, back), label="month_end") for back, one in enumerate(field_records(months, data))))
+
+
+def _values(data: bytes) -> tuple[Field, ...]:
+    return _fields(data[_CLASS], data[_VIF])[0]
+
+
+@lru_cache(maxsize=256)
+def _fields(kind: int, vif: int) -> tuple[tuple[Field, ...], tuple[Field, ...]]:
+    """Values and dates of a device class whose values have that VIF, and its differences; none where they do not fit."""
+    about, (quantity, step) = PRIMARY.get(vif, UNKNOWN), _CLASSES.get(kind, ("", 0))
+    if quantity != about.quantity:
+        return (), ()
     scale = Fraction(10) ** about.exponent
     values = [replace(field, quantity=quantity, scale=scale, unit=about.unit) for field in (_NOW, _SET_DAY, _MONTH_END)]
-    months = [replace(field, quantity=quantity, scale=scale * step, unit=about.unit) for field in _MONTHS]
-    end = _day(data, _MONTH_DATE)
-    used = [replace(one, stamp=_before(end, back), label="month_end") for back, one in enumerate(field_records(months, data))]
-    earlier = _earlier(data, values[2], end) if quantity == "hca" and end else ()
-    return Found((*field_records((*values, _ERROR_DATE, _SET_DATE, _MONTH_DATE), data), *used, *earlier))
+    months = tuple(replace(field, quantity=quantity, scale=scale * step, unit=about.unit) for field in _MONTHS)
+    return (*values, _ERROR_DATE, _SET_DATE, _MONTH_DATE, *(_EARLIER if kind == _ALLOCATOR else ())), months
 
 
-def _earlier(data: bytes, newest: Field, end: date) -> tuple[Record, ...]:
-    """Values of an allocator at the month ends before `end`, those of set days being due; none if they do not meet the set day's."""
-    set_day, set_value = _day(data, _SET_DATE), bcd(_bytes(data, _SET_DAY))
-    values = {add_months(end, -back): value for back, value in enumerate(_back(data), 1)}
-    if set_day is None or values.get(set_day, set_value) != set_value:
+def _earlier(back: int, data: bytes) -> int | None:
+    """An allocator's value so many month ends before the last one; those of set days are due."""
+    values = _chain(data)
+    return values[back - 1] if back <= len(values) else None
+
+
+@lru_cache(maxsize=1024)
+def _chain(data: bytes) -> tuple[int, ...]:
+    """Its values at the month ends before the last one, the newest first; none if they do not meet the set day's."""
+    end, set_day, set_value = _day(data, _MONTH_DATE), _day(data, _SET_DATE), bcd(_bytes(data, _SET_DAY))
+    if end is None or set_day is None:
         return ()
-    base, due = field_record(newest, _bytes(data, newest)), {set_day, add_months(set_day, -12)}
-    return tuple(
-        replace(
-            base, data=b"", value=Decimal(value), storage=newest.storage + back, stamp=stamp, label="set_day" if stamp in due else "month_end",
-            due=stamp in due,
-        )
-        for back, (stamp, value) in enumerate(values.items(), 1)
-    )  # fmt: skip
+    values = {add_months(end, -back): value for back, value in enumerate(_back(data), 1)}
+    if values.get(set_day, set_value) != set_value:
+        return ()
+    due = {set_day, add_months(set_day, -12)}
+    return tuple(Due(value) if stamp in due else value for stamp, value in values.items())
 
 
 def _back(data: bytes) -> Iterator[int]:
@@ -74,6 +89,10 @@ def _back(data: bytes) -> Iterator[int]:
             return
         value -= used
         yield value
+
+
+def _sooner(months: int, day: date) -> date:
+    return add_months(day, -months)
 
 
 def _bytes(data: bytes, field: Field) -> bytes:
@@ -89,6 +108,12 @@ def _before(day: date | None, months: int) -> date | None:
     return add_months(day, -months) if day else None
 
 
+#: Month ends before the last one: their values hang on all of the block.
+_EARLIER: Final = tuple(
+    Field(0, _SIZE, "hca", partial(_earlier, back), storage=17 + back, label="month_end", reckon=partial(_sooner, back), since=17, quiet=True)
+    for back in range(1, 13)
+)
+
 #: Error flags of sixteen bits (VIF FD17).
 _ERRORS: Final = Bits({
     0x001: "no_consumption", 0x002: "sensor_error", 0x004: "sensor_error", 0x008: "wrong_temperature", 0x010: "low_battery",
@@ -97,9 +122,13 @@ _ERRORS: Final = Bits({
 _TWO_BYTES: Final = {"dif": b"\x02"}
 _DATA_SET: Final = Layout(
     at="ff5f",
-    size=54,
+    size=_SIZE,
     guard=((0, 0xFF, 0x35), (1, 0xFF, 0x00), (2, 0xFF, 0x82), (8, 0xFF, 0x07), (_VIF, 0x80, 0x00)),
     read=_walk_by,
+    shows=True,
+    vital=frozenset(),
+    shape=((_CLASS, 0xFF), (_VIF, 0xFF)),
+    shaped=_values,
 )
 _RULES: Final = (Rule("FD17", where=_TWO_BYTES, flags=_ERRORS), Rule(where={"storage": 17}, to={"label": "month_end"}))
 _MAKERS: Final = "LSE QDS"

@@ -49,11 +49,11 @@ def _sum_and_date(fields: tuple[Field, ...], current: int | None) -> Callable[[B
         before, since = (field_record(field, block.data[field.at : field.at + field.size]) for field in fields[1:])
         assert isinstance(before.value, Decimal)
         assert isinstance(since.value, Decimal)
-        total = replace(since, value=before.value + since.value, modifiers=("since_two_set_days",))
+        total = since._replace(value=before.value + since.value, modifiers=("since_two_set_days",))
         if current is None:
             return Found((total,))
         today = _behind(date_d(block.data[1:3]), unsigned(block.data[current : current + 2]))
-        return Found((total, replace(since, quantity="date", unit="", value=today, data=block.data[current : current + 2])))
+        return Found((total, since._replace(quantity="date", unit="", value=today, data=block.data[current : current + 2])))
 
     return read
 
@@ -106,8 +106,8 @@ def _half_months(block: Block) -> Found:
 
 def _month(base: Record, k: int, end: date, used: Decimal, left: Decimal) -> tuple[Record, Record]:
     """Use of the k-th month back, and the total at its beginning."""
-    shown = replace(base, value=used, storage=k, stamp=add_months(end, 1 - k), modifiers=("month",))
-    return shown, replace(base, value=left, storage=k + 1, stamp=add_months(end, -k), label="month_end")
+    shown = base._replace(value=used, storage=k, stamp=add_months(end, 1 - k), modifiers=("month",))
+    return shown, base._replace(value=left, storage=k + 1, stamp=add_months(end, -k), label="month_end")
 
 
 def _driver(name: str, about: str, versions: tuple[int, ...], types: tuple[int, ...], medium: int, layout: Layout) -> Driver:

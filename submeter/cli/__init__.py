@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from submeter import __version__
-from submeter.cli import operate
+from submeter.cli import decide, operate
 from submeter.cli.check import check
 from submeter.cli.conform import conform
 from submeter.cli.decode import decode
@@ -54,11 +54,16 @@ for verb in (
     operate.replay,
     operate.quarantine,
     operate.requeue,
+    operate.rebuild,
     operate.meters,
     operate.events,
+    operate.information,
 ):
     app.command()(verb)
 app.command("import")(operate.import_directory)
+for decision in (decide.exchange, decide.reading, decide.substitute, decide.bill, decide.withdraw, decide.decisions, decide.corrections):
+    app.command()(decision)
+app.add_typer(decide.tasks, name="tasks")
 app.add_typer(operate.token, name="token")
 
 

@@ -19,7 +19,21 @@ from submeter.store.key_files import is_key_file, needs_password
 from submeter.store.registry_types import SCOPES
 from submeter.store.vault import Vault
 
-__all__ = ["ConfigFile", "events", "import_directory", "meters", "quarantine", "replay", "requeue", "rollup", "status", "token"]
+__all__ = [
+    "ConfigFile",
+    "events",
+    "import_directory",
+    "information",
+    "meters",
+    "quarantine",
+    "rebuild",
+    "replay",
+    "requeue",
+    "rollup",
+    "run",
+    "status",
+    "token",
+]
 
 #: Environment variable with the password of a key file, for those who do not want to type it.
 PASSWORD = "SUBMETER_KEY_FILE_PASSWORD"  # noqa: S105 - its name
@@ -28,7 +42,8 @@ ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="the con
 token = typer.Typer(no_args_is_help=True, help="Service tokens of portals: create, list, revoke.")
 
 
-def _run(config: Config, command: str, **arguments: Any) -> None:
+def run(config: Config, command: str, **arguments: Any) -> None:
+    """Let the running core, or one opened here, run a command, and print its lines."""
     configure(config.log.level, config.log.format)
     for line in _lines(config, command, arguments):
         typer.echo(line)
@@ -66,7 +81,7 @@ def rollup(
     if len(chosen) + bool(any(plain.values()) or dry_run) > 1:
         raise typer.BadParameter("choose one of --status, --now, --pause, --resume, or a range, --everything and --dry-run")
     command, arguments = chosen[0] if chosen else ("rollup.preview" if dry_run else "rollup", plain)
-    _run(load(config), command, **arguments)
+    run(load(config), command, **arguments)
 
 
 def import_directory(
@@ -86,15 +101,15 @@ def import_directory(
         Vault.create(file)
         typer.echo(f"made a new master key in {file}: keep a copy elsewhere, without it no meter key can be opened")
     if not is_key_file(path):
-        _run(settings, "import", path=str(path.absolute()))
+        run(settings, "import", path=str(path.absolute()))
         return
     password = (os.environ.get(PASSWORD) or typer.prompt("Password of the key file", hide_input=True)) if needs_password(path) else ""
-    _run(settings, "import.keys", path=str(path.absolute()), password=password, id_column=id_column, key_column=key_column)
+    run(settings, "import.keys", path=str(path.absolute()), password=password, id_column=id_column, key_column=key_column)
 
 
 def replay(path: Annotated[Path, typer.Argument(help="native lines, hex lines or rtl_wmbus lines")], *, config: ConfigFile = None) -> None:
     """Read telegrams from a file with their own reception times, then roll up."""
-    _run(load(config), "replay", path=str(path.absolute()))
+    run(load(config), "replay", path=str(path.absolute()))
 
 
 def requeue(
@@ -104,7 +119,23 @@ def requeue(
     config: ConfigFile = None,
 ) -> None:
     """Decode quarantined telegrams again, at their original times."""
-    _run(load(config), "requeue", reason=reason, device=device)
+    run(load(config), "requeue", reason=reason, device=device)
+
+
+def information(
+    unit: Annotated[str, typer.Argument(metavar="UNIT", help="id or label of the flat")],
+    *,
+    month: Annotated[str, typer.Option("--month", help="a month that is over, e.g. 2026-01")],
+    notified: Annotated[str | None, typer.Option("--notified", metavar="HOW", help="note that the holder was told now, e.g. by letter")] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Make the monthly information of a flat, keep it if it says something new, and show it."""
+    run(load(config), "information", unit=unit, month=month, notified=notified)
+
+
+def rebuild(*, config: ConfigFile = None) -> None:
+    """Decode all kept messages again, from the archive and the inbox, and compute all rows anew; what comes out as it was stays."""
+    run(load(config), "rebuild")
 
 
 def quarantine(
@@ -114,12 +145,12 @@ def quarantine(
     config: ConfigFile = None,
 ) -> None:
     """Telegrams that gave no reading: when, of which device, by which gateway, why, and their bytes."""
-    _run(load(config), "quarantine", reason=reason, device=device)
+    run(load(config), "quarantine", reason=reason, device=device)
 
 
 def status(*, config: ConfigFile = None) -> None:
     """What waits, what was refused and why, what is stored."""
-    _run(load(config), "status")
+    run(load(config), "status")
 
 
 def events(
@@ -133,7 +164,7 @@ def events(
     config: ConfigFile = None,
 ) -> None:
     """What happened that somebody may have to know or decide; open ones, or close one."""
-    _run(load(config), "events", kind=kind, subject=subject, everything=everything, close=close, by=by, why=why)
+    run(load(config), "events", kind=kind, subject=subject, everything=everything, close=close, by=by, why=why)
 
 
 def meters(
@@ -144,7 +175,7 @@ def meters(
 ) -> None:
     """Which meters are known and heard; or which kinds have a driver."""
     if not list_drivers:
-        _run(load(config), "meters", unknown=unknown)
+        run(load(config), "meters", unknown=unknown)
         return
     for driver in drivers():
         makers = " ".join(sorted({maker for make in driver.makes for maker in make.manufacturers.split()}))
@@ -159,16 +190,16 @@ def token_create(
     config: ConfigFile = None,
 ) -> None:
     """Make a token and print its secret, this once."""
-    _run(load(config), "token.create", manager=manager, scopes=scope or list(SCOPES))
+    run(load(config), "token.create", manager=manager, scopes=scope or list(SCOPES))
 
 
 @token.command("list")
 def token_list(*, config: ConfigFile = None) -> None:
     """Tokens without their secrets."""
-    _run(load(config), "token.list")
+    run(load(config), "token.list")
 
 
 @token.command("revoke")
 def token_revoke(identity: Annotated[str, typer.Argument(help="as `token list` shows it")], *, config: ConfigFile = None) -> None:
     """End a token at once."""
-    _run(load(config), "token.revoke", token=identity)
+    run(load(config), "token.revoke", token=identity)

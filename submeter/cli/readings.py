@@ -8,7 +8,7 @@ Telegrams that take the plain path are written by `_said`, which gives the same 
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
@@ -18,7 +18,7 @@ from typing import BinaryIO, Final
 import msgspec
 import numpy as np
 
-from submeter.decoders import DES_CBC, DecodeError, FormatKey, Profile, ProfileOf, Telegram, decode
+from submeter.decoders import DES_CBC, BadFrame, DecodeError, FormatKey, Profile, ProfileOf, Telegram, decode
 from submeter.decoders.diehl import MAKERS
 from submeter.decoders.fast import Batch, Decoder, Heard, Outcome, local_time
 from submeter.reading import DeviceId, Register
@@ -75,6 +75,7 @@ def answer_lines(decoder: Decoder, lines: Sequence[bytes]) -> list[str]:
     raws: list[bytes] = []
     profiles: list[Profile] = []
     answers: dict[int, str] = {}
+    taught: dict[int, Mapping[FormatKey, bytes]] = {}
     for line in filter(bytes.strip, lines):
         try:
             row = _read_line(line)
@@ -82,8 +83,10 @@ def answer_lines(decoder: Decoder, lines: Sequence[bytes]) -> list[str]:
         except (ValueError, RecursionError) as error:
             row, raw, profile = Line("", _id(line)), b"", Profile()
             answers[len(rows)] = _refused(row, f"bad_line: {error}")
-        if row.prior_telegrams_hex or (profile.key and len(profile.key) == _DES_KEY_BYTES):
+        if profile.key and len(profile.key) == _DES_KEY_BYTES:
             answers.setdefault(len(rows), _alone(row, raw))
+        if row.prior_telegrams_hex:
+            taught[len(rows)] = _taught(tuple(row.prior_telegrams_hex), row.key_hex, row.link or "wmbus")
         rows.append(row)
         raws.append(b"" if len(rows) - 1 in answers else raw)
         profiles.append(profile)
@@ -93,8 +96,9 @@ def answer_lines(decoder: Decoder, lines: Sequence[bytes]) -> list[str]:
         [FORMS.get(row.frame_format, "trailing") for row in rows],
         [row.decrypted is True for row in rows],
     )
-    batch = decoder.of_profiles(heard, profiles)
+    batch = decoder.of_profiles(heard, profiles, taught)
     answers = {number: _outcome(rows[number], outcome) for number, outcome in batch.others.items()} | answers
+    answers |= {number: _refused(rows[number], f"{BadFrame.reason}: {'; '.join(notes)}") for number, notes in batch.broken().items()}
     return list(_answers(decoder, batch, rows, answers))
 
 
@@ -131,18 +135,25 @@ def profile_of(key: str | None) -> ProfileOf:
 
 
 def _alone(row: Line, raw: bytes) -> str:
-    """The answer where the device matters for the key, or earlier telegrams teach the format of a compact frame."""
-    formats: dict[FormatKey, bytes] = {}
+    """The answer where the device matters for the key."""
     link, profile = row.link or "wmbus", profile_of(row.key_hex)
-    for prior in row.prior_telegrams_hex or ():
-        with suppress(DecodeError, ValueError):
-            decode(read_hex(prior), profile, link=link, form="trailing", decrypted=True, formats=formats)
+    formats = dict(_taught(tuple(row.prior_telegrams_hex or ()), row.key_hex, link))
     try:
         form = FORMS.get(row.frame_format, "trailing")
         telegram = decode(raw, profile, link=link, form=form, decrypted=row.decrypted is True, formats=formats)
     except DecodeError as error:
         return _outcome(row, Outcome(error=error))
     return _outcome(row, Outcome(telegram))
+
+
+@lru_cache(maxsize=4096)
+def _taught(priors: tuple[str, ...], key: str | None, link: str) -> Mapping[FormatKey, bytes]:
+    """The formats of compact frames that earlier telegrams teach: those of one meter come again and again."""
+    formats: dict[FormatKey, bytes] = {}
+    for prior in priors:
+        with suppress(DecodeError, ValueError):
+            decode(read_hex(prior), profile_of(key), link=link, form="trailing", decrypted=True, formats=formats)
+    return formats
 
 
 def _outcome(row: Line, outcome: Outcome) -> str:

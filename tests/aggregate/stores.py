@@ -7,9 +7,9 @@ import polars as pl
 import pyarrow as pa
 
 from submeter import civil
-from submeter.aggregate import Finality, Rollups, rollup
+from submeter.aggregate import READINGS, Finality, Rollups, rollup
 from submeter.aggregate.states import with_state
-from submeter.reading import LEVELS, MICRO, Register, Source
+from submeter.reading import LEVELS, MICRO, STATES, Register, Source
 from submeter.store import DAYS, READING, RECEPTION, ROLLUP, Published, Readings, Registry, pack
 
 #: Registers and parameters of the points: a plain index, one with a rate and a modulus, an allocator with a set day, an index that may restart, a gauge.
@@ -21,6 +21,7 @@ POINTS = {
     "gauge": ("power", "kW", {"max_gap": "PT12H"}),
 }
 EVER = 2**62
+BILLED = STATES.index("billed")
 
 
 class Stores:
@@ -34,7 +35,8 @@ class Stores:
         self.names, self.seq = points, 0
         if not self.registry.points():
             self.write(
-                "INSERT INTO managers VALUES ('c', 'C')", "INSERT INTO properties VALUES ('b', 'c', 'House', 'Europe/Prague', '01-01', 'hour')"
+                "INSERT INTO managers VALUES ('c', 'C')",
+                "INSERT INTO properties (id, manager, name, zone, year_start, finest) VALUES ('b', 'c', 'House', 'Europe/Prague', '01-01', 'hour')",
             )
             for name in points:
                 register, unit, parameters = POINTS[name]
@@ -90,9 +92,18 @@ class Stores:
 
     def scratch(self, number, series, now):
         """Rows (schema ROLLUP) and days of a series from all its readings at once, by the kernel alone."""
-        frame = pl.from_arrow(self.readings.readings_of([span.register for span in series.spans]))
-        parts = [frame.filter((pl.col("register") == s.register) & (pl.col("t") >= s.start) & (pl.col("t") < s.end)) for s in series.spans]
-        readings = pl.concat(parts).rename({"register": "dev"}).with_columns(series=pl.lit(number, pl.Int32))
+        rows = [row for row in self.readings.readings_of([span.register for span in series.spans]).to_pylist() if row["t"] in _spans(series, row)]
+        said = {kind: [one.details for one in self.registry.decisions.in_force(kind, point=series.point.id)] for kind in ("reject", "reading")}
+        for row in rows:
+            row["status"] |= 2 * any(one["t"] <= row["t"] < one["until"] for one in said["reject"])
+        for i, one in enumerate(said["reading"]):
+            of = [span.register for span in series.spans if span.start <= one["t"] < span.end]
+            rows += [
+                {"register": n, "t": one["t"], "value": one["value"], "src": Source.MANUAL, "status": 0, "due": False, "pinned": False} for n in of
+            ]
+            rows[len(rows) - len(of) :] = [row | {"seq": 2**62 + i} for row in rows[len(rows) - len(of) :]]
+        schema = pl.from_arrow(READINGS.empty_table()).schema
+        readings = pl.DataFrame([row | {"series": number, "dev": row["register"]} for row in rows], schema=schema)
         found = rollup(readings.to_arrow(), {number: series.spec}, days=True)
         rows = with_state(*(pl.from_arrow(part) for part in (found.rows, found.reach, found.pending)), now=now, finality=Finality())
         return rows.sort("level", "start").to_arrow().select(ROLLUP.names).cast(ROLLUP), found.days.sort_by("start")
@@ -102,12 +113,24 @@ class Stores:
         for number, series in self.series().items():
             rows, days = self.scratch(number, series, now)
             stored = pa.concat_tables(self.readings.rollups([number], level, -EVER, EVER) for level in range(len(LEVELS)))
-            assert pl.from_arrow(stored.select(ROLLUP.names).cast(ROLLUP)).rows() == pl.from_arrow(rows).rows()
+            assert _unbilled(stored, rows) == pl.from_arrow(rows).rows()
             span = pa.table({"series": pa.array([number], pa.int32()), "first": [-EVER], "beyond": [EVER]})
             assert pl.from_arrow(self.readings.days(span).cast(DAYS)).rows() == pl.from_arrow(days).rows()
             for level in range(len(LEVELS)):
                 own = pack(self.readings.rollups([number], level, -EVER, EVER))
                 assert self.published.read(number, level, "", "~").tobytes() == own.tobytes()
+
+
+def _spans(series, row):
+    """Where the readings of a row's register count."""
+    return next(range(span.start, span.end) for span in series.spans if span.register == row["register"])
+
+
+def _unbilled(stored, fresh):
+    """Stored rows with the state that they would have without a bill."""
+    states = {(row["level"], row["start"]): row["state"] for row in fresh.to_pylist()}
+    rows = pl.from_arrow(stored.select(ROLLUP.names).cast(ROLLUP)).rows(named=True)
+    return [tuple((row | ({"state": states.get((row["level"], row["start"]))} if row["state"] == BILLED else {})).values()) for row in rows]
 
 
 def units(number):

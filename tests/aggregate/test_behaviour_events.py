@@ -30,7 +30,9 @@ class House:
         self.rollups, self.seq = Rollups(self.readings, self.registry, self.published, Finality()), 0
         with self.registry.writing() as db:
             db.execute("INSERT INTO managers VALUES ('c', 'One')")
-            db.execute("INSERT INTO properties VALUES ('b', 'c', 'House', 'Europe/Prague', '01-01', 'hour')")
+            db.execute(
+                "INSERT INTO properties (id, manager, name, zone, year_start, finest) VALUES ('b', 'c', 'House', 'Europe/Prague', '01-01', 'hour')"
+            )
             for flat in range(flats + 1):
                 unit = f"u{flat}" if flat else None
                 if unit:

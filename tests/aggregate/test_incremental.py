@@ -5,12 +5,14 @@
 
 import os
 import tempfile
+from datetime import date
 from pathlib import Path
 
+import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from stores import BASE, POINTS, Stores, units
+from stores import BASE, BILLED, POINTS, Stores, units
 
 from submeter import civil
 from submeter.reading import Source
@@ -47,6 +49,11 @@ operations = st.one_of(
     st.tuples(st.just("zone"), st.sampled_from(["Europe/Prague", "UTC", "Asia/Kolkata", "America/New_York"])),
     st.tuples(st.just("year"), st.sampled_from(["01-01", "04-01"])),
     st.tuples(st.just("later"), st.integers(1, 40)),
+    st.tuples(st.just("accept"), names, odd_instants),
+    st.tuples(st.just("reject"), names, odd_instants, st.integers(1, 5 * civil.DAY)),
+    st.tuples(st.just("enter"), names, odd_instants, st.integers(0, units(1000))),
+    st.tuples(st.just("take_back"), st.integers(0, 3)),
+    st.tuples(st.just("bill"), names, st.integers(2, 5)),
 )
 
 
@@ -60,6 +67,7 @@ class History:
         getattr(self, operation)(*arguments)
         self.stores.run(self.now)
         self.stores.stands(self.now)
+        assert not any(self.owed())
 
     def store(self, name, number, found, source):
         self.last[name, number] = found, source
@@ -89,11 +97,59 @@ class History:
     def later(self, days):
         self.now += days * civil.DAY
 
+    def accept(self, name, at):
+        self.decide("accept", name, t=at)
+
+    def reject(self, name, at, wide):
+        self.decide("reject", name, t=at, until=at + wide)
+
+    def enter(self, name, at, value):
+        at += 5  # off every exchange, where two devices would share it
+        self.decide("reading", name, t=at, value=value, src="manual", due=False, pinned=False)
+
+    def take_back(self, which):
+        if held := self.stores.registry.decisions.in_force():
+            self.stores.registry.decisions.withdraw(held[which % len(held)].id, by="test", reason="test", now=self.now)
+
+    def bill(self, name, month):
+        zone = self.stores.registry.properties()[0].zone
+        start, end = (civil.midnight(zone, date(2026, number, 1)) for number in (month, month + 1))
+        if all(end <= one.details["start"] or one.details["end"] <= start for one in self.stores.registry.decisions.in_force("bill", point=name)):
+            self.decide("bill", name, start=start, end=end, level="month", rows={})
+
+    def decide(self, kind, name, **details):
+        register = "" if kind == "bill" else POINTS[name][0]
+        self.stores.registry.decisions.enter(kind, name, register, by="test", reason="test", now=self.now, details=details)
+
+    def owed(self):
+        """Of each bill of a counter: the months as they stand less what was billed and corrected since; all zero."""
+        found = []
+        for bill in self.stores.readings.bills().to_pylist():
+            if self.stores.series()[bill["series"]].kind == "gauge":
+                continue
+            inside = (
+                pl.col("level").eq(bill["level"]) & pl.col("start").is_between(bill["start"], bill["end"] - 1) & pl.col("series").eq(bill["series"])
+            )
+            rows, gone, corrections = (
+                pl.from_arrow(table).filter(inside)
+                for table in (
+                    self.stores.readings.rollups([bill["series"]], bill["level"], bill["start"], bill["end"]),
+                    self.stores.readings.history([bill["series"]]),
+                    self.stores.readings.corrections([bill["series"]]),
+                )
+            )
+            was = gone.filter(pl.col("state") == BILLED).sort("rev").group_by("start").first()
+            was = pl.concat(
+                [was.select("start", "value"), rows.join(was, on="start", how="anti").filter(pl.col("state") == BILLED).select("start", "value")]
+            )
+            found.append(rows["value"].sum() - was["value"].sum() - (corrections["new"].fill_null(0) - corrections["old"].fill_null(0)).sum())
+        return found
+
 
 @settings(max_examples=HISTORIES, deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
 @given(st.lists(operations, min_size=2, max_size=12))
 def test_any_history_equals_a_computation_from_scratch(operations):
-    """After every batch, late reading, repetition, exchange, factor, zone and lapse of time, rows, days and blocks are those of all readings at once."""
+    """After every batch, late reading, repetition, exchange, factor, zone, lapse of time and decision, rows, days and blocks are those of all readings at once."""
     with tempfile.TemporaryDirectory() as folder:
         history = History(Path(folder))
         for operation in operations:
@@ -185,3 +241,27 @@ def test_a_point_that_was_out_of_the_directory_is_computed_whole(history):
     history.step("later", 0)
     history.stores.write("UPDATE points SET registers = 'volume' WHERE id = 'plain'")
     history.step("later", 0)
+
+
+@pytest.mark.parametrize("name", list(POINTS))
+def test_decisions_hold_in_every_window(history, monkeypatch, name):
+    """What was rejected and entered counts so too where a late reading beside it has only some days computed anew."""
+    history.stores.store(name, 0, [(BASE + 705 * civil.HOUR, units(510), False, 0)])
+    history.step("reject", name, BASE + 705 * civil.HOUR, civil.HOUR)
+    history.step("enter", name, BASE + 706 * civil.HOUR, units(507.06))
+    late(history, name, (701, 708))
+    seen, _ = computed(history, monkeypatch)
+    assert seen[0]["first"] > BASE
+
+
+@pytest.mark.parametrize("name", ["plain", "rated", "reset"])
+def test_late_readings_after_a_bill_are_corrections(history, name):
+    """Days inside a billed month that change leave a correction of the month; what is owed adds up, up and down, and after it is taken back."""
+    history.step("bill", name, 3)
+    for value in (units(509.575), units(509.589)):
+        history.stores.store(name, 0, [(civil.midnight("Europe/Prague", date(2026, 4, 1)), value, False, 0)], source=Source.CORRECTION)
+        history.step("later", 0)
+    ((number, _),) = [one for one in history.stores.series().items() if one[1].point.id == name]
+    assert len(set(history.stores.readings.corrections([number])["rev"].to_pylist())) == 2
+    history.step("take_back", 0)
+    assert not history.stores.readings.corrections([number]).num_rows

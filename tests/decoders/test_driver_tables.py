@@ -1,6 +1,5 @@
 """The vocabulary of drivers: what each kind of table does, on drivers made up here."""
 
-from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -113,7 +112,7 @@ def test_a_storage_with_its_own_date_keeps_it() -> None:
 def test_an_instant_of_its_own_stays() -> None:
     """What a driver dated is not dated again by the storage's date."""
     volume, day = walk(bytes.fromhex("4413 01000000 426c 1f2c")).records
-    assert with_instants((replace(volume, stamp=date(2020, 1, 1)), day))[0].stamp == date(2020, 1, 1)
+    assert with_instants((volume._replace(stamp=date(2020, 1, 1)), day))[0].stamp == date(2020, 1, 1)
 
 
 def test_labels_of_a_rule_stay() -> None:

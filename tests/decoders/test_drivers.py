@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import fields
 from itertools import product
 from pathlib import Path
 from textwrap import dedent
@@ -101,7 +100,7 @@ def all_fields(driver: Driver) -> Iterator[Field]:
 def test_a_driver_speaks_the_vocabulary(driver: Driver) -> None:
     """Flags are those of the table; rules name attributes of records; a register's unit has a factor to the dictionary's."""
     words = {word.removesuffix("_earlier") for table in flag_tables(driver) for word in table.names.values()} - {""}
-    attributes = {field.name for field in fields(Record)}
+    attributes = set(Record._fields)
     assert words <= FLAGS.keys()
     assert all({*rule.where, *rule.to} <= attributes for rule in driver.rules)
     for field in all_fields(driver):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date, datetime
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,15 +19,16 @@ from meter_vectors import vectors
 
 import submeter
 from submeter.cli.readings import FORMS
-from submeter.decoders import ELL_CTR, FormatKey, Profile, decode
-from submeter.decoders.codings import seconds_2000
+from submeter.decoders import ELL_CTR, FormatKey, Profile, WrongKey, decode
+from submeter.decoders.codings import date_g, seconds_2000
 from submeter.decoders.dates import read_date
-from submeter.decoders.driver import Driver, Field, Gate, History, Rule
+from submeter.decoders.driver import Driver, Field, Found, Gate, History, Rule, Tags
 from submeter.decoders.driver import Layout as Block
 from submeter.decoders.fast import Decoder, Heard, columns, decode_batch, keys, library, outcomes, singly
 from submeter.decoders.fast.layout import compilable, compile_layout
 from submeter.decoders.fast.spots import Payload
 from submeter.decoders.frame import parse_frame
+from submeter.decoders.records import walk
 from submeter.decoders.security import Opened
 from submeter.decoders.telegram import open_frame
 from submeter.decoders.values import read_value
@@ -280,18 +282,16 @@ def test_an_address_of_ones_is_no_meter() -> None:
 
 
 def test_drivers_that_columns_cannot_judge_have_no_layouts() -> None:
-    """A gate over the clock or what is missing, two histories, a cipher of its own for the mode: the plain path; rules by header do not matter."""
+    """A gate over a history, two histories, a cipher of its own for the mode: the plain path; rules by header do not matter."""
     plain = Driver("x", "", ())
     assert compilable(None, 5)
     for known in (
         replace(plain, rules=(Rule("13", to={"quantity": "volume"}),)),
-        replace(plain, gate=Gate()),
+        replace(plain, gate=Gate(needs=("volume",), clock_days=1)),
         replace(plain, histories=(History(range(2)),)),
     ):
         assert compilable(known, 5)
     for judged in (
-        replace(plain, gate=Gate(clock_days=1)),
-        replace(plain, gate=Gate(needs=("volume",))),
         replace(plain, gate=Gate(), histories=(History(range(2)),)),
         replace(plain, histories=(History(range(2)), History(range(3)))),
         replace(plain, rules=(Rule(where={"value": 1}),)),
@@ -320,10 +320,12 @@ def blocks(*fields: Field, gate: Gate | None = None) -> Driver:
 
 
 def test_what_columns_cannot_tell_has_no_layout() -> None:
-    """A coding that does not know 1, bits of a text, and a gate over what is no field of whole numbers."""
-    known, shy = Field(0, 4, "volume"), Field(0, 4, "volume", lambda _: None)
+    """Bits of a text, and a gate over what is no field of whole numbers, or over what has none."""
+    known, missing = Field(0, 4, "volume"), Gate(needs=("energy",))
     assert shape(bytes(8), blocks(known, Field(4, 4, "date_time", seconds_2000)))
-    assert not shape(bytes(8), blocks(shy))
+    assert not shape(bytes(8), blocks(known, gate=missing))
+    assert shape(bytes(8), blocks(known, gate=replace(missing, needs=("volume",))))
+    assert not shape(bytes(8), blocks(Field(0, 4, "volume", scale=Fraction(1, 3)), gate=Gate(rising=("volume",))))
     assert not shape(bytes.fromhex("0dfd170105"), Driver("x", "", ()))
     bounded, rising = Gate(largest={"volume": 9}), Gate(rising=("volume",))
     assert shape(bytes(8), blocks(known, gate=bounded))
@@ -349,6 +351,17 @@ def test_a_date_that_no_gate_believes_goes_to_the_plain_path() -> None:
     assert plainly(DeviceId("TCH", "12345678", 0x74, 0x62), *bodies) == 1
 
 
+def test_a_clock_far_from_the_reception_is_not_believed() -> None:
+    """A meter whose clock is its only check, heard in time, years later, and at a time that nobody knows: as on the plain path."""
+    vector = next(one for one in vectors() if one["driver"] == "apatorna1")
+    raw, profile = bytes.fromhex(vector["hex"]), Profile(bytes.fromhex(vector["key"]))
+    times = [decode(raw, lambda _: profile, form=vector["form"]).meter_time, datetime(2070, 1, 1), None]
+    heard = replace(Heard.of([raw] * 3, form=vector["form"]), received=times)
+    batch = Decoder().of_profiles(heard, [profile] * 3)
+    assert batch.columns.done.tolist() == [True, False, True]
+    assert isinstance(batch.others[1].error, WrongKey)
+
+
 def test_void_bits_name_nothing() -> None:
     """Error flags written as decimals, once with digits that are none."""
     assert plainly(METER, *(encode.plain(VOLUME + bytes.fromhex(one), encode.Header()) for one in ("0afd170100", "0afd17bbaa"))) == 2
@@ -360,6 +373,62 @@ def test_tags_are_walked_as_they_stand() -> None:
     bodies = (head + total + rest + bytes(2) for rest in (b"\xff" * 5, bytes.fromhex("71 2a 07000000")[:5], bytes.fromhex("10 07000000")))
     device = DeviceId("APA", "12345678", 0x05, 0x07)
     assert plainly(device, *(encode.plain(body, encode.Header()) for body in bodies)) == 3
+
+
+@pytest.mark.parametrize("bit", range(8))
+def test_the_byte_that_ends_a_tag_walk_is_compared(bit: int) -> None:
+    """Filler, or a register whose tag differs from it in one bit: never one layout for both."""
+    tag = 0xFF ^ 1 << bit
+    driver = Driver("x", "", (), layouts=(Block(tags=Tags(start=0, lengths={tag: 1}, fields={tag: (Field(0, 1, "volume"),)})),))
+    layout = compile_layout(Payload(b"\xff\xff", driver, METER, 0x7A))
+    assert layout is not None
+    assert layout.fields is not None
+    assert ((np.array([tag, 7], np.uint8) & layout.mask) != layout.pattern).any()
+
+
+def test_a_date_in_a_tag_has_no_layout() -> None:
+    """It is not known how its bytes would be written."""
+    fields = {1: (Field(0, 2, "date", date_g), Field(2, 9, "volume"))}
+    assert not shape(b"\x01\0\0", Driver("x", "", (), layouts=(Block(tags=Tags(start=0, lengths={1: 2}, fields=fields)),)))
+
+
+def month(back: int, day: date) -> date:
+    """The same day so many months before."""
+    return day.replace(month=day.month - back)
+
+
+def test_a_reckoned_instant_counts_from_the_first_date() -> None:
+    """While another date of its storage would take its place, a void one goes to the plain path."""
+    value, first, second = Field(4, 4, "volume", storage=2, reckon=partial(month, 0)), Field(0, 2, "date", date_g), Field(2, 2, "date", date_g)
+    for fields, must in (((value, first), [False, False]), ((value, first, second), [True, False, False])):
+        layout = compile_layout(Payload(bytes(8), blocks(*fields), METER, 0x7A))
+        assert layout is not None
+        assert layout.dates is not None
+        assert layout.dates["must"].tolist() == must
+
+
+#: A volume at the end of a month, its date, and increments of three months before that.
+MONTHS = bytes.fromhex("4413 88130000 426c be2b 4d9313 0a 74fe 0a000000 14000000")
+
+
+def test_what_a_profile_adds_up_must_be_whole() -> None:
+    """Increments have a layout where millionths add up exactly, and where nothing stands between them and their profile."""
+    assert shape(MONTHS, Driver("x", "", ()))
+    assert not shape(MONTHS.replace(b"\x13\x88", b"\x08\x88").replace(b"\x93\x13", b"\x88\x13"), Driver("x", "", ()))
+    shown = Block(at="tail", read=lambda _: Found((walk(VOLUME).records[0],)), shows=True)
+    assert not shape(MONTHS + b"\x0f\x00", Driver("x", "", (), layouts=(shown,)))
+
+
+def test_the_head_of_a_profile_says_what_its_elements_are() -> None:
+    """One whose head is of no coding, one with two elements, one in days: each its own layout."""
+    bodies = [encode.plain(MONTHS.replace(b"\x74\xfe", head), encode.Header()) for head in (b"\x70\xfe", b"\x74\xfe", b"\x72\xfe", b"\x74\x01")]
+    assert plainly(METER, *bodies, *bodies) == 2 * len(bodies)
+
+
+def test_what_no_cipher_opens_is_not_plain() -> None:
+    """A frame of the Diehl group that no key opens is refused, also where its bytes would pass for values."""
+    body = b"\xa0" + bytes.fromhex("00 05 00 13 10 00 00 00 08 00 00 00 9e 2c").ljust(20, b"\0")
+    assert plainly(DeviceId("HYD", "33000006", 0x86, 0x03), body) == 0
 
 
 def test_compact_frames_teach_nothing() -> None:
@@ -400,7 +469,7 @@ def test_a_compact_frame_of_a_driver_with_an_own_payload_stays_on_the_plain_path
     """That driver may read it otherwise."""
     frame = parse_frame(encode.radio(METER, encode.compact(VOLUME + encode.integer(b"\x3b", 5, 2))))
     plain = open_frame(frame, METER, lambda _: Profile(), decrypted=False)
-    assert singly._records(replace(plain, driver=blocks(Field(0, 4, "volume"))), {}) is None
+    assert singly._records(plain._replace(driver=blocks(Field(0, 4, "volume"))), {}) is None
 
 
 def test_outcomes_are_the_telegrams_of_the_plain_path() -> None:

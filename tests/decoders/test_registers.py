@@ -166,6 +166,12 @@ def test_what_only_a_driver_reads_says_so() -> None:
     assert read("").reason is None
 
 
+def test_a_leak_of_water_has_registers_of_its_own() -> None:
+    """Volume and duration under VIFE 69 (leakage), the latter in any unit of time; of other meters they are shown."""
+    assert values("049369 39300000 02a269 0300 02a569 5a00", 0x07) == {"volume_leak": 12_345_000, "duration_leak": 3_000_000}
+    assert values("049369 39300000", 0x04) == {}
+
+
 def test_every_register_has_a_unit_and_a_kind() -> None:
     """The dictionary is complete: what a portal shows and a rollup needs."""
     assert {entry.kind for entry in DICTIONARY.values()} == {"total", "period", "gauge", "event"}

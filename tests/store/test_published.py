@@ -11,6 +11,7 @@ import pytest
 
 from submeter.reading import Register
 from submeter.store import NULL, POINT, ROLLUP, Block, Published, PublishedSeries, StoreError, pack
+from submeter.store.published import MIGRATIONS
 from submeter.store.sqlite import open_sqlite
 
 VOLUME = Register("volume", "m3")
@@ -97,8 +98,9 @@ def test_rollup_rows_are_packed_without_loss():
 
 def test_a_newer_file_is_refused(tmp_path):
     """A file of a newer release is refused by name."""
-    open_sqlite(tmp_path / "published.sqlite", ("CREATE TABLE a (x);", "CREATE TABLE b (x);")).close()
-    with pytest.raises(StoreError, match=r"published\.sqlite has schema 2"):
+    known = len(MIGRATIONS)
+    open_sqlite(tmp_path / "published.sqlite", [f"CREATE TABLE t{n} (x);" for n in range(known + 1)]).close()
+    with pytest.raises(StoreError, match=rf"published\.sqlite has schema {known + 1}"):
         Published(tmp_path / "published.sqlite")
 
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from submeter.reading import Register
-from submeter.store import READING, RECEPTION, ROLLUP, Readings, SeriesKey, StoreError
+from submeter.store import BILL, READING, RECEPTION, ROLLUP, Readings, SeriesKey, StoreError
 from submeter.store.duck import Duck, require_version
 from submeter.store.readings_schema import MIGRATIONS
 
@@ -244,10 +244,25 @@ def test_rows_that_are_gone_go_to_history(readings):
 
 
 def test_billed_rows_do_not_change(readings):
-    """A billed row stays as it is, whether its bucket changes or is gone."""
-    readings.replace_rollups([1], rows(0, 10, state=BILLED), now=1, reason="late_reading")
-    assert readings.replace_rollups([1], rows(0, value=9), now=2, reason="late_reading").num_rows == 0
-    assert shown(readings) == [(0, 1, BILLED, 1), (10, 1, BILLED, 1)]
+    """What was billed stays in history, marked as billed; each later value leaves a correction with its difference and revision."""
+    readings.series_ids([SeriesKey("p", VOLUME, "total")])
+    readings.replace_rollups([1], rows(0, 10, 20, state=FINAL), now=1, reason="late_reading")
+    readings.bill(pa.Table.from_pylist([{"decision": 7, "series": 1, "level": 0, "start": 0, "end": 20}], schema=BILL))
+    assert shown(readings) == [(0, 1, BILLED, 1), (10, 1, BILLED, 1), (20, 1, FINAL, 1)]
+    readings.replace_rollups([1], rows(0, 20, value=9, state=FINAL), now=2, reason="late_reading")
+    readings.replace_rollups([1], rows(0, 10, 20, value=9, state=FINAL), now=3, reason="exchange")
+    assert shown(readings) == [(0, 9, BILLED, 2), (10, 9, BILLED, 2), (20, 9, FINAL, 2)]
+    billed = readings.revisions([1], 0, 0, 20).to_pylist()
+    assert [(row["start"], row["value"], row["state"], row["rev"]) for row in billed] == [(0, 1, BILLED, 1), (10, 1, BILLED, 1)]
+    corrections = [tuple(row.values())[2:] for row in readings.corrections([1]).to_pylist()]
+    assert corrections == [
+        (0, 10, 1, 9, "late_reading", "submeter", 2, 2),
+        (10, 20, 1, None, "late_reading", "submeter", 2, 2),
+        (10, 20, None, 9, "exchange", "submeter", 3, 2),
+    ]
+    readings.unbill([7])
+    assert [row[2] for row in shown(readings)] == [FINAL] * 3
+    assert readings.bills().num_rows == readings.corrections([1]).num_rows == 0
 
 
 def test_other_series_are_left_alone(readings):
@@ -270,7 +285,8 @@ def test_changed_rows_wait_to_be_published(readings):
 def test_counts(readings):
     """The tables are counted by name."""
     readings.store(batch((1, 10, 1, 1)), NOBODY, 1)
-    assert readings.counts() == dict(registers=3, readings=1, series=0, dirty=1, rollups=0, history=0, unpublished=0, receptions=0)  # noqa: C408
+    empty = dict.fromkeys(("series", "rollups", "history", "unpublished", "receptions", "bills", "corrections"), 0)
+    assert readings.counts() == {"registers": 3, "readings": 1, "dirty": 1, **empty}
 
 
 def test_a_refused_write_changes_nothing(readings):

@@ -13,7 +13,7 @@ KEY = bytes(range(16))
 
 HOUSES = (
     "INSERT INTO managers VALUES ('c_1', 'One'), ('c_2', 'Two')",
-    "INSERT INTO properties VALUES ('b_1', 'c_1', 'House', 'Europe/Prague', '01-01', 'day'), ('b_2', 'c_2', 'Home', 'UTC', '07-01', 'hour')",
+    "INSERT INTO properties (id, manager, name, zone, year_start, finest) VALUES ('b_1', 'c_1', 'House', 'Europe/Prague', '01-01', 'day'), ('b_2', 'c_2', 'Home', 'UTC', '07-01', 'hour')",
     "INSERT INTO units VALUES ('u_1', 'b_1', '1', ''), ('u_2', 'b_1', '2', ''), ('u_3', 'b_2', '1', '')",
     """INSERT INTO points VALUES ('m_1', 'b_1', 'u_1', 'cold_water', 'kitchen', 'volume flow', '{"max_gap": "PT6H"}')""",
 )

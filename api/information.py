@@ -1,0 +1,44 @@
+"""`GET /v1/units/{unit}/information/{yyyy-mm}`: the monthly information as it was published, of the holder at an instant (portal API 5; SPEC 16)."""
+
+import json
+import re
+from typing import Any
+
+from submeter import civil
+from submeter.api.access import SeenUnit
+from submeter.api.periods import instant_of
+from submeter.api.problems import Invalid, NotFound
+from submeter.store.registry import Registry
+
+__all__ = ["information_of"]
+
+MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
+#: Since when somebody has a flat that has no holders on record.
+EVER = 2**62
+
+
+def information_of(seen: SeenUnit, registry: Registry, month: str, at: str | None, version: int | None) -> dict[str, Any]:
+    """The body of the response: of the holder at `at`, at the end of the month if that is None. Raises Invalid; NotFound where nothing was published."""
+    if not MONTH.fullmatch(month):
+        raise Invalid("write a month: 2026-01", "month")
+    zone = seen.property.zone
+    if at is None:
+        year, number = map(int, month.split("-"))
+        moment = instant_of("month", f"{year + number // 12}-{number % 12 + 1:02d}-01", zone) - 1
+    else:
+        moment = instant_of("at", at, zone)
+    times = [(one.since, one.until) for one in registry.occupancies_of(seen.unit.id)] or [(-EVER, None)]
+    since = next((since for since, until in times if since <= moment and (until is None or moment < until)), None)
+    if since is None:
+        raise NotFound
+    kept = registry.information
+    found = kept.newest(seen.unit.id, since, month) if version is None else kept.version(seen.unit.id, since, month, version)
+    if found is None:
+        raise NotFound
+    told = None if found.notified is None else _iso(found.notified, zone)
+    said = {"version": found.version, "published_at": _iso(found.published, zone), "notified_at": told, "notified_via": found.via}
+    return {**json.loads(found.body), **said}
+
+
+def _iso(at: int, zone: str) -> str:
+    return civil.to_local(zone, at).isoformat()

@@ -1,0 +1,72 @@
+"""Monthly information as it was published: versions by flat, holder and month, and when the holder was told (SPEC 16). Part of registry.sqlite.
+
+Rules: a version is never edited; another one is kept only where it says something else; the notice is noted once, by whoever sent it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from submeter.store.errors import StoreError
+from submeter.store.events import File
+
+__all__ = ["Information", "Informations"]
+
+_COLUMNS: Final = "unit, since, month, version, published, body, notified, via"
+
+
+@dataclass(frozen=True, slots=True)
+class Information:
+    """One version for the holder of a flat `since` an instant (µs UTC; null: the flat has no holders on record), of a month ``YYYY-MM``."""
+
+    unit: str
+    since: int
+    month: str
+    version: int
+    published: int
+    body: str
+    notified: int | None
+    via: str | None
+
+
+class Informations:
+    """The versions of a registry, as `registry.information`."""
+
+    def __init__(self, file: File, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
+        self._file = file
+        self._rows = rows
+
+    def keep(self, unit: str, since: int, month: str, body: str, *, now: int) -> int | None:
+        """Keep a body (JSON) as the next version; returns its number, None if the newest one says the same."""
+        newest = self.newest(unit, since, month)
+        if newest is not None and newest.body == body:
+            return None
+        version = 1 if newest is None else newest.version + 1
+        with self._file.writing() as db:
+            db.execute("INSERT INTO information VALUES (?, ?, ?, ?, ?, ?, NULL, NULL)", (unit, since, month, version, now, body))
+        return version
+
+    def newest(self, unit: str, since: int, month: str) -> Information | None:
+        """Return the newest version; None before the first."""
+        return self._one("unit = ? AND since = ? AND month = ? ORDER BY version DESC LIMIT 1", unit, since, month)
+
+    def version(self, unit: str, since: int, month: str, version: int) -> Information | None:
+        """Return one version; None if there is none."""
+        return self._one("unit = ? AND since = ? AND month = ? AND version = ?", unit, since, month, version)
+
+    def notified(self, one: Information, via: str, *, now: int) -> None:
+        """Note that the holder was told of a version; StoreError if that is noted already, or there is no such version."""
+        with self._file.writing() as db:
+            key = (one.unit, one.since, one.month, one.version)
+            done = db.execute(
+                "UPDATE information SET notified = ?, via = ? WHERE unit = ? AND since = ? AND month = ? AND version = ? AND notified IS NULL",
+                (now, via, *key),
+            )
+            if not done.rowcount:
+                raise StoreError(
+                    f"information of {one.month} for unit {one.unit}, version {one.version}: the notice is noted already, or it is not there"
+                )
+
+    def _one(self, where: str, *values: object) -> Information | None:
+        found = self._rows(f"SELECT {_COLUMNS} FROM information WHERE {where}", *values)  # noqa: S608 - ours
+        return Information(*found[0]) if found else None

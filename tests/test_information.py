@@ -1,0 +1,225 @@
+"""Monthly information through real stores (SPEC 16): the behavioural cases H03, H04 and H05, what is of the same holder, versions, and who may read it."""
+
+from datetime import date
+from decimal import Decimal
+
+import pyarrow as pa
+import pytest
+from fastapi.testclient import TestClient
+
+from submeter import civil, information, jobs
+from submeter.api import create_app
+from submeter.commands import execute
+from submeter.config import load
+from submeter.core import Core
+from submeter.errors import SubmeterError
+from submeter.reading import Register, Source, to_micro
+from submeter.store import READING, RECEPTION
+
+HEAD = """
+[[manager]]
+id = "m"
+name = "M"
+[[property]]
+id = "b"
+manager = "m"
+name = "B"
+zone = "UTC"
+"""
+UNITS = {"heat": "kWh", "heat_allocation": "hca", "cold_water": "m3", "hot_water": "m3"}
+NAMES = {"heat": "energy", "heat_allocation": "hca", "cold_water": "volume", "hot_water": "volume"}
+
+
+class Building:
+    """A property whose flats and points are added with their readings."""
+
+    def __init__(self, folder):
+        (folder / "pipeline.toml").write_text('[data]\nfolder = "data"\n[information]\ncontacts = "ask Eva"\n')
+        self.folder, self.text, self.told, self.seq = folder, HEAD, [], 0
+        self.core = Core(load(folder / "pipeline.toml"))
+
+    def flat(self, unit, *occupancies):
+        self.text += f'[[unit]]\nid = "{unit}"\nproperty = "b"\nlabel = "{unit}"\n'
+        for name, since, until in occupancies:
+            self.text += f'[[occupancy]]\nunit = "{unit}"\nname = "{name}"\nfrom = {since}\n' + (f"to = {until}\n" if until else "")
+
+    def point(self, name, unit, quantity, *readings, parameters=""):
+        """A point with a device of its own: (instant, index as text, source)."""
+        device = f"AAA-{len(self.told) + 1:08d}-01-07"
+        place = f'unit = "{unit}"' if unit else 'property = "b"'
+        self.text += (
+            f'[[point]]\nid = "{name}"\n{place}\nquantity = "{quantity}"\nlabel = "{name}"\nparameters = {{ max_gap = "P40D"{parameters} }}\n'
+        )
+        self.text += f'[[device]]\nid = "{device}"\n[[assignment]]\npoint = "{name}"\ndevice = "{device}"\nfrom = 2020-01-01\n'
+        self.told.append((device, quantity, readings))
+
+    def open(self):
+        """Import and store all of it."""
+        (self.folder / "directory.toml").write_text(self.text)
+        self.do("import", path=str(self.folder / "directory.toml"))
+        for device, quantity, readings in self.told:
+            self.hear(device, quantity, *readings)
+        return self
+
+    def hear(self, device, quantity, *readings):
+        key = (device, Register(NAMES[quantity], UNITS[quantity]))
+        number = self.core.readings.register_ids([key])[key]
+        rows = []
+        for t, value in readings:
+            self.seq += 1 << 21
+            row = {"register": number, "t": civil.instant(t), "value": to_micro(Decimal(value)), "src": int(Source.LIVE), "status": 0, "due": False}
+            rows.append(row | {"pinned": False, "seq": self.seq, "label": "now", "time_source": "received"})
+        self.core.readings.store(pa.Table.from_pylist(rows, schema=READING), RECEPTION.empty_table(), 0)
+        self.core.rollup()
+
+    def do(self, command, **arguments):
+        return list(execute(self.core, command, arguments))
+
+    def said(self, unit, month):
+        """The objects of a flat's holders, made and kept."""
+        flat = self.core.registry.unit(unit)
+        list(information.make(self.core, flat, date.fromisoformat(f"{month}-01")))
+        return [said for _, said in information.objects(self.core, flat, date.fromisoformat(f"{month}-01"))]
+
+    def get(self, path, scopes=("units:read", "consumption:read"), **query):
+        app = create_app(self.core.registry, self.core.published, "1")
+        token = self.core.registry.create_token("m", list(scopes))
+        return TestClient(app, headers={"Authorization": f"Bearer {token}"}).get(f"/v1/units/{path}", params=query)
+
+
+@pytest.fixture
+def building(tmp_path):
+    """An empty property."""
+    found = Building(tmp_path)
+    yield found
+    found.core.close()
+
+
+def months(year, first, values):
+    """Index readings at the starts of months."""
+    return [(f"{year + (first - 1 + i) // 12}-{(first - 1 + i) % 12 + 1:02d}-01T00:00:00Z", value) for i, value in enumerate(values)]
+
+
+def test_h03_a_hand_over_inside_a_month_splits_it_and_hides_what_was_before(building):
+    """Each tenant has the use of the own days; the second one sees no month before and no year before."""
+    building.flat("u", ("A", "2023-01-01", "2024-04-11T12:00:00Z"), ("B", "2024-04-11T12:00:00Z", None))
+    readings = [*months(2023, 4, ["1", "2"]), *months(2024, 3, ["8", "10"]), ("2024-04-11T12:00:00Z", "14"), ("2024-05-01T00:00:00Z", "20")]
+    building.point("p", "u", "cold_water", *readings)
+    first, second = building.open().said("u", "2024-04")
+    assert (first.end, second.start) == ("2024-04-11T12:00:00+00:00",) * 2
+    assert (first.media[0].amount, second.media[0].amount) == (4, 6)
+    assert first.media[0].previous_month.amount == 2
+    assert first.media[0].same_month_last_year.amount == 1
+    assert second.media[0].previous_month is None
+    assert second.media[0].same_month_last_year is None
+    answer = building.get("u/information/2024-04")
+    assert answer.json()["media"][0]["amount"] == 6
+    assert building.get("u/information/2024-04", at="2024-04-02").json()["media"][0]["amount"] == 4
+    assert building.get("u/information/2024-04", at="2022-01-01").status_code == 404
+
+
+def test_h04_an_allocator_has_its_share_of_the_buildings_heat(building):
+    """1,000 of 40,000 rated units are 300 of 12,000 kWh; the units on the register are told beside the rated ones."""
+    building.flat("u")
+    building.flat("v")
+    building.point("main", "", "heat", *months(2024, 1, ["5", "12005"]))
+    factor = ', factors = [["2020-01-01T00:00:00Z", "2.5"]]'
+    building.point("p", "u", "heat_allocation", *months(2024, 1, ["100", "500"]), parameters=factor)
+    building.point("q", "v", "heat_allocation", *months(2024, 1, ["0", "39000"]))
+    ((said,),) = [building.open().said("u", "2024-01")]
+    (heat,) = said.media
+    assert (heat.kwh, heat.method, heat.amount, heat.raw) == (300, "share_of_building_meter", 1000, 400)
+    assert said.texts == {"contacts": "ask Eva"}
+    assert any("300 kWh by share_of_building_meter" in line for line in building.do("information", unit="u", month="2024-01"))
+
+
+@pytest.mark.parametrize(("flats", "average"), [(3, None), (4, None), (5, 3.0)])
+def test_h05_a_small_group_is_not_compared_with(building, flats, average):
+    """Fewer than five flats are no group; five have their mean."""
+    for number in range(flats):
+        building.flat(f"u{number}")
+        building.point(f"p{number}", f"u{number}", "heat", *months(2024, 1, ["0", str(number + 1)]))
+    ((said,),) = [building.open().said("u0", "2024-01")]
+    (heat,) = said.media
+    if average is None:
+        assert (heat.average_flat, heat.why_no_average) == (None, "group_too_small")
+    else:
+        assert (heat.average_flat.kwh, heat.average_flat.amount, heat.why_no_average) == (average, average, None)
+
+
+def test_earlier_months_of_the_same_holder_and_the_weather(building):
+    """Month before, same month last year, and last year in this month's weather, by degree days."""
+    building.flat("u", ("A", "2022-01-01", None))
+    building.point("p", "u", "heat", *months(2023, 1, ["0", "100", *["150"] * 10, "230", "290"]))
+    building.text += (
+        '[[degree_days]]\nproperty = "b"\nmonth = "2023-01"\nvalue = "500"\n[[degree_days]]\nproperty = "b"\nmonth = "2024-01"\nvalue = "400"\n'
+    )
+    (said,) = building.open().said("u", "2024-01")
+    (heat,) = said.media
+    assert (heat.kwh, heat.method, heat.previous_month.kwh, heat.same_month_last_year.kwh) == (60, "meter", 80, 100)
+    assert heat.last_year_climate_corrected_kwh == 80
+
+
+def test_what_is_estimated_is_explained(building):
+    """Days between far readings are told as interpolated, those of a substitute with its method."""
+    building.flat("u")
+    building.point("p", "u", "cold_water", ("2024-01-01T00:00:00Z", "0"), ("2024-01-10T00:00:00Z", "9"), parameters=', confirm_window = "PT1H"')
+    building.text = building.text.replace('max_gap = "P40D"', 'max_gap = "P1D"')
+    building.open()
+    substitute = {"src": "substitute", "method": "comparable_period", "by": "Eva", "reason": "no access"}
+    building.do("reading", point="p", at="2024-02-01", value="31", **substitute)
+    (said,) = building.said("u", "2024-01")
+    (water,) = said.media
+    assert (water.amount, water.quality, water.why_no_kwh, water.coverage) == (31, "estimated", "not_energy", 0)
+    assert [(part.start[:10], part.end[:10]) for part in water.estimates] == [("2024-01-01", "2024-02-01")]
+    assert water.estimates[0].how == "interpolated between readings"
+    building.do("reading", point="p", at="2024-01-20", value="19", **substitute)
+    (said,) = building.said("u", "2024-01")
+    assert said.media[0].estimates[0].how == "substitute by comparable_period"
+
+
+def test_a_version_is_kept_where_something_changed_and_the_notice_is_noted_once(building):
+    """Made again it is the same version; a late reading makes the next one; both stay readable, with what was told of them."""
+    building.flat("u")
+    building.point("p", "u", "cold_water", *months(2024, 1, ["0", "10"]))
+    building.open()
+    assert "version 1" in building.do("information", unit="u", month="2024-01")[0]
+    assert "version 1" in building.do("information", unit="u", month="2024-01", notified="letter")[0]
+    with pytest.raises(SubmeterError, match="noted already"):
+        building.do("information", unit="u", month="2024-01", notified="letter")
+    building.hear("AAA-00000001-01-07", "cold_water", ("2024-01-31T23:00:00Z", "9.5"), ("2024-02-02T00:00:00Z", "11"), ("2024-01-20T00:00:00Z", "9"))
+    building.do("bill", target="u", start="2024-01-01", end="2024-02-01", by="Eva", reason="bill")
+    building.hear("AAA-00000001-01-07", "cold_water", ("2024-02-01T00:00:00Z", "10.25"))
+    assert "version 2" in building.do("information", unit="u", month="2024-01")[0]
+    old, new = (building.get("u/information/2024-01", version=number).json() for number in (1, 2))
+    assert (old["notified_via"], new["notified_via"], old["media"][0]["amount"], new["media"][0]["amount"]) == ("letter", None, 10, 10.25)
+    assert new["version"] == building.get("u/information/2024-01").json()["version"] == 2
+    building.hear("AAA-00000001-01-07", "cold_water", *months(2024, 3, ["12"]))
+    (said,) = building.said("u", "2024-02")
+    assert [(one.start[:7], one.diff, one.reason) for one in said.media[0].corrections] == [("2024-01", 0.25, "late_reading")]
+
+
+def test_the_route_refuses_what_is_not_there_or_not_allowed(building):
+    """A foreign flat, a month that was not published and a missing scope have their problems; a month that is not over has its words."""
+    building.flat("u")
+    building.point("p", "u", "cold_water", *months(2024, 1, ["0", "10"]))
+    building.open()
+    assert building.get("u/information/2024-01").status_code == 404
+    assert building.get("x/information/2024-01").status_code == 404
+    assert building.get("u/information/2024-13").status_code == 422
+    assert building.get("u/information/2024-01", scopes=["units:read"]).status_code == 403
+    with pytest.raises(SubmeterError, match="is not over"):
+        building.do("information", unit="u", month="2199-01")
+    with pytest.raises(SubmeterError, match="no unit"):
+        building.do("information", unit="nowhere", month="2024-01")
+
+
+def test_the_monthly_job_makes_all_of_the_month_before(building, monkeypatch):
+    """Every flat has its information of the month that ended, and the report says how many."""
+    for number in range(3):
+        building.flat(f"u{number}")
+        building.point(f"p{number}", f"u{number}", "heat", *months(2024, 1, ["0", "1", "2"]))
+    building.open()
+    monkeypatch.setattr("submeter.core.now", lambda: civil.instant("2024-02-06T05:00:00Z"))
+    monkeypatch.setattr("submeter.information.now", lambda: civil.instant("2024-02-06T05:00:00Z"))
+    assert list(jobs.perform(building.core, "monthly", by="operator"))[1:] == ["B: 3 new versions for 2024-01"]
