@@ -1,24 +1,22 @@
--- What DuckDB is asked to compute: the index at the civil boundaries by exact interpolation, rounded half to even, and the use of each hour, day, month
--- and year between them, with its bounds, for counters without any event. `readings` (series, t, value) are those of one piece; :zone is the zone.
+-- The simple semantics of rollups: use per local hour, day, month and year, interpolated at the boundaries and rounded half to even at each of them.
+-- `readings` (series, t, value) rise only and are one an instant; `calendar` says to which local day, month and year each hour of the zone belongs.
+-- The zone's hours are hours of UTC. No events, bounds, coverage, quality, flags or displays.
 WITH segments AS (
-  SELECT series, t AS t1, value AS v1, lead(t) OVER w AS t2, lead(value) OVER w AS v2 FROM readings WINDOW w AS (PARTITION BY series ORDER BY t)
-), crossed AS (
-  SELECT series, t1, v1, t2, v2, unnest(range((t1 + 3599999999) // 3600000000, (t2 + 3599999999) // 3600000000)) * 3600000000 AS u
-  FROM segments WHERE t2 IS NOT NULL
-), boundaries AS (
-  SELECT series, u, v1, v2, u = t1 AS exactly, ((v2 - v1)::BIGINT * (u - t1)) // (t2 - t1) AS whole, ((v2 - v1)::BIGINT * (u - t1)) % (t2 - t1) AS rest, t2 - t1 AS span,
-    (make_timestamp(u) AT TIME ZONE 'UTC') AT TIME ZONE 'Europe/Prague' AS civil
-  FROM crossed
-), indexed AS (
-  SELECT series, u, civil, v1 AS low, if(exactly, v1, v2) AS high,
-    v1 + whole + if(2 * rest > span OR (2 * rest = span AND (v1 + whole) % 2 = 1), 1, 0) AS idx
-  FROM boundaries
-), levels AS (
-  SELECT 0 AS level, * FROM indexed
-  UNION ALL SELECT 1, * FROM indexed WHERE hour(civil) = 0
-  UNION ALL SELECT 2, * FROM indexed WHERE hour(civil) = 0 AND day(civil) = 1
-  UNION ALL SELECT 3, * FROM indexed WHERE hour(civil) = 0 AND day(civil) = 1 AND month(civil) = 1
-)
-SELECT series, level, u AS start, lead(u) OVER w AS "end", lead(idx) OVER w - idx AS value, greatest(lead(low) OVER w - high, 0) AS lo,
-  lead(high) OVER w - low AS hi
-FROM levels WINDOW w AS (PARTITION BY level, series ORDER BY u) QUALIFY "end" IS NOT NULL
+  SELECT series, t AS t1, value AS v1, lead(t, 1, t + 1) OVER later AS t2, lead(value, 1, value) OVER later AS v2
+  FROM readings WINDOW later AS (PARTITION BY series ORDER BY t)),
+reach AS (SELECT series, min(t) AS first, max(t) AS last FROM readings GROUP BY series),
+grid AS (
+  SELECT series, first, unnest(range(first // 3600000000 * 3600000000, last + 3600000000, 3600000000)) AS u FROM reach),
+placed AS (
+  SELECT g.series, g.u, s.v1, s.v2 - s.v1 AS rise, s.t2 - s.t1 AS span, greatest(least(g.u, s.t2) - s.t1, 0) AS passed
+  FROM grid g ASOF JOIN segments s ON g.series = s.series AND greatest(g.u, g.first) >= s.t1),
+shares AS (SELECT series, u, v1 + rise * passed // span AS down, rise * passed % span AS rest, span FROM placed),
+marks AS (
+  SELECT series, u, down + CASE WHEN 2 * rest > span OR (2 * rest = span AND down % 2 = 1) THEN 1 ELSE 0 END AS v FROM shares),
+hours AS (SELECT series, u AS start, lead(v) OVER (PARTITION BY series ORDER BY u) - v AS value FROM marks QUALIFY value IS NOT NULL),
+days AS (
+  SELECT series, day AS start, month, year, sum(value)::BIGINT AS value FROM hours JOIN calendar ON calendar.hour = hours.start GROUP BY ALL)
+SELECT series, 0 AS level, start, value FROM hours
+UNION ALL SELECT series, 1, start, value FROM days
+UNION ALL SELECT series, 2, month, sum(value)::BIGINT FROM days GROUP BY ALL
+UNION ALL SELECT series, 3, year, sum(value)::BIGINT FROM days GROUP BY ALL
