@@ -1,8 +1,8 @@
 """Readings in, rows out: pure, Arrow to Arrow.
 
-Strategy: Polars orders the readings; batches of series of one zone go through columns, as many at a time as there are processors. A counter whose readings are all plain (SPEC 12.3) has its
-segments at once, any other gets them from the classifier; both become rows in the same columns. Only numbers that are not whole micro units or
-do not fit (factors, absurd values) are computed one by one, exactly. A gauge likewise, without a classifier.
+Strategy: Polars orders the readings; batches of series of one zone go through columns, as many at a time as there are processors. A counter whose readings
+are all plain (SPEC 12.3) has its segments at once, any other gets them from the classifier; both become rows in the same columns. Only numbers that are not
+whole micro units or do not fit (factors, absurd values) are computed one by one, exactly. A gauge likewise, without a classifier.
 Rules: the result depends on the readings, not on their order or repetition; it is the same whichever way a series takes.
 """
 
@@ -11,7 +11,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any, Final, Self, cast
 
 import numpy as np
@@ -187,12 +187,17 @@ def rollup(readings: pa.Table, specs: Mapping[int, SeriesSpec], begun: Mapping[i
     if len(batches) < 2:
         parts = [_computed(*one, begun=begun, days=days) for one in batches]
     else:
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
-            parts = list(threads.map(lambda one: _computed(*one, begun=begun, days=days), batches))
+        parts = list(_threads().map(lambda one: _computed(*one, begun=begun, days=days), batches))
     found = _Found(begun, days, [SCHEMA.empty_table()])
     for part in parts:
         found.add(part)
     return found.rollup()
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    """Threads for all runs: new ones each time would each leave memory behind that the system's allocator keeps for them."""
+    return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="rollup")
 
 
 def _computed(group: _Group, batch: _Batch, *, begun: Mapping[int, int], days: bool) -> _Found:

@@ -238,7 +238,7 @@ class _House:
             average_flat=average,
             why_no_average=why_no_average,
             estimates=list(self.estimates(points, holding)),
-            corrections=list(self.corrections(points, start)),
+            corrections=list(self.corrections(points, holding, start)),
         )
 
     def kwh(self, quantity: str, points: Sequence[Point], used: int | None, month: date) -> tuple[int | None, Any, str | None]:
@@ -322,10 +322,10 @@ class _House:
                 )
                 yield Estimate(start=self.local(start), end=self.local(end), quality=QUALITIES[quality], how=how)
 
-    def corrections(self, points: Sequence[Point], before: int) -> Iterator[Correction]:
-        """Billed use of earlier periods that changed in this month or later."""
+    def corrections(self, points: Sequence[Point], holding: Holding, before: int) -> Iterator[Correction]:
+        """Billed use of earlier periods of the same holder that changed in this month or later."""
         for row in self.core.readings.corrections([self.series[point.id] for point in points]).to_pylist():
-            if row["end"] <= before <= row["made"]:
+            if holding.since <= row["start"] and row["end"] <= before <= row["made"]:
                 diff = (row["new"] or 0) - (row["old"] or 0)
                 yield Correction(start=self.local(row["start"]), end=self.local(row["end"]), diff=_json(diff) or 0, reason=row["reason"])
 

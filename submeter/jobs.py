@@ -27,6 +27,8 @@ __all__ = ["JOBS", "Job", "job", "last_due", "missed", "perform", "status"]
 
 log = structlog.get_logger()
 
+#: Months whose information the monthly job makes, or makes anew where late readings changed it; also what was missed while nothing ran.
+MONTHS: Final = 3
 ZONE: Final = ZoneInfo("UTC")
 #: How far back the last planned run of a job is looked for, in steps that keep the search short.
 LOOK_BACK: Final = tuple(days * civil.DAY for days in (1 / 24, 1, 8, 32, 367, 4 * 366))
@@ -62,7 +64,10 @@ def _nightly(core: Core) -> Iterator[str]:
 def _monthly(core: Core) -> Iterator[str]:
     core.drain_all()
     yield str(core.rollup(settle=True))
-    yield from information.make_all(core, (_moment(cores.now()).date().replace(day=1) - timedelta(days=1)).replace(day=1))
+    month = _moment(cores.now()).date().replace(day=1)
+    for _ in range(MONTHS):
+        month = (month - timedelta(days=1)).replace(day=1)
+        yield from information.make_all(core, month)
 
 
 JOBS: Final = {
@@ -80,7 +85,12 @@ JOBS: Final = {
             lambda config: config.rollup.nightly,
             _nightly,
         ),
-        Job("monthly", "closes the month before and makes the monthly information of every flat", lambda config: config.rollup.monthly, _monthly),
+        Job(
+            "monthly",
+            "closes the month before and makes the monthly information of every flat, of three months back too where it changed",
+            lambda config: config.rollup.monthly,
+            _monthly,
+        ),
         Job(
             "archive", "moves closed messages and the readings of closed months to the archive", lambda config: config.retention.archive, keep.archive
         ),

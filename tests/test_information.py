@@ -118,6 +118,18 @@ def test_h03_a_hand_over_inside_a_month_splits_it_and_hides_what_was_before(buil
     assert building.get("u/information/2024-04", at="2022-01-01").status_code == 404
 
 
+def test_a_correction_of_the_holder_before_is_not_told(building):
+    """A billed month of A that changes after the hand-over is a correction for A's next bill; B's information does not have it."""
+    building.flat("u", ("A", "2023-01-01", "2024-02-11T12:00:00Z"), ("B", "2024-02-11T12:00:00Z", None))
+    building.point("p", "u", "cold_water", *months(2024, 1, ["8", "10", "20", "30"]))
+    building.open()
+    building.do("bill", target="u", start="2024-01-01", end="2024-02-01", by="Eva", reason="bill")
+    building.hear("AAA-00000001-01-07", "cold_water", ("2024-02-01T00:00:00Z", "10.25"))
+    first, second = building.said("u", "2024-02")
+    assert [one.diff for one in first.media[0].corrections] == [0.25]
+    assert second.media[0].corrections == []
+
+
 def test_h04_an_allocator_has_its_share_of_the_buildings_heat(building):
     """1,000 of 40,000 rated units are 300 of 12,000 kWh; the units on the register are told beside the rated ones."""
     building.flat("u")
@@ -222,4 +234,9 @@ def test_the_monthly_job_makes_all_of_the_month_before(building, monkeypatch):
     building.open()
     monkeypatch.setattr("submeter.core.now", lambda: civil.instant("2024-02-06T05:00:00Z"))
     monkeypatch.setattr("submeter.information.now", lambda: civil.instant("2024-02-06T05:00:00Z"))
-    assert list(jobs.perform(building.core, "monthly", by="operator"))[1:] == ["B: 3 new versions for 2024-01"]
+    assert list(jobs.perform(building.core, "monthly", by="operator"))[1:] == [
+        "B: 3 new versions for 2024-01",
+        "B: 3 new versions for 2023-12",
+        "B: 3 new versions for 2023-11",
+    ]
+    assert [line.split(":")[1][:3] for line in list(jobs.perform(building.core, "monthly", by="operator"))[1:]] == [" 0 "] * 3
