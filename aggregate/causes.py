@@ -11,14 +11,11 @@ import pyarrow as pa
 
 from submeter.aggregate.decided import SEQ
 from submeter.aggregate.series import Series
-from submeter.reading import Source
+from submeter.reading import MESSAGE_BITS, READING_BITS, Source
 from submeter.store import CAUSE, Decision
 
 __all__ = ["MESSAGE_BITS", "causes"]
 
-#: Bits of `seq` below the number of the message, and below the telegram's place in it (ingest/rows.py).
-MESSAGE_BITS: Final = 21
-READING_BITS: Final = 8
 #: The words of SPEC 13 that each kind of decision can be the reason of.
 REASONS: Final[Mapping[str, Collection[str]]] = {
     "accept": {"correction"},

@@ -18,6 +18,7 @@ from submeter import civil
 from submeter.aggregate import counter_columns, gauge_columns
 from submeter.aggregate.columns import SCHEMA, Bools, Grid
 from submeter.aggregate.counter_columns import Levels
+from submeter.aggregate.frames import framed
 from submeter.aggregate.gauge_columns import Readings
 from submeter.aggregate.rows import ESTIMATED, INCOMPLETE, WHOLE
 from submeter.aggregate.wide import Ints, rounded
@@ -98,7 +99,7 @@ def summed(days: pl.DataFrame, zone: str, year_start: str, *, gauge: bool) -> pl
     """Rows of months and years (SCHEMA) from all the days that these series have in them; the series share zone and first day of the year."""
     days = days.sort("series", "start")
     rows = [_summed(days, level, zone, year_start, gauge=gauge) for level in SUMMED] if days.height else []
-    return pl.concat([_frame(SCHEMA.empty_table()), *rows])
+    return pl.concat([framed(SCHEMA.empty_table()), *rows])
 
 
 def _summed(days: pl.DataFrame, level: int, zone: str, year_start: str, *, gauge: bool) -> pl.DataFrame:
@@ -160,7 +161,7 @@ def _rows(sums: pl.DataFrame, level: int) -> pl.DataFrame:
     start, end = sums["bucket"].to_numpy(), sums["bucket_end"].to_numpy()
     coverage = pl.Series(rounded(WHOLE * sums["heard"].to_numpy(), end - start), dtype=pl.Int64)
     shaped = sums.with_columns(level=pl.lit(level), start=pl.col("bucket"), end=pl.col("bucket_end"), coverage=coverage)
-    return shaped.select(pl.col(name).cast(kind) for name, kind in _frame(SCHEMA.empty_table()).schema.items())
+    return shaped.select(pl.col(name).cast(kind) for name, kind in framed(SCHEMA.empty_table()).schema.items())
 
 
 def _own(series: Ints, start: Ints, end: Ints) -> Columns:
@@ -178,9 +179,3 @@ def _table(columns: Columns) -> pa.Table:
         return pa.array(values.astype(field.type.to_pandas_dtype(), copy=False), mask=None if known is None else ~known)
 
     return pa.table([column(field) for field in DAYS], schema=DAYS)
-
-
-def _frame(table: pa.Table) -> pl.DataFrame:
-    frame = pl.from_arrow(table)
-    assert isinstance(frame, pl.DataFrame)
-    return frame

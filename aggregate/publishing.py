@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from submeter import civil
 from submeter.aggregate.events import UNUSABLE
+from submeter.aggregate.frames import framed
 from submeter.aggregate.series import Series
 from submeter.aggregate.windows import Window
 from submeter.reading import LEVELS, Source
@@ -40,7 +41,7 @@ class Publisher:
 
     def publish(self, known: Mapping[int, Series], heads: Sequence[PublishedSeries]) -> int:
         """Publish where series stand together with the blocks that committed changes touched; returns how many blocks."""
-        noted = _frame(self._readings.unpublished())
+        noted = framed(self._readings.unpublished())
         levels = [(cast("int", level), rows) for (level,), rows in noted.group_by("level")]
         blocks = [block for level, rows in levels for block in _blocks(known, level, rows, self._readings.rollups, gone=True)]
         revisions = [block for level, rows in levels for block in _blocks(known, level, rows, self._readings.revisions, gone=False)]
@@ -73,7 +74,7 @@ def _blocks(known: Mapping[int, Series], level: int, noted: pl.DataFrame, read: 
         begun = noted.filter(pl.col("series").is_in(members))
         wanted = np.unique(_keys(zone, level, begun))
         rows = read(members, level, first - BLOCK_SPAN[level], last + BLOCK_SPAN[level])
-        points, keys = pack(rows), _keys(zone, level, _frame(rows.select(["series", "start"])))
+        points, keys = pack(rows), _keys(zone, level, framed(rows.select(["series", "start"])))
         wanted = wanted if gone else np.intersect1d(wanted, keys)
         labels = civil.block_labels(LEVELS[level], wanted % NUMBERS)
         edges = (np.searchsorted(keys, wanted, side).tolist() for side in ("left", "right"))
@@ -108,9 +109,3 @@ def _newer(head: PublishedSeries, before: PublishedSeries | None) -> PublishedSe
     last = (before.last_t, before.last_value) if later else (head.last_t, head.last_value)
     heard = max((t for t in (head.last_heard, before.last_heard) if t is not None), default=None)
     return replace(head, last_t=last[0], last_value=last[1], last_heard=heard)
-
-
-def _frame(table: pa.Table) -> pl.DataFrame:
-    frame = pl.from_arrow(table)
-    assert isinstance(frame, pl.DataFrame)
-    return frame

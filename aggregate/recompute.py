@@ -14,6 +14,7 @@ import structlog
 
 from submeter import civil
 from submeter.aggregate.days import DAY, SUMMED
+from submeter.aggregate.frames import framed
 from submeter.aggregate.kernel import READINGS, Rollup, rollup
 from submeter.aggregate.series import Series
 from submeter.aggregate.windows import Day, Range, Window
@@ -44,7 +45,7 @@ def anchors(windows: Mapping[int, Window]) -> pl.DataFrame:
     rows = [(i, one.begin.anchor_t, one.begin.anchor_v) for i, one in windows.items() if one.begin is not None and not one.gauge]
     anchors = pl.DataFrame(rows, schema={"series": pl.Int32, "t": pl.Int64, "value": pl.Int64}, orient="row")
     rest = {"src": pl.lit(Source.LIVE), "status": pl.lit(0), "due": pl.lit(False), "pinned": pl.lit(False), "dev": pl.lit(None), "seq": pl.lit(-1)}
-    schema = _frame(READINGS.empty_table()).schema
+    schema = framed(READINGS.empty_table()).schema
     return anchors.with_columns(**rest).select(pl.col(name).cast(kind) for name, kind in schema.items())
 
 
@@ -76,7 +77,7 @@ def inside_of(result: Rollup, windows: Mapping[int, Window]) -> Rollup:
     cut = pl.DataFrame(columns, schema=schema, orient="row")
 
     def inside(table: pa.Table, condition: pl.Expr) -> pa.Table:
-        found = _frame(table).rename({"series": "id"}).join(cut, on="id").filter(condition).rename({"number": "series"})
+        found = framed(table).rename({"series": "id"}).join(cut, on="id").filter(condition).rename({"number": "series"})
         return found.select(table.column_names).to_arrow().cast(table.schema)
 
     def begins(name: str) -> pl.Expr:
@@ -122,9 +123,3 @@ def within(batch: Mapping[int, Series], windows: Sequence[Window]) -> pl.DataFra
 def renamed(column: str, names: Mapping[int, int]) -> pl.Expr:
     """A column of numbers of windows as numbers of their series."""
     return pl.col(column).replace_strict(names, return_dtype=pl.Int32)
-
-
-def _frame(table: pa.Table) -> pl.DataFrame:
-    frame = pl.from_arrow(table)
-    assert isinstance(frame, pl.DataFrame)
-    return frame

@@ -22,6 +22,7 @@ from submeter.aggregate.columns import SCHEMA
 from submeter.aggregate.days import summed
 from submeter.aggregate.decided import SEQ, Decided, decided
 from submeter.aggregate.events import UNUSABLE, Sample
+from submeter.aggregate.frames import framed
 from submeter.aggregate.kernel import READINGS, Rollup
 from submeter.aggregate.periods import use_between
 from submeter.aggregate.publishing import Publisher
@@ -195,7 +196,7 @@ class Rollups:
         batch = {number: known[number] for number, _, _ in work}
         windows, result, readings = self._rolled_up(batch, [window for _, _, some in work for window in some])
         within = recompute.within(batch, windows)
-        rows = pl.concat([_frame(result.rows), self._summed(batch, windows, _frame(result.days))])
+        rows = pl.concat([framed(result.rows), self._summed(batch, windows, framed(result.days))])
         rows, within = self._retained(rows), self._retained(within, "first")
         computed = _standing(prints, batch, stored, windows, result)
         last, since = (computed.select("series", name).drop_nulls() for name in ("last", "since"))
@@ -224,7 +225,7 @@ class Rollups:
             result = recompute.computed(
                 pl.concat([readings, recompute.anchors(numbered)]), {i: (one, batch[one.series]) for i, one in numbered.items()}
             )
-            right, windows = recompute.checked(numbered, _frame(result.days))
+            right, windows = recompute.checked(numbered, framed(result.days))
             done += right.values()
             results.append(recompute.inside_of(result, right))
             names = {i: one.series for i, one in numbered.items()}
@@ -240,7 +241,7 @@ class Rollups:
         ]
         schema = {"id": pl.Int32, "register": pl.Int32, "first": pl.Int64, "beyond": pl.Int64}
         table = pl.DataFrame([span for span in spans if span[2] < span[3]], schema=schema, orient="row")
-        readings = _frame(self._readings.readings_inside(table.to_arrow()))
+        readings = framed(self._readings.readings_inside(table.to_arrow()))
         readings = readings.rename({"id": "series", "register": "dev"}).select(READINGS.names)
         return _as_decided(readings, {i: (window, batch[window.series]) for i, window in windows.items()})
 
@@ -249,7 +250,7 @@ class Rollups:
         reach = recompute.reach(batch, windows)
         years = [(number, *recompute.whole_years(batch[number], first, beyond)) for number, (first, beyond) in reach.items()]
         spans = pl.DataFrame(years, schema={"series": pl.Int32, "first": pl.Int64, "beyond": pl.Int64}, orient="row")
-        days = _frame(self._readings.days(spans.to_arrow())) if reach else fresh.clear()
+        days = framed(self._readings.days(spans.to_arrow())) if reach else fresh.clear()
         cut = pl.DataFrame(
             [(window.series, window.first, window.beyond) for window in windows if window.series in reach], schema=spans.schema, orient="row"
         )
@@ -265,14 +266,14 @@ class Rollups:
             summed(days.filter(pl.col("series").is_in(members)), zone, year_start, gauge=gauge)
             for (zone, year_start, gauge), members in groups.items()
         ]
-        rows = pl.concat([_frame(SCHEMA.empty_table()), *parts])
+        rows = pl.concat([framed(SCHEMA.empty_table()), *parts])
         ends = pl.DataFrame([(number, *ends) for number, ends in reach.items()], schema=spans.schema, orient="row")
         touched = (pl.col("end") > pl.col("first")) & (pl.col("start") < pl.col("beyond"))
         return rows.join(ends, on="series").filter(touched).select(rows.columns)
 
     def _retained(self, rows: pl.DataFrame, begin: str = "start") -> pl.DataFrame:
         """Rows (or ranges of them) of the levels without what retention deleted, or deletes next: it does not come back."""
-        floors = _frame(self._readings.retention.floors()).filter(pl.col("what") != "readings")
+        floors = framed(self._readings.retention.floors()).filter(pl.col("what") != "readings")
         level = pl.col("what").replace_strict({name: i for i, name in enumerate(LEVELS)}, default=None, return_dtype=pl.UInt8)
         kept = rows.join(floors.select("series", level.alias("level"), floor="start"), on=["series", "level"], how="left", maintain_order="left")
         if begin == "first":
@@ -281,7 +282,7 @@ class Rollups:
 
     def _settle(self, known: Mapping[int, Series], now: int) -> int:
         """Move the states that time alone moves; returns how many rows."""
-        rows = _frame(self._readings.unsettled(now)).filter(pl.col("series").is_in(list(known)))
+        rows = framed(self._readings.unsettled(now)).filter(pl.col("series").is_in(list(known)))
         computed = pl.DataFrame(
             [(number, row["last"], row["since"]) for number, row in self._readings.computed().items()],
             schema={"series": pl.Int32, "last": pl.Int64, "since": pl.Int64},
@@ -341,7 +342,7 @@ class Rollups:
         ((number, series),) = found
         window = Window.whole(number, series.spec)
         stitched = self._stitched({number: series}, {number: window})
-        dropped = _frame(recompute.computed(stitched, {number: (window, series)}).dropped)
+        dropped = framed(recompute.computed(stitched, {number: (window, series)}).dropped)
         return series, stitched.join(dropped, on=["series", "t", "seq"], how="anti").sort("t", "seq")
 
     def series(self) -> Mapping[int, Series]:
@@ -462,9 +463,3 @@ def _stitch(
     except SubmeterError as error:
         log.error("point left out of the rollup", point=point.id, error=str(error))
         return []
-
-
-def _frame(table: pa.Table) -> pl.DataFrame:
-    frame = pl.from_arrow(table)
-    assert isinstance(frame, pl.DataFrame)
-    return frame

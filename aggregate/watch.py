@@ -16,6 +16,7 @@ import polars as pl
 
 from submeter import civil
 from submeter.aggregate.errors import AggregateError
+from submeter.aggregate.frames import framed
 from submeter.aggregate.parameters import duration
 from submeter.config import Events as Limits
 from submeter.reading import LEVELS, QUALITIES, DeviceId, Register, from_micro
@@ -104,7 +105,7 @@ class View:
     @cached_property
     def present(self) -> list[Assignment]:
         """The assignments that run now."""
-        return [one for one in self.registry.assignments() if one.since <= self.now and (one.until is None or self.now < one.until)]
+        return [one for one in self.registry.assignments() if one.holds(self.now)]
 
     @cached_property
     def main(self) -> Mapping[int, tuple[SeriesKey, Point]]:
@@ -114,9 +115,7 @@ class View:
 
     def rows(self, series: list[int], level: int, start: int, end: int) -> pl.DataFrame:
         """Rows of a level that begin in [start, end) and have ended."""
-        frame = pl.from_arrow(self.readings.rollups(series, level, start, end))
-        assert isinstance(frame, pl.DataFrame)
-        return frame.filter(pl.col("end") <= self.now)
+        return framed(self.readings.rollups(series, level, start, end)).filter(pl.col("end") <= self.now)
 
 
 class Detector(NamedTuple):

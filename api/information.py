@@ -13,8 +13,6 @@ from submeter.store.registry import Registry
 __all__ = ["information_of"]
 
 MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
-#: Since when somebody has a flat that has no holders on record.
-EVER = 2**62
 
 
 def information_of(seen: SeenUnit, registry: Registry, month: str, at: str | None, version: int | None) -> dict[str, Any]:
@@ -27,12 +25,11 @@ def information_of(seen: SeenUnit, registry: Registry, month: str, at: str | Non
         moment = instant_of("month", f"{year + number // 12}-{number % 12 + 1:02d}-01", zone) - 1
     else:
         moment = instant_of("at", at, zone)
-    times = [(one.since, one.until) for one in registry.occupancies_of(seen.unit.id)] or [(-EVER, None)]
-    since = next((since for since, until in times if since <= moment and (until is None or moment < until)), None)
-    if since is None:
+    holder = next((one for one in registry.holders_of(seen.unit.id) if one.holds(moment)), None)
+    if holder is None:
         raise NotFound
     kept = registry.information
-    found = kept.newest(seen.unit.id, since, month) if version is None else kept.version(seen.unit.id, since, month, version)
+    found = kept.newest(seen.unit.id, holder.since, month) if version is None else kept.version(seen.unit.id, holder.since, month, version)
     if found is None:
         raise NotFound
     told = None if found.notified is None else _iso(found.notified, zone)

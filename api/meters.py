@@ -28,7 +28,7 @@ def meters_of(seen: SeenUnit, registry: Registry, published: Published, *, now: 
 
 
 def _meter(point: Point, assignments: Sequence[Assignment], series: Sequence[PublishedSeries], zone: str, now: int) -> dict[str, Any]:
-    current = next((one for one in reversed(assignments) if one.since <= now and (one.until is None or now < one.until)), None)
+    current = next((one for one in reversed(assignments) if one.holds(now)), None)
     heard = [one.last_heard for one in series if one.last_heard is not None]
     return {
         "id": point.id,

@@ -12,11 +12,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Final
 
 import structlog
 
+from submeter import civil
 from submeter.decoders import DecodeError, FormatKey, Profile, ProfileOf, Telegram, dedup_key, fast, receive
 from submeter.ingest.common import now_us
 from submeter.ingest.dedup import Window
@@ -243,7 +244,7 @@ class Drain:
         except DecodeError as error:
             self._quarantine(heard, batch, error.device, error.reason, str(error))
             return
-        batch.receptions.setdefault((str(device), heard.gateway, _day(heard.at)), []).append(telegram.rssi_dbm)
+        batch.receptions.setdefault((str(device), heard.gateway, civil.utc_date(heard.at)), []).append(telegram.rssi_dbm)
         if telegram.link == "wmbus" and not self._window.admit(key, heard.at):
             batch.results["duplicate"] += 1
             return
@@ -367,10 +368,6 @@ def _plausible(gw_time: int | None, received_at: int, ahead: int) -> bool:
 
 def _kind(device: DeviceId) -> tuple[str, int, int]:
     return device.manufacturer, device.version, device.type
-
-
-def _day(at: int) -> date:
-    return datetime.fromtimestamp(at // MICROSECONDS, UTC).date()
 
 
 def _best(levels: list[int | None]) -> int | None:

@@ -15,7 +15,7 @@ import structlog
 from submeter import civil
 from submeter.decoders import Telegram
 from submeter.ingest.envelopes import Heard
-from submeter.reading import STATUS, Reading, Register
+from submeter.reading import POSITION_BITS, READING_BITS, STATUS, Reading, Register
 
 __all__ = ["AHEAD", "MICROSECONDS", "POSITION_BITS", "READING_BITS", "Reception", "Row", "rows_of", "table"]
 
@@ -24,9 +24,6 @@ log = structlog.get_logger()
 MICROSECONDS: Final = 1_000_000
 #: How far an instant may lie ahead of its reception (SPEC 14, `clock_drift`).
 AHEAD: Final = 600 * MICROSECONDS
-#: `seq` of a reading: message id, then position of the telegram in it (13 bits), then of the reading in the telegram (8 bits).
-POSITION_BITS: Final = 13
-READING_BITS: Final = 8
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ What is told to be kept here is on the disk when the call returns (DECISIONS 10 
 May enter: standard library, duckdb, numpy, pyarrow, cryptography, and what stands below: decoders, config, civil, reading, errors.
 """
 
-from submeter.store.archive import BUCKETS, MESSAGES, Archive, bucket_of, month_after
+from submeter.store.archive import BUCKETS, MESSAGES, WORDS, Archive, bucket_of
 from submeter.store.decisions import METHODS, Decision, Decisions
 from submeter.store.errors import DirectoryError, StoreBrokenError, StoreError, VaultError
 from submeter.store.events import KINDS, NOTES, TASKS, Event, Events
@@ -75,6 +75,7 @@ __all__ = [
     "TASKS",
     "UNPUBLISHED",
     "WITHIN",
+    "WORDS",
     "Accepted",
     "Archive",
     "Assignment",
@@ -116,6 +117,5 @@ __all__ = [
     "VaultError",
     "Visible",
     "bucket_of",
-    "month_after",
     "pack",
 ]

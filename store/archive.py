@@ -8,7 +8,7 @@ Rules: a file is written beside, synced, and takes its name when whole; adding t
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Final
 from zlib import crc32
@@ -17,11 +17,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from submeter import civil
 from submeter.reading import Register
 from submeter.store.errors import StoreError
 from submeter.store.readings_schema import READING
 
-__all__ = ["BUCKETS", "MESSAGES", "READINGS", "Archive", "bucket_of", "month_after"]
+__all__ = ["BUCKETS", "MESSAGES", "READINGS", "WORDS", "Archive", "bucket_of"]
 
 #: Files of a month: the registers are spread over them evenly, whatever else there is.
 BUCKETS: Final = 16
@@ -44,11 +45,6 @@ READINGS: Final = pa.schema([*WORDS.items(), *(field for field in READING if fie
 def bucket_of(device: str, register: Register) -> int:
     """The bucket of a register, the same in every installation."""
     return crc32(f"{device} {register}".encode()) % BUCKETS
-
-
-def month_after(month: date) -> date:
-    """The first of the next month."""
-    return (month.replace(day=1) + timedelta(days=32)).replace(day=1)
 
 
 class Archive:
@@ -93,7 +89,7 @@ class Archive:
     def drop(self, before: date) -> int:
         """Delete the files whose day or month ended before a day; returns how many."""
         days = [self._of_day(day) for day in self.days() if day < before]
-        months = [file for month in self.months() if month_after(month) <= before for file in self._of_month(month, 0).parent.glob("*.parquet")]
+        months = [file for month in self.months() if civil.month_after(month) <= before for file in self._of_month(month, 0).parent.glob("*.parquet")]
         for file in (*days, *months):
             file.unlink()
         return len(days) + len(months)

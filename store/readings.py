@@ -20,7 +20,7 @@ from submeter.reading import INT64_MAX, LEVELS, Register, Source
 from submeter.store import readings_sql as sql
 from submeter.store.duck import Duck
 from submeter.store.readings_schema import ACCEPTED, BILL, CAUSE, CHANGED, COMPUTED, DAYS, FORMAT, MIGRATIONS, READING, RECEPTION, ROLLUP, WITHIN
-from submeter.store.retention import Retention
+from submeter.store.retention import Retention, next_mark
 
 __all__ = ["Accepted", "Kind", "Readings", "SeriesKey"]
 
@@ -156,7 +156,7 @@ class Readings:
         with self._duck.transaction(**tables) as connection:
             fresh = connection.sql(sql.FRESH).to_arrow_table()
             connection.register("fresh", fresh)
-            connection.execute(sql.MARK_DIRTY, [_next_mark(connection)])
+            connection.execute(sql.MARK_DIRTY, [next_mark(connection)])
             connection.execute(INSERT_READINGS)
             connection.execute(sql.MOVE_NEWEST)
             connection.execute(sql.RECEIVE)
@@ -271,7 +271,7 @@ class Readings:
     def touch(self, start: int, end: int) -> None:
         """Mark [start, end] of every register dirty: what is there is computed anew."""
         with self._duck.transaction() as connection:
-            connection.execute("INSERT INTO dirty SELECT id, ?, ?, ? FROM registers", [start, end, _next_mark(connection)])
+            connection.execute("INSERT INTO dirty SELECT id, ?, ?, ? FROM registers", [start, end, next_mark(connection)])
 
     @contextmanager
     def rehearsal(self) -> Iterator[Callable[[], pa.Table]]:
@@ -295,7 +295,7 @@ class Readings:
         """Give rows (series, level, start) another `state`, which time alone may do, and note them as unpublished, in one transaction."""
         with self._duck.transaction(moved=moved) as connection:
             connection.execute(sql.MOVE_STATE)
-            connection.execute("INSERT INTO unpublished SELECT series, level, start, ? FROM moved", [_next_mark(connection)])
+            connection.execute("INSERT INTO unpublished SELECT series, level, start, ? FROM moved", [next_mark(connection)])
 
     def bills(self) -> pa.Table:
         """Return the billed periods (schema BILL) by decision."""
@@ -306,7 +306,7 @@ class Readings:
         with self._duck.transaction(billed=bills.cast(BILL)) as connection:
             connection.execute(sql.BILL)
             connection.execute("INSERT INTO bills SELECT * FROM billed")
-            connection.execute(NOTE_BILLED, [_next_mark(connection)])
+            connection.execute(NOTE_BILLED, [next_mark(connection)])
 
     def unbill(self, decisions: Iterable[int]) -> None:
         """Take these bills back: their rows are final again, and what was corrected in them needs no settling."""
@@ -319,7 +319,7 @@ class Readings:
                 'DELETE FROM corrections c USING billed b WHERE c.series = b.series AND c.level = b.level AND c.start >= b.start AND c.start < b."end"'
             )
             connection.execute("DELETE FROM bills b USING taken t WHERE b.decision = t.decision")
-            connection.execute(NOTE_BILLED, [_next_mark(connection)])
+            connection.execute(NOTE_BILLED, [next_mark(connection)])
             connection.unregister("billed")
 
     def corrections(self, series: Sequence[int]) -> pa.Table:
@@ -336,7 +336,7 @@ class Readings:
         """Note every row of these series as unpublished: their blocks are cut anew, or come back."""
         with self._duck.transaction(chosen=_ids("series", series)) as connection:
             connection.execute(
-                "INSERT INTO unpublished SELECT series, level, start, ? FROM rollups SEMI JOIN chosen USING (series)", [_next_mark(connection)]
+                "INSERT INTO unpublished SELECT series, level, start, ? FROM rollups SEMI JOIN chosen USING (series)", [next_mark(connection)]
             )
 
     def unpublished(self) -> pa.Table:
@@ -418,7 +418,7 @@ def _replace(connection: duckdb.DuckDBPyConnection, rows: pa.Table, ranges: pa.T
     connection.execute(sql.CORRECT, [reason, now, *reach])
     connection.execute(sql.DELETE_CHANGED, reach)
     connection.execute(sql.INSERT_CHANGED)
-    connection.execute("INSERT INTO unpublished SELECT series, level, start, ? FROM differing", [_next_mark(connection)])
+    connection.execute("INSERT INTO unpublished SELECT series, level, start, ? FROM differing", [next_mark(connection)])
     for name in ("own", "rows", "differing"):
         connection.unregister(name)
     return differing
@@ -449,10 +449,3 @@ def _series_bounds(ranges: pa.Table) -> dict[str, int]:
 
 def _ids(column: str, numbers: Collection[int]) -> pa.Table:
     return pa.table({column: pa.array(sorted(set(numbers)), pa.int32())})
-
-
-def _next_mark(connection: duckdb.DuckDBPyConnection) -> int:
-    row = connection.execute("UPDATE progress SET value = value + 1 WHERE name = 'mark' RETURNING value").fetchone()
-    if row is None:
-        raise AssertionError("progress has no mark: the schema writes it")
-    return int(row[0])

@@ -38,6 +38,8 @@ SELECT_VERSION: Final = """
 SELECT coalesce(max(id), 0) FROM audit WHERE (action IN ('directory.import', 'keys.import') AND detail <> '0 differences')
   OR action IN ('decision.accept', 'decision.reject', 'decision.exchange', 'decision.reading', 'decision.withdraw')
 """
+#: No beginning, µs.
+EVER: Final = 2**62
 ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
@@ -178,6 +180,10 @@ class Registry:
     def occupancies_of(self, unit: str) -> list[Occupancy]:
         """Return who lived in a unit in order of time."""
         return [Occupancy(*row) for row in self._rows("SELECT * FROM occupancies WHERE unit = ? ORDER BY since", unit)]
+
+    def holders_of(self, unit: str) -> list[Occupancy]:
+        """Return its occupancies; of a unit without any on record one without beginning and end, so that what it uses has a holder."""
+        return self.occupancies_of(unit) or [Occupancy(unit, -EVER, None, "")]
 
     def degree_days(self, building: str) -> dict[str, int]:
         """Return the degree days of a property by month ``YYYY-MM``, millionths of K·d."""

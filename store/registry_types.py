@@ -117,6 +117,10 @@ class Assignment:
     start_value: int | None
     end_value: int | None
 
+    def holds(self, at: int) -> bool:
+        """Whether it runs at an instant, µs UTC; its end does not belong to it."""
+        return _holds(self.since, self.until, at)
+
 
 @dataclass(frozen=True, slots=True)
 class Occupancy:
@@ -126,6 +130,10 @@ class Occupancy:
     since: int
     until: int | None
     name: str
+
+    def holds(self, at: int) -> bool:
+        """Whether it runs at an instant, µs UTC; its end does not belong to it."""
+        return _holds(self.since, self.until, at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,3 +176,7 @@ class AuditEntry:
     action: str
     subject: str
     detail: str
+
+
+def _holds(since: int, until: int | None, at: int) -> bool:
+    return since <= at and (until is None or at < until)

@@ -7,20 +7,20 @@ Rules: a floor never moves back; months and years are never deleted, nor the loc
 from datetime import date
 from typing import Any, Final
 
+import duckdb
 import pyarrow as pa
 
 from submeter.reading import LEVELS
 from submeter.store.duck import Duck
 from submeter.store.readings_schema import FLOOR
 
-__all__ = ["Retention"]
+__all__ = ["Retention", "next_mark"]
 
 #: The day at each floor of the readings as `aggregate.windows.Day` has it, of those that a computation can go on from.
 FLOOR_DAYS: Final = """
 SELECT f.series, d.start, d.anchor_t, d.anchor_v, d.odd, d.next_t FROM floors f JOIN days d USING (series, start) WHERE f.what = 'readings' ORDER BY f.series
 """
-#: For each series of `wanted` (series, before) the last first day of a month at or before it from which a computation can go on: of a counter, where its
-#: index is known. `months` are the starts of months by series.
+#: For each series the last of some starts of months (`months`: series, start) from which a computation can go on: of a counter, where its index is known.
 GOING_ON: Final = """
 SELECT m.series, max(m.start) AS start, max_by(d.anchor_t, m.start) AS anchor_t
 FROM months m JOIN days d USING (series, start) JOIN series s ON s.id = m.series
@@ -81,8 +81,7 @@ class Retention:
             connection.register("levels", connection.sql(named).to_arrow_table())
             gone = connection.sql(GONE).to_arrow_table()
             connection.register("gone", gone)
-            connection.execute("UPDATE progress SET value = value + 1 WHERE name = 'mark'")
-            connection.execute("INSERT INTO unpublished SELECT series, level, start, (SELECT value FROM progress WHERE name = 'mark') FROM gone")
+            connection.execute("INSERT INTO unpublished SELECT series, level, start, ? FROM gone", [next_mark(connection)])
             for table in ("rollups", "history"):
                 connection.execute(f"DELETE FROM {table} r USING levels l WHERE r.series = l.series AND r.level = l.level AND r.start < l.start")  # noqa: S608 - two of ours
             for name in ("fresh", "levels", "gone"):
@@ -132,3 +131,11 @@ class Retention:
         with self._duck.transaction() as connection:
             connection.execute("CREATE OR REPLACE TABLE readings AS SELECT * FROM readings ORDER BY t // 2592000000000, register, t, seq")
         self._duck.checkpoint()
+
+
+def next_mark(connection: duckdb.DuckDBPyConnection) -> int:
+    """The number under which a transaction marks what is to be computed or published; it rises with each."""
+    row = connection.execute("UPDATE progress SET value = value + 1 WHERE name = 'mark' RETURNING value").fetchone()
+    if row is None:
+        raise AssertionError("progress has no mark: the schema writes it")
+    return int(row[0])

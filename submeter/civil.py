@@ -104,6 +104,26 @@ def to_local(zone: str, t: int) -> datetime:
     return (EPOCH + timedelta(microseconds=t)).astimezone(zone_info(zone))
 
 
+def utc_date(t: int) -> date:
+    """The UTC day of an instant."""
+    return (EPOCH + timedelta(microseconds=t)).date()
+
+
+def utc_midnight(day: date) -> int:
+    """The first instant of a UTC day."""
+    return _micros(datetime(day.year, day.month, day.day, tzinfo=UTC))
+
+
+def month_after(month: date) -> date:
+    """The first day of the next month."""
+    return (month.replace(day=1) + timedelta(days=32)).replace(day=1)
+
+
+def month_before(month: date) -> date:
+    """The first day of the month before."""
+    return (month.replace(day=1) - timedelta(days=1)).replace(day=1)
+
+
 def local_date(zone: str, t: int) -> date:
     """The local date whose day holds `t`."""
     return date.fromisoformat(blocks_of(zone, "hour", np.array([t]))[0])

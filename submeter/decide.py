@@ -44,7 +44,7 @@ def _task_lines(core: Core, task: Event) -> Iterator[str]:
     point, register = _place(task)
     amount = f"  {_number(task.amount)} not booked" if task.amount is not None else ""
     label = core.registry.point(point).label
-    device = next((one.device for one in core.registry.assignments_of(point) if _holds(one, task.at)), "no device")
+    device = next((one.device for one in core.registry.assignments_of(point) if one.holds(task.at)), "no device")
     yield f"{task.id}  {task.kind}  point {point} {register} {label}  {device}  at {civil.iso(task.at)}{amount}"
     if bounded := _bounded(core, task):
         yield f"    bounds {', '.join(bounded)}"
@@ -136,7 +136,7 @@ def _exchanged(assignments: Sequence[Assignment], at: int, new: str | None, end:
             values = replace(following, device=new or following.device, start_value=following.start_value if start is None else start)
             return [*assignments[:i], replace(old, end_value=old.end_value if end is None else end), values, *assignments[i + 2 :]]
     for i, old in enumerate(assignments):
-        if _holds(old, at) and old.since < at:
+        if old.holds(at) and old.since < at:
             following = Assignment(old.point, new or old.device, at, old.until, start, old.end_value)
             return [*assignments[:i], replace(old, until=at, end_value=end), following, *assignments[i + 1 :]]
     raise SubmeterError(f"there is no device to exchange at {civil.iso(at)}: the point's assignments do not reach there")
@@ -188,7 +188,7 @@ def _reading(
         raise SubmeterError(f"{method!r} is no method: write one of {', '.join(METHODS)}")
     if instant > now() + AHEAD:
         raise SubmeterError(f"{civil.iso(instant)} lies ahead: a reading is of the past")
-    if not any(_holds(one, instant) for one in core.registry.assignments_of(point)):
+    if not any(one.holds(instant) for one in core.registry.assignments_of(point)):
         raise SubmeterError(f"no device was at point {point} at {civil.iso(instant)}: its assignments begin later, or have ended")
     details = {"t": instant, "value": index, "src": src, "due": due, "pinned": pinned, "method": method}
     made = core.registry.decisions.enter("reading", point, name, by=by, reason=reason, now=now(), details=details)
@@ -292,10 +292,6 @@ def _place(task: Event) -> tuple[str, str]:
     """Point and register of a task."""
     point, _, register = task.subject.removeprefix("point:").partition("/")
     return point, register
-
-
-def _holds(one: Assignment, at: int) -> bool:
-    return one.since <= at and (one.until is None or at < one.until)
 
 
 def _instant(core: Core, point: str, text: str) -> int:

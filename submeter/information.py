@@ -123,7 +123,7 @@ def objects(core: Core, unit: Unit, month: date) -> Iterator[tuple[Holding, Mont
     start, end = house.bounds(month)
     if end > now():
         raise SubmeterError(f"{month:%Y-%m} is not over in {house.building.zone}: its information is made after it")
-    for holding in _holdings(core.registry.occupancies_of(unit.id), start, end):
+    for holding in _holdings(core.registry.holders_of(unit.id), start, end):
         media = [house.medium(unit, quantity, holding, month) for quantity in house.quantities(unit)]
         yield (
             holding,
@@ -138,11 +138,11 @@ def objects(core: Core, unit: Unit, month: date) -> Iterator[tuple[Holding, Mont
         )
 
 
-def _holdings(occupancies: Sequence[Occupancy], start: int, end: int) -> Iterator[Holding]:
-    times = [(one.since, EVER if one.until is None else one.until) for one in occupancies] or [(-EVER, EVER)]
-    for since, until in times:
-        if since < end and until > start:
-            yield Holding(since, until, max(since, start), min(until, end))
+def _holdings(holders: Sequence[Occupancy], start: int, end: int) -> Iterator[Holding]:
+    for one in holders:
+        until = EVER if one.until is None else one.until
+        if one.since < end and until > start:
+            yield Holding(one.since, until, max(one.since, start), min(until, end))
 
 
 def lines(said: Monthly, version: int) -> Iterator[str]:
@@ -183,8 +183,7 @@ class _House:
         return any(one.id == point and one.registers[0] == register for one in self.points)
 
     def bounds(self, month: date) -> tuple[int, int]:
-        following = date(month.year + month.month // 12, month.month % 12 + 1, 1)
-        return civil.midnight(self.building.zone, month), civil.midnight(self.building.zone, following)
+        return civil.midnight(self.building.zone, month), civil.midnight(self.building.zone, civil.month_after(month))
 
     def local(self, t: int) -> str:
         return civil.to_local(self.building.zone, t).isoformat()
@@ -214,7 +213,7 @@ class _House:
         rows = [self.rows(month).get(point.id) if whole else self.part(point, holding) for point in points]
         used = _total(rows, "value")
         kwh, method, why_not = self.kwh(quantity, points, used, month)
-        before, last_year = date(month.year - (month.month == 1), (month.month - 2) % 12 + 1, 1), month.replace(year=month.year - 1)
+        before, last_year = civil.month_before(month), month.replace(year=month.year - 1)
         earlier = self.own(unit, quantity, holding, last_year)
         average, why_no_average = self.average(quantity, month)
         there = [row for row in rows if row is not None]

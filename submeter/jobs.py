@@ -8,7 +8,7 @@ never planned before counts as missed; a paused job runs only when an operator a
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -64,9 +64,9 @@ def _nightly(core: Core) -> Iterator[str]:
 def _monthly(core: Core) -> Iterator[str]:
     core.drain_all()
     yield str(core.rollup(settle=True))
-    month = _moment(cores.now()).date().replace(day=1)
+    month = civil.utc_date(cores.now())
     for _ in range(MONTHS):
-        month = (month - timedelta(days=1)).replace(day=1)
+        month = civil.month_before(month)
         yield from information.make_all(core, month)
 
 

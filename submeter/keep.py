@@ -5,7 +5,7 @@ both jobs may be stopped anywhere and run again; a limit of 0 days means for eve
 """
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Final
 
 import polars as pl
@@ -13,10 +13,11 @@ import pyarrow as pa
 
 from submeter import civil
 from submeter.aggregate import Limits
+from submeter.aggregate.frames import framed
 from submeter.core import Core
 from submeter.core import now as this_instant
 from submeter.ingest.envelopes import BadPayload, split
-from submeter.store import MESSAGES, Stored, StoreError, bucket_of, month_after
+from submeter.store import MESSAGES, Stored, StoreError, bucket_of
 
 __all__ = ["archive", "retention"]
 
@@ -34,7 +35,7 @@ def archive(core: Core) -> Iterator[str]:
         core.work.step(f"messages of {day} archived", messages, 0)
         messages += _move(core, day)
     readings = sum(_add(core, *place) for place in _unarchived(core, now)) if limits.archive_days else 0
-    dropped = core.archive.drop(_day(now - limits.archive_days * civil.DAY))
+    dropped = core.archive.drop(civil.utc_date(now - limits.archive_days * civil.DAY))
     yield f"archive: {messages} messages {verb}, {readings} readings added, {dropped} files too old deleted"
 
 
@@ -51,15 +52,15 @@ def retention(core: Core) -> Iterator[str]:
 
 def _days(core: Core, before: int) -> Iterator[date]:
     """The UTC days before an instant of which the inbox has done messages; each whole day once."""
-    end, after = _midnight(_day(before)), 0
+    end, after = civil.utc_midnight(civil.utc_date(before)), 0
     while not core.stopping.is_set() and (oldest := core.inbox.oldest_done(before=end, after=after)) is not None:
-        yield _day(oldest)
-        after = _midnight(_day(oldest)) + civil.DAY
+        yield civil.utc_date(oldest)
+        after = civil.utc_midnight(civil.utc_date(oldest)) + civil.DAY
 
 
 def _move(core: Core, day: date) -> int:
     """Archive the messages of a day, count them there, and delete them from the inbox; without an archive only delete them."""
-    since, moved = _midnight(day), list[int]()
+    since, moved = civil.utc_midnight(day), list[int]()
 
     def pieces() -> Iterator[pa.Table]:
         last = 0
@@ -78,15 +79,14 @@ def _move(core: Core, day: date) -> int:
 
 def _unarchived(core: Core, now: int) -> Iterator[tuple[date, int, pl.DataFrame]]:
     """Month, bucket and registers of the readings of closed months that the archive has not all of."""
-    closed = _midnight(_day(now - SETTLED * civil.DAY).replace(day=1))
+    closed = civil.utc_midnight(civil.utc_date(now - SETTLED * civil.DAY).replace(day=1))
     registers = core.readings.registers()
     buckets = pl.DataFrame(
         [(number, bucket_of(device, register)) for (device, register), number in registers.items()],
         schema={"register": pl.Int32, "bucket": pl.Int32},
         orient="row",
     )
-    counts = pl.from_arrow(core.readings.retention.counts(closed))
-    assert isinstance(counts, pl.DataFrame)
+    counts = framed(core.readings.retention.counts(closed))
     for (month, bucket), group in counts.join(buckets, on="register").group_by("month", "bucket", maintain_order=True):
         assert isinstance(month, date)
         assert isinstance(bucket, int)
@@ -99,7 +99,7 @@ def _add(core: Core, month: date, bucket: int, registers: pl.DataFrame) -> int:
         return 0
     core.work.step(f"readings of {month:%Y-%m} archived", bucket, 0)
     had = core.archive.count(month, bucket)
-    readings = core.readings.retention.whole(registers.to_arrow(), _midnight(month), _midnight(month_after(month)))
+    readings = core.readings.retention.whole(registers.to_arrow(), civil.utc_midnight(month), civil.utc_midnight(civil.month_after(month)))
     return core.archive.add_readings(month, bucket, readings) - had
 
 
@@ -121,11 +121,3 @@ def _telegrams(message: Stored) -> int:
 def _table(messages: Iterable[Stored]) -> pa.Table:
     columns = [{name: getattr(message, name) for name in MESSAGES.names} for message in messages]
     return pa.Table.from_pylist(columns, schema=MESSAGES)
-
-
-def _day(t: int) -> date:
-    return datetime.fromtimestamp(t / 1e6, UTC).date()
-
-
-def _midnight(day: date) -> int:
-    return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()) * 1_000_000

@@ -13,6 +13,10 @@ from typing import Final, NamedTuple, Self
 
 MICRO: Final = 1_000_000
 INT64_MAX: Final = 2**63 - 1
+#: `seq` of a reading: message id, then position of the telegram in it, then of the reading in the telegram; so many bits each, and below the message's id.
+POSITION_BITS: Final = 13
+READING_BITS: Final = 8
+MESSAGE_BITS: Final = POSITION_BITS + READING_BITS
 
 
 class DeviceId(NamedTuple):

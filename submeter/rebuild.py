@@ -8,26 +8,24 @@ not told again; a rebuild that is stopped leaves nothing behind, and the collect
 
 import shutil
 from collections.abc import Iterable, Iterator
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Final
 
 import pyarrow as pa
 import structlog
 
+from submeter import civil
 from submeter.core import REBUILD, Core
 from submeter.errors import SubmeterError
-from submeter.ingest.rows import POSITION_BITS, READING_BITS
-from submeter.reading import Register
-from submeter.store import BUCKETS, READING, RECEPTION, Inbox, Readings, Registry, Stored
+from submeter.reading import MESSAGE_BITS, Register
+from submeter.store import BUCKETS, READING, RECEPTION, WORDS, Inbox, Readings, Registry, Stored
 
 __all__ = ["rebuild"]
 
 log = structlog.get_logger()
 
 TOGETHER: Final = 10_000
-#: Bits of `seq` below the message's id.
-BITS: Final = POSITION_BITS + READING_BITS
 
 
 def rebuild(core: Core) -> Iterator[str]:
@@ -50,7 +48,7 @@ def _made_again(core: Core, folder: Path) -> tuple[int, int]:
     core.readings.copy_to(file)
     with Inbox(folder / "inbox.sqlite") as inbox, Readings(file) as readings, Registry(folder / "registry.sqlite") as nowhere:
         ids, since = _gather(core, inbox)
-        readings.retention.forget(ids, BITS, since)
+        readings.retention.forget(ids, MESSAGE_BITS, since)
         _restore(core, readings, ids)
         drain, done = core.new_drain(inbox, readings, nowhere), 0
         while step := drain.step().messages:
@@ -73,7 +71,7 @@ def _gather(core: Core, inbox: Inbox) -> tuple[pa.Table, date]:
         ids += [message.id for message in messages]
         first = min(first, *(message.received_at for message in messages))
         core.work.step("messages gathered", len(ids), 0)
-    since = datetime.fromtimestamp(first / 1e6, UTC).date() if ids else date.max
+    since = civil.utc_date(first) if ids else date.max
     return pa.table({"id": pa.array(sorted(set(ids)), pa.int64())}), since
 
 
@@ -93,15 +91,14 @@ def _restore(core: Core, readings: Readings, messages: pa.Table) -> None:
     for month in core.archive.months():
         for bucket in range(BUCKETS):
             for piece in core.archive.readings(month, bucket):
-                restored += readings.retention.restore(_numbered(readings, piece), messages, BITS)
+                restored += readings.retention.restore(_numbered(readings, piece), messages, MESSAGE_BITS)
     if restored:
         log.warning("readings came back from the archive: the file had lost them", readings=restored)
 
 
 def _numbered(readings: Readings, piece: pa.Table) -> pa.Table:
     """Archived readings with the numbers of their registers in a file."""
-    names = ("device", "name", "unit", "tariff", "subunit", "idx")
-    keys = [(device, Register(*rest)) for device, *rest in zip(*(_column(piece, name) for name in names), strict=True)]
+    keys = [(device, Register(*rest)) for device, *rest in zip(*(_column(piece, name) for name in WORDS), strict=True)]
     numbers = readings.register_ids(keys)
     return pa.table({"register": pa.array([numbers[key] for key in keys], pa.int32())} | {name: piece[name] for name in READING.names[1:]})
 

@@ -164,7 +164,7 @@ def test_a_lost_readings_file_comes_back(here):
     (here.folder / "data" / "readings.duckdb").unlink()
     with here.core() as core:
         list(execute(core, "rebuild", {}))
-        month = keep._midnight(keep._day(now() - 60 * civil.DAY).replace(day=1))
+        month = civil.utc_midnight(civil.utc_date(now() - 60 * civil.DAY).replace(day=1))
         assert {row[1:] for row in before[0] if row[1] < month} <= {row[1:] for row in held(core)[0]}
 
 
