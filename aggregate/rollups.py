@@ -104,11 +104,10 @@ class Rollups:
         rows, blocks, done, held = 0, 0, 0, Counter[str]()
         stored = self._readings.computed()
         self._readings.forget(stored.keys() - known.keys())
-        why = _Why(self._new_decisions(), self._fed_by(known, keyed))
-        floors = self._floors(known)
-        work = self._work(known, prints, stored, floors, moved, marks, everything=everything)
+        state = _State(now, known, prints, stored, *self._floors(), self._new_decisions(), self._fed_by(known, keyed))
+        work = self._work(state, moved, marks, everything=everything)
         for batch in _batches(work, now):
-            touched, heads = self._compute(known, prints, stored, batch, now=now, why=why, held=held)
+            touched, heads = self._compute(state, batch, held)
             rows, blocks, done = rows + touched, blocks + self._publisher.publish(known, heads), done + len(batch)
             progress(done, len(work))
         if settle:
@@ -119,25 +118,19 @@ class Rollups:
         self._readings.computed_from(directory)
         return Report(len(work), rows, blocks, held)
 
-    def _floors(self, known: Mapping[int, Series]) -> dict[int, Day]:
-        """The first day of each series whose readings retention left, where it deleted some."""
-        return {number: Day(**day) for number, day in self._readings.retention.days().items() if number in known}
+    def _floors(self) -> tuple[dict[int, Day], pl.DataFrame]:
+        """What retention left: the first day of each series whose older readings are gone, and where rows of a level begin (series, level, floor)."""
+        floors = framed(self._readings.retention.floors()).filter(pl.col("what") != "readings")
+        level = pl.col("what").replace_strict({name: i for i, name in enumerate(LEVELS)}, default=None, return_dtype=pl.UInt8)
+        days = {number: Day(**day) for number, day in self._readings.retention.days().items()}
+        return days, floors.select("series", level.alias("level"), floor="start")
 
-    def _work(
-        self,
-        known: Mapping[int, Series],
-        prints: Mapping[int, str],
-        stored: Computed,
-        floors: Mapping[int, Day],
-        moved: set[int],
-        marks: pa.Table,
-        *,
-        everything: bool,
-    ) -> list[Work]:
+    def _work(self, state: "_State", moved: set[int], marks: pa.Table, *, everything: bool) -> list[Work]:
         """What is to be computed: each series with the reason and its windows; whole where anything but readings that were added changed."""
-        known = {number: series for number, series in known.items() if _fits(series, floors.get(number))}
+        floors = state.floors
+        known = {number: series for number, series in state.known.items() if _fits(series, floors.get(number))}
         specs = {number: series.spec for number, series in known.items()}
-        reasons = {number: changed(cast("str | None", stored.get(number, {}).get("spec")), prints[number]) for number in known}
+        reasons = {number: changed(cast("str | None", state.stored.get(number, {}).get("spec")), state.prints[number]) for number in known}
         whole = {number: reason or "config" for number, reason in reasons.items() if everything or reason or number in moved}
         ranges = {number: some for number, some in _fed(known, marks).items() if number not in whole}
         work: list[Work] = [(number, reason, [Window.whole(number, specs[number], floors.get(number))]) for number, reason in whole.items()]
@@ -156,14 +149,15 @@ class Rollups:
 
     def _numbered(self) -> Iterator[tuple[int, Series]]:
         """Every series of the directory with its number, stitched from what its devices were heard to measure."""
-        said = decided(self._registry.decisions.in_force())
-        self._readings.register_ids(self._entered())
-        registers = defaultdict[str, dict[Register, int]](dict)
-        for (device, register), number in self._readings.registers().items():
-            registers[device][register] = number
+        decisions = self._registry.decisions.in_force()
+        said = decided(decisions)
         assignments = defaultdict[str, list[Assignment]](list)
         for assignment in self._registry.assignments():
             assignments[assignment.point].append(assignment)
+        self._readings.register_ids(_entered(decisions, assignments))
+        registers = defaultdict[str, dict[Register, int]](dict)
+        for (device, register), number in self._readings.registers().items():
+            registers[device][register] = number
         buildings = {building.id: building for building in self._registry.properties()}
         series = [
             one for point in self._registry.points() for one in _stitch(point, buildings[point.property], assignments[point.id], registers, said)
@@ -181,24 +175,14 @@ class Rollups:
             self._published.drop(gone)
         return moved
 
-    def _compute(
-        self,
-        known: Mapping[int, Series],
-        prints: Mapping[int, str],
-        stored: Computed,
-        work: Sequence[Work],
-        *,
-        now: int,
-        why: "_Why",
-        held: Counter[str],
-    ) -> tuple[int, list[PublishedSeries]]:
+    def _compute(self, state: "_State", work: Sequence[Work], held: Counter[str]) -> tuple[int, list[PublishedSeries]]:
         """Compute the windows of a batch of series and replace their rows; returns how many were touched, and where each series stands."""
-        batch = {number: known[number] for number, _, _ in work}
+        now, batch = state.now, {number: state.known[number] for number, _, _ in work}
         windows, result, readings = self._rolled_up(batch, [window for _, _, some in work for window in some])
         within = recompute.within(batch, windows)
         rows = pl.concat([framed(result.rows), self._summed(batch, windows, framed(result.days))])
-        rows, within = self._retained(rows), self._retained(within, "first")
-        computed = _standing(prints, batch, stored, windows, result)
+        rows, within = _retained(rows, within, state.begun)
+        computed = _standing(state, batch, windows, result)
         last, since = (computed.select("series", name).drop_nulls() for name in ("last", "since"))
         rows = with_state(rows, last, since, now=now, finality=self._finality)
         held.update(result.held["flag"].to_pylist())
@@ -206,7 +190,7 @@ class Rollups:
             list(batch),
             rows.to_arrow(),
             now=now,
-            causes=causes(batch, readings, work[0][1], why.decisions, keyed=why.keyed),
+            causes=causes(batch, readings, work[0][1], state.decisions, keyed=state.keyed),
             within=within.to_arrow(),
             days=result.days,
             computed=computed.to_arrow(),
@@ -271,15 +255,6 @@ class Rollups:
         touched = (pl.col("end") > pl.col("first")) & (pl.col("start") < pl.col("beyond"))
         return rows.join(ends, on="series").filter(touched).select(rows.columns)
 
-    def _retained(self, rows: pl.DataFrame, begin: str = "start") -> pl.DataFrame:
-        """Rows (or ranges of them) of the levels without what retention deleted, or deletes next: it does not come back."""
-        floors = framed(self._readings.retention.floors()).filter(pl.col("what") != "readings")
-        level = pl.col("what").replace_strict({name: i for i, name in enumerate(LEVELS)}, default=None, return_dtype=pl.UInt8)
-        kept = rows.join(floors.select("series", level.alias("level"), floor="start"), on=["series", "level"], how="left", maintain_order="left")
-        if begin == "first":
-            return kept.with_columns(pl.max_horizontal("first", pl.col("floor").fill_null(-INT64_MAX)).alias("first")).select(rows.columns)
-        return kept.filter(pl.col("floor").is_null() | (pl.col("start") >= pl.col("floor"))).select(rows.columns)
-
     def _settle(self, known: Mapping[int, Series], now: int) -> int:
         """Move the states that time alone moves; returns how many rows."""
         rows = framed(self._readings.unsettled(now)).filter(pl.col("series").is_in(list(known)))
@@ -293,12 +268,6 @@ class Rollups:
         if moved.height:
             self._readings.move_states(moved.to_arrow())
         return moved.height
-
-    def _entered(self) -> Iterator[tuple[str, Register]]:
-        """Registers that operators entered readings of: a device may never have told them."""
-        for one in self._registry.decisions.in_force("reading"):
-            there = (a for a in self._registry.assignments_of(one.point) if a.since <= one.details["t"] < (a.until or INT64_MAX))
-            yield from ((assignment.device, register_named(one.register)) for assignment in there)
 
     def _new_decisions(self) -> list[Decision]:
         """Decisions since the last run that change rows, in order; a withdrawal as what it takes back."""
@@ -368,11 +337,36 @@ class Rollups:
 
 
 @dataclass(frozen=True, slots=True)
-class _Why:
-    """What there is to tell about the changes of a run: decisions since the last one, series whose telegrams had waited for a key."""
+class _State:
+    """What a run goes by: the instant, all series with their fingerprints, what their rows were computed from, and what retention left (see `_floors`).
 
+    For the history: decisions since the last run, series whose telegrams had waited for a key.
+    """
+
+    now: int
+    known: Mapping[int, Series]
+    prints: Mapping[int, str]
+    stored: Computed
+    floors: Mapping[int, Day]
+    begun: pl.DataFrame
     decisions: Sequence[Decision]
     keyed: Collection[int]
+
+
+def _entered(decisions: Iterable[Decision], assignments: Mapping[str, Sequence[Assignment]]) -> Iterator[tuple[str, Register]]:
+    """Registers that operators entered readings of: a device may never have told them."""
+    for one in decisions:
+        if one.kind == "reading":
+            there = (assignment for assignment in assignments.get(one.point, ()) if assignment.holds(one.details["t"]))
+            yield from ((assignment.device, register_named(one.register)) for assignment in there)
+
+
+def _retained(rows: pl.DataFrame, within: pl.DataFrame, floors: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows, and the ranges that they replace, without what retention deleted: it does not come back."""
+    kept, cut = (frame.join(floors, on=["series", "level"], how="left", maintain_order="left") for frame in (rows, within))
+    kept = kept.filter(pl.col("floor").is_null() | (pl.col("start") >= pl.col("floor")))
+    cut = cut.with_columns(pl.max_horizontal("first", pl.col("floor").fill_null(-INT64_MAX)).alias("first"))
+    return kept.select(rows.columns), cut.select(within.columns)
 
 
 def _as_decided(stored: pl.DataFrame, windows: Mapping[int, tuple[Window, Series]]) -> pl.DataFrame:
@@ -415,7 +409,7 @@ def _batches(work: Iterable[Work], now: int) -> Iterator[list[Work]]:
         yield batch
 
 
-def _standing(prints: Mapping[int, str], batch: Mapping[int, Series], stored: Computed, windows: Sequence[Window], result: Rollup) -> pl.DataFrame:
+def _standing(state: _State, batch: Mapping[int, Series], windows: Sequence[Window], result: Rollup) -> pl.DataFrame:
     """COMPUTED of the batch: what windows that reach a series' end found there, else what was known."""
     ended = {window.series for window in windows if window.stop is None}
     last, since = (
@@ -425,8 +419,8 @@ def _standing(prints: Mapping[int, str], batch: Mapping[int, Series], stored: Co
     rows = [
         (
             number,
-            prints[number],
-            *((last.get(number), since.get(number)) if number in ended else (stored[number]["last"], stored[number]["since"])),
+            state.prints[number],
+            *((last.get(number), since.get(number)) if number in ended else (state.stored[number]["last"], state.stored[number]["since"])),
         )
         for number in batch
     ]

@@ -100,8 +100,9 @@ class Decisions:
 
     def in_force(self, *kinds: str, point: str | None = None) -> list[Decision]:
         """Return the decisions that hold, of some kinds, in order of entry; those withdrawn and the withdrawals are left out."""
-        taken = {one.withdraws for one in self.all(point=point)}
-        return [one for one in self.all(point=point) if one.kind in (kinds or DECISIONS[:-1]) and one.id not in taken]
+        made = self.all(point=point)
+        taken = {one.withdraws for one in made}
+        return [one for one in made if one.kind in (kinds or DECISIONS[:-1]) and one.id not in taken]
 
     def _select(self, where: str, *values: object) -> list[Decision]:
         return [_decision(row) for row in self._rows(f"SELECT {_COLUMNS} FROM decisions WHERE {where} ORDER BY id", *values)]  # noqa: S608 - ours

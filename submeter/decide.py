@@ -259,8 +259,9 @@ def _undo_exchange(core: Core, taken: Decision) -> None:
 
 
 def _decisions(core: Core, *, point: str | None = None) -> Iterator[str]:
-    taken = {one.withdraws for one in core.registry.decisions.all()}
-    for one in core.registry.decisions.all(point=point):
+    made = core.registry.decisions.all(point=point)
+    taken = {one.withdraws for one in made}
+    for one in made:
         mark = "  taken back" if one.id in taken else f"  of decision {one.withdraws}" if one.withdraws else ""
         at = f"  at {civil.iso(one.details['t'])}" if "t" in one.details else ""
         yield f"{one.id}  {civil.iso(one.at)}  {one.kind}{mark}  point {one.point} {one.register}{at}  by {one.by}: {one.reason}"
