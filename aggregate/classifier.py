@@ -74,13 +74,14 @@ def rated(segments: list[Segment], factors: tuple[tuple[int, Fraction], ...]) ->
         edges = [segment.t1, *inside, segment.t2]
         for start, end in pairwise(edges):
             share = Fraction(end - start, segment.t2 - segment.t1)
-            use = exact((segment.v2 - segment.v1) * share * _factor_at(factors, start))
+            use = exact((segment.v2 - segment.v1) * share * factor_at(factors, start))
             pieces.append(Segment(start, total, end, total + use, segment.flags, segment.lossy, segment.est or bool(inside)))
             total += use
     return pieces
 
 
-def _factor_at(factors: tuple[tuple[int, Fraction], ...], t: int) -> Fraction:
+def factor_at(factors: tuple[tuple[int, Fraction], ...], t: int) -> Fraction:
+    """The rating factor in force at an instant; before the first of them, that one."""
     return next((factor for start, factor in reversed(factors) if start <= t), factors[0][1])
 
 

@@ -6,7 +6,7 @@ Rules: held steps and undecided tails are tasks, at their own instant; dropped r
 a text names the device, the values and what to do.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -87,9 +87,7 @@ def revised(registry: Registry, batch: Mapping[int, Series], changed: pa.Table, 
     with registry.writing():
         for number, places in rows.items():
             first, last = min(places)[0], max(places)[0]
-            levels = ", ".join(
-                f"{sum(level == own for _, own in places)} {name}" for level, name in enumerate(LEVELS) if (level in {o for _, o in places})
-            )
+            levels = ", ".join(f"{count} {LEVELS[level]}" for level, count in sorted(Counter(level for _, level in places).items()))
             detail = f"{len(places)} final rows ({levels}) from {civil.iso(first)} to {civil.iso(last)} have changed: {reason}"
             registry.events.raise_("changed_after_final", _subject(batch[number]), first, now=now, detail=detail, count=len(places))
 

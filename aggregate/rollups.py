@@ -91,6 +91,8 @@ class Rollups:
         self._publisher = Publisher(readings, published)
         self._finality = finality
         self._stitched_at: tuple[tuple[int, int], dict[int, Series], dict[int, str]] | None = None
+        #: The series that the published file was last compared with.
+        self._withdrawn_from: Mapping[int, Series] | None = None
 
     def run(self, *, now: int, settle: bool = True, everything: bool = False, progress: Progress = _unseen, keyed: Collection[str] = ()) -> Report:
         """Bring every row up to date with the readings as of `now` (µs UTC).
@@ -114,6 +116,7 @@ class Rollups:
             rows += self._settle(known, now)
         self._bill(known)
         blocks += self._publisher.publish(known, [])
+        self._withdrawn_from = known
         self._readings.clear_dirty(marks)
         self._readings.computed_from(directory)
         return Report(len(work), rows, blocks, held)
@@ -167,6 +170,8 @@ class Rollups:
 
     def _withdraw(self, known: Mapping[int, Series]) -> set[int]:
         """Take back what is published of another series under this number, or cut by another zone's days; returns what is to be published whole."""
+        if self._withdrawn_from is known:
+            return set()
         shown = {one.id: (one.point, one.register, one.zone) for one in self._published.series()}
         moved = {number for number, one in known.items() if shown.get(number) != (one.point.id, one.register, one.spec.zone)}
         if moved:
@@ -234,14 +239,11 @@ class Rollups:
         reach = recompute.reach(batch, windows)
         years = [(number, *recompute.whole_years(batch[number], first, beyond)) for number, (first, beyond) in reach.items()]
         spans = pl.DataFrame(years, schema={"series": pl.Int32, "first": pl.Int64, "beyond": pl.Int64}, orient="row")
-        days = framed(self._readings.days(spans.to_arrow())) if reach else fresh.clear()
         cut = pl.DataFrame(
             [(window.series, window.first, window.beyond) for window in windows if window.series in reach], schema=spans.schema, orient="row"
         )
-        gone = days.join(cut, on="series").filter((pl.col("start") >= pl.col("first")) & (pl.col("start") < pl.col("beyond")))
-        days = pl.concat(
-            [days.join(gone.select("series", "start"), on=["series", "start"], how="anti"), fresh.filter(pl.col("series").is_in(list(reach)))]
-        )
+        days = framed(self._readings.days(spans.to_arrow(), without=cut.to_arrow())) if reach else fresh.clear()
+        days = pl.concat([days, fresh.filter(pl.col("series").is_in(list(reach)))])
         groups = defaultdict[tuple[str, str, bool], list[int]](list)
         for number in reach:
             spec = batch[number].spec
@@ -258,6 +260,8 @@ class Rollups:
     def _settle(self, known: Mapping[int, Series], now: int) -> int:
         """Move the states that time alone moves; returns how many rows."""
         rows = framed(self._readings.unsettled(now)).filter(pl.col("series").is_in(list(known)))
+        if not rows.height:
+            return 0
         computed = pl.DataFrame(
             [(number, row["last"], row["since"]) for number, row in self._readings.computed().items()],
             schema={"series": pl.Int32, "last": pl.Int64, "since": pl.Int64},

@@ -50,6 +50,12 @@ class Informations:
         """Return the newest version; None before the first."""
         return self._one("unit = ? AND since = ? AND month = ? ORDER BY version DESC LIMIT 1", unit, since, month)
 
+    def of(self, unit: str, month: str) -> list[Information]:
+        """Return the newest version of each holder, in order of their times."""
+        newest = "version = (SELECT max(version) FROM information o WHERE (o.unit, o.since, o.month) = (information.unit, information.since, information.month))"
+        rows = self._rows(f"SELECT {_COLUMNS} FROM information WHERE unit = ? AND month = ? AND {newest} ORDER BY since", unit, month)  # noqa: S608 - ours
+        return [Information(*row) for row in rows]
+
     def version(self, unit: str, since: int, month: str, version: int) -> Information | None:
         """Return one version; None if there is none."""
         return self._one("unit = ? AND since = ? AND month = ? AND version = ?", unit, since, month, version)

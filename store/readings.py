@@ -228,9 +228,9 @@ class Readings:
         since = min(ranges["t_from"].to_pylist(), default=0) - LOOKBACK
         return self._duck.read(sql.BEGUN, {"since": since}, ranges=ranges)
 
-    def days(self, spans: pa.Table) -> pa.Table:
-        """Return the days (DAYS) of each span (series, first, beyond), in order of series and start."""
-        return self._duck.read(sql.SELECT_DAYS, _bounds(spans), spans=spans)
+    def days(self, spans: pa.Table, without: pa.Table | None = None) -> pa.Table:
+        """Return the days (DAYS) of each span (series, first, beyond) but those in spans of `without`, in no order."""
+        return self._duck.read(sql.SELECT_DAYS, _bounds(spans), spans=spans, cut=spans.slice(0, 0) if without is None else without)
 
     def replace_rollups(
         self,
@@ -409,19 +409,29 @@ class Readings:
 def _replace(connection: duckdb.DuckDBPyConnection, rows: pa.Table, ranges: pa.Table, levels: pa.Array, reason: str, now: int) -> pa.Table:
     """Replace the rows of some levels inside their ranges, and note what is to be published; returns what differed."""
     within, rows = (table.filter(pc.is_in(table["level"], levels)) for table in (ranges, rows.select(ROLLUP.names).cast(ROLLUP)))
-    connection.register("own", within)
-    connection.register("rows", rows)
-    differing = connection.sql(sql.DIFFERING, params=_bounds(within) | _series_bounds(within)).to_arrow_table()
-    connection.register("differing", differing)
-    reach = [pc.min(differing["start"]).as_py() or 0, pc.max(differing["start"]).as_py() or 0]
-    connection.execute(sql.KEEP_HISTORY, [reason, now, *reach])
-    connection.execute(sql.CORRECT, [reason, now, *reach])
-    connection.execute(sql.DELETE_CHANGED, reach)
-    connection.execute(sql.INSERT_CHANGED)
-    connection.execute("INSERT INTO unpublished SELECT series, level, start, ? FROM differing", [next_mark(connection)])
-    for name in ("own", "rows", "differing"):
-        connection.unregister(name)
+    with _tables(connection, own=within, rows=rows):
+        differing = connection.sql(sql.DIFFERING, params=_bounds(within) | _series_bounds(within)).to_arrow_table()
+    if not differing.num_rows:
+        return differing
+    reach = [pc.min(differing["start"]).as_py(), pc.max(differing["start"]).as_py()]
+    with _tables(connection, rows=rows, differing=differing):
+        connection.execute(sql.KEEP_HISTORY, [reason, now, *reach])
+        if connection.execute("FROM bills LIMIT 1").fetchone():
+            connection.execute(sql.CORRECT, [reason, now, *reach])
+        connection.execute(sql.DELETE_CHANGED, reach)
+        connection.execute(sql.INSERT_CHANGED)
+        connection.execute("INSERT INTO unpublished SELECT series, level, start, ? FROM differing", [next_mark(connection)])
     return differing
+
+
+@contextmanager
+def _tables(connection: duckdb.DuckDBPyConnection, **tables: pa.Table) -> Iterator[None]:
+    """Inside, `tables` are readable in SQL under their names."""
+    for name, table in tables.items():
+        connection.register(name, table)
+    yield
+    for name in tables:
+        connection.unregister(name)
 
 
 def _numbered(keys: Sequence[K], used: int) -> dict[K, int]:

@@ -169,7 +169,7 @@ FROM placed GROUP BY id ORDER BY id
 
 SELECT_DAYS: Final = """
 SELECT d.* FROM days d JOIN spans s ON d.series = s.series AND d.start >= s.first AND d.start < s.beyond WHERE d.start >= $first AND d.start < $beyond
-ORDER BY d.series, d.start
+AND NOT EXISTS (FROM cut c WHERE c.series = d.series AND d.start >= c.first AND d.start < c.beyond)
 """
 
 SELECT_INSIDE: Final = """

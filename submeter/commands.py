@@ -167,7 +167,7 @@ def _rebuild(core: Core) -> Iterator[str]:
         core.work.end()
 
 
-def _information(core: Core, *, unit: str, month: str, notified: str | None = None) -> Iterator[str]:
+def _information(core: Core, *, unit: str, month: str, publish: bool = False, notified: str | None = None) -> Iterator[str]:
     flat = next((one for one in core.registry.units() if unit in {one.id, one.label}), None)
     if flat is None:
         raise SubmeterError(f"there is no unit {unit}: the directory names them")
@@ -175,15 +175,17 @@ def _information(core: Core, *, unit: str, month: str, notified: str | None = No
         first = date.fromisoformat(f"{month}-01")
     except ValueError:
         raise SubmeterError(f"{month!r} is no month: write e.g. 2026-01") from None
-    core.drain_all()
-    core.rollup()
-    list(information.make(core, flat, first))
-    for holding, said in information.objects(core, flat, first):
-        kept = core.registry.information.newest(flat.id, holding.since, said.month)
-        assert kept is not None
+    if publish:
+        core.drain_all()
+        core.rollup()
+        information.publish(core, flat, first)
+    published = core.registry.information.of(flat.id, month)
+    if not published:
+        raise SubmeterError(f"nothing is published for {flat.id} in {month}: the job monthly does it after the month, --publish now")
+    for kept in published:
         if notified:
             core.registry.information.notified(kept, notified, now=now())
-        yield from information.lines(said, kept.version)
+        yield from information.lines(core.registry.information.newest(kept.unit, kept.since, kept.month) or kept)
 
 
 def _meters(core: Core, *, unknown: bool = False) -> Iterator[str]:

@@ -67,7 +67,7 @@ def _monthly(core: Core) -> Iterator[str]:
     month = civil.utc_date(cores.now())
     for _ in range(MONTHS):
         month = civil.month_before(month)
-        yield from information.make_all(core, month)
+        yield from information.publish_all(core, month)
 
 
 JOBS: Final = {

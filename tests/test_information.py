@@ -8,6 +8,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from submeter import civil, information, jobs
+from submeter.aggregate import Limits
 from submeter.api import create_app
 from submeter.commands import execute
 from submeter.config import load
@@ -43,26 +44,29 @@ class Building:
         for name, since, until in occupancies:
             self.text += f'[[occupancy]]\nunit = "{unit}"\nname = "{name}"\nfrom = {since}\n' + (f"to = {until}\n" if until else "")
 
-    def point(self, name, unit, quantity, *readings, parameters=""):
-        """A point with a device of its own: (instant, index as text, source)."""
+    def point(self, name, unit, quantity, *readings, parameters="", measures=None):
+        """A point with a device of its own: (instant, index as text); `measures` is its register and unit where they are not the usual ones."""
         device = f"AAA-{len(self.told) + 1:08d}-01-07"
+        registers = f'registers = ["{measures[0]}"]\n' if measures else ""
         place = f'unit = "{unit}"' if unit else 'property = "b"'
-        self.text += (
-            f'[[point]]\nid = "{name}"\n{place}\nquantity = "{quantity}"\nlabel = "{name}"\nparameters = {{ max_gap = "P40D"{parameters} }}\n'
-        )
+        self.text += f'[[point]]\nid = "{name}"\n{place}\nquantity = "{quantity}"\nlabel = "{name}"\n{registers}parameters = {{ max_gap = "P40D"{parameters} }}\n'
         self.text += f'[[device]]\nid = "{device}"\n[[assignment]]\npoint = "{name}"\ndevice = "{device}"\nfrom = 2020-01-01\n'
-        self.told.append((device, quantity, readings))
+        self.told.append((device, measures or (NAMES[quantity], UNITS[quantity]), readings))
 
     def open(self):
         """Import and store all of it."""
         (self.folder / "directory.toml").write_text(self.text)
         self.do("import", path=str(self.folder / "directory.toml"))
-        for device, quantity, readings in self.told:
-            self.hear(device, quantity, *readings)
+        for device, register, readings in self.told:
+            self.tell(device, register, readings)
         return self
 
     def hear(self, device, quantity, *readings):
-        key = (device, Register(NAMES[quantity], UNITS[quantity]))
+        """More readings of a device."""
+        self.tell(device, (NAMES[quantity], UNITS[quantity]), readings)
+
+    def tell(self, device, register, readings):
+        key = (device, Register(*register))
         number = self.core.readings.register_ids([key])[key]
         rows = []
         for t, value in readings:
@@ -76,10 +80,10 @@ class Building:
         return list(execute(self.core, command, arguments))
 
     def said(self, unit, month):
-        """The objects of a flat's holders, made and kept."""
-        flat = self.core.registry.unit(unit)
-        list(information.make(self.core, flat, date.fromisoformat(f"{month}-01")))
-        return [said for _, said in information.objects(self.core, flat, date.fromisoformat(f"{month}-01"))]
+        """What is published of a flat's holders, now that it is made anew."""
+        flat, first = self.core.registry.unit(unit), date.fromisoformat(f"{month}-01")
+        information.publish(self.core, flat, first)
+        return [information.Monthly.model_validate_json(one.body) for one in self.core.registry.information.of(unit, month)]
 
     def get(self, path, scopes=("units:read", "consumption:read"), **query):
         app = create_app(self.core.registry, self.core.published, "1")
@@ -93,6 +97,17 @@ def building(tmp_path):
     found = Building(tmp_path)
     yield found
     found.core.close()
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Sets what time it is."""
+
+    def show(t):
+        for name in ("core", "information"):
+            monkeypatch.setattr(f"submeter.{name}.now", lambda: civil.instant(t))
+
+    return show
 
 
 def months(year, first, values):
@@ -118,13 +133,15 @@ def test_h03_a_hand_over_inside_a_month_splits_it_and_hides_what_was_before(buil
     assert building.get("u/information/2024-04", at="2022-01-01").status_code == 404
 
 
-def test_a_correction_of_the_holder_before_is_not_told(building):
+def test_a_correction_of_the_holder_before_is_not_told(building, clock):
     """A billed month of A that changes after the hand-over is a correction for A's next bill; B's information does not have it."""
+    clock("2024-02-20T00:00:00Z")
     building.flat("u", ("A", "2023-01-01", "2024-02-11T12:00:00Z"), ("B", "2024-02-11T12:00:00Z", None))
     building.point("p", "u", "cold_water", *months(2024, 1, ["8", "10", "20", "30"]))
     building.open()
     building.do("bill", target="u", start="2024-01-01", end="2024-02-01", by="Eva", reason="bill")
     building.hear("AAA-00000001-01-07", "cold_water", ("2024-02-01T00:00:00Z", "10.25"))
+    clock("2024-03-06T00:00:00Z")
     first, second = building.said("u", "2024-02")
     assert [one.diff for one in first.media[0].corrections] == [0.25]
     assert second.media[0].corrections == []
@@ -142,7 +159,7 @@ def test_h04_an_allocator_has_its_share_of_the_buildings_heat(building):
     (heat,) = said.media
     assert (heat.kwh, heat.method, heat.amount, heat.raw) == (300, "share_of_building_meter", 1000, 400)
     assert said.texts == {"contacts": "ask Eva"}
-    assert any("300 kWh by share_of_building_meter" in line for line in building.do("information", unit="u", month="2024-01"))
+    assert any("300 kWh by share_of_building_meter" in line for line in building.do("information", unit="u", month="2024-01", publish=True))
 
 
 @pytest.mark.parametrize(("flats", "average"), [(3, None), (4, None), (5, 3.0)])
@@ -190,25 +207,28 @@ def test_what_is_estimated_is_explained(building):
     assert said.media[0].estimates[0].how == "substitute by comparable_period"
 
 
-def test_a_version_is_kept_where_something_changed_and_the_notice_is_noted_once(building):
+def test_a_version_is_kept_where_something_changed_and_the_notice_is_noted_once(building, clock):
     """Made again it is the same version; a late reading makes the next one; both stay readable, with what was told of them."""
     building.flat("u")
     building.point("p", "u", "cold_water", *months(2024, 1, ["0", "10"]))
     building.open()
-    assert "version 1" in building.do("information", unit="u", month="2024-01")[0]
+    assert "version 1" in building.do("information", unit="u", month="2024-01", publish=True)[0]
     assert "version 1" in building.do("information", unit="u", month="2024-01", notified="letter")[0]
     with pytest.raises(SubmeterError, match="noted already"):
         building.do("information", unit="u", month="2024-01", notified="letter")
     building.hear("AAA-00000001-01-07", "cold_water", ("2024-01-31T23:00:00Z", "9.5"), ("2024-02-02T00:00:00Z", "11"), ("2024-01-20T00:00:00Z", "9"))
     building.do("bill", target="u", start="2024-01-01", end="2024-02-01", by="Eva", reason="bill")
+    clock("2024-02-20T00:00:00Z")
     building.hear("AAA-00000001-01-07", "cold_water", ("2024-02-01T00:00:00Z", "10.25"))
-    assert "version 2" in building.do("information", unit="u", month="2024-01")[0]
+    assert "version 2" in building.do("information", unit="u", month="2024-01", publish=True)[0]
     old, new = (building.get("u/information/2024-01", version=number).json() for number in (1, 2))
     assert (old["notified_via"], new["notified_via"], old["media"][0]["amount"], new["media"][0]["amount"]) == ("letter", None, 10, 10.25)
     assert new["version"] == building.get("u/information/2024-01").json()["version"] == 2
-    building.hear("AAA-00000001-01-07", "cold_water", *months(2024, 3, ["12"]))
-    (said,) = building.said("u", "2024-02")
+    clock("2024-06-06T00:00:00Z")
+    building.hear("AAA-00000001-01-07", "cold_water", *months(2024, 3, ["12", "13"]))
+    (said,), (later,) = (building.said("u", month) for month in ("2024-02", "2024-03"))
     assert [(one.start[:7], one.diff, one.reason) for one in said.media[0].corrections] == [("2024-01", 0.25, "late_reading")]
+    assert later.media[0].corrections == [], "a correction is told once: in the month in which it was made"
 
 
 def test_the_route_refuses_what_is_not_there_or_not_allowed(building):
@@ -221,22 +241,116 @@ def test_the_route_refuses_what_is_not_there_or_not_allowed(building):
     assert building.get("u/information/2024-13").status_code == 422
     assert building.get("u/information/2024-01", scopes=["units:read"]).status_code == 403
     with pytest.raises(SubmeterError, match="is not over"):
-        building.do("information", unit="u", month="2199-01")
+        building.do("information", unit="u", month="2199-01", publish=True)
     with pytest.raises(SubmeterError, match="no unit"):
         building.do("information", unit="nowhere", month="2024-01")
 
 
-def test_the_monthly_job_makes_all_of_the_month_before(building, monkeypatch):
+def test_the_monthly_job_makes_all_of_the_month_before(building, clock):
     """Every flat has its information of the month that ended, and the report says how many."""
     for number in range(3):
         building.flat(f"u{number}")
         building.point(f"p{number}", f"u{number}", "heat", *months(2024, 1, ["0", "1", "2"]))
     building.open()
-    monkeypatch.setattr("submeter.core.now", lambda: civil.instant("2024-02-06T05:00:00Z"))
-    monkeypatch.setattr("submeter.information.now", lambda: civil.instant("2024-02-06T05:00:00Z"))
+    clock("2024-02-06T05:00:00Z")
     assert list(jobs.perform(building.core, "monthly", by="operator"))[1:] == [
         "B: 3 new versions for 2024-01",
         "B: 3 new versions for 2023-12",
         "B: 3 new versions for 2023-11",
     ]
     assert [line.split(":")[1][:3] for line in list(jobs.perform(building.core, "monthly", by="operator"))[1:]] == [" 0 "] * 3
+
+
+def test_units_on_the_register_where_the_factor_changes_inside_the_month(building):
+    """Ten units before the change count single, ten after it double: 30 rated ones are 20 on the register."""
+    building.flat("u")
+    factors = ', factors = [["2020-01-01T00:00:00Z", "1"], ["2024-01-16T00:00:00Z", "2"]]'
+    readings = [("2024-01-01T00:00:00Z", "0"), ("2024-01-16T00:00:00Z", "10"), ("2024-02-01T00:00:00Z", "20")]
+    building.point("p", "u", "heat_allocation", *readings, parameters=factors)
+    (said,) = building.open().said("u", "2024-01")
+    assert (said.media[0].amount, said.media[0].raw, said.media[0].why_no_kwh) == (30, 20, "no_building_meter")
+
+
+def test_hot_water_has_its_share_of_the_heat_that_warmed_it(building):
+    """1 of 4 m³ is a quarter of the 200 kWh of the building's hot water meter; the meter of the heating is another one."""
+    for unit, used in (("u", "1"), ("v", "3")):
+        building.flat(unit)
+        building.point(f"p{unit}", unit, "hot_water", *months(2024, 1, ["0", used]))
+    building.point("heating", "", "heat", *months(2024, 1, ["0", "999"]))
+    building.point("boiler", "", "hot_water", *months(2024, 1, ["0", "200"]), measures=("energy", "kWh"))
+    building.open()
+    (said,) = building.said("u", "2024-01")
+    assert (said.media[0].amount, said.media[0].kwh, said.media[0].method) == (1, 50, "share_of_building_meter")
+
+
+def test_estimates_are_stretches_of_the_holders_own_time(building):
+    """Two gaps are two stretches, what was measured between them is none; one over the hand-over ends and begins at it."""
+    building.flat("u", ("A", "2023-01-01", "2024-01-20T12:00:00Z"), ("B", "2024-01-20T12:00:00Z", None))
+    readings = [*[(f"2024-01-{day:02d}T00:00:00Z", str(day)) for day in (1, 2, 5, 6, 7, 18, 24, 25)], ("2024-02-01T00:00:00Z", "32")]
+    building.point("p", "u", "cold_water", *readings)
+    building.text = building.text.replace('max_gap = "P40D"', 'max_gap = "P1D"')
+    first, second = building.open().said("u", "2024-01")
+    stretches = [[(one.start[8:13], one.end[8:13]) for one in said.media[0].estimates] for said in (first, second)]
+    assert stretches == [[("02T00", "05T00"), ("07T00", "20T12")], [("20T12", "24T00"), ("25T00", "01T00")]]
+
+
+def test_the_weather_is_of_heating_only_and_a_missing_meter_leaves_the_flat_incomplete(building):
+    """Water is never corrected for the weather; a flat with a meter that says nothing in the month is incomplete, open, and has no sum."""
+    building.flat("u", ("A", "2022-01-01", None))
+    for name in ("p", "q"):
+        building.point(
+            name,
+            "u",
+            "cold_water",
+            *months(2023, 1, ["0", "100", *["150"] * 10, "230", "290" if name == "p" else "230"][: 14 if name == "p" else 13]),
+        )
+    building.text += "".join(f'[[degree_days]]\nproperty = "b"\nmonth = "{year}-01"\nvalue = "500"\n' for year in (2023, 2024))
+    (said,) = building.open().said("u", "2024-01")
+    (water,) = said.media
+    assert (water.same_month_last_year.amount, water.last_year_climate_corrected_kwh) == (200, None)
+    assert (water.amount, water.quality, water.state, "no_data" in water.flags) == (None, "incomplete", "open", True)
+
+
+def test_the_state_of_the_month_is_told(building, clock):
+    """What may still change says so; another version says that it is final."""
+    building.flat("u")
+    building.point("p", "u", "cold_water", *months(2024, 1, ["0", "10", "20"]))
+    clock("2024-02-02T00:00:00Z")
+    building.open()
+    (said,) = building.said("u", "2024-01")
+    assert said.media[0].state == "provisional"
+    clock("2024-06-02T00:00:00Z")
+    building.core.rollup()
+    (said,) = building.said("u", "2024-01")
+    assert said.media[0].state == "final"
+    assert building.get("u/information/2024-01").json()["version"] == 2
+
+
+def test_showing_publishes_nothing(building):
+    """Without --publish the command shows what is published, or says that nothing is."""
+    building.flat("u")
+    building.point("p", "u", "cold_water", *months(2024, 1, ["0", "10"]))
+    building.open()
+    with pytest.raises(SubmeterError, match="nothing is published for u in 2024-01"):
+        building.do("information", unit="u", month="2024-01")
+    assert building.get("u/information/2024-01").status_code == 404
+    building.do("information", unit="u", month="2024-01", publish=True)
+    building.hear("AAA-00000001-01-07", "cold_water", ("2024-02-01T00:00:00Z", "11"))
+    assert any("cold_water: 10 m3" in line for line in building.do("information", unit="u", month="2024-01"))
+
+
+def test_what_was_published_stands_when_its_readings_are_deleted(building, clock):
+    """After retention the parts of a hand-over month cannot be computed again: no version takes the place of the published one."""
+    building.flat("u", ("A", "2023-01-01", "2024-02-11T12:00:00Z"), ("B", "2024-02-11T12:00:00Z", None))
+    readings = [(f"2024-{month:02d}-{day:02d}T00:00:00Z", str(month * 30 + day)) for month in range(1, 13) for day in (1, 11, 21)]
+    building.point("p", "u", "cold_water", *readings)
+    building.open()
+    before = building.said("u", "2024-02")
+    building.core.retain(Limits(readings=30, hour=30, day=30))
+    with pytest.raises(SubmeterError, match="are deleted, so what was published stands"):
+        building.said("u", "2024-02")
+    clock("2024-03-06T00:00:00Z")
+    assert list(jobs.perform(building.core, "monthly", by="operator"))[1] == (
+        "B: 0 new versions for 2024-02; 2 left as they were: what they were made from is deleted"
+    )
+    assert [information.Monthly.model_validate_json(one.body) for one in building.core.registry.information.of("u", "2024-02")] == before

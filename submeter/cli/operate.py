@@ -126,11 +126,12 @@ def information(
     unit: Annotated[str, typer.Argument(metavar="UNIT", help="id or label of the flat")],
     *,
     month: Annotated[str, typer.Option("--month", help="a month that is over, e.g. 2026-01")],
+    publish: Annotated[bool, typer.Option("--publish", help="make it now, and publish it if it says something new")] = False,
     notified: Annotated[str | None, typer.Option("--notified", metavar="HOW", help="note that the holder was told now, e.g. by letter")] = None,
     config: ConfigFile = None,
 ) -> None:
-    """Make the monthly information of a flat, keep it if it says something new, and show it."""
-    run(load(config), "information", unit=unit, month=month, notified=notified)
+    """Show the monthly information of a flat as it was published last, for each holder in the month."""
+    run(load(config), "information", unit=unit, month=month, publish=publish, notified=notified)
 
 
 def rebuild(*, config: ConfigFile = None) -> None:
