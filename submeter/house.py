@@ -139,13 +139,14 @@ class House:
     def raw(self, point: Point, row: Row, holding: Holding) -> int | None:
         """Use in the units that the register shows: rated units without their factors."""
         factors = self._known[self._series[point.id]].spec.parameters.factors
-        if row is None or row["value"] is None or not factors:
-            return None if row is None else row["value"]
+        value: int | None = None if row is None else row["value"]
+        if value is None or not factors:
+            return value
         factor = factor_at(factors, holding.start)
         if not factor or any(holding.start < start < holding.end for start, _ in factors):
             found = self._core.use_between(point.id, point.registers[0], holding.start, holding.end, rated=False)
             return None if found is None else found.value
-        return round(row["value"] / factor)
+        return round(value / factor)
 
     def used(self, unit: str, quantity: str, month: date) -> int | None:
         """What a flat used in a whole month; None where one of its points has no row."""
@@ -204,7 +205,8 @@ class House:
 
     def corrections(self, unit: str, quantity: str) -> list[dict[str, Any]]:
         """What changed in billed rows of a flat, in order of time."""
-        return self._core.readings.corrections([self._series[point.id] for point in self.points(unit, quantity)]).to_pylist()
+        rows = self._core.readings.corrections([self._series[point.id] for point in self.points(unit, quantity)])
+        return list(rows.to_pylist())
 
 
 def _is_main(point: Point | None, register: str) -> bool:
@@ -219,7 +221,7 @@ def _stretches(days: Iterable[Mapping[str, Any]]) -> Iterator[tuple[int, int, in
     """Days in a row of one quality that is not measured."""
     start, end, quality = 0, 0, 0
     for day in days:
-        if quality and (day["quality"] != quality or day["start"] != end):
+        if quality and day["quality"] != quality:
             yield start, end, quality
             quality = 0
         if day["quality"]:

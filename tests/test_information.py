@@ -224,11 +224,15 @@ def test_a_version_is_kept_where_something_changed_and_the_notice_is_noted_once(
     old, new = (building.get("u/information/2024-01", version=number).json() for number in (1, 2))
     assert (old["notified_via"], new["notified_via"], old["media"][0]["amount"], new["media"][0]["amount"]) == ("letter", None, 10, 10.25)
     assert new["version"] == building.get("u/information/2024-01").json()["version"] == 2
+    clock("2024-04-06T00:00:00Z")
+    building.hear("AAA-00000001-01-07", "cold_water", *months(2024, 3, ["12", "13", "14"]), ("2024-02-01T00:00:00Z", "10.5"))
     clock("2024-06-06T00:00:00Z")
-    building.hear("AAA-00000001-01-07", "cold_water", *months(2024, 3, ["12", "13"]))
-    (said,), (later,) = (building.said("u", month) for month in ("2024-02", "2024-03"))
-    assert [(one.start[:7], one.diff, one.reason) for one in said.media[0].corrections] == [("2024-01", 0.25, "late_reading")]
-    assert later.media[0].corrections == [], "a correction is told once: in the month in which it was made"
+    said = [building.said("u", month)[0].media[0].corrections for month in ("2024-02", "2024-03", "2024-04")]
+    assert [[(one.start[:7], one.diff, one.reason) for one in some] for some in said] == [
+        [("2024-01", 0.25, "late_reading")],
+        [],
+        [("2024-01", 0.25, "late_reading")],
+    ], "a correction is told once: in the month in which it was made"
 
 
 def test_the_route_refuses_what_is_not_there_or_not_allowed(building):
@@ -295,19 +299,15 @@ def test_estimates_are_stretches_of_the_holders_own_time(building):
 
 
 def test_the_weather_is_of_heating_only_and_a_missing_meter_leaves_the_flat_incomplete(building):
-    """Water is never corrected for the weather; a flat with a meter that says nothing in the month is incomplete, open, and has no sum."""
+    """Hot water is never corrected for the weather, though it is in kWh; a flat with a meter that says nothing in the month is incomplete, open, and has no sum."""
     building.flat("u", ("A", "2022-01-01", None))
-    for name in ("p", "q"):
-        building.point(
-            name,
-            "u",
-            "cold_water",
-            *months(2023, 1, ["0", "100", *["150"] * 10, "230", "290" if name == "p" else "230"][: 14 if name == "p" else 13]),
-        )
+    values = ["0", "100", *["150"] * 10, "230", "290"]
+    for name, count in (("p", 14), ("q", 13)):
+        building.point(name, "u", "hot_water", *months(2023, 1, values[:count]), measures=("energy", "kWh"))
     building.text += "".join(f'[[degree_days]]\nproperty = "b"\nmonth = "{year}-01"\nvalue = "500"\n' for year in (2023, 2024))
     (said,) = building.open().said("u", "2024-01")
     (water,) = said.media
-    assert (water.same_month_last_year.amount, water.last_year_climate_corrected_kwh) == (200, None)
+    assert (water.same_month_last_year.kwh, water.last_year_climate_corrected_kwh) == (200, None)
     assert (water.amount, water.quality, water.state, "no_data" in water.flags) == (None, "incomplete", "open", True)
 
 
@@ -354,3 +354,17 @@ def test_what_was_published_stands_when_its_readings_are_deleted(building, clock
         "B: 0 new versions for 2024-02; 2 left as they were: what they were made from is deleted"
     )
     assert [information.Monthly.model_validate_json(one.body) for one in building.core.registry.information.of("u", "2024-02")] == before
+
+
+def test_a_holder_whom_no_reading_reaches_has_no_use(building):
+    """Before the first and after the last reading nothing is known of a part of a month, not even that it is nothing."""
+    building.flat("u", ("A", "2023-01-01", "2024-01-10"), ("B", "2024-01-10", "2024-02-20"), ("C", "2024-02-20", None))
+    building.point("p", "u", "cold_water", ("2024-01-10T00:00:00Z", "0"), ("2024-02-20T00:00:00Z", "41"))
+    first, second = building.open().said("u", "2024-01")
+    third, fourth = building.said("u", "2024-02")
+    assert [(said.media[0].amount, said.media[0].flags) for said in (first, second, third, fourth)] == [
+        (None, ["no_data"]),
+        (22, []),
+        (19, []),
+        (None, ["no_data"]),
+    ]
