@@ -6,16 +6,18 @@ Rules: held steps and undecided tails are tasks, at their own instant; dropped r
 a text names the device, the values and what to do.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from submeter import civil
 from submeter.aggregate.classifier import FLAG
+from submeter.aggregate.frames import framed
 from submeter.aggregate.kernel import Rollup
 from submeter.aggregate.series import Series
 from submeter.aggregate.windows import Window
@@ -79,17 +81,15 @@ def found(registry: Registry, batch: Mapping[int, Series], result: Rollup, windo
 def revised(registry: Registry, batch: Mapping[int, Series], changed: pa.Table, *, now: int, reason: str) -> None:
     """Tell of final rows that were revised (schema CHANGED): one event for each series, at the start of the first of them; raises StoreError."""
     final = changed.filter(pc.and_(pc.equal(changed["was"], FINAL), pc.or_kleene(pc.is_null(changed["rev"]), pc.greater(changed["rev"], 1))))
-    rows = defaultdict[int, list[tuple[int, int]]](list)
-    for number, level, start in zip(*(final[name].to_pylist() for name in ("series", "level", "start")), strict=True):
-        rows[number].append((start, level))
-    if not rows:
+    if not final.num_rows:
         return
+    levels = [(pl.col("level") == level).sum().alias(name) for level, name in enumerate(LEVELS)]
+    rows = framed(final).group_by("series", maintain_order=True).agg(pl.col("start").min(), *levels, last=pl.col("start").max(), count=pl.len())
     with registry.writing():
-        for number, places in rows.items():
-            first, last = min(places)[0], max(places)[0]
-            levels = ", ".join(f"{count} {LEVELS[level]}" for level, count in sorted(Counter(level for _, level in places).items()))
-            detail = f"{len(places)} final rows ({levels}) from {civil.iso(first)} to {civil.iso(last)} have changed: {reason}"
-            registry.events.raise_("changed_after_final", _subject(batch[number]), first, now=now, detail=detail, count=len(places))
+        for row in rows.iter_rows(named=True):
+            parts = ", ".join(f"{row[name]} {name}" for name in LEVELS if row[name])
+            detail = f"{row['count']} final rows ({parts}) from {civil.iso(row['start'])} to {civil.iso(row['last'])} have changed: {reason}"
+            registry.events.raise_("changed_after_final", _subject(batch[row["series"]]), row["start"], now=now, detail=detail, count=row["count"])
 
 
 def _told(batch: Mapping[int, Series], result: Rollup) -> Iterator[_Found]:

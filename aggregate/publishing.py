@@ -42,6 +42,8 @@ class Publisher:
     def publish(self, known: Mapping[int, Series], heads: Sequence[PublishedSeries]) -> int:
         """Publish where series stand together with the blocks that committed changes touched; returns how many blocks."""
         noted = framed(self._readings.unpublished())
+        if not noted.height and not heads:
+            return 0
         levels = [(cast("int", level), rows) for (level,), rows in noted.group_by("level")]
         blocks = [block for level, rows in levels for block in _blocks(known, level, rows, self._readings.rollups, gone=True)]
         revisions = [block for level, rows in levels for block in _blocks(known, level, rows, self._readings.revisions, gone=False)]

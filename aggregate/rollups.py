@@ -118,7 +118,8 @@ class Rollups:
         blocks += self._publisher.publish(known, [])
         self._withdrawn_from = known
         self._readings.clear_dirty(marks)
-        self._readings.computed_from(directory)
+        if directory != self._readings.directory():
+            self._readings.computed_from(directory)
         return Report(len(work), rows, blocks, held)
 
     def _floors(self) -> tuple[dict[int, Day], pl.DataFrame]:

@@ -58,7 +58,7 @@ def stores(folder: Path) -> None:
     """A piece through all stores."""
     with House(folder, HOUSE, ZONE) as house:
         start = time.perf_counter()
-        house.fill(START, YEAR, without=range(YEAR - 24, YEAR), of=range(HOUSE))
+        house.fill(START, YEAR, [(range(HOUSE), range(YEAR - 24, YEAR))])
         stored, first = time.perf_counter() - start, house.run()
         house.late()
         day = house.run()

@@ -36,7 +36,7 @@ class House:
         numbers = self.readings.register_ids([(name, WATER) for name in names])
         self.registers = np.array([numbers[name, WATER] for name in names])
         self.seq, self.now = 0, 0
-        self.missing: list[tuple[Any, ...]] = []
+        self.missing: list[list[tuple[Any, ...]]] = []
 
     def __enter__(self) -> Self:
         return self
@@ -45,22 +45,26 @@ class House:
         for store in (self.readings, self.registry, self.published):
             store.close()
 
-    def fill(self, start: int, hours: int, *, without: Sequence[int], of: Sequence[int]) -> None:
-        """Hourly readings of all meters; those of some of them in some hours do not come yet."""
+    def fill(self, start: int, hours: int, outages: Sequence[tuple[Sequence[int], Sequence[int]]] = ()) -> None:
+        """Hourly readings of all meters; those of some of them in some hours, `outages`, do not come yet."""
         random, self.now = np.random.default_rng(3), start + hours * civil.HOUR + civil.DAY
+        self.missing = [[] for _ in outages]
         for first in range(0, len(self.registers), TOGETHER):
             registers = self.registers[first : first + TOGETHER]
             t = start + np.arange(hours) * civil.HOUR + random.integers(0, civil.HOUR // 2, (len(registers), hours))
             value = np.cumsum(random.integers(0, 50, (len(registers), hours)) * 1000, axis=1)
-            kept = np.ones(t.shape, np.bool_)
-            kept[np.ix_([number - first for number in of if first <= number < first + TOGETHER], list(without))] = False
             columns = np.repeat(registers, hours).reshape(t.shape), t, value
+            kept = np.ones(t.shape, np.bool_)
+            for missing, (meters, silent) in zip(self.missing, outages, strict=True):
+                out = np.zeros(t.shape, np.bool_)
+                out[np.ix_([number - first for number in meters if first <= number < first + TOGETHER], list(silent))] = True
+                missing.append(tuple(column[out] for column in columns))
+                kept &= ~out
             self._store(*(column[kept] for column in columns))
-            self.missing.append(tuple(column[~kept] for column in columns))
 
-    def late(self) -> int:
-        """The readings that were missing come now; returns how many."""
-        columns = [np.concatenate(column) for column in zip(*self.missing, strict=True)]
+    def late(self, outage: int = 0) -> int:
+        """The readings that were missing in an outage come now; returns how many."""
+        columns = [np.concatenate(column) for column in zip(*self.missing[outage], strict=True)]
         self._store(*columns)
         return len(columns[0])
 

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from submeter.store.errors import StoreBrokenError, StoreError
 
-__all__ = ["Duck"]
+__all__ = ["Duck", "named"]
 
 VERSIONS: Final = (2, 0), (3, 0)
 OPTIONS: Final[dict[str, str | bool | int | float | list[str]]] = {
@@ -53,14 +53,8 @@ class Duck:
     @contextmanager
     def transaction(self, **tables: pa.Table) -> Iterator[duckdb.DuckDBPyConnection]:
         """Everything inside is durable together or not at all; `tables` are readable in SQL under their names."""
-        with self._lock, self._named():
-            for name, table in tables.items():
-                self._connection.register(name, table)
-            try:
-                yield from self._committed()
-            finally:
-                for name in tables:
-                    self._connection.unregister(name)
+        with self._lock, self._named(), named(self._connection, **tables):
+            yield from self._committed()
 
     @contextmanager
     def rehearsal(self) -> Iterator[None]:
@@ -76,16 +70,14 @@ class Duck:
 
     def read_committed(self, sql: str, **tables: pa.Table) -> pa.Table:
         """Return the answer to one query as it is without the rehearsal under way."""
-        with self._lock, self._named(), self._connection.cursor() as beside:
-            for name, table in tables.items():
-                beside.register(name, table)
+        with self._lock, self._named(), self._connection.cursor() as beside, named(beside, **tables):
             return beside.sql(sql).to_arrow_table()
 
     def read(self, sql: str, params: Sequence[object] | Mapping[str, object] = (), **tables: pa.Table) -> pa.Table:
         """Return the answer to one query as an Arrow table."""
         given = dict(params) if isinstance(params, Mapping) else list(params)
-        with self.transaction(**tables) as connection:
-            return connection.sql(sql, params=given).to_arrow_table()
+        with self._lock, self._named(), named(self._connection, **tables):
+            return self._connection.sql(sql, params=given).to_arrow_table()
 
     def checkpoint(self) -> None:
         """Write what the log holds into the file; nothing else is under way."""
@@ -140,8 +132,8 @@ class Duck:
 
     def _migrate(self, connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER)")
-        row = connection.execute("SELECT coalesce(max(version), 0) FROM schema_version").fetchone()
-        version, newest = row[0] if row else 0, len(self._migrations)
+        ((version,),) = connection.execute("SELECT coalesce(max(version), 0) FROM schema_version").fetchall()
+        newest = len(self._migrations)
         if version > newest:
             raise StoreError(f"{self.path} has schema {version}, this submeter knows {newest}: run the newer release or restore an older backup")
         for number, script in enumerate(self._migrations[version:], version + 1):
@@ -156,6 +148,18 @@ class Duck:
             raise StoreBrokenError(f"{self.path} stopped: {error}; free disk space, then reopen: what was committed is kept") from error
         except duckdb.Error as error:
             raise StoreError(f"{self.path}: {error}") from error
+
+
+@contextmanager
+def named(connection: duckdb.DuckDBPyConnection, **tables: pa.Table) -> Iterator[None]:
+    """Inside, `tables` are readable in SQL under their names."""
+    for name, table in tables.items():
+        connection.register(name, table)
+    try:
+        yield
+    finally:
+        for name in tables:
+            connection.unregister(name)
 
 
 def require_version(version: str) -> None:

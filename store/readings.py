@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from submeter.reading import INT64_MAX, LEVELS, Register, Source
 from submeter.store import readings_sql as sql
-from submeter.store.duck import Duck
+from submeter.store.duck import Duck, named
 from submeter.store.readings_schema import ACCEPTED, BILL, CAUSE, CHANGED, COMPUTED, DAYS, FORMAT, MIGRATIONS, READING, RECEPTION, ROLLUP, WITHIN
 from submeter.store.retention import Retention, next_mark
 
@@ -409,29 +409,19 @@ class Readings:
 def _replace(connection: duckdb.DuckDBPyConnection, rows: pa.Table, ranges: pa.Table, levels: pa.Array, reason: str, now: int) -> pa.Table:
     """Replace the rows of some levels inside their ranges, and note what is to be published; returns what differed."""
     within, rows = (table.filter(pc.is_in(table["level"], levels)) for table in (ranges, rows.select(ROLLUP.names).cast(ROLLUP)))
-    with _tables(connection, own=within, rows=rows):
+    with named(connection, own=within, rows=rows):
         differing = connection.sql(sql.DIFFERING, params=_bounds(within) | _series_bounds(within)).to_arrow_table()
     if not differing.num_rows:
         return differing
     reach = [pc.min(differing["start"]).as_py(), pc.max(differing["start"]).as_py()]
-    with _tables(connection, rows=rows, differing=differing):
+    with named(connection, rows=rows, differing=differing):
         connection.execute(sql.KEEP_HISTORY, [reason, now, *reach])
-        if connection.execute("FROM bills LIMIT 1").fetchone():
+        if connection.execute("FROM bills LIMIT 1").fetchall():
             connection.execute(sql.CORRECT, [reason, now, *reach])
         connection.execute(sql.DELETE_CHANGED, reach)
         connection.execute(sql.INSERT_CHANGED)
         connection.execute("INSERT INTO unpublished SELECT series, level, start, ? FROM differing", [next_mark(connection)])
     return differing
-
-
-@contextmanager
-def _tables(connection: duckdb.DuckDBPyConnection, **tables: pa.Table) -> Iterator[None]:
-    """Inside, `tables` are readable in SQL under their names."""
-    for name, table in tables.items():
-        connection.register(name, table)
-    yield
-    for name in tables:
-        connection.unregister(name)
 
 
 def _numbered(keys: Sequence[K], used: int) -> dict[K, int]:

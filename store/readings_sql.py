@@ -102,7 +102,6 @@ FROM rows w FULL JOIN (
   WHERE r.start >= $first AND r.start < $beyond AND r.series BETWEEN $low AND $high) o USING (series, level, start)
 LEFT JOIN kept k USING (series, level, start)
 WHERE row({_NEW_DATA}, greatest(w.state, if(o.state = 3, 3, 0))) IS DISTINCT FROM row({_OLD_DATA}, o.state)
-ORDER BY series, level, start
 """  # noqa: S608 - column names of the line above
 
 KEEP_HISTORY: Final = """
