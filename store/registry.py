@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
 from submeter.reading import DeviceId
+from submeter.store.accounts import Accounts
 from submeter.store.decisions import Decisions
 from submeter.store.errors import StoreError, VaultError
 from submeter.store.events import Events
@@ -65,6 +66,7 @@ class Registry:
         self.runs = Runs(self, self._rows)
         self.decisions = Decisions(self, self._rows)
         self.information = Informations(self, self._rows)
+        self.accounts = Accounts(self, self._rows)
 
     def __enter__(self) -> Self:
         return self

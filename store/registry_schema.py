@@ -69,4 +69,40 @@ MIGRATIONS: Final = (
     CREATE TABLE degree_days (
       property TEXT NOT NULL REFERENCES properties, month TEXT NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (property, month)) STRICT;
     """,
+    """
+    CREATE TABLE accounts (
+      id TEXT PRIMARY KEY, realm TEXT NOT NULL, username TEXT, name TEXT NOT NULL, locale TEXT NOT NULL, password TEXT NOT NULL, created INTEGER NOT NULL,
+      failures INTEGER NOT NULL DEFAULT 0, ended INTEGER, UNIQUE (realm, username)) STRICT;
+    CREATE TABLE contacts (
+      id TEXT PRIMARY KEY, account TEXT NOT NULL REFERENCES accounts, realm TEXT NOT NULL, channel TEXT NOT NULL, address TEXT NOT NULL, use TEXT NOT NULL,
+      verified INTEGER) STRICT;
+    CREATE UNIQUE INDEX contacts_address ON contacts (realm, channel, address) WHERE use <> 'notify' AND verified IS NOT NULL;
+    CREATE INDEX contacts_account ON contacts (account);
+    CREATE TABLE factors (
+      id TEXT PRIMARY KEY, account TEXT NOT NULL REFERENCES accounts, kind TEXT NOT NULL, secret BLOB NOT NULL, counter INTEGER NOT NULL,
+      created INTEGER NOT NULL, used INTEGER) STRICT;
+    CREATE INDEX factors_account ON factors (account);
+    CREATE TABLE claims (
+      id TEXT PRIMARY KEY, manager TEXT NOT NULL REFERENCES managers, kind TEXT NOT NULL, unit TEXT NOT NULL, occupancy INTEGER, role TEXT NOT NULL,
+      identifier BLOB NOT NULL, proof BLOB NOT NULL, created INTEGER NOT NULL, expires INTEGER, used INTEGER, withdrawn INTEGER, giver TEXT,
+      until INTEGER) STRICT;
+    CREATE INDEX claims_identifier ON claims (manager, kind, identifier);
+    CREATE TABLE grants (
+      id TEXT PRIMARY KEY, account TEXT NOT NULL REFERENCES accounts, manager TEXT NOT NULL REFERENCES managers, unit TEXT NOT NULL, occupancy INTEGER,
+      role TEXT NOT NULL, since INTEGER NOT NULL, until INTEGER, source TEXT NOT NULL, giver TEXT, created INTEGER NOT NULL, ended INTEGER) STRICT;
+    CREATE INDEX grants_account ON grants (account);
+    CREATE INDEX grants_unit ON grants (unit);
+    CREATE TABLE consents (
+      account TEXT NOT NULL REFERENCES accounts, doc TEXT NOT NULL, version TEXT NOT NULL, locale TEXT NOT NULL, at INTEGER NOT NULL, withdrawn INTEGER) STRICT;
+    CREATE TABLE flows (
+      id TEXT PRIMARY KEY, cookie BLOB NOT NULL, link BLOB UNIQUE, realm TEXT NOT NULL, manager TEXT NOT NULL, name TEXT NOT NULL, state TEXT NOT NULL,
+      expires INTEGER NOT NULL) STRICT;
+    CREATE TABLE sessions (
+      id TEXT PRIMARY KEY, hash BLOB NOT NULL UNIQUE, realm TEXT NOT NULL, manager TEXT NOT NULL, account TEXT REFERENCES accounts, role TEXT NOT NULL,
+      held TEXT NOT NULL, created INTEGER NOT NULL, seen INTEGER NOT NULL, expires INTEGER NOT NULL, idle INTEGER NOT NULL, fresh INTEGER NOT NULL,
+      agent TEXT NOT NULL, ended INTEGER) STRICT;
+    CREATE INDEX sessions_account ON sessions (account);
+    CREATE TABLE throttle (key TEXT PRIMARY KEY, fails INTEGER NOT NULL, until INTEGER NOT NULL, day INTEGER NOT NULL) STRICT;
+    CREATE TABLE browsers (hash BLOB NOT NULL, account TEXT NOT NULL REFERENCES accounts, seen INTEGER NOT NULL, PRIMARY KEY (hash, account)) STRICT;
+    """,
 )

@@ -1,0 +1,667 @@
+"""Flows: one interpreter for all portals, a page at a time (portal FLOWS 1 to 7).
+
+Strategy: a flow is a row with what was said so far; a page is a step with those that join it, submitted and refused together; a step changes a draft of the
+state, which is kept only if the whole page is right. `grant`, or the end of the list, writes what follows in one transaction.
+Rules: every refusal is the one answer NotAccepted, its reason goes to the audit; a name that is not known goes on like a known one and takes as long; an
+activation never changes the credentials of an account that is there; a try that comes too soon is answered like a wrong one.
+"""
+
+import copy
+import hmac
+import re
+import secrets as random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from submeter.api.problems import Invalid, NotAccepted, StepExpired
+from submeter.api.secrets import Secrets, code, fault_of, normalised, word
+from submeter.config.portals import ClaimKind, Portal, Step
+from submeter.store.accounts import Account, Claim, Contact, FlowRow, Grant, Session, digest
+from submeter.store.registry import Registry, new_id
+
+__all__ = ["Browser", "Flows", "Outcome", "Tenant"]
+
+SECOND: Final = 1_000_000
+HOUR: Final = 3600 * SECOND
+DAY: Final = 24 * HOUR
+IDLE: Final = 1800 * SECOND
+#: A grant to a unit whose holder has another phone waits so long (FLOWS 4).
+WAIT: Final = 72 * HOUR
+#: After so many wrong passwords or codes in a row only recovery helps.
+FAILURES: Final = 100
+#: Tries a day of a claim's identifier, and of a /24, by the class of its fields.
+TRIES: Final[Mapping[str, tuple[int, int | None]]] = {"secret": (5, None), "knowledge": (3, 20), "identifier": (3, 20)}
+PREFIX_A_DAY: Final = 20
+ATTACH: Final = tuple(
+    Step.model_validate(one) for one in ({"do": "verify"}, {"do": "challenge", "factor": "second"}, {"do": "grant"}, {"do": "session"})
+)
+TEMPLATES: Final = {"code": "code", "password": "activation_password", "link": "confirm_link"}
+
+State = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """The manager that a host stands for, and the portal whose accounts it takes."""
+
+    portal: Portal
+    manager: str
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class Browser:
+    """Who asks: where from (the /24 of the address), what it calls itself, its long-lived secret, and its session if it has one."""
+
+    network: str = ""
+    agent: str = ""
+    secret: str = ""
+    session: Session | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A flow after a page; `session` is the secret of a session that was opened."""
+
+    flow: FlowRow
+    session: str | None = None
+
+
+class _Refused(Exception):  # noqa: N818 - a refusal, told to nobody but the audit
+    """Why a page is refused."""
+
+
+class Flows:
+    """The interpreter over a registry; `tenants` by host, `clock` gives µs UTC."""
+
+    def __init__(self, registry: Registry, secrets: Secrets, tenants: Mapping[str, Tenant], clock: Callable[[], int]) -> None:
+        self._registry = registry
+        self._accounts = registry.accounts
+        self._secrets = secrets
+        self._tenants = tenants
+        self._now = clock
+
+    def tenant(self, host: str) -> Tenant | None:
+        """The tenant of a host name."""
+        return self._tenants.get(host)
+
+    def _tenant(self, flow: FlowRow) -> Tenant:
+        return next(one for one in self._tenants.values() if (one.portal.name, one.manager) == (flow.realm, flow.manager))
+
+    # Starting, showing, ending
+
+    def start(self, tenant: Tenant, name: str, browser: Browser, locale: str | None = None) -> tuple[Outcome, str]:
+        """Begin a flow; returns it with the secret that binds it to this browser. Raises Invalid for a flow that the portal does not have."""
+        if name not in tenant.portal.flows:
+            raise Invalid(f"this portal has {', '.join(sorted(tenant.portal.flows))}", "name")
+        state: State = {"list": name, "at": 0, "page": 0, "locale": locale if locale in tenant.portal.locales else tenant.portal.locales[0]}
+        state |= self._begun_by(browser.session, name)
+        secret = random.token_urlsafe(32)
+        flow = FlowRow(new_id("f_"), digest(secret), tenant.portal.name, tenant.manager, name, state, self._now() + IDLE)
+        return self._advanced(flow, state, browser), secret
+
+    def _begun_by(self, session: Session | None, name: str) -> State:
+        """What a session brings to `add`, `upgrade` and `reauth`; raises NotAccepted where one is needed and is not there."""
+        if name not in {"add", "upgrade", "reauth"}:
+            return {}
+        if session is None or (session.account is None and session.role != "guest") or (name == "reauth" and session.account is None):
+            raise NotAccepted
+        return {"session": session.id, "account": session.account, **({} if session.account else session.held)}
+
+    def open(self, identity: str, cookie: str) -> FlowRow:
+        """The flow of this id, if this browser began it; raises StepExpired."""
+        flow = self._accounts.flow(identity, self._now())
+        if flow is None or not hmac.compare_digest(flow.cookie, digest(cookie)):
+            raise StepExpired
+        return flow
+
+    def cancel(self, flow: FlowRow) -> None:
+        """Forget a flow: nothing of it lasts."""
+        self._accounts.end_flow(flow.id)
+
+    def shown(self, flow: FlowRow) -> dict[str, Any]:
+        """A flow as its browser sees it (API.md 3)."""
+        state, steps = flow.state, self._steps(flow.realm, flow.state)
+        page = _page(steps, state["at"]) if not state.get("done") else ()
+        pages = [start for start, step in enumerate(steps) if not step.join and step.do not in {"grant", "session"}]
+        return {
+            "id": flow.id,
+            "name": flow.name,
+            "index": state["page"],
+            "total": max(len(pages) - 1, state["page"]),
+            "step": self._step(flow, page) if page else None,
+            "done": bool(state.get("done")),
+            **({"confirmation": state["number"]} if "number" in state else {}),
+        }
+
+    def _step(self, flow: FlowRow, page: Sequence[Step]) -> dict[str, Any]:
+        tenant, state = self._tenant(flow), flow.state
+        found: dict[str, Any] = {"do": [step.do for step in page], "fields": [name for step in page for name in self._fields(tenant, step, state)]}
+        found["optional"] = all(step.optional for step in page)
+        found["show"] = self._rooms(state) if any(step.do == "review" for step in page) else {}
+        if challenge := state.get("challenge"):
+            now = self._now()
+            found |= {"transaction_id": challenge["transaction"], "channel": challenge.get("shown"), "address_masked": challenge["masked"]}
+            found |= {"expires_in": max((challenge["expires"] - now) // SECOND, 0), "resend_in": max((challenge["resend"] - now) // SECOND, 0)}
+        return found
+
+    def _fields(self, tenant: Tenant, step: Step, state: State) -> Iterator[str]:
+        """The fields that a step asks for."""
+        if step.do == "identify" and step.source == "typed":
+            yield "name"
+        elif step.do == "claim":
+            yield from sorted({field for kind in _kinds(tenant, step) for field in tenant.portal.claims[kind].fields})
+            yield from ("manager",) if step.tenant == "choose" else ()
+        elif step.do in {"review", "consent"}:
+            yield {"review": "agree", "consent": "accept"}[step.do]
+        elif step.do == "profile":
+            yield from step.fields
+        elif step.do == "contact":
+            yield from step.channel
+        elif step.do == "challenge":
+            yield "code"
+        elif step.do == "secret":
+            yield from ("new_password", "new_password_again")
+        elif step.do == "verify":
+            yield "password"
+
+    # A page
+
+    def submit(self, flow: FlowRow, fields: Mapping[str, Any], browser: Browser) -> Outcome:
+        """Take the fields of a page; raises NotAccepted (any refusal), Invalid (what cannot be understood), StepExpired."""
+        draft: State = copy.deepcopy(dict(flow.state))
+        if draft.get("done"):
+            raise StepExpired
+        page = _page(self._steps(flow.realm, draft), draft["at"])
+        try:
+            for step in page:
+                getattr(self, f"_{step.do}")(flow, draft, step, fields, browser)
+            draft["at"] = draft.pop("next", draft["at"] + len(page))
+            draft["page"] += 1
+            return self._advanced(flow, draft, browser)
+        except _Refused as refused:
+            kept = {**flow.state, **({"challenge": draft["challenge"]} if "challenge" in draft and "challenge" in flow.state else {})}
+            self._keep(replace(flow, state=kept))
+            self._registry.record(f"flow:{flow.id}", f"{flow.name}.refused", flow.manager, str(refused))
+            raise NotAccepted from None
+
+    def _advanced(self, flow: FlowRow, draft: State, browser: Browser) -> Outcome:
+        """Go on to the next page that asks for something, doing what asks for nothing; the flow is done after the last step."""
+        session = None
+        steps = self._steps(flow.realm, draft)
+        while draft["at"] < len(steps):
+            step = steps[draft["at"]]
+            if step.do == "grant":
+                self._commit(flow, draft, step)
+            elif step.do == "session":
+                session = self._opened(flow, draft, step, browser)
+            elif step.do == "identify" and step.source == "session":
+                self._from_session(flow, draft)
+            elif step.do != "challenge" or self._challenged(flow, draft, step):
+                break
+            draft["at"] += 1
+        if draft["at"] >= len(steps):
+            self._finish(flow, draft)
+        flow = replace(flow, state=draft, expires=max(self._now() + IDLE, draft.get("challenge", {}).get("expires", 0)))
+        self._keep(flow)
+        return Outcome(flow, session)
+
+    def _keep(self, flow: FlowRow) -> None:
+        link = flow.state.get("challenge", {}).get("link")
+        self._accounts.keep_flow(flow, bytes.fromhex(link) if link else None)
+
+    def _steps(self, realm: str, state: Mapping[str, Any]) -> tuple[Step, ...]:
+        portal = next(one.portal for one in self._tenants.values() if one.portal.name == realm)
+        return ATTACH if state["list"] == "attach" else portal.flows[state["list"]]
+
+    # The nine steps
+
+    def _identify(self, flow: FlowRow, draft: State, step: Step, fields: Mapping[str, Any], _browser: Browser) -> None:
+        typed = _text(fields, "name")
+        if step.new:
+            draft["username"] = _username(typed)
+            return
+        found = None
+        for by in step.by:
+            address = typed.strip() if by == "username" else _address(by, typed, self._tenant(flow).portal.country, strict=False)
+            if address and found is None:
+                found = self._accounts.named(flow.realm, address) if by == "username" else self._accounts.reached(flow.realm, by, address)
+                draft["typed"] = {"by": by, "address": address}
+        draft["who"], draft["name"] = found.id if found else None, normalised(typed)
+
+    def _from_session(self, flow: FlowRow, draft: State) -> None:
+        phone = draft.get("contacts", {}).get("phone")
+        found = self._accounts.reached(flow.realm, "phone", phone["address"]) if phone else None
+        draft["who"], draft["name"] = found.id if found else None, phone["address"] if phone else ""
+
+    def _claim(self, flow: FlowRow, draft: State, step: Step, fields: Mapping[str, Any], browser: Browser) -> None:
+        several = fields.get("claims") if step.repeat else None
+        for one in several if isinstance(several, list) and several else [fields]:
+            if not isinstance(one, Mapping):
+                raise Invalid("each claim is an object of its fields", "claims")
+            claim = self._claimed(flow, step, one, browser)
+            draft.setdefault("claims", []).append(claim.id)
+
+    def _claimed(self, flow: FlowRow, step: Step, fields: Mapping[str, Any], browser: Browser) -> Claim:
+        """The claim that fields prove; raises _Refused as if it were wrong where too many were tried."""
+        tenant = self._tenant(flow)
+        manager = self._chosen(flow.realm, _text(fields, "manager")) if step.tenant == "choose" and fields.get("manager") else flow.manager
+        kinds = [kind for kind in _kinds(tenant, step) if all(fields.get(field) for field in tenant.portal.claims[kind].fields)]
+        if not kinds:
+            raise Invalid("fields are missing", next(iter(self._fields(tenant, step, {})), "claim"))
+        kind = tenant.portal.claims[kinds[0]]
+        identifier, proof = self.hashes(manager, kinds[0], kind, {name: _text(fields, name) for name in kind.fields})
+        mine, network = TRIES[kind.strength]
+        keys = [(f"claim:{identifier.hex()}", mine), *([(f"claims:{manager}:{browser.network}", network)] if network else [])]
+        now = self._now()
+        waits = any(self._accounts.held_up(key, now, daily=most) for key, most in keys)
+        found = [one for one in self._accounts.claims(manager, kinds[0], identifier, now) if hmac.compare_digest(one.proof, proof)]
+        if waits or not found:
+            for key, _ in keys:
+                self._accounts.count(key, now, lambda _: 0, daily=True)
+            raise _Refused(f"claim {kinds[0]}: {'too many tries' if waits else 'not known, used or over'}")
+        return found[0]
+
+    def hashes(self, manager: str, name: str, kind: ClaimKind, values: Mapping[str, str]) -> tuple[bytes, bytes]:
+        """The keyed hashes of a claim's identifiers and of what proves it."""
+        told, proven = (
+            [normalised(values[field]) for field, one in sorted(kind.fields.items()) if (one == "identifier") is wanted] for wanted in (True, False)
+        )
+        return self._secrets.keyed("identifier", manager, name, *told), self._secrets.keyed("proof", manager, name, *told, *proven)
+
+    def _chosen(self, realm: str, manager: str) -> str:
+        if not any((one.portal.name, one.manager) == (realm, manager) for one in self._tenants.values()):
+            raise _Refused("no manager of this realm")
+        return manager
+
+    def _rooms(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        claim = self._accounts.claim(state["claims"][-1])
+        unit = self._registry.unit(claim.unit) if claim else None
+        building = self._registry.property(unit.property) if unit else None
+        return {"property": building.name, "entrance": unit.entrance, "unit": unit.label} if unit and building else {}
+
+    def _review(self, _flow: FlowRow, _draft: State, _step: Step, fields: Mapping[str, Any], _browser: Browser) -> None:
+        if fields.get("agree") is not True:
+            raise Invalid("true, if these are your rooms; else write to the operator and leave", "agree")
+
+    def _consent(self, flow: FlowRow, draft: State, step: Step, fields: Mapping[str, Any], _browser: Browser) -> None:
+        if fields.get("accept") is not True:
+            raise Invalid("true, to go on", "accept")
+        version = self._tenant(flow).portal.documents.get(step.doc, "1")
+        draft.setdefault("consents", []).append({"doc": step.doc, "version": version, "at": self._now()})
+
+    def _profile(self, _flow: FlowRow, draft: State, step: Step, fields: Mapping[str, Any], _browser: Browser) -> None:
+        draft["profile"] = {**draft.get("profile", {}), **{name: _text(fields, name) for name in step.fields}}
+
+    def _contact(self, flow: FlowRow, draft: State, step: Step, fields: Mapping[str, Any], _browser: Browser) -> None:
+        for channel in step.channel:
+            if step.optional and not fields.get(channel):
+                continue
+            address = _address(channel, _text(fields, channel), self._tenant(flow).portal.country)
+            draft.setdefault("contacts", {})[channel] = {"address": address, "use": step.use, "attach": step.existing == "attach", "proven": None}
+
+    def _secret(self, flow: FlowRow, draft: State, _step: Step, fields: Mapping[str, Any], _browser: Browser) -> None:
+        password = _text(fields, "new_password")
+        if fields.get("new_password_again", password) != password:
+            raise Invalid("the two are not the same", "new_password_again")
+        if fault := fault_of(password, self._tenant(flow).portal.policy, self._context(flow, draft)):
+            raise Invalid(fault, "new_password")
+        draft["password"] = self._secrets.hash(password)
+
+    def _context(self, flow: FlowRow, draft: State) -> list[str]:
+        """Words that anybody would try for this account first."""
+        claims = [claim for one in draft.get("claims", []) if (claim := self._accounts.claim(one))]
+        units = [unit for claim in claims if (unit := self._registry.unit(claim.unit))]
+        buildings = [building for unit in units if (building := self._registry.property(unit.property))]
+        names = [flow.realm, flow.manager, *(building.name for building in buildings), *(unit.label for unit in units)]
+        typed = [contact["address"].split("@")[0] for contact in draft.get("contacts", {}).values()]
+        return [part for name in [*names, *typed, draft.get("username") or ""] for part in re.split(r"[\W_]+", name) if part]
+
+    def _verify(self, flow: FlowRow, draft: State, _step: Step, fields: Mapping[str, Any], browser: Browser) -> None:
+        """The present password of who is identified, attached or signed in; a browser that is known to the account has a count of its own."""
+        who = draft.get("attach") or draft.get("who") or draft.get("account")
+        account, password, now = self._accounts.account(who) if who else None, _text(fields, "password"), self._now()
+        known = account is not None and self._accounts.knows_browser(account.id, browser.secret)
+        key = f"login:{flow.realm}:{account.id if account else draft.get('name', '')}:{digest(browser.secret).hex() if known else ''}"
+        waits = self._accounts.held_up(key, now)
+        right = self._secrets.verify(account.password if account else None, password)
+        if waits or not right or account is None or account.failures >= FAILURES:
+            self._accounts.count(key, now, _delay)
+            if account is not None and not waits:
+                self._accounts.failed(account.id)
+            raise _Refused("password: " + ("too soon" if waits else "off until recovery" if right and account else "wrong"))
+        if account.failures >= (many := 5):
+            self._tell(account, flow.manager, "suspicious_login", {"failures": str(max(account.failures, many))})
+        self._accounts.forgive(key)
+        self._accounts.failed(account.id, reset=True)
+        if self._secrets.outdated(account.password):
+            self._accounts.set_password(account.id, self._secrets.hash(password))
+        draft["who"] = account.id
+        draft.setdefault("methods", []).append("password")
+
+    # Challenges
+
+    def _challenged(self, flow: FlowRow, draft: State, step: Step) -> bool:
+        """Send what a challenge asks for; False if there is nothing to prove, since the address was left out."""
+        channel, address, account = self._reach(flow, draft, step)
+        if channel is None and account is None and "typed" not in draft and "attach" not in draft:
+            return False
+        now, policy = self._now(), self._tenant(flow).portal.policy
+        ttl = (step.ttl or policy.code_ttl) * SECOND
+        sent = {"tries": 0, "expires": now + ttl, "resend": now + policy.resend_after * SECOND, "transaction": new_id("t_")[-6:], "form": step.form}
+        typed = draft.get("typed", {}) if step.channel == ("recovery",) else {}
+        shown = typed.get("address") if typed and typed["by"] != "username" else address if not typed else None
+        secret = {"code": code, "password": lambda: word(step.length), "link": lambda: ""}[step.form]()
+        draft["challenge"] = {**sent, "channel": channel, "address": address, "account": account, "masked": _masked(shown), "shown": None if typed else channel}
+        if step.form == "link" and address:
+            secret = random.token_urlsafe(24)
+            draft["challenge"]["link"] = digest(secret).hex()
+            draft["challenge"]["hash"] = self._secrets.keyed("code", flow.id, self._secrets.word_of(draft["challenge"]["link"])).hex()
+        elif address:
+            draft["challenge"]["hash"] = self._secrets.keyed("code", flow.id, secret).hex()
+        if address and channel:
+            self._send(flow, draft, channel, address, secret)
+        return True
+
+    def _reach(self, flow: FlowRow, draft: State, step: Step) -> tuple[str | None, str | None, str | None]:
+        """Channel and address that a challenge goes to, and the account that it proves; None, None, account for its own device (TOTP)."""
+        mine = draft.get("contacts", {})
+        for channel in step.channel:
+            if channel in mine and mine[channel]["proven"] is None and not draft.get("attach"):
+                return channel, mine[channel]["address"], None
+        who = draft.get("attach") or draft.get("who")
+        if who is None:
+            return None, None, None
+        verified = [contact for contact in self._accounts.contacts(who) if contact.verified is not None and contact.use != "notify"]
+        used = {method.split(":")[1] for method in draft.get("methods", []) if ":" in method}
+        order = step.channel if step.channel and step.channel != ("recovery",) else ("phone", "email")
+        typed = draft.get("typed", {}).get("by")
+        if step.channel == ("recovery",) and typed in order:
+            order = (typed,)
+        ranked = sorted(verified, key=lambda contact: (step.factor == "second" and contact.channel in used, _rank(order, contact.channel)))
+        wanted = [contact for contact in ranked if step.factor or contact.channel in order]
+        if step.factor == "second" and flow.name == "recover":
+            wanted = [contact for contact in wanted if contact.channel not in used]
+        return (wanted[0].channel, wanted[0].address, who) if wanted else (None, None, who)
+
+    def _send(self, flow: FlowRow, draft: State, channel: str, address: str, secret: str) -> None:
+        """Put the message into the outbox, unless so many went there already: then nothing is sent, and nothing is said."""
+        now, policy, challenge = self._now(), self._tenant(flow).portal.policy, draft["challenge"]
+        place, prefix = f"send:{flow.realm}:{address}:{now // HOUR}", f"sms:{flow.manager}:{address[:6]}"
+        full = self._accounts.held_up(place, now, daily=policy.resend_per_hour)
+        if full or (channel == "phone" and self._accounts.held_up(prefix, now, daily=PREFIX_A_DAY)):
+            self._registry.record(f"flow:{flow.id}", "message.held_back", flow.manager, "too many to this address")
+            return
+        for key in (place, *((prefix,) if channel == "phone" else ())):
+            self._accounts.count(key, now, lambda _: 0, daily=True)
+        minutes = str((challenge["expires"] - now) // (60 * SECOND))
+        host = self._tenant(flow).host
+        values = {"code": secret, "transaction": challenge["transaction"], "minutes": minutes, "portal": f"https://{host}", "login": address}
+        if challenge["form"] == "link":
+            values = {"link": f"https://{host}/confirm/{secret}", "minutes": minutes, "portal": f"https://{host}"}
+        outbox = self._registry.outbox
+        template, locale = TEMPLATES[challenge["form"]], str(draft["locale"])
+        outbox.put(flow.manager, "sms" if channel == "phone" else "email", address, template, locale, values, now=now, expires=challenge["expires"])
+
+    def resend(self, flow: FlowRow) -> Outcome:
+        """Send a challenge again with another code; the count of tries goes on. Raises NotAccepted before its time."""
+        draft: State = copy.deepcopy(dict(flow.state))
+        before = draft.get("challenge")
+        if before is None or before["resend"] > self._now():
+            raise NotAccepted
+        steps = self._steps(flow.realm, draft)
+        step = next(step for step in _page(steps, draft["at"]) if step.do == "challenge")
+        self._challenged(flow, draft, step)
+        draft["challenge"] |= {"tries": before["tries"], "transaction": before["transaction"]}
+        flow = replace(flow, state=draft, expires=max(self._now() + IDLE, draft["challenge"]["expires"]))
+        self._keep(flow)
+        return Outcome(flow)
+
+    def _challenge(self, flow: FlowRow, draft: State, step: Step, fields: Mapping[str, Any], browser: Browser) -> None:
+        """A code against what was sent; a link that was followed in this browser needs none. TOTP and recovery codes count as second factors."""
+        challenge, now = draft["challenge"], self._now()
+        given = "" if challenge.get("confirmed") else normalised(_text(fields, "code"))
+        challenge["tries"] += 1
+        account = self._accounts.account(challenge["account"]) if challenge["account"] else None
+        over = challenge["expires"] <= now or challenge["tries"] > self._tenant(flow).portal.policy.code_tries
+        key = f"codes:{flow.realm}:{challenge['account'] or challenge['address']}"
+        waits = self._accounts.held_up(key, now) and not (account and self._accounts.knows_browser(account.id, browser.secret))
+        right = self._proven(flow, challenge, account, given)
+        if over or waits or not right:
+            self._accounts.count(key, now, _delay)
+            if account is not None:
+                self._accounts.failed(account.id)
+            raise _Refused("code: " + ("over" if over else "too soon" if waits else "wrong"))
+        self._accounts.forgive(key)
+        draft.pop("challenge")
+        draft.setdefault("methods", []).append(f"code:{challenge['channel']}")
+        if account is not None:
+            self._accounts.failed(account.id, reset=True)
+        else:
+            self._prove(flow, draft, challenge["channel"], now)
+
+    def _proven(self, flow: FlowRow, challenge: State, account: Account | None, given: str) -> bool:
+        if challenge.get("confirmed"):
+            return True
+        sent = bytes.fromhex(challenge.get("hash", "00"))
+        return hmac.compare_digest(self._secrets.keyed("code", flow.id, given), sent) and account_is_on(account)
+
+    def _prove(self, flow: FlowRow, draft: State, channel: str, now: int) -> None:
+        """An address of this flow is proven; where it belongs to an account, the rest of the flow is that account's (FLOWS 5, attach)."""
+        contact = draft["contacts"][channel]
+        contact["proven"] = now
+        found = self._accounts.reached(flow.realm, channel, contact["address"])
+        if found is None:
+            return
+        if contact["attach"]:
+            draft |= {"attach": found.id, "list": "attach", "next": 0}
+            draft.pop("password", None)
+        else:
+            contact["use"] = "notify"
+
+    def confirm(self, link: str, cookie: str) -> tuple[bool, str]:
+        """Follow a link of a mail: in the browser that began the flow it proves the address, in another one it shows the word to type there."""
+        flow = self._accounts.flow_of_link(digest(link), self._now())
+        if flow is None or flow.state["challenge"]["expires"] <= self._now():
+            raise StepExpired
+        state = copy.deepcopy(dict(flow.state))
+        if not hmac.compare_digest(flow.cookie, digest(cookie)):
+            return False, self._secrets.word_of(state["challenge"]["link"])
+        state["challenge"]["confirmed"] = True
+        self._keep(replace(flow, state=state))
+        return True, flow.id
+
+    # What lasts
+
+    def _commit(self, flow: FlowRow, draft: State, step: Step) -> None:
+        """Make the account if there is none, and a grant of every claim, in one transaction; raises _Refused if a claim is over by now."""
+        now = self._now()
+        with self._registry.writing():
+            account = draft.get("attach") or draft.get("account") or draft.get("who") or self._made(flow, draft, now)
+            for one in draft.get("claims", []):
+                self._granted(flow, draft, one, account, step, now)
+            draft["account"] = account
+
+    def _made(self, flow: FlowRow, draft: State, now: int) -> str:
+        """A new account with what was proven; raises _Refused without a password or a proven channel."""
+        contacts = {channel: one for channel, one in draft.get("contacts", {}).items() if one["proven"] or one["use"] == "notify"}
+        if "password" not in draft or not any(one["proven"] and one["use"] != "notify" for one in contacts.values()):
+            raise _Refused("no account without a password and a proven address")
+        username = draft.get("username")
+        if username and self._accounts.named(flow.realm, username):
+            raise _Refused("the username is taken")
+        profile = draft.get("profile", {})
+        name = " ".join(profile[part] for part in ("first_name", "last_name") if part in profile)
+        account = Account(new_id("a_"), flow.realm, username, name, str(draft["locale"]), draft["password"], now, 0, None)
+        self._accounts.add(account)
+        for channel, one in contacts.items():
+            self._accounts.add_contact(Contact(new_id("c_"), account.id, channel, one["address"], one["use"], one["proven"]), flow.realm)
+        for one in draft.get("consents", []):
+            self._accounts.consent(account.id, one["doc"], one["version"], account.locale, one["at"])
+        self._registry.record(f"account:{account.id}", "account.create", flow.manager, flow.name)
+        return account.id
+
+    def _granted(self, flow: FlowRow, draft: State, identity: str, account: str, step: Step, now: int) -> None:
+        claim = self._accounts.claim(identity)
+        if claim is None:
+            raise _Refused("the claim is gone")
+        kind = self._tenant(flow).portal.claims[claim.kind]
+        if not (self._accounts.use_claim(claim.id, now) if kind.single_use else claim.withdrawn is None):
+            raise _Refused("the claim was used or withdrawn meanwhile")
+        if any((one.unit, one.occupancy) == (claim.unit, claim.occupancy) for one in self._accounts.grants(account)):
+            return
+        others = [one for one in self._accounts.grants_of(claim.unit) if one.occupancy == claim.occupancy and one.account != account]
+        since = now + self._wait(flow, draft, kind, others)
+        role = step.role if step.role != "resident" else claim.role
+        grant = Grant(new_id("g_"), account, claim.manager, claim.unit, claim.occupancy, role, since, claim.until, claim.kind, claim.giver, now, None)
+        self._accounts.add_grant(grant)
+        self._registry.record(f"account:{account}", "grant.create", claim.unit, f"{claim.kind} {grant.id}")
+        for one in {one.account for one in others}:
+            if holder := self._accounts.account(one):
+                self._tell(holder, claim.manager, "new_grant", {})
+
+    def _wait(self, flow: FlowRow, draft: State, kind: ClaimKind, others: Sequence[Grant]) -> int:
+        """How long a grant by printed identifiers waits where the holder has another phone (FLOWS 4); raises _Refused where that is denied."""
+        phone = draft.get("contacts", {}).get("phone", {}).get("address")
+        phones = {one.address for grant in others for one in self._accounts.contacts(grant.account) if one.channel == "phone"}
+        policy = self._tenant(flow).portal.policy.new_phone_on_claim
+        if kind.strength != "identifier" or not others or phone in phones or policy == "allow":
+            return 0
+        if policy == "deny":
+            raise _Refused("another phone is bound to this unit")
+        return WAIT
+
+    def _opened(self, flow: FlowRow, draft: State, step: Step, browser: Browser) -> str:
+        """Open a session: of the account, or of a guest with what it proved."""
+        now, policy = self._now(), self._tenant(flow).portal.policy
+        account = draft.get("account") or draft.get("who")
+        guest = step.role == "guest"
+        if account is None and not guest:
+            raise _Refused("nobody to open a session for")
+        if step.single and account:
+            self._accounts.end_sessions(account, now)
+        if (before := draft.get("session")) is not None:
+            self._accounts.end_session(before, now)
+        held = {name: draft[name] for name in ("contacts", "claims", "consents", "locale") if name in draft} if guest else {}
+        if guest:
+            held["since"] = now + self._guest_wait(flow, draft)
+        hours = policy.guest_hours if guest else policy.absolute_hours
+        life = min((step.ttl or hours * 3600) * SECOND, hours * HOUR)
+        secret, idle = random.token_urlsafe(32), policy.idle_minutes * 60 * SECOND
+        role = "guest" if guest else "account"
+        owner = None if guest else account
+        session = Session(new_id("s_"), flow.realm, flow.manager, owner, role, held, now, now, now + life, idle, now, browser.agent[:100], None)
+        self._accounts.open_session(session, secret)
+        if owner and browser.secret:
+            if not self._accounts.knows_browser(owner, browser.secret) and flow.name == "login" and (known := self._accounts.account(owner)):
+                self._tell(known, flow.manager, "suspicious_login", {"failures": "0"})
+            self._accounts.remember_browser(owner, browser.secret, now)
+        self._registry.record(f"account:{owner}" if owner else f"flow:{flow.id}", "session.open", flow.manager, session.id)
+        return secret
+
+    def _guest_wait(self, flow: FlowRow, draft: State) -> int:
+        found = [claim for one in draft.get("claims", []) if (claim := self._accounts.claim(one))]
+        kinds = self._tenant(flow).portal.claims
+        waits = [self._wait(flow, draft, kinds[one.kind], [g for g in self._accounts.grants_of(one.unit) if g.occupancy == one.occupancy]) for one in found]
+        return max(waits, default=0)
+
+    def _finish(self, flow: FlowRow, draft: State) -> None:
+        """The end of a list: an account without a grant, a new password after recovery, a fresh proof."""
+        now = self._now()
+        if flow.name == "recover" and "password" in draft and draft.get("who"):
+            with self._registry.writing():
+                account = self._accounts.account(draft["who"])
+                self._accounts.set_password(draft["who"], draft["password"])
+                self._accounts.end_sessions(draft["who"], now)
+                self._registry.record(f"account:{draft['who']}", "account.recover", flow.manager)
+                if account:
+                    self._tell(account, flow.manager, "password_changed", {})
+        elif flow.name == "reauth":
+            self._accounts.freshen(draft["session"], now)
+        elif "password" in draft and not draft.get("account") and flow.name == "activate":
+            with self._registry.writing():
+                draft["account"] = self._made(flow, draft, now)
+        draft["done"] = True
+        for name in ("password", "claims", "contacts", "consents", "profile", "challenge"):
+            draft.pop(name, None)
+
+    def _tell(self, account: Account, manager: str, template: str, values: Mapping[str, str]) -> None:
+        """A notice to every proven address of an account."""
+        host = next((one.host for one in self._tenants.values() if one.manager == manager), "")
+        for one in self._accounts.contacts(account.id):
+            if one.verified is not None:
+                channel = "sms" if one.channel == "phone" else "email"
+                told = {"portal": f"https://{host}", **values}
+                self._registry.outbox.put(manager, channel, one.address, template, account.locale, told, now=self._now())
+
+
+def account_is_on(account: Account | None) -> bool:
+    """Whether an account may still prove itself by code: after too many failures only recovery helps."""
+    return account is None or account.failures < FAILURES
+
+
+def _page(steps: Sequence[Step], at: int) -> tuple[Step, ...]:
+    """The step at an index with those that join it."""
+    end = at + 1
+    while end < len(steps) and steps[end].join:
+        end += 1
+    return tuple(steps[at:end])
+
+
+def _kinds(tenant: Tenant, step: Step) -> list[str]:
+    return [kind for kind in step.kind if tenant.portal.claims[kind].enabled]
+
+
+def _delay(fails: int) -> int:
+    """How long the next try waits: nothing for four failures, then half a minute, doubled with each, a day at most."""
+    return 0 if fails < (free := 5) else min(30 * 2 ** (fails - free), 86_400) * SECOND
+
+
+def _rank(order: Sequence[str], channel: str) -> int:
+    return order.index(channel) if channel in order else len(order)
+
+
+def _text(fields: Mapping[str, Any], name: str) -> str:
+    value = fields.get(name)
+    if not isinstance(value, str) or not value.strip() or len(value) > (longest := 1024):
+        raise Invalid(f"a text of 1 to {longest if isinstance(value, str) else 1024} characters is needed", name)
+    return value
+
+
+def _username(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_-]{3,64}", text):
+        raise Invalid("3 to 64 letters a-z, digits, _ or -", "name")
+    return text
+
+
+def _address(channel: str, text: str, country: str, *, strict: bool = True) -> str:
+    """An address in the one form in which it is kept: mail in lower case, phones as E.164 of the portal's country; raises Invalid, or gives "" if not `strict`."""
+    mail = text.strip().lower()
+    if channel == "email" and re.fullmatch(r"[^@\s\x00-\x1f]{1,64}@[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?", mail):
+        return mail
+    digits = re.sub(r"[\s().-]", "", text)
+    if channel == "phone" and re.fullmatch(r"\+?\d{8,15}", digits):
+        return digits if digits.startswith("+") else _international(digits, country)
+    if strict:
+        raise Invalid("write a mail address" if channel == "email" else "write a phone number with its country, e.g. +420777123456", channel)
+    return ""
+
+
+def _international(digits: str, country: str) -> str:
+    if digits.startswith("00"):
+        return f"+{digits[2:]}"
+    trunk = "8" if country == "7" else "0"
+    if digits.startswith(trunk) and len(digits) > (short := 9):
+        return f"+{country}{digits[1:]}" if len(digits) > short else f"+{country}{digits}"
+    return f"+{digits}" if digits.startswith(country) and len(digits) > 9 + len(country) - 1 else f"+{country}{digits}"
+
+
+def _masked(address: str | None) -> str | None:
+    """An address as it is shown: enough to know it, too little to learn it."""
+    if address is None:
+        return None
+    if "@" in address:
+        name, _, host = address.partition("@")
+        return f"{name[:1]}…@{host}"
+    return f"{address[:4]}…{address[-2:]}"

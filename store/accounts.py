@@ -1,0 +1,390 @@
+"""Residents' accounts: contacts, factors, claims, grants, consents, flows, sessions and what throttles them. Part of registry.sqlite, as `registry.accounts`.
+
+Rules: nothing here is a secret in clear: passwords are argon2id, codes and claims keyed hashes, sessions SHA-256; who sees what follows from a grant and the
+occupancy that it is of, both looked up at each request, so that an end works at once. Instants are µs UTC.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeVar
+
+from submeter.store.events import File
+from submeter.store.registry_types import Visible
+
+__all__ = ["ROLES", "Account", "Accounts", "Claim", "Contact", "FlowRow", "Grant", "Session", "digest"]
+
+T = TypeVar("T")
+DAY: Final = 86_400_000_000
+#: How long the holder of an ended occupancy reads what was measured in it: settlement (FLOWS 9).
+SETTLEMENT: Final = 365 * DAY
+#: What each role may do (API.md 3).
+_READS: Final = ("units:read", "consumption:read")
+ROLES: Final[Mapping[str, tuple[str, ...]]] = {
+    "resident": (*_READS, "me:self", "sessions:self", "grants:self"),
+    "resident:limited": (*_READS, "me:self", "sessions:self", "grants:self"),
+    "household": (*_READS, "me:self", "sessions:self", "grants:self"),
+    "guest": _READS,
+}
+_ACCOUNT: Final = "id, realm, username, name, locale, password, created, failures, ended"
+_CLAIM: Final = "id, manager, kind, unit, occupancy, role, identifier, proof, created, expires, used, withdrawn, giver, until"
+_GRANT: Final = "id, account, manager, unit, occupancy, role, since, until, source, giver, created, ended"
+_SESSION: Final = "id, realm, manager, account, role, held, created, seen, expires, idle, fresh, agent, ended"
+#: Units of an account at an instant: each grant in force with its occupancy (none on record: since ever) and the finest level of its property.
+_VISIBLE: Final = """
+SELECT g.unit, g.role, g.since, g.until, o.since, o.until, p.finest, g.occupancy IS NOT NULL AND o.since IS NULL AS lost
+FROM grants g JOIN units u ON u.id = g.unit JOIN properties p ON p.id = u.property AND p.manager = g.manager
+LEFT JOIN occupancies o ON o.unit = g.unit AND o.since = g.occupancy
+WHERE g.account = ? AND g.ended IS NULL AND g.since <= ? ORDER BY g.unit, o.since
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """A person in a realm; `password` is the argon2id hash, `failures` the wrong ones in a row."""
+
+    id: str
+    realm: str
+    username: str | None
+    name: str
+    locale: str
+    password: str
+    created: int
+    failures: int
+    ended: int | None
+
+    def __repr__(self) -> str:
+        """Name the account without its hash."""
+        return f"Account({self.id})"
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """An address of an account: channel 'email' or 'phone', use 'auth', 'notify' or 'recovery'; `verified` is when it was proven."""
+
+    id: str
+    account: str
+    channel: str
+    address: str
+    use: str
+    verified: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What gives the right to a unit, for the occupancy that begins at `occupancy`; hashes only. An invitation has a `giver` (account) and an end."""
+
+    id: str
+    manager: str
+    kind: str
+    unit: str
+    occupancy: int | None
+    role: str
+    identifier: bytes
+    proof: bytes
+    created: int
+    expires: int | None
+    used: int | None
+    withdrawn: int | None
+    giver: str | None
+    until: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Who may see a unit, as what, in which occupancy, from when on and until when; `giver` invited."""
+
+    id: str
+    account: str
+    manager: str
+    unit: str
+    occupancy: int | None
+    role: str
+    since: int
+    until: int | None
+    source: str
+    giver: str | None
+    created: int
+    ended: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A browser that proved who it is; `held` is what a guest holds without an account, `fresh` when it was last proven, `idle` its longest pause."""
+
+    id: str
+    realm: str
+    manager: str
+    account: str | None
+    role: str
+    held: Mapping[str, Any]
+    created: int
+    seen: int
+    expires: int
+    idle: int
+    fresh: int
+    agent: str
+    ended: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRow:
+    """A flow as kept between its pages; `state` is the interpreter's."""
+
+    id: str
+    cookie: bytes
+    realm: str
+    manager: str
+    name: str
+    state: Mapping[str, Any]
+    expires: int
+
+
+class Accounts:
+    """The accounts of a registry."""
+
+    def __init__(self, file: File, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
+        self._file = file
+        self._rows = rows
+
+    # Accounts and contacts
+
+    def add(self, account: Account) -> None:
+        """Add an account."""
+        self._insert(
+            "accounts",
+            _ACCOUNT,
+            account.id,
+            account.realm,
+            account.username,
+            account.name,
+            account.locale,
+            account.password,
+            account.created,
+            0,
+            None,
+        )
+
+    def account(self, identity: str) -> Account | None:
+        """Return an account that has not ended."""
+        return next(iter(self._read(Account, "accounts", _ACCOUNT, "id = ? AND ended IS NULL", identity)), None)
+
+    def named(self, realm: str, username: str) -> Account | None:
+        """Return the account of a username."""
+        return next(iter(self._read(Account, "accounts", _ACCOUNT, "realm = ? AND username = ? AND ended IS NULL", realm, username)), None)
+
+    def reached(self, realm: str, channel: str, address: str) -> Account | None:
+        """Return the account that a proven address belongs to; addresses for notices belong to nobody."""
+        sql = "SELECT account FROM contacts WHERE realm = ? AND channel = ? AND address = ? AND use <> 'notify' AND verified IS NOT NULL"
+        return next((self.account(identity) for (identity,) in self._rows(sql, realm, channel, address)), None)
+
+    def set_password(self, account: str, password: str) -> None:
+        """Keep another hash; the count of failures begins anew."""
+        with self._file.writing() as db:
+            db.execute("UPDATE accounts SET password = ?, failures = 0 WHERE id = ?", (password, account))
+
+    def failed(self, account: str, *, reset: bool = False) -> None:
+        """Count a wrong password, or forget the count after a right one."""
+        with self._file.writing() as db:
+            db.execute("UPDATE accounts SET failures = CASE WHEN ? THEN 0 ELSE failures + 1 END WHERE id = ?", (reset, account))
+
+    def contacts(self, account: str) -> list[Contact]:
+        """Return the addresses of an account in order of entry."""
+        return self._read(Contact, "contacts", "id, account, channel, address, use, verified", "account = ? ORDER BY rowid", account)
+
+    def add_contact(self, contact: Contact, realm: str) -> None:
+        """Add an address."""
+        columns = "id, account, realm, channel, address, use, verified"
+        self._insert("contacts", columns, contact.id, contact.account, realm, contact.channel, contact.address, contact.use, contact.verified)
+
+    def consent(self, account: str, doc: str, version: str, locale: str, at: int) -> None:
+        """Keep that a document was accepted."""
+        self._insert("consents", "account, doc, version, locale, at", account, doc, version, locale, at)
+
+    def consents(self, account: str) -> list[dict[str, Any]]:
+        """Return what was accepted, in order of time."""
+        names = ("doc", "version", "locale", "at", "withdrawn")
+        rows = self._rows("SELECT doc, version, locale, at, withdrawn FROM consents WHERE account = ? ORDER BY at, doc", account)
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    # Claims and grants
+
+    def add_claim(self, claim: Claim) -> None:
+        """Add a claim."""
+        self._insert("claims", _CLAIM, *(getattr(claim, name) for name in _CLAIM.split(", ")))
+
+    def claims(self, manager: str, kind: str, identifier: bytes, now: int) -> list[Claim]:
+        """Return the claims of an identifier that are in force."""
+        standing = "used IS NULL AND withdrawn IS NULL AND (expires IS NULL OR expires > ?)"
+        return self._read(Claim, "claims", _CLAIM, f"manager = ? AND kind = ? AND identifier = ? AND {standing}", manager, kind, identifier, now)
+
+    def claim(self, identity: str) -> Claim | None:
+        """Return one claim, also a used one."""
+        return next(iter(self._read(Claim, "claims", _CLAIM, "id = ?", identity)), None)
+
+    def claims_of(self, manager: str) -> list[Claim]:
+        """Return all claims of a manager, the newest first."""
+        return self._read(Claim, "claims", _CLAIM, "manager = ? ORDER BY created DESC, id", manager)
+
+    def use_claim(self, identity: str, now: int) -> bool:
+        """Mark a claim as used; False if it is used, withdrawn or over by now: then nothing may follow from it."""
+        with self._file.writing() as db:
+            sql = "UPDATE claims SET used = ? WHERE id = ? AND used IS NULL AND withdrawn IS NULL AND (expires IS NULL OR expires > ?)"
+            return bool(db.execute(sql, (now, identity, now)).rowcount)
+
+    def withdraw_claim(self, manager: str, identity: str, now: int) -> bool:
+        """Take a claim back; False if the manager has none like that."""
+        with self._file.writing() as db:
+            return bool(
+                db.execute("UPDATE claims SET withdrawn = coalesce(withdrawn, ?) WHERE id = ? AND manager = ?", (now, identity, manager)).rowcount
+            )
+
+    def add_grant(self, grant: Grant) -> None:
+        """Add a grant."""
+        self._insert("grants", _GRANT, *(getattr(grant, name) for name in _GRANT.split(", ")))
+
+    def grants(self, account: str) -> list[Grant]:
+        """Return the grants of an account that have not ended, in order of their making."""
+        return self._read(Grant, "grants", _GRANT, "account = ? AND ended IS NULL ORDER BY created, id", account)
+
+    def grants_of(self, unit: str) -> list[Grant]:
+        """Return the grants of a unit that have not ended."""
+        return self._read(Grant, "grants", _GRANT, "unit = ? AND ended IS NULL ORDER BY created, id", unit)
+
+    def grants_given(self, account: str) -> list[Grant]:
+        """Return the grants that an account gave and that have not ended."""
+        return self._read(Grant, "grants", _GRANT, "giver = ? AND ended IS NULL ORDER BY created, id", account)
+
+    def end_grant(self, identity: str, now: int) -> None:
+        """End a grant, and those that its holder gave for the same unit."""
+        with self._file.writing() as db:
+            row = db.execute("SELECT account, unit FROM grants WHERE id = ?", (identity,)).fetchone()
+            db.execute("UPDATE grants SET ended = ? WHERE ended IS NULL AND (id = ? OR (giver = ? AND unit = ?))", (now, identity, *row))
+
+    def visible(self, account: str, now: int) -> list[tuple[Visible, str]]:
+        """Return what an account sees with the role it sees it in: the time of each grant's occupancy, as far as the grant reaches."""
+        return list(_shown(self._rows(_VISIBLE, account, now), now))
+
+    # Flows
+
+    def keep_flow(self, flow: FlowRow, link: bytes | None) -> None:
+        """Keep a flow as it stands."""
+        with self._file.writing() as db:
+            values = (flow.id, flow.cookie, link, flow.realm, flow.manager, flow.name, json.dumps(dict(flow.state)), flow.expires)
+            db.execute("INSERT OR REPLACE INTO flows VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+
+    def flow(self, identity: str, now: int) -> FlowRow | None:
+        """Return a flow that is not over."""
+        return self._flow("id = ?", identity, now)
+
+    def flow_of_link(self, link: bytes, now: int) -> FlowRow | None:
+        """Return the flow that waits for a link."""
+        return self._flow("link = ?", link, now)
+
+    def _flow(self, where: str, value: object, now: int) -> FlowRow | None:
+        found = self._read(FlowRow, "flows", "id, cookie, realm, manager, name, state, expires", f"{where} AND expires > ?", value, now)
+        return next((replace(one, state=json.loads(str(one.state))) for one in found), None)
+
+    def end_flow(self, identity: str) -> None:
+        """Forget a flow."""
+        with self._file.writing() as db:
+            db.execute("DELETE FROM flows WHERE id = ?", (identity,))
+
+    # Sessions and browsers
+
+    def open_session(self, session: Session, secret: str) -> None:
+        """Open a session."""
+        held = json.dumps(dict(session.held))
+        values = (session.id, session.realm, session.manager, session.account, session.role, held, session.created, session.seen, session.expires)
+        self._insert("sessions", f"{_SESSION}, hash", *values, session.idle, session.fresh, session.agent, None, digest(secret))
+
+    def session(self, secret: str, now: int) -> Session | None:
+        """Return the session of a secret unless it is over, and note that it was seen."""
+        found = next(iter(self._sessions("hash = ?", digest(secret), now)), None)
+        if found is not None and now - found.seen > 60_000_000:
+            with self._file.writing() as db:
+                db.execute("UPDATE sessions SET seen = ? WHERE id = ?", (now, found.id))
+        return found if found is None or found.account is None or self.account(found.account) else None
+
+    def sessions(self, account: str, now: int) -> list[Session]:
+        """Return the running sessions of an account, the newest first."""
+        return self._sessions("account = ?", account, now)
+
+    def _sessions(self, where: str, value: object, now: int) -> list[Session]:
+        running = "ended IS NULL AND expires > ? AND seen + idle > ? ORDER BY created DESC"
+        found = self._read(Session, "sessions", _SESSION, f"{where} AND {running}", value, now, now)
+        return [replace(one, held=json.loads(str(one.held))) for one in found]
+
+    def freshen(self, identity: str, now: int) -> None:
+        """Note that the holder of a session proved again who it is."""
+        with self._file.writing() as db:
+            db.execute("UPDATE sessions SET fresh = ? WHERE id = ?", (now, identity))
+
+    def end_session(self, identity: str, now: int) -> None:
+        """End one session."""
+        with self._file.writing() as db:
+            db.execute("UPDATE sessions SET ended = ? WHERE id = ? AND ended IS NULL", (now, identity))
+
+    def end_sessions(self, account: str, now: int, *, but: str = "") -> int:
+        """End all sessions of an account, but one; returns how many."""
+        with self._file.writing() as db:
+            return db.execute("UPDATE sessions SET ended = ? WHERE account = ? AND ended IS NULL AND id <> ?", (now, account, but)).rowcount
+
+    def knows_browser(self, account: str, secret: str) -> bool:
+        """Whether this browser signed in to this account before."""
+        return bool(secret) and bool(self._rows("SELECT 1 FROM browsers WHERE hash = ? AND account = ?", digest(secret), account))
+
+    def remember_browser(self, account: str, secret: str, now: int) -> None:
+        """Note that this browser signed in to this account."""
+        with self._file.writing() as db:
+            db.execute("INSERT OR REPLACE INTO browsers VALUES (?, ?, ?)", (digest(secret), account, now))
+
+    # Throttle
+
+    def held_up(self, key: str, now: int, *, daily: int | None = None) -> bool:
+        """Whether a try under this key has to wait: its delay is not over, or it had so many failures today."""
+        rows = self._rows("SELECT fails, until, day FROM throttle WHERE key = ?", key)
+        return bool(rows) and (rows[0][1] > now or (daily is not None and rows[0][2] == now // DAY and rows[0][0] >= daily))
+
+    def count(self, key: str, now: int, delay: Callable[[int], int], *, daily: bool = False) -> None:
+        """Count a failure (or a message) under a key; `delay` gives how long the next try waits after so many, µs. A daily count begins anew each day."""
+        with self._file.writing() as db:
+            row = db.execute("SELECT fails, day FROM throttle WHERE key = ?", (key,)).fetchone() or (0, now // DAY)
+            fails = (0 if daily and row[1] != now // DAY else row[0]) + 1
+            db.execute("INSERT OR REPLACE INTO throttle VALUES (?, ?, ?, ?)", (key, fails, now + delay(fails), now // DAY))
+
+    def forgive(self, key: str) -> None:
+        """Forget the failures under a key."""
+        with self._file.writing() as db:
+            db.execute("DELETE FROM throttle WHERE key = ?", (key,))
+
+    def expire(self, now: int) -> int:
+        """Delete flows and sessions that are over for a day, and failures of a week ago; returns how many flows and sessions."""
+        with self._file.writing() as db:
+            gone = db.execute("DELETE FROM flows WHERE expires < ?", (now - DAY,)).rowcount
+            gone += db.execute("DELETE FROM sessions WHERE min(expires, seen + idle, coalesce(ended, expires)) < ?", (now - DAY,)).rowcount
+            db.execute("DELETE FROM throttle WHERE day < ? AND until < ?", (now // DAY - 7, now))
+        return gone
+
+    def _read(self, kind: Callable[..., T], table: str, columns: str, where: str, *values: object) -> list[T]:
+        return [kind(*row) for row in self._rows(f"SELECT {columns} FROM {table} WHERE {where}", *values)]  # noqa: S608 - our own words
+
+    def _insert(self, table: str, columns: str, *values: object) -> None:
+        with self._file.writing() as db:
+            db.execute(f"INSERT INTO {table} ({columns}) VALUES ({', '.join('?' * len(values))})", values)  # noqa: S608 - our own words
+
+
+def digest(secret: str) -> bytes:
+    """SHA-256 of a random secret: enough for what nobody can guess."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+def _shown(rows: Sequence[tuple[Any, ...]], now: int) -> Iterator[tuple[Visible, str]]:
+    """The visible part of each grant: inside its occupancy, none once the settlement of an ended one is over, none of an occupancy that is no more."""
+    for unit, role, _, until, begun, ended, finest, lost in rows:
+        if lost or (until is not None and until <= now) or (ended is not None and ended + SETTLEMENT <= now):
+            continue
+        ends = [end for end in (ended, until) if end is not None]
+        level = "month" if role == "resident:limited" else finest
+        yield Visible(unit, begun, min(ends) if ends else None, level), role
