@@ -206,4 +206,5 @@ def _without(error: str, notice: Notice) -> str:
 
 
 def _notice(row: tuple[Any, ...]) -> Notice:
-    return Notice(*row[:-1], values=json.loads(row[-1]))
+    *plain, body = row
+    return Notice(*[*plain, json.loads(body)])
