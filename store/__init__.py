@@ -10,6 +10,7 @@ from submeter.store.errors import DirectoryError, StoreBrokenError, StoreError, 
 from submeter.store.events import KINDS, NOTES, TASKS, Event, Events
 from submeter.store.inbox import Counts, Done, Inbox, Message, Quarantined, Stored
 from submeter.store.information import Information
+from submeter.store.outbox import CHANNELS, Notice, Outbox
 from submeter.store.packing import pack
 from submeter.store.published import NULL, POINT, Block, Correction, Points, Published, PublishedSeries
 from submeter.store.readings import Accepted, Kind, Readings, SeriesKey
@@ -55,6 +56,7 @@ __all__ = [
     "BUCKETS",
     "CAUSE",
     "CHANGED",
+    "CHANNELS",
     "COMPUTED",
     "DAYS",
     "DIRTY",
@@ -95,7 +97,9 @@ __all__ = [
     "Kind",
     "Manager",
     "Message",
+    "Notice",
     "Occupancy",
+    "Outbox",
     "Point",
     "Points",
     "Principal",

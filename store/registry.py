@@ -23,6 +23,7 @@ from submeter.store.decisions import Decisions
 from submeter.store.errors import StoreError, VaultError
 from submeter.store.events import Events
 from submeter.store.information import Informations
+from submeter.store.outbox import Outbox
 from submeter.store.registry_schema import MIGRATIONS
 from submeter.store.registry_types import SCOPES, Assignment, AuditEntry, Device, Manager, Occupancy, Point, Principal, Property, Token, Unit, Visible
 from submeter.store.runs import Runs
@@ -66,6 +67,7 @@ class Registry:
         self.runs = Runs(self, self._rows)
         self.decisions = Decisions(self, self._rows)
         self.information = Informations(self, self._rows)
+        self.outbox = Outbox(self, self._rows)
         self.accounts = Accounts(self, self._rows)
 
     def __enter__(self) -> Self:

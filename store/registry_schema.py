@@ -70,6 +70,16 @@ MIGRATIONS: Final = (
       property TEXT NOT NULL REFERENCES properties, month TEXT NOT NULL, value INTEGER NOT NULL, PRIMARY KEY (property, month)) STRICT;
     """,
     """
+    CREATE TABLE outbox (
+      id INTEGER PRIMARY KEY AUTOINCREMENT, mark TEXT NOT NULL UNIQUE, manager TEXT NOT NULL,
+      channel TEXT NOT NULL CHECK (channel IN ('email', 'sms', 'letter')), address TEXT NOT NULL, template TEXT NOT NULL, locale TEXT NOT NULL,
+      body TEXT, created INTEGER NOT NULL, due INTEGER NOT NULL, expires INTEGER, once TEXT,
+      state TEXT NOT NULL CHECK (state IN ('waiting', 'sent', 'given_up', 'expired', 'cancelled')), tries INTEGER NOT NULL, tried INTEGER,
+      ended INTEGER, error TEXT NOT NULL, UNIQUE (manager, once), CHECK ((state = 'waiting') = (body IS NOT NULL))) STRICT;
+    CREATE INDEX outbox_waiting ON outbox (due) WHERE state = 'waiting';
+    CREATE INDEX outbox_address ON outbox (address);
+    """,
+    """
     CREATE TABLE accounts (
       id TEXT PRIMARY KEY, realm TEXT NOT NULL, username TEXT, name TEXT NOT NULL, locale TEXT NOT NULL, password TEXT NOT NULL, created INTEGER NOT NULL,
       failures INTEGER NOT NULL DEFAULT 0, ended INTEGER, UNIQUE (realm, username)) STRICT;
