@@ -4,7 +4,7 @@ Reads the registry and the published tables, nothing else: it computes no consum
 Every route declares its scope; `access.Access` is the one gate to units. May enter: fastapi, numpy, `submeter.civil`, two stores.
 """
 
-from submeter.api.app import create_app
+from submeter.api.app import SignIn, create_app
 from submeter.api.operations import create_operations
 
-__all__ = ["create_app", "create_operations"]
+__all__ = ["SignIn", "create_app", "create_operations"]

@@ -1,22 +1,32 @@
 """Who asks, and what they may see: the one gate between a request and the stores.
 
-Rules: tokens are opaque and looked up at each request, so that revoking works at once; every route declares its scope; a handler never takes a
-unit's id to the store by itself but asks `Access.unit`, which answers foreign and nonexistent alike (portal API 1).
+Rules: tokens and sessions are opaque and looked up at each request, so that ending one works at once; every route declares its scope; a handler never takes a
+unit's id to the store by itself but asks `Access.unit`, which answers foreign and nonexistent alike; what a browser's session changes must be asked for by the
+portal's own pages (portal API 1, FLOWS 10).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
 
 from fastapi import Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
-from submeter.api.problems import ForbiddenScope, NotFound, Unauthenticated
+from submeter.api.problems import CrossSite, ForbiddenScope, NotFound, Reauth, Unauthenticated
+from submeter.store.accounts import ROLES, Session
 from submeter.store.registry import Registry
 from submeter.store.registry_types import Principal, Property, Unit, Visible
 
-__all__ = ["Access", "SeenUnit", "scoped"]
+__all__ = ["BROWSER", "FLOW", "SESSION", "Access", "SeenUnit", "anyone", "microseconds", "own_pages", "scoped", "session_of"]
 
-_bearer: Final = HTTPBearer(auto_error=False, description="Service token, made by `submeter token create`")
+_bearer: Final = HTTPBearer(auto_error=False, description="Service token, made by `submeter token create`; browsers have the cookie of a session")
+#: Cookies: a flow's, a session's, and what an account's browsers are known by.
+FLOW, SESSION, BROWSER = "__Host-flow", "__Host-session", "__Host-browser"
+SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+#: What the holder of any account may do with it.
+OWN: Final = frozenset({"me:self", "sessions:self", "grants:self"})
+FRESH: Final = 300_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +40,12 @@ class SeenUnit:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """One authenticated request."""
+    """One authenticated request; `session` where a browser asks."""
 
     principal: Principal
     registry: Registry
+    session: Session | None = None
+    now: int = 0
 
     def units(self) -> list[SeenUnit]:
         """Every visible unit."""
@@ -46,23 +58,79 @@ class Access:
                 return seen
         raise NotFound
 
+    def account(self) -> str:
+        """The account that asks; raises ForbiddenScope for tokens and guests."""
+        if self.principal.account is None:
+            raise ForbiddenScope("only the holder of an account, signed in, may do this")
+        return self.principal.account
+
+    def proven(self) -> Session:
+        """The session, if its holder proved within five minutes who it is; raises Reauth."""
+        if self.session is None or self.now - self.session.fresh > FRESH:
+            raise Reauth
+        return self.session
+
     def _seen(self, visible: Visible) -> SeenUnit | None:
         unit = self.registry.unit(visible.unit)
         building = self.registry.property(unit.property) if unit else None
         return SeenUnit(unit, building, visible) if unit and building else None
 
 
+def microseconds(request: Request) -> int:
+    """What time it is, µs UTC."""
+    clock: Callable[[], float] = request.app.state.clock
+    return int(clock() * 1_000_000)
+
+
+def own_pages(request: Request) -> None:
+    """Refuse a change that another site's page asked for; raises CrossSite. One of the two headers must be there, and both must say so."""
+    origin, site = request.headers.get("origin"), request.headers.get("sec-fetch-site")
+    own = origin is None or urlsplit(origin).netloc == request.headers.get("host")
+    if request.method not in SAFE and not (own and site in {None, "same-origin"} and (origin or site)):
+        raise CrossSite
+
+
+def session_of(request: Request) -> Session | None:
+    """The session of this browser, None if it has none."""
+    registry: Registry = request.app.state.registry
+    secret = request.cookies.get(SESSION)
+    return registry.accounts.session(secret, microseconds(request)) if secret else None
+
+
 async def _access(request: Request, scopes: SecurityScopes, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]) -> Access:
     registry: Registry = request.app.state.registry
-    principal = registry.token(credentials.credentials) if credentials else None
+    session = None
+    if credentials:
+        principal = registry.token(credentials.credentials)
+    else:
+        session = session_of(request)
+        principal = _in_session(registry, session, microseconds(request)) if session else None
     if principal is None:
         raise Unauthenticated
+    if session is not None:
+        own_pages(request)
     missing = set(scopes.scopes) - principal.scopes
     if missing:
         raise ForbiddenScope(f"missing: {', '.join(sorted(missing))}")
-    return Access(principal, registry)
+    return Access(principal, registry, session, microseconds(request))
+
+
+def _in_session(registry: Registry, session: Session, now: int) -> Principal:
+    if session.account is not None:
+        roles = {role for _, role in registry.accounts.visible(session.account, now)}
+        return Principal(session.id, session.manager, OWN.union(*(ROLES[role] for role in roles)), session.account)
+    held = registry.accounts.held(session.held.get("claims", []), session.held.get("since", 0), now)
+    return Principal(session.id, session.manager, frozenset(ROLES[session.role]), None, tuple(held))
 
 
 def scoped(*scopes: str) -> Any:
-    """The dependency that every route declares: a valid token with these scopes. Raises Unauthenticated, ForbiddenScope."""
+    """The dependency that every route declares: a valid token or session with these scopes. Raises Unauthenticated, ForbiddenScope, CrossSite."""
     return Security(_access, scopes=list(scopes))
+
+
+async def _anyone(request: Request) -> None:
+    own_pages(request)
+
+
+#: The dependency of routes that need nobody: those of flows, which a cookie of their own binds to a browser.
+anyone: Final = Security(_anyone, scopes=[])

@@ -7,32 +7,51 @@ Answers to tokens carry a strong ETag, the hash of version and parameters, and 3
 import hashlib
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse
 
 from submeter import civil
-from submeter.api import problems
+from submeter.api import accounts, problems, sign_in
 from submeter.api.access import Access, scoped
 from submeter.api.consumption import Shown, View, answer, shown_series
+from submeter.api.flows import Flows, Tenant
+from submeter.api.hardening import harden
 from submeter.api.information import information_of
 from submeter.api.meters import meters_of
 from submeter.api.periods import Period, Resolution, period
+from submeter.api.secrets import Secrets
 from submeter.store.published import Published
 from submeter.store.registry import Registry
 
-__all__ = ["create_app"]
+__all__ = ["SignIn", "create_app"]
 
 Quantities = Annotated[list[str] | None, Query(description="register names, e.g. volume, energy, hca, power; default: each point's main register")]
 
 
-def create_app(registry: Registry, published: Published, version: str, clock: Callable[[], float] = time.time) -> FastAPI:
-    """The application over two open stores; `clock` gives Unix seconds."""
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """What accounts need: the installation's secrets, and the portals with their hosts."""
+
+    secrets: Secrets
+    tenants: Sequence[Tenant]
+
+
+def create_app(
+    registry: Registry, published: Published, version: str, clock: Callable[[], float] = time.time, portals: SignIn | None = None
+) -> FastAPI:
+    """The application over two open stores; `clock` gives Unix seconds, `portals` those where residents have accounts."""
     app = FastAPI(title="submeter", version=version, openapi_url="/v1/openapi.json", docs_url=None, redoc_url=None)
-    app.state.registry = registry
+    app.state.registry, app.state.clock = registry, clock
     problems.install(app)
+    harden(app)
+    if portals is not None:
+        app.state.flows = Flows(registry, portals.secrets, {one.host: one for one in portals.tenants}, lambda: int(clock() * civil.SECOND))
+        app.include_router(sign_in.routes)
+        app.include_router(accounts.routes)
 
     @app.get("/v1/units", tags=["read"])
     async def units(access: Annotated[Access, scoped("units:read")]) -> dict[str, Any]:

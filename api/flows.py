@@ -12,12 +12,16 @@ import re
 import secrets as random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Final
 
+from submeter import civil
 from submeter.api.problems import Invalid, NotAccepted, StepExpired
 from submeter.api.secrets import Secrets, code, fault_of, normalised, word
 from submeter.config.portals import ClaimKind, Portal, Step
+from submeter.config.texts import TEMPLATES
 from submeter.store.accounts import Account, Claim, Contact, FlowRow, Grant, Session, digest
+from submeter.store.outbox import Channel
 from submeter.store.registry import Registry, new_id
 
 __all__ = ["Browser", "Flows", "Outcome", "Tenant"]
@@ -30,13 +34,16 @@ IDLE: Final = 1800 * SECOND
 WAIT: Final = 72 * HOUR
 #: After so many wrong passwords or codes in a row only recovery helps.
 FAILURES: Final = 100
+#: A right password after so many wrong ones is told to its owner.
+MANY: Final = 5
 #: Tries a day of a claim's identifier, and of a /24, by the class of its fields.
 TRIES: Final[Mapping[str, tuple[int, int | None]]] = {"secret": (5, None), "knowledge": (3, 20), "identifier": (3, 20)}
 PREFIX_A_DAY: Final = 20
 ATTACH: Final = tuple(
     Step.model_validate(one) for one in ({"do": "verify"}, {"do": "challenge", "factor": "second"}, {"do": "grant"}, {"do": "session"})
 )
-TEMPLATES: Final = {"code": "code", "password": "activation_password", "link": "confirm_link"}
+#: Template of the message for each form of a challenge.
+FORMS: Final = {"code": "code", "password": "activation_password", "link": "confirm_link"}
 
 State = dict[str, Any]
 
@@ -78,13 +85,20 @@ class Flows:
     def __init__(self, registry: Registry, secrets: Secrets, tenants: Mapping[str, Tenant], clock: Callable[[], int]) -> None:
         self._registry = registry
         self._accounts = registry.accounts
-        self._secrets = secrets
+        self.secrets = secrets
         self._tenants = tenants
         self._now = clock
 
     def tenant(self, host: str) -> Tenant | None:
         """The tenant of a host name."""
         return self._tenants.get(host)
+
+    def portal(self, manager: str) -> Portal:
+        """The portal of a manager; raises Invalid where it has none."""
+        found = next((one.portal for one in self._tenants.values() if one.manager == manager), None)
+        if found is None:
+            raise Invalid("this manager has no portal: add [[portal]] to pipeline.toml", "manager")
+        return found
 
     def _tenant(self, flow: FlowRow) -> Tenant:
         return next(one for one in self._tenants.values() if (one.portal.name, one.manager) == (flow.realm, flow.manager))
@@ -137,7 +151,7 @@ class Flows:
 
     def _step(self, flow: FlowRow, page: Sequence[Step]) -> dict[str, Any]:
         tenant, state = self._tenant(flow), flow.state
-        found: dict[str, Any] = {"do": [step.do for step in page], "fields": [name for step in page for name in self._fields(tenant, step, state)]}
+        found: dict[str, Any] = {"do": [step.do for step in page], "fields": [name for step in page for name in self._fields(tenant, step)]}
         found["optional"] = all(step.optional for step in page)
         found["show"] = self._rooms(state) if any(step.do == "review" for step in page) else {}
         if challenge := state.get("challenge"):
@@ -146,7 +160,7 @@ class Flows:
             found |= {"expires_in": max((challenge["expires"] - now) // SECOND, 0), "resend_in": max((challenge["resend"] - now) // SECOND, 0)}
         return found
 
-    def _fields(self, tenant: Tenant, step: Step, state: State) -> Iterator[str]:
+    def _fields(self, tenant: Tenant, step: Step) -> Iterator[str]:
         """The fields that a step asks for."""
         if step.do == "identify" and step.source == "typed":
             yield "name"
@@ -249,7 +263,7 @@ class Flows:
         manager = self._chosen(flow.realm, _text(fields, "manager")) if step.tenant == "choose" and fields.get("manager") else flow.manager
         kinds = [kind for kind in _kinds(tenant, step) if all(fields.get(field) for field in tenant.portal.claims[kind].fields)]
         if not kinds:
-            raise Invalid("fields are missing", next(iter(self._fields(tenant, step, {})), "claim"))
+            raise Invalid("fields are missing", next(iter(self._fields(tenant, step)), "claim"))
         kind = tenant.portal.claims[kinds[0]]
         identifier, proof = self.hashes(manager, kinds[0], kind, {name: _text(fields, name) for name in kind.fields})
         mine, network = TRIES[kind.strength]
@@ -268,7 +282,7 @@ class Flows:
         told, proven = (
             [normalised(values[field]) for field, one in sorted(kind.fields.items()) if (one == "identifier") is wanted] for wanted in (True, False)
         )
-        return self._secrets.keyed("identifier", manager, name, *told), self._secrets.keyed("proof", manager, name, *told, *proven)
+        return self.secrets.keyed("identifier", manager, name, *told), self.secrets.keyed("proof", manager, name, *told, *proven)
 
     def _chosen(self, realm: str, manager: str) -> str:
         if not any((one.portal.name, one.manager) == (realm, manager) for one in self._tenants.values()):
@@ -307,7 +321,7 @@ class Flows:
             raise Invalid("the two are not the same", "new_password_again")
         if fault := fault_of(password, self._tenant(flow).portal.policy, self._context(flow, draft)):
             raise Invalid(fault, "new_password")
-        draft["password"] = self._secrets.hash(password)
+        draft["password"] = self.secrets.hash(password)
 
     def _context(self, flow: FlowRow, draft: State) -> list[str]:
         """Words that anybody would try for this account first."""
@@ -325,18 +339,18 @@ class Flows:
         known = account is not None and self._accounts.knows_browser(account.id, browser.secret)
         key = f"login:{flow.realm}:{account.id if account else draft.get('name', '')}:{digest(browser.secret).hex() if known else ''}"
         waits = self._accounts.held_up(key, now)
-        right = self._secrets.verify(account.password if account else None, password)
+        right = self.secrets.verify(account.password if account else None, password)
         if waits or not right or account is None or account.failures >= FAILURES:
             self._accounts.count(key, now, _delay)
             if account is not None and not waits:
                 self._accounts.failed(account.id)
             raise _Refused("password: " + ("too soon" if waits else "off until recovery" if right and account else "wrong"))
-        if account.failures >= (many := 5):
-            self._tell(account, flow.manager, "suspicious_login", {"failures": str(max(account.failures, many))})
+        if account.failures >= MANY:
+            self.tell(account, flow.manager, "suspicious_login", {"browser": browser.agent or "?"})
         self._accounts.forgive(key)
         self._accounts.failed(account.id, reset=True)
-        if self._secrets.outdated(account.password):
-            self._accounts.set_password(account.id, self._secrets.hash(password))
+        if self.secrets.outdated(account.password):
+            self._accounts.set_password(account.id, self.secrets.hash(password))
         draft["who"] = account.id
         draft.setdefault("methods", []).append("password")
 
@@ -352,14 +366,21 @@ class Flows:
         sent = {"tries": 0, "expires": now + ttl, "resend": now + policy.resend_after * SECOND, "transaction": new_id("t_")[-6:], "form": step.form}
         typed = draft.get("typed", {}) if step.channel == ("recovery",) else {}
         shown = typed.get("address") if typed and typed["by"] != "username" else address if not typed else None
-        secret = {"code": code, "password": lambda: word(step.length), "link": lambda: ""}[step.form]()
-        draft["challenge"] = {**sent, "channel": channel, "address": address, "account": account, "masked": _masked(shown), "shown": None if typed else channel}
+        secret = word(step.length) if step.form == "password" else code()
+        draft["challenge"] = {
+            **sent,
+            "channel": channel,
+            "address": address,
+            "account": account,
+            "masked": _masked(shown),
+            "shown": None if typed else channel,
+        }
         if step.form == "link" and address:
             secret = random.token_urlsafe(24)
             draft["challenge"]["link"] = digest(secret).hex()
-            draft["challenge"]["hash"] = self._secrets.keyed("code", flow.id, self._secrets.word_of(draft["challenge"]["link"])).hex()
+            draft["challenge"]["hash"] = self.secrets.keyed("code", flow.id, self.secrets.word_of(draft["challenge"]["link"])).hex()
         elif address:
-            draft["challenge"]["hash"] = self._secrets.keyed("code", flow.id, secret).hex()
+            draft["challenge"]["hash"] = self.secrets.keyed("code", flow.id, secret).hex()
         if address and channel:
             self._send(flow, draft, channel, address, secret)
         return True
@@ -397,12 +418,12 @@ class Flows:
             self._accounts.count(key, now, lambda _: 0, daily=True)
         minutes = str((challenge["expires"] - now) // (60 * SECOND))
         host = self._tenant(flow).host
-        values = {"code": secret, "transaction": challenge["transaction"], "minutes": minutes, "portal": f"https://{host}", "login": address}
-        if challenge["form"] == "link":
-            values = {"link": f"https://{host}/confirm/{secret}", "minutes": minutes, "portal": f"https://{host}"}
-        outbox = self._registry.outbox
-        template, locale = TEMPLATES[challenge["form"]], str(draft["locale"])
-        outbox.put(flow.manager, "sms" if channel == "phone" else "email", address, template, locale, values, now=now, expires=challenge["expires"])
+        told = {"code": secret, "secret": secret, "transaction": challenge["transaction"], "minutes": minutes, "portal": f"https://{host}"}
+        told |= {"login": address, "link": f"https://{host}/confirm/{secret}"}
+        template: str = FORMS[challenge["form"]]
+        values: dict[str, str] = {name: told[name] for name in TEMPLATES[template]}
+        by: Channel = "sms" if channel == "phone" else "email"
+        self._registry.outbox.put(flow.manager, by, address, template, str(draft["locale"]), values, now=now, expires=challenge["expires"])
 
     def resend(self, flow: FlowRow) -> Outcome:
         """Send a challenge again with another code; the count of tries goes on. Raises NotAccepted before its time."""
@@ -418,7 +439,7 @@ class Flows:
         self._keep(flow)
         return Outcome(flow)
 
-    def _challenge(self, flow: FlowRow, draft: State, step: Step, fields: Mapping[str, Any], browser: Browser) -> None:
+    def _challenge(self, flow: FlowRow, draft: State, _step: Step, fields: Mapping[str, Any], browser: Browser) -> None:
         """A code against what was sent; a link that was followed in this browser needs none. TOTP and recovery codes count as second factors."""
         challenge, now = draft["challenge"], self._now()
         given = "" if challenge.get("confirmed") else normalised(_text(fields, "code"))
@@ -445,7 +466,7 @@ class Flows:
         if challenge.get("confirmed"):
             return True
         sent = bytes.fromhex(challenge.get("hash", "00"))
-        return hmac.compare_digest(self._secrets.keyed("code", flow.id, given), sent) and account_is_on(account)
+        return hmac.compare_digest(self.secrets.keyed("code", flow.id, given), sent) and account_is_on(account)
 
     def _prove(self, flow: FlowRow, draft: State, channel: str, now: int) -> None:
         """An address of this flow is proven; where it belongs to an account, the rest of the flow is that account's (FLOWS 5, attach)."""
@@ -467,7 +488,7 @@ class Flows:
             raise StepExpired
         state = copy.deepcopy(dict(flow.state))
         if not hmac.compare_digest(flow.cookie, digest(cookie)):
-            return False, self._secrets.word_of(state["challenge"]["link"])
+            return False, self.secrets.word_of(state["challenge"]["link"])
         state["challenge"]["confirmed"] = True
         self._keep(replace(flow, state=state))
         return True, flow.id
@@ -519,7 +540,8 @@ class Flows:
         self._registry.record(f"account:{account}", "grant.create", claim.unit, f"{claim.kind} {grant.id}")
         for one in {one.account for one in others}:
             if holder := self._accounts.account(one):
-                self._tell(holder, claim.manager, "new_grant", {})
+                unit = self._registry.unit(claim.unit)
+                self.tell(holder, claim.manager, "new_grant", {"unit": unit.label if unit else claim.unit})
 
     def _wait(self, flow: FlowRow, draft: State, kind: ClaimKind, others: Sequence[Grant]) -> int:
         """How long a grant by printed identifiers waits where the holder has another phone (FLOWS 4); raises _Refused where that is denied."""
@@ -543,7 +565,7 @@ class Flows:
             self._accounts.end_sessions(account, now)
         if (before := draft.get("session")) is not None:
             self._accounts.end_session(before, now)
-        held = {name: draft[name] for name in ("contacts", "claims", "consents", "locale") if name in draft} if guest else {}
+        held: State = {name: draft[name] for name in ("contacts", "claims", "consents", "locale") if name in draft} if guest else {}
         if guest:
             held["since"] = now + self._guest_wait(flow, draft)
         hours = policy.guest_hours if guest else policy.absolute_hours
@@ -555,7 +577,7 @@ class Flows:
         self._accounts.open_session(session, secret)
         if owner and browser.secret:
             if not self._accounts.knows_browser(owner, browser.secret) and flow.name == "login" and (known := self._accounts.account(owner)):
-                self._tell(known, flow.manager, "suspicious_login", {"failures": "0"})
+                self.tell(known, flow.manager, "suspicious_login", {"browser": browser.agent or "?"})
             self._accounts.remember_browser(owner, browser.secret, now)
         self._registry.record(f"account:{owner}" if owner else f"flow:{flow.id}", "session.open", flow.manager, session.id)
         return secret
@@ -563,7 +585,9 @@ class Flows:
     def _guest_wait(self, flow: FlowRow, draft: State) -> int:
         found = [claim for one in draft.get("claims", []) if (claim := self._accounts.claim(one))]
         kinds = self._tenant(flow).portal.claims
-        waits = [self._wait(flow, draft, kinds[one.kind], [g for g in self._accounts.grants_of(one.unit) if g.occupancy == one.occupancy]) for one in found]
+        waits = [
+            self._wait(flow, draft, kinds[one.kind], [g for g in self._accounts.grants_of(one.unit) if g.occupancy == one.occupancy]) for one in found
+        ]
         return max(waits, default=0)
 
     def _finish(self, flow: FlowRow, draft: State) -> None:
@@ -576,7 +600,7 @@ class Flows:
                 self._accounts.end_sessions(draft["who"], now)
                 self._registry.record(f"account:{draft['who']}", "account.recover", flow.manager)
                 if account:
-                    self._tell(account, flow.manager, "password_changed", {})
+                    self.tell(account, flow.manager, "password_changed")
         elif flow.name == "reauth":
             self._accounts.freshen(draft["session"], now)
         elif "password" in draft and not draft.get("account") and flow.name == "activate":
@@ -586,14 +610,15 @@ class Flows:
         for name in ("password", "claims", "contacts", "consents", "profile", "challenge"):
             draft.pop(name, None)
 
-    def _tell(self, account: Account, manager: str, template: str, values: Mapping[str, str]) -> None:
+    def tell(self, account: Account, manager: str, template: str, values: Mapping[str, str] = MappingProxyType({})) -> None:
         """A notice to every proven address of an account."""
-        host = next((one.host for one in self._tenants.values() if one.manager == manager), "")
+        host, now = next((one.host for one in self._tenants.values() if one.manager == manager), ""), self._now()
+        told = {"portal": f"https://{host}", "when": civil.iso(now), **values}
+        values = {name: told[name] for name in TEMPLATES[template]}
         for one in self._accounts.contacts(account.id):
             if one.verified is not None:
-                channel = "sms" if one.channel == "phone" else "email"
-                told = {"portal": f"https://{host}", **values}
-                self._registry.outbox.put(manager, channel, one.address, template, account.locale, told, now=self._now())
+                channel: Channel = "sms" if one.channel == "phone" else "email"
+                self._registry.outbox.put(manager, channel, one.address, template, account.locale, values, now=now)
 
 
 def account_is_on(account: Account | None) -> bool:

@@ -1,7 +1,12 @@
 """Errors of the API as problem+json (RFC 9457): stable `type`, one sentence for a person, never a secret or a stack.
 
 Problem
-├── Unauthenticated   401  no or ended token
+├── Unauthenticated   401  no or ended token or session
+├── Reauth            401  fresh proof needed
+├── TooLarge          413  a body longer than allowed
+├── CrossSite         403  a change asked for by another site
+├── NotAccepted       422  any refusal in a flow
+├── StepExpired       410  a flow or challenge that is over
 ├── ForbiddenScope    403  visible, but the token lacks the scope
 ├── TooFine           403  finer than the property's `finest`
 ├── NotFound          404  foreign, other manager's or nonexistent: one answer for all three
@@ -16,7 +21,21 @@ from fastapi.responses import JSONResponse
 
 from submeter.store.errors import StoreError
 
-__all__ = ["ForbiddenScope", "Invalid", "NotFound", "Problem", "TooFine", "Unauthenticated", "install"]
+__all__ = [
+    "CrossSite",
+    "ForbiddenScope",
+    "Invalid",
+    "NotAccepted",
+    "NotFound",
+    "Problem",
+    "Reauth",
+    "StepExpired",
+    "TooFine",
+    "TooLarge",
+    "Unauthenticated",
+    "answer_of",
+    "install",
+]
 
 
 class Problem(Exception):  # noqa: N818 - the field's word (RFC 9457)
@@ -44,6 +63,36 @@ class ForbiddenScope(Problem):
     type, status, title = "forbidden-scope", 403, "The token lacks the scope for this"
 
 
+class NotAccepted(Problem):
+    """Any refusal in a flow: wrong, used, over or too soon, all alike."""
+
+    type, status, title = "not-accepted", 422, "That was not accepted"
+
+
+class StepExpired(Problem):
+    """A flow or challenge that is over, or another browser's."""
+
+    type, status, title = "step-expired", 410, "This is over: start again"
+
+
+class Reauth(Problem):
+    """The session proved who it is too long ago for this."""
+
+    type, status, title = "reauth", 401, "Prove again who you are: flow reauth"
+
+
+class CrossSite(Problem):
+    """A change that another site's page asked for."""
+
+    type, status, title = "cross-site", 403, "This must be asked for by the portal's own pages"
+
+
+class TooLarge(Problem):
+    """A body longer than allowed."""
+
+    type, status, title = "too-large", 413, "The body is too large"
+
+
 class TooFine(Problem):
     """Finer than the property shows."""
 
@@ -67,15 +116,20 @@ def _body(kind: str, status: int, title: str, detail: str | None, errors: list[d
     return JSONResponse({key: value for key, value in content.items() if value is not None}, status, media_type="application/problem+json")
 
 
+def answer_of(error: Problem) -> JSONResponse:
+    """A refusal as a response."""
+    answer = _body(error.type, error.status, error.title, error.detail, error.errors)
+    if error.status == Unauthenticated.status:
+        answer.headers["WWW-Authenticate"] = "Bearer"
+    return answer
+
+
 def install(app: FastAPI) -> None:
     """Answer every error of `app` as problem+json."""
 
     @app.exception_handler(Problem)
     async def _problem(_: Request, error: Problem) -> JSONResponse:
-        answer = _body(error.type, error.status, error.title, error.detail, error.errors)
-        if error.status == Unauthenticated.status:
-            answer.headers["WWW-Authenticate"] = "Bearer"
-        return answer
+        return answer_of(error)
 
     @app.exception_handler(RequestValidationError)
     async def _validation(_: Request, error: RequestValidationError) -> JSONResponse:

@@ -39,6 +39,13 @@ LEFT JOIN occupancies o ON o.unit = g.unit AND o.since = g.occupancy
 WHERE g.account = ? AND g.ended IS NULL AND g.since <= ? ORDER BY g.unit, o.since
 """
 
+#: The same of a claim, for a guest.
+_HELD: Final = """
+SELECT g.unit, g.role, ?, g.until, o.since, o.until, p.finest, g.occupancy IS NOT NULL AND o.since IS NULL AS lost
+FROM claims g JOIN units u ON u.id = g.unit JOIN properties p ON p.id = u.property AND p.manager = g.manager
+LEFT JOIN occupancies o ON o.unit = g.unit AND o.since = g.occupancy WHERE g.id = ? AND g.withdrawn IS NULL
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Account:
@@ -265,6 +272,12 @@ class Accounts:
     def visible(self, account: str, now: int) -> list[tuple[Visible, str]]:
         """Return what an account sees with the role it sees it in: the time of each grant's occupancy, as far as the grant reaches."""
         return list(_shown(self._rows(_VISIBLE, account, now), now))
+
+    def held(self, claims: Sequence[str], since: int, now: int) -> list[Visible]:
+        """Return what a guest sees by claims without an account; nothing before `since`, nothing of a claim that is withdrawn."""
+        if since > now:
+            return []
+        return [visible for claim in claims for visible, _ in _shown(self._rows(_HELD, since, claim), now)]
 
     # Flows
 

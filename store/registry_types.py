@@ -38,7 +38,7 @@ QUANTITIES: Final = {
 #: The finest level that a property shows (SPEC 16).
 FINEST: Final = ("hour", "day", "month")
 #: What a service token may be allowed.
-SCOPES: Final = ("units:read", "consumption:read")
+SCOPES: Final = ("units:read", "consumption:read", "claims:write")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +149,16 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks: the token, the manager it belongs to, and what it may do."""
+    """Who asks: the token or session, the manager it belongs to, and what it may do.
+
+    `account` where a person asks; `held` are the units of a guest, who has none.
+    """
 
     token: str
     manager: str
     scopes: frozenset[str]
+    account: str | None = None
+    held: "tuple[Visible, ...] | None" = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,218 @@
+"""Routes of accounts: oneself, grants and invitations, and the operator's claims (portal API 3).
+
+Rules: what changes who may get in asks for a proof of the last five minutes; secrets of claims are told once, when they are made.
+"""
+
+from typing import Annotated, Any, Final, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from submeter import civil
+from submeter.api.access import Access, SeenUnit, scoped
+from submeter.api.flows import Flows
+from submeter.api.problems import Invalid, NotAccepted, NotFound
+from submeter.api.secrets import fault_of, word
+from submeter.api.sign_in import FlowsHere
+from submeter.config.portals import Portal
+from submeter.store.accounts import Claim, Grant
+from submeter.store.registry import Registry, new_id
+
+__all__ = ["routes"]
+
+#: How long a printed secret is: 12 letters, 60 bits.
+PRINTED: Final = 12
+DAY: Final = 86_400_000_000
+
+
+class Wanted(BaseModel):
+    """A claim to be made: the fields of its kind but the secret, which is made here."""
+
+    model_config = ConfigDict(extra="forbid")
+    unit: str
+    kind: str
+    fields: dict[str, str] = Field(default_factory=dict, max_length=8)
+
+
+class Batch(BaseModel):
+    """Claims to be made together."""
+
+    model_config = ConfigDict(extra="forbid")
+    claims: Annotated[list[Wanted], Field(min_length=1, max_length=1000)]
+
+
+class Passwords(BaseModel):
+    """The present password and the new one."""
+
+    model_config = ConfigDict(extra="forbid")
+    present: Annotated[str, Field(min_length=1, max_length=1024)]
+    new: Annotated[str, Field(min_length=1, max_length=1024)]
+
+
+class Invitation(BaseModel):
+    """Whom to invite, as what, and until when."""
+
+    model_config = ConfigDict(extra="forbid")
+    role: Literal["household"] = "household"
+    until: str | None = None
+
+
+routes: Final = APIRouter(tags=["account"])
+
+
+@routes.get("/v1/me")
+async def me(access: Annotated[Access, scoped("me:self")]) -> dict[str, Any]:
+    """The own account."""
+    accounts = access.registry.accounts
+    own = accounts.account(access.account())
+    if own is None:
+        raise NotFound
+    contacts = [{"id": one.id, "channel": one.channel, "address": one.address, "use": one.use} for one in accounts.contacts(own.id)]
+    return {
+        "id": own.id,
+        "username": own.username,
+        "name": own.name,
+        "locale": own.locale,
+        "contacts": contacts,
+        "consents": accounts.consents(own.id),
+    }
+
+
+@routes.put("/v1/me/password", status_code=204)
+def password(access: Annotated[Access, scoped("me:self")], flows: FlowsHere, body: Passwords) -> None:
+    """Change the password: ends all other sessions."""
+    accounts = access.registry.accounts
+    own = accounts.account(access.account())
+    if own is None or not flows.secrets.verify(own.password, body.present):
+        raise NotAccepted
+    if fault := fault_of(body.new, flows.portal(access.principal.manager).policy, [own.name, own.username or ""]):
+        raise Invalid(fault, "new")
+    hashed = flows.secrets.hash(body.new)
+    with access.registry.writing():
+        accounts.set_password(own.id, hashed)
+        accounts.end_sessions(own.id, access.now, but=access.session.id if access.session else "")
+        access.registry.record(f"account:{own.id}", "password.change", own.id)
+        flows.tell(own, access.principal.manager, "password_changed")
+
+
+@routes.get("/v1/grants")
+async def grants(access: Annotated[Access, scoped("grants:self")]) -> dict[str, Any]:
+    """Units that one may see, and why; what one gave to others."""
+    accounts, own = access.registry.accounts, access.account()
+    return {
+        "grants": [_grant(access.registry, one) for one in accounts.grants(own)],
+        "given": [_grant(access.registry, one) for one in accounts.grants_given(own)],
+    }
+
+
+@routes.delete("/v1/grants/{identity}", status_code=204)
+async def end(identity: str, access: Annotated[Access, scoped("grants:self")]) -> None:
+    """Give up an own grant, or take back one that one gave."""
+    accounts, own = access.registry.accounts, access.account()
+    if identity not in {one.id for one in [*accounts.grants(own), *accounts.grants_given(own)]}:
+        raise NotFound
+    accounts.end_grant(identity, access.now)
+    access.registry.record(f"account:{own}", "grant.end", identity)
+
+
+@routes.post("/v1/units/{unit}/invitations", status_code=201)
+async def invite(unit: str, access: Annotated[Access, scoped("grants:self")], flows: FlowsHere, body: Invitation) -> dict[str, Any]:
+    """Invite somebody of the household: the code is told once, to be handed over."""
+    seen, own = access.unit(unit), access.account()
+    access.proven()
+    mine = next((one for one in access.registry.accounts.grants(own) if one.unit == unit and one.role in {"resident", "resident:limited"}), None)
+    if mine is None:
+        raise NotAccepted
+    code = word(PRINTED)
+    until = _until(seen, body.until)
+    kind = flows.portal(access.principal.manager).claims["invitation"]
+    identifier, proof = flows.hashes(mine.manager, "invitation", kind, {"code": code})
+    expires = access.now + DAY
+    claim = Claim(
+        new_id("i_"), mine.manager, "invitation", unit, mine.occupancy, body.role, identifier, proof, access.now, expires, None, None, own, until
+    )
+    with access.registry.writing():
+        access.registry.accounts.add_claim(claim)
+        access.registry.record(f"account:{own}", "invitation.create", unit, claim.id)
+    return {"id": claim.id, "code": code, "until": None if until is None else civil.iso(until)}
+
+
+@routes.delete("/v1/invitations/{identity}", status_code=204)
+async def uninvite(identity: str, access: Annotated[Access, scoped("grants:self")]) -> None:
+    """Take back an invitation that nobody followed yet."""
+    claim = access.registry.accounts.claim(identity)
+    if claim is None or claim.giver != access.account():
+        raise NotFound
+    access.registry.accounts.withdraw_claim(claim.manager, identity, access.now)
+
+
+@routes.post("/v1/claims", status_code=201, tags=["operator"])
+async def make(access: Annotated[Access, scoped("claims:write")], flows: FlowsHere, body: Batch) -> dict[str, Any]:
+    """Make claims: what is to be printed is told this once."""
+    portal = flows.portal(access.principal.manager)
+    with access.registry.writing():
+        made = [_make(access, flows, portal, one, number) for number, one in enumerate(body.claims)]
+        access.registry.record(f"token:{access.principal.token}", "claims.create", access.principal.manager, f"{len(made)} claims")
+    return {"claims": made}
+
+
+@routes.get("/v1/claims", tags=["operator"])
+async def claims(access: Annotated[Access, scoped("claims:write")]) -> dict[str, Any]:
+    """Claims, the newest first, without what proves them."""
+    names = ("id", "kind", "unit", "created", "expires", "used", "withdrawn")
+    found = access.registry.accounts.claims_of(access.principal.manager)[:1000]
+    return {"claims": [{name: getattr(one, name) for name in names} for one in found]}
+
+
+@routes.delete("/v1/claims/{identity}", status_code=204, tags=["operator"])
+async def withdraw(identity: str, access: Annotated[Access, scoped("claims:write")]) -> None:
+    """Take a claim back."""
+    if not access.registry.accounts.withdraw_claim(access.principal.manager, identity, access.now):
+        raise NotFound
+    access.registry.record(f"token:{access.principal.token}", "claims.withdraw", identity)
+
+
+def _make(access: Access, flows: Flows, portal: Portal, wanted: Wanted, number: int) -> dict[str, Any]:
+    """One claim of a batch, for who lives there now; raises Invalid with its place, NotFound for a unit that is not the manager's."""
+    seen, kind = access.unit(wanted.unit), portal.claims.get(wanted.kind)
+    where = f"claims/{number}"
+    if kind is None or wanted.kind == "invitation":
+        raise Invalid(f"this portal has {', '.join(sorted(set(portal.claims) - {'invitation'}))}", f"{where}/kind")
+    made = {name: word(PRINTED) for name, one in kind.fields.items() if one == "secret"}
+    given = {name: wanted.fields.get(name, "") or (word(8) if name == "login" else "") for name in kind.fields if name not in made}
+    if empty := sorted(name for name, value in given.items() if not value.strip()):
+        raise Invalid("is missing", f"{where}/fields/{empty[0]}")
+    identifier, proof = flows.hashes(access.principal.manager, wanted.kind, kind, given | made)
+    holder = next((one.since for one in access.registry.occupancies_of(seen.unit.id) if one.holds(access.now)), None)
+    expires = access.now + portal.policy.letter_days * DAY if kind.single_use else None
+    role, unit = kind.grant_role, seen.unit.id
+    claim = Claim(
+        new_id("l_"), access.principal.manager, wanted.kind, unit, holder, role, identifier, proof, access.now, expires, None, None, None, None
+    )
+    access.registry.accounts.add_claim(claim)
+    return {"id": claim.id, "unit": unit, "entrance": seen.unit.entrance, "kind": wanted.kind, "fields": given | made}
+
+
+def _until(seen: SeenUnit, until: str | None) -> int | None:
+    """The end of an invitation: the inviter's own at the latest."""
+    if until is None:
+        return seen.visible.until
+    try:
+        asked = civil.instant(until)
+    except ValueError:
+        raise Invalid("write an instant with its offset", "until") from None
+    return asked if seen.visible.until is None else min(asked, seen.visible.until)
+
+
+def _grant(registry: Registry, one: Grant) -> dict[str, Any]:
+    unit = registry.unit(one.unit)
+    since, until = civil.iso(one.since), None if one.until is None else civil.iso(one.until)
+    return {
+        "id": one.id,
+        "unit": one.unit,
+        "label": unit.label if unit else None,
+        "role": one.role,
+        "manager": one.manager,
+        "since": since,
+        "until": until,
+    }

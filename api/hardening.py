@@ -1,0 +1,38 @@
+"""What every answer carries and every body must be, whatever the route (portal FLOWS 10: 33, 36, 41)."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from fastapi import FastAPI, Request, Response
+
+from submeter.api.problems import TooLarge, answer_of
+
+__all__ = ["harden"]
+
+HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+    "Strict-Transport-Security": "max-age=31536000; includeSubDomains",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+#: Longest body, bytes; batches of claims may be longer.
+BODY: Final = 65_536
+BATCH: Final = 8_388_608
+
+
+def harden(app: FastAPI) -> None:
+    """Limit bodies, and add the headers."""
+
+    @app.middleware("http")
+    async def _hardened(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+        length, most = request.headers.get("content-length", "0"), BATCH if request.url.path == "/v1/claims" else BODY
+        if "transfer-encoding" in request.headers or not length.isdecimal() or int(length) > most:
+            answer: Response = answer_of(TooLarge(f"{most} bytes at most, with their length in the head"))
+        else:
+            answer = await call_next(request)
+        for name, value in HEADERS.items():
+            answer.headers.setdefault(name, value)
+        if "authorization" not in request.headers:
+            answer.headers["Cache-Control"] = "no-store"
+        return answer

@@ -1,0 +1,181 @@
+"""Routes of sign-in: flows page by page, links of mails, sessions (portal API 3).
+
+Pages run on a pool of two threads, since a password takes 20 ms of a processor: a burst of sign-ins never holds up those who read (portal STACK 4).
+Cookies are `__Host-`, Secure, HttpOnly, SameSite=Lax; answers are `no-store`.
+"""
+
+import asyncio
+import ipaddress
+import secrets
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Annotated, Any, Final, TypeVar
+
+from fastapi import APIRouter, Body, Depends, Request, Response
+from fastapi.responses import JSONResponse
+
+from submeter.api.access import BROWSER, FLOW, SESSION, Access, anyone, scoped, session_of
+from submeter.api.flows import Browser, Flows, Outcome, Tenant
+from submeter.api.problems import NotFound, StepExpired
+from submeter.store.accounts import Session
+
+__all__ = ["FlowsHere", "routes"]
+
+T = TypeVar("T")
+#: How long a browser is known by the accounts that it signed in to, seconds.
+KNOWN: Final = 400 * 86_400
+HASHING: Final = 2
+Fields = Annotated[dict[str, Any], Body(description="the fields of the page")]
+
+
+routes: Final = APIRouter(tags=["sign-in"])
+_pool: Final = ThreadPoolExecutor(HASHING, "sign-in")
+
+
+def _flows(request: Request) -> Flows:
+    flows: Flows = request.app.state.flows
+    return flows
+
+
+FlowsHere = Annotated[Flows, Depends(_flows)]
+
+
+async def _apart(work: Callable[..., T], *args: Any) -> T:
+    return await asyncio.get_running_loop().run_in_executor(_pool, partial(work, *args))
+
+
+@routes.post("/v1/flows/{name}", dependencies=[anyone])
+async def submit(request: Request, flows: FlowsHere, name: str, fields: Fields = {}) -> Response:  # noqa: B006 - never changed
+    """Start the flow of this name, or submit a page of the flow with this id."""
+    browser, known = _browser(request)
+    if name.startswith("f_"):
+        outcome, cookie = await _apart(flows.submit, _opened(flows, request, name), fields, browser), None
+    else:
+        outcome, cookie = await _apart(flows.start, _tenant(flows, request), name, browser, fields.get("locale"))
+    return _answer(flows, outcome, cookie, browser, known=known)
+
+
+@routes.get("/v1/flows/{identity}", dependencies=[anyone])
+async def page(request: Request, flows: FlowsHere, identity: str) -> Response:
+    """The present page, also after a reload."""
+    return JSONResponse(flows.shown(_opened(flows, request, identity)))
+
+
+@routes.post("/v1/flows/{identity}/resend", dependencies=[anyone])
+async def resend(request: Request, flows: FlowsHere, identity: str) -> Response:
+    """Send the code or link again."""
+    outcome = await _apart(flows.resend, _opened(flows, request, identity))
+    return JSONResponse(flows.shown(outcome.flow))
+
+
+@routes.delete("/v1/flows/{identity}", dependencies=[anyone], status_code=204)
+async def cancel(request: Request, flows: FlowsHere, identity: str) -> Response:
+    """Leave: nothing of the flow lasts."""
+    flows.cancel(_opened(flows, request, identity))
+    answer = Response(status_code=204)
+    answer.delete_cookie(FLOW, secure=True, httponly=True)
+    return answer
+
+
+@routes.post("/v1/confirmations/{link}", dependencies=[anyone])
+async def confirm(request: Request, flows: FlowsHere, link: str) -> dict[str, Any]:
+    """Follow the link of a mail: proves the address in the browser that began, shows the code to type there in any other."""
+    here, told = flows.confirm(link, request.cookies.get(FLOW, ""))
+    return {"flow": told} if here else {"code": told}
+
+
+@routes.get("/v1/session")
+async def session(access: Annotated[Access, scoped()]) -> dict[str, Any]:
+    """Who is signed in here, and until when."""
+    if access.session is None:
+        raise NotFound
+    return _told(access.session, access.session)
+
+
+@routes.delete("/v1/session", status_code=204)
+async def log_out(access: Annotated[Access, scoped()]) -> Response:
+    """End this session."""
+    if access.session is not None:
+        access.registry.accounts.end_session(access.session.id, access.now)
+    answer = Response(status_code=204, headers={"Clear-Site-Data": '"cache", "storage"'})
+    answer.delete_cookie(SESSION, secure=True, httponly=True)
+    return answer
+
+
+@routes.get("/v1/sessions")
+async def sessions(access: Annotated[Access, scoped("sessions:self")]) -> dict[str, Any]:
+    """Own sessions."""
+    return {"sessions": [_told(one, access.session) for one in access.registry.accounts.sessions(access.account(), access.now)]}
+
+
+@routes.delete("/v1/sessions/{identity}", status_code=204)
+async def end(identity: str, access: Annotated[Access, scoped("sessions:self")]) -> None:
+    """End one of the own sessions."""
+    if identity not in {one.id for one in access.registry.accounts.sessions(access.account(), access.now)}:
+        raise NotFound
+    access.registry.accounts.end_session(identity, access.now)
+
+
+@routes.delete("/v1/sessions", status_code=204)
+async def end_others(access: Annotated[Access, scoped("sessions:self")]) -> None:
+    """End all others of the own sessions."""
+    access.registry.accounts.end_sessions(access.account(), access.now, but=access.session.id if access.session else "")
+
+
+def _tenant(flows: Flows, request: Request) -> Tenant:
+    """The tenant of the host that was asked; raises NotFound."""
+    found = flows.tenant(request.headers.get("host", "").rpartition(":")[0] or request.headers.get("host", ""))
+    if found is None:
+        raise NotFound
+    return found
+
+
+def _opened(flows: Flows, request: Request, identity: str) -> Any:
+    """A flow of this browser and host; raises StepExpired."""
+    tenant, flow = _tenant(flows, request), flows.open(identity, request.cookies.get(FLOW, ""))
+    if (flow.realm, flow.manager) != (tenant.portal.name, tenant.manager):
+        raise StepExpired
+    return flow
+
+
+def _browser(request: Request) -> tuple[Browser, bool]:
+    """Who asks; a browser without a secret of its own gets one."""
+    host = request.client.host if request.client else ""
+    known = request.cookies.get(BROWSER)
+    agent = "".join(char for char in request.headers.get("user-agent", "") if char.isprintable())
+    return Browser(_network(host), agent, known or secrets.token_urlsafe(24), session_of(request)), known is not None
+
+
+def _network(host: str) -> str:
+    """The /24 of an address, /48 of IPv6: what is throttled and kept of it."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return ""
+    return str(ipaddress.ip_network(f"{address}/{24 if address.version == 4 else 48}", strict=False))
+
+
+def _answer(flows: Flows, outcome: Outcome, cookie: str | None, browser: Browser, *, known: bool) -> Response:
+    answer = JSONResponse(flows.shown(outcome.flow))
+    kept = {"secure": True, "httponly": True, "samesite": "lax", "path": "/"}
+    if cookie:
+        answer.set_cookie(FLOW, cookie, **kept)  # type: ignore[arg-type]
+    if outcome.session:
+        answer.set_cookie(SESSION, outcome.session, **kept)  # type: ignore[arg-type]
+    if not known:
+        answer.set_cookie(BROWSER, browser.secret, max_age=KNOWN, **kept)  # type: ignore[arg-type]
+    return answer
+
+
+def _told(one: Session, here: Session | None) -> dict[str, Any]:
+    return {
+        "id": one.id,
+        "account": one.account,
+        "role": one.role,
+        "created": one.created // 1_000_000,
+        "seen": one.seen // 1_000_000,
+        "expires": one.expires // 1_000_000,
+        "agent": one.agent,
+        "here": here is not None and one.id == here.id,
+    }
