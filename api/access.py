@@ -25,7 +25,7 @@ _bearer: Final = HTTPBearer(auto_error=False, description="Service token, made b
 FLOW, SESSION, BROWSER = "__Host-flow", "__Host-session", "__Host-browser"
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 #: What the holder of any account may do with it.
-OWN: Final = frozenset({"me:self", "sessions:self", "grants:self"})
+OWN: Final = frozenset({"units:read", "consumption:read", "me:self", "sessions:self", "grants:self"})
 FRESH: Final = 300_000_000
 
 
@@ -49,11 +49,11 @@ class Access:
 
     def units(self) -> list[SeenUnit]:
         """Every visible unit."""
-        return [seen for visible in self.registry.visible(self.principal) if (seen := self._seen(visible))]
+        return [seen for visible in self.registry.visible(self.principal, now=self.now) if (seen := self._seen(visible))]
 
     def unit(self, identity: str) -> SeenUnit:
         """The visible unit of this id; raises NotFound for foreign and nonexistent alike."""
-        for visible in self.registry.visible(self.principal, identity):
+        for visible in self.registry.visible(self.principal, identity, now=self.now):
             if seen := self._seen(visible):
                 return seen
         raise NotFound

@@ -139,11 +139,12 @@ class Flows:
         state, steps = flow.state, self._steps(flow.realm, flow.state)
         page = _page(steps, state["at"]) if not state.get("done") else ()
         pages = [start for start, step in enumerate(steps) if not step.join and step.do not in {"grant", "session"}]
+        total = max(len(pages) - 1, state["page"] - bool(state.get("done")))
         return {
             "id": flow.id,
             "name": flow.name,
-            "index": state["page"],
-            "total": max(len(pages) - 1, state["page"]),
+            "index": min(state["page"], total),
+            "total": total,
             "step": self._step(flow, page) if page else None,
             "done": bool(state.get("done")),
             **({"confirmation": state["number"]} if "number" in state else {}),
@@ -241,7 +242,7 @@ class Flows:
             address = typed.strip() if by == "username" else _address(by, typed, self._tenant(flow).portal.country, strict=False)
             if address and found is None:
                 found = self._accounts.named(flow.realm, address) if by == "username" else self._accounts.reached(flow.realm, by, address)
-                draft["typed"] = {"by": by, "address": address}
+                draft.setdefault("typed", {"by": by, "address": address})
         draft["who"], draft["name"] = found.id if found else None, normalised(typed)
 
     def _from_session(self, flow: FlowRow, draft: State) -> None:

@@ -1,0 +1,96 @@
+"""Portals over a real registry for tests: five hosts, flats with holders, and browsers that keep cookies."""
+
+from fastapi.testclient import TestClient
+
+from submeter.api import SignIn, create_app
+from submeter.api.flows import Tenant
+from submeter.api.secrets import Secrets
+from submeter.config.portals import load_portal
+from submeter.store import Published, Registry
+from submeter.store.directory import import_directory
+
+HOSTS = {"inmes": "cz", "iiportal": "si", "impreso": "no", "infoyugra": "ug", "inkomus": "ru"}
+START = 1_750_000_000.0
+DIRECTORY = "".join(
+    f'[[manager]]\nid = "{manager}"\nname = "{name}"\n[[property]]\nid = "{manager}1"\nmanager = "{manager}"\nname = "Main street 5"\nzone = "UTC"\n'
+    + "".join(
+        f'[[unit]]\nid = "{manager}-{flat}"\nproperty = "{manager}1"\nlabel = "Flat {flat}"\n'
+        f'[[occupancy]]\nunit = "{manager}-{flat}"\nname = "Holder"\nfrom = 2024-01-01\n'
+        for flat in "abc"
+    )
+    for name, manager in [*HOSTS.items(), ("iiportal", "si2")]
+)
+
+
+class Here:
+    """An installation with five portals and a clock that tests move."""
+
+    def __init__(self, folder):
+        (folder / "directory.toml").write_text(DIRECTORY)
+        self.now = START
+        self.registry, self.published = Registry(folder / "registry.sqlite"), Published(folder / "published.sqlite")
+        import_directory(self.registry, folder / "directory.toml")
+        tenants = [Tenant(load_portal(name), manager, f"{name}.localhost") for name, manager in HOSTS.items()]
+        tenants.append(Tenant(tenants[1].portal, "si2", "second.localhost"))
+        portals = SignIn(Secrets(bytes(32)), tenants)
+        self.app = create_app(self.registry, self.published, "1", clock=lambda: self.now, portals=portals)
+
+    def browser(self, portal):
+        """A browser that opened a portal."""
+        return Browser(self, f"{portal}.localhost")
+
+    def claim(self, kind, unit, **fields):
+        """What is printed for a unit: the operator makes a claim."""
+        manager = unit.split("-")[0]
+        token = self.registry.create_token(manager, ["claims:write"])
+        body = {"claims": [{"unit": unit, "kind": kind, "fields": fields}]}
+        made = TestClient(self.app, headers={"Authorization": f"Bearer {token}"}).post("/v1/claims", json=body)
+        assert made.status_code == 201, made.text
+        return made.json()["claims"][0]["fields"]
+
+    def mail(self, template=None):
+        """The newest message (of a template), which leaves now."""
+        waiting = self.registry.outbox.due(int(self.now * 1e6), 1000)
+        return max((notice for notice in waiting if template in {None, notice.template}), key=lambda notice: notice.id)
+
+    def sent(self, template):
+        """To how many addresses a template was put."""
+        return len([one for one in self.registry.outbox.due(int(self.now * 1e6), 1000) if one.template == template])
+
+    def close(self):
+        self.registry.close()
+        self.published.close()
+
+
+class Browser:
+    """A browser with cookies; a flow goes on page by page."""
+
+    def __init__(self, here, host):
+        self.here, self.flow = here, None
+        self.client = TestClient(here.app, base_url=f"https://{host}", headers={"Origin": f"https://{host}"}, raise_server_exceptions=False)
+
+    def start(self, name, **fields):
+        self.flow = None
+        return self.go(_name=name, **fields)
+
+    def go(self, _name=None, _status=200, **fields):
+        """Submit a page; returns the next one, or the problem."""
+        answer = self.client.post(f"/v1/flows/{_name or self.flow['id']}", json=fields)
+        assert answer.status_code == _status, answer.text
+        if _status == 200:
+            self.flow = answer.json()
+        return answer.json()
+
+    def code(self):
+        """The code that was sent last."""
+        told = self.here.mail().values
+        return told.get("code") or told.get("secret")
+
+    def follow(self, browser=None):
+        """Open the link of the last mail, here or in another browser."""
+        link = self.here.mail().values["link"].rpartition("/")[2]
+        return (browser or self).client.post(f"/v1/confirmations/{link}").json()
+
+    def units(self):
+        answer = self.client.get("/v1/units")
+        return sorted(one["id"] for one in answer.json()["units"]) if answer.status_code == 200 else answer.status_code

@@ -1,0 +1,353 @@
+"""The five portals' onboarding over HTTP, from the first page to the first table, with what they refuse (portal FLOWS 1 to 5)."""
+
+import pytest
+from portals import Here
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def here(tmp_path):
+    """Five portals."""
+    made = Here(tmp_path)
+    yield made
+    made.close()
+
+
+def inmes(here, unit="cz-a", mail="jana@example.org", phone="777123456"):
+    """An activation to its end."""
+    one = here.browser("inmes")
+    printed = here.claim("one_time_credentials", unit)
+    one.start("activate")
+    page = one.go(**printed)
+    assert page["step"]["show"] == {"property": "Main street 5", "entrance": "", "unit": f"Flat {unit[-1]}"}
+    one.go(agree=True, accept=True)
+    one.go(email=mail)
+    one.go(code=one.code())
+    page = one.go(**({"phone": phone} if phone else {}))
+    if phone:
+        page = one.go(code=one.code())
+    assert page["step"]["fields"] == ["new_password", "new_password_again"]
+    done = one.go(new_password=PASSWORD, new_password_again=PASSWORD)
+    assert done["done"]
+    return one, printed
+
+
+def logged_in(here, portal, name, password=PASSWORD):
+    """A login in a new browser."""
+    one = here.browser(portal)
+    one.start("login")
+    one.go(name=name, password=password)
+    one.go(code=one.code())
+    return one
+
+
+def test_inmes_activates_and_logs_in_with_two_factors(here):
+    """One-time credentials, review and consent, mail password, optional phone, own password; then a code at each login."""
+    one, printed = inmes(here)
+    assert one.units() == ["cz-a"]
+    assert (one.flow["index"], one.flow["total"]) == (6, 6)
+    again = here.browser("inmes")
+    again.start("activate")
+    assert again.go(**printed, _status=422)["type"] == "not-accepted"
+    assert one.client.delete("/v1/session").status_code == 204
+    assert one.units() == 401
+    assert logged_in(here, "inmes", "jana@example.org").units() == ["cz-a"]
+    assert here.mail("code").channel == "sms"
+
+
+def test_inmes_without_a_phone_gets_its_codes_by_mail(here):
+    """The phone may be left out: its code is not asked for."""
+    one, _ = inmes(here, phone=None)
+    assert one.units() == ["cz-a"]
+    assert logged_in(here, "inmes", "jana@example.org").units() == ["cz-a"]
+
+
+def test_inmes_attaches_a_second_flat_and_leaves_the_password_as_it_was(here):
+    """A proven mail that has an account: its present password and a code of its own, then the second flat."""
+    inmes(here)
+    one = here.browser("inmes")
+    one.start("activate")
+    one.go(**here.claim("one_time_credentials", "cz-b"))
+    one.go(agree=True, accept=True)
+    one.go(email="jana@example.org")
+    page = one.go(code=one.code())
+    assert page["step"]["fields"] == ["password"]
+    assert one.go(password="wrong password", _status=422)["type"] == "not-accepted"
+    one.go(password=PASSWORD)
+    assert one.go(code=one.code())["done"]
+    assert one.units() == ["cz-a", "cz-b"]
+
+
+def test_iiportal_one_form_a_link_and_a_single_session(here):
+    """Eight fields on one page, the address confirmed by a link; a new session ends the other; a second manager is added by mail."""
+    one = here.browser("iiportal")
+    printed = here.claim("bill", "si-a", payer_id="4711")
+    page = one.start("activate")
+    assert page["step"]["fields"] == ["first_name", "last_name", "email", "password", "payer_id", "new_password", "new_password_again"]
+    form = {"first_name": "Ana", "last_name": "Novak", "email": "ana@example.org", "new_password": PASSWORD, "new_password_again": PASSWORD}
+    one.go(**form, **printed)
+    other = here.browser("iiportal")
+    assert one.units() == 401
+    assert set(one.follow(other)) == {"code"}
+    assert "flow" in one.follow()
+    assert one.go()["done"]
+    assert one.units() == ["si-a"]
+    second = logged_in(here, "iiportal", "ana@example.org")
+    assert (one.units(), second.units()) == (401, ["si-a"])
+    second.start("add")
+    second.go(**here.claim("bill", "si2-b", payer_id="9"), manager="si2")
+    assert second.units() == ["si-a", "si2-b"]
+
+
+def test_a_link_opened_elsewhere_shows_a_code_to_type(here):
+    """Mail scanners change nothing: another browser gets eight letters, the first one goes on with them."""
+    one = here.browser("infoyugra")
+    one.start("activate")
+    one.go(email="ivan@example.org", new_password=PASSWORD, new_password_again=PASSWORD)
+    one.go(relation="owner")
+    claims = [here.claim("registration_code", f"ug-{flat}", account_no=flat, city="Surgut") for flat in "ab"]
+    one.go(claims=claims)
+    code = one.follow(here.browser("infoyugra"))["code"]
+    assert one.go(code="AAAAAAAA", _status=422)["type"] == "not-accepted"
+    assert one.go(code=code)["done"]
+    assert one.units() == ["ug-a", "ug-b"]
+    assert logged_in(here, "infoyugra", "ivan@example.org").units() == ["ug-a", "ug-b"]
+
+
+def test_impreso_guest_becomes_an_account_and_adds_a_customer(here):
+    """Printed numbers and a phone code make a guest; a password makes it an account; a second place is added with that password."""
+    places = {flat: here.claim("metering_point", f"no-{flat}", facility_no=f"1{flat}", metering_point_id="707057500") for flat in "ab"}
+    one = here.browser("impreso")
+    one.start("guest")
+    one.go(**places["a"], phone="41234567", accept=True)
+    one.go(code=one.code())
+    assert one.units() == ["no-a"]
+    guest = one.client.cookies["__Host-session"]
+    one.start("upgrade")
+    assert one.go(new_password=PASSWORD, new_password_again=PASSWORD)["done"]
+    assert one.units() == ["no-a"]
+    assert one.client.cookies["__Host-session"] != guest
+    two = here.browser("impreso")
+    two.start("guest")
+    two.go(**places["b"], phone="+47 412 34 567", accept=True)
+    two.go(code=two.code())
+    assert two.units() == ["no-b"]
+    two.start("add")
+    two.go(password=PASSWORD)
+    assert two.units() == ["no-a", "no-b"]
+    assert logged_in(here, "impreso", "41234567").units() == ["no-a", "no-b"]
+
+
+def test_another_phone_with_the_printed_numbers_waits_and_the_holder_is_told(here):
+    """Whoever holds an invoice does not get in beside the holder: three days, and a notice."""
+    place = here.claim("metering_point", "no-a", facility_no="1", metering_point_id="7")
+    one = here.browser("impreso")
+    one.start("guest")
+    one.go(**place, phone="41234567", accept=True)
+    one.go(code=one.code())
+    one.start("upgrade")
+    one.go(new_password=PASSWORD, new_password_again=PASSWORD)
+    thief = here.browser("impreso")
+    thief.start("guest")
+    thief.go(**place, phone="49999999", accept=True)
+    thief.go(code=thief.code())
+    assert thief.units() == []
+    thief.start("upgrade")
+    thief.go(new_password=PASSWORD, new_password_again=PASSWORD)
+    assert thief.units() == []
+    assert here.mail("new_grant").address == "+4741234567"
+
+
+def test_inkomus_account_first_then_a_flat(here):
+    """Username, phone and consent make an account without a flat; the office password adds one; a taken name shows only after the phone is proven."""
+    one = here.browser("inkomus")
+    form = {"name": "ivan", "phone": "8 912 345-67-89", "new_password": PASSWORD, "new_password_again": PASSWORD, "accept": True}
+    one.start("activate")
+    one.go(**form)
+    assert one.go(code=one.code())["done"]
+    assert one.units() == 401
+    two = logged_in(here, "inkomus", "ivan")
+    assert two.units() == []
+    two.start("add")
+    two.go(**here.claim("office_password", "ru-a", account_no="55"))
+    assert two.units() == ["ru-a"]
+    assert logged_in(here, "inkomus", "89123456789").units() == ["ru-a"]
+    taken = here.browser("inkomus")
+    taken.start("activate")
+    taken.go(**{**form, "phone": "89120000000"})
+    assert taken.go(code=taken.code(), _status=422)["type"] == "not-accepted"
+
+
+def test_recovery_asks_for_a_second_factor_and_ends_all_sessions(here):
+    """A code to the mail, one to the phone, a new password; what was signed in is not any more."""
+    one, _ = inmes(here)
+    lost = here.browser("inmes")
+    lost.start("recover")
+    lost.go(name="jana@example.org")
+    assert here.mail("code").channel == "email"
+    lost.go(code=lost.code())
+    assert here.mail("code").channel == "sms"
+    lost.go(code=lost.code())
+    assert lost.go(new_password="another fine sentence", new_password_again="another fine sentence")["done"]
+    assert one.units() == 401
+    assert here.sent("password_changed") == 2
+    assert logged_in(here, "inmes", "jana@example.org", "another fine sentence").units() == ["cz-a"]
+
+
+def test_known_and_unknown_look_alike(here):
+    """Login, recovery and registration answer the same for a name that has an account and one that has none."""
+    inmes(here)
+    for flow, known, unknown in (
+        ("login", {"name": "jana@example.org", "password": "wrong"}, {"name": "nobody@example.org", "password": "wrong"}),
+        ("recover", {"name": "jana@example.org"}, {"name": "juna@example.org"}),
+    ):
+        seen = []
+        for fields in (known, unknown):
+            one = here.browser("inmes")
+            one.start(flow)
+            answer = one.client.post(f"/v1/flows/{one.flow['id']}", json=fields)
+            body = answer.json()
+            body.pop("id", None)
+            if body.get("step"):
+                body["step"].pop("transaction_id")
+            seen.append((answer.status_code, body))
+        assert seen[0] == seen[1]
+
+
+def test_codes_are_bound_to_their_flow_and_have_five_tries_across_resends(here):
+    """A code of another flow is wrong; the sixth try is wrong even with the right code, also after a resend."""
+    inmes(here)
+    one, two = here.browser("inmes"), here.browser("inmes")
+    codes = []
+    for browser in (one, two):
+        browser.start("login")
+        browser.go(name="jana@example.org", password=PASSWORD)
+        codes.append(browser.code())
+    assert one.go(code=codes[1], _status=422)["type"] == "not-accepted" or codes[0] == codes[1]
+    for _ in range(3):
+        one.go(code="000000" if codes[0] != "000000" else "111111", _status=422)
+    assert one.client.post(f"/v1/flows/{one.flow['id']}/resend").status_code == 422
+    here.now += 61
+    assert one.client.post(f"/v1/flows/{one.flow['id']}/resend").status_code == 200
+    fresh = one.code()
+    one.go(code="000000" if fresh != "000000" else "111111", _status=422)
+    assert one.go(code=fresh, _status=422)["type"] == "not-accepted"
+    here.now += 301
+    assert two.go(code=codes[1], _status=422)["type"] == "not-accepted"
+
+
+def test_claims_are_throttled_by_their_identifier(here):
+    """After five wrong tries a day the right secret is refused too; the next day it is not."""
+    printed = here.claim("one_time_credentials", "cz-a")
+    one = here.browser("inmes")
+    one.start("activate")
+    for _ in range(5):
+        one.go(login=printed["login"], password="AAAABBBBCCCC", _status=422)
+    assert one.go(**printed, _status=422)["type"] == "not-accepted"
+    here.now += 86_400
+    one.start("activate")
+    one.go(**printed)
+
+
+def test_guessing_passwords_is_slowed_and_a_known_browser_still_gets_in(here):
+    """Ten thousand guesses from strangers find nothing; the owner's own browser has a count of its own."""
+    one, _ = inmes(here)
+    one.client.delete("/v1/session")
+    stranger = here.browser("inmes")
+    stranger.start("login")
+    for _ in range(8):
+        stranger.go(name="jana@example.org", password="guess", _status=422)
+    assert stranger.go(name="jana@example.org", password=PASSWORD, _status=422)["type"] == "not-accepted"
+    one.start("login")
+    one.go(name="jana@example.org", password=PASSWORD)
+    one.go(code=one.code())
+    assert one.units() == ["cz-a"]
+    assert here.sent("suspicious_login") > 0
+
+
+def test_changes_from_other_sites_are_refused_and_answers_are_hardened(here):
+    """Cookies alone change nothing: the page that asks must be the portal's own; every answer carries its headers."""
+    one, _ = inmes(here)
+    for headers in ({"Origin": "https://evil.example"}, {"Origin": "", "Sec-Fetch-Site": "cross-site"}):
+        assert one.client.request("DELETE", "/v1/session", headers=headers).status_code == 403
+    answer = one.client.get("/v1/session")
+    assert answer.headers["cache-control"] == "no-store"
+    assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+    cookie = next(line for line in one.client.post("/v1/flows/login", json={}).headers.get_list("set-cookie") if "__Host-flow" in line)
+    assert {"Secure", "HttpOnly", "SameSite=lax", "Path=/"} <= {part.strip() for part in cookie.split(";")}
+    assert one.client.post("/v1/flows/login", content=b"x" * 70_000).status_code == 413
+
+
+def test_sessions_end_by_themselves_and_by_their_owner(here):
+    """An hour without a request, a day at most; the list shows both browsers, and ends the other."""
+    one, _ = inmes(here)
+    two = logged_in(here, "inmes", "jana@example.org")
+    listed = two.client.get("/v1/sessions").json()["sessions"]
+    assert sorted(session["here"] for session in listed) == [False, True]
+    assert two.client.delete("/v1/sessions").status_code == 204
+    assert (one.units(), two.units()) == (401, ["cz-a"])
+    here.now += 3601
+    assert two.units() == 401
+
+
+def test_the_household_is_invited_and_sent_away(here):
+    """A code that the resident hands over makes a second account that reads; taking the grant back works at once."""
+    one, _ = inmes(here)
+    assert one.client.get("/v1/grants").json()["grants"][0]["unit"] == "cz-a"
+    invitation = one.client.post("/v1/units/cz-a/invitations", json={})
+    assert invitation.status_code == 201, invitation.text
+    guest = here.browser("inmes")
+    guest.start("accept")
+    guest.go(code=invitation.json()["code"])
+    guest.go(email="petr@example.org")
+    guest.follow()
+    guest.go()
+    guest.go(accept=True)
+    assert guest.go(new_password=PASSWORD, new_password_again=PASSWORD)["done"]
+    assert guest.units() == ["cz-a"]
+    assert guest.client.post("/v1/units/cz-a/invitations", json={}).status_code == 422
+    given = one.client.get("/v1/grants").json()["given"]
+    assert one.client.delete(f"/v1/grants/{given[0]['id']}").status_code == 204
+    assert guest.units() == []
+    here.now += 301
+    assert one.client.post("/v1/units/cz-a/invitations", json={}).json()["type"] == "reauth"
+    one.start("reauth")
+    one.go(password=PASSWORD)
+    assert one.client.post("/v1/units/cz-a/invitations", json={}).status_code == 201
+
+
+def test_passwords_are_refused_with_the_reason(here):
+    """Too short, too common, made of the own name; 256 characters and combining marks are fine."""
+    one = here.browser("infoyugra")
+    one.start("activate")
+    for bad, why in (
+        ("short", "too short"),
+        ("Password123", "too common"),
+        ("aaaabbbb", "too uniform"),
+        ("infoyugra", "guessed"),
+        ("x1" * 129, "too long"),
+    ):
+        answer = one.go(email="a@example.org", new_password=bad, new_password_again=bad, _status=422)
+        assert why in answer["errors"][0]["detail"], answer
+    assert (
+        one.go(email="a@example.org", new_password="e\u0301" + "xyzw" * 60, new_password_again="\u00e9" + "xyzw" * 60, _status=422)["type"]
+        == "invalid"
+    )
+    one.go(email="a@example.org", new_password="ab3!" * 64, new_password_again="ab3!" * 64)
+
+
+def test_nothing_lasts_of_a_flow_that_is_left(here):
+    """No account, no used claim; its id opens nothing in another browser."""
+    printed = here.claim("one_time_credentials", "cz-a")
+    one = here.browser("inmes")
+    one.start("activate")
+    one.go(**printed)
+    assert here.browser("inmes").client.get(f"/v1/flows/{one.flow['id']}").status_code == 410
+    assert one.client.get(f"/v1/flows/{one.flow['id']}").status_code == 200
+    assert one.client.delete(f"/v1/flows/{one.flow['id']}").status_code == 204
+    assert one.client.get(f"/v1/flows/{one.flow['id']}").status_code == 410
+    assert here.registry.accounts.reached("inmes", "email", "jana@example.org") is None
+    inmes_again = here.browser("inmes")
+    inmes_again.start("activate")
+    inmes_again.go(**printed)
