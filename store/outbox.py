@@ -146,10 +146,12 @@ class Outbox:
                 db.execute(f"{_END} WHERE id = ? AND state = 'waiting'", ("given_up", now, identity))
             return self.one(identity)
 
+    def overdue(self, now: int) -> bool:
+        """Whether something waits that has expired."""
+        return bool(self._rows("SELECT 1 FROM outbox WHERE state = 'waiting' AND expires <= ? LIMIT 1", now))
+
     def expire(self, now: int) -> list[Notice]:
         """End what waited until it expired; returns it, without what it said."""
-        if not self._rows("SELECT 1 FROM outbox WHERE state = 'waiting' AND expires <= ? LIMIT 1", now):
-            return []
         with self._file.writing() as db:
             ended = db.execute(f"{_END} WHERE state = 'waiting' AND expires <= ? RETURNING {_COLUMNS}", ("expired", now, now)).fetchall()
             return [_notice(row) for row in ended]
@@ -167,6 +169,7 @@ class Outbox:
                 raise StoreError(
                     f"message {identity} is {notice.state.replace('_', ' ')} and what it said is deleted: whoever needs it asks for a new one"
                 )
+            self._file.record("operator", "outbox.retry", f"message:{identity}")
             db.execute("UPDATE outbox SET due = ?, tries = 0, tried = NULL WHERE id = ?", (now, identity))
             return self.one(identity)
 

@@ -98,7 +98,7 @@ def test_an_expired_message_is_never_due(registry, outbox):
     identity = code(outbox, expires=100)
     assert [notice.id for notice in outbox.due(99, 10)] == [identity]
     assert outbox.due(100, 10) == []
-    assert outbox.expire(99) == []
+    assert (outbox.overdue(99), outbox.expire(99), outbox.overdue(100)) == (False, [], True)
     assert [(notice.id, notice.state, notice.values) for notice in outbox.expire(100)] == [(identity, "expired", {})]
     assert outbox.expire(101) == []
     assert bodies(registry) == [None]
