@@ -4,7 +4,7 @@ A sink is one method, `send`; it returns when the message was taken, and raises 
 May enter: standard library, structlog, and what stands below: store, config, errors.
 """
 
-from submeter.post.deliver import Report, delay, deliver
+from submeter.post.delivery import Report, delay, deliver
 from submeter.post.errors import SinkError
 from submeter.post.message import Message, mail
 from submeter.post.outlets import Outlets, Sink, outlets

@@ -5,12 +5,14 @@ Rules: headers are made by `email`, which refuses line ends; date and Message-ID
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from email.errors import MessageError
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
 from typing import Final
 
 from submeter.config.texts import Text
+from submeter.post.errors import SinkError
 from submeter.store.outbox import Channel
 
 __all__ = ["Message", "ascii_address", "mail"]
@@ -35,7 +37,14 @@ class Message:
 
 
 def mail(message: Message) -> EmailMessage:
-    """The mail as it goes to a server or a file."""
+    """The mail as it goes to a server or a file; SinkError for an address that no mail can be written to."""
+    try:
+        return _made(message)
+    except (ValueError, MessageError):
+        raise SinkError("no mail can be made of this address", lasting=True) from None
+
+
+def _made(message: Message) -> EmailMessage:
     made, sender = EmailMessage(policy=SMTP), ascii_address(message.sender)
     if sender:
         made["From"] = Address(" ".join(message.brand.split()), addr_spec=sender)
@@ -44,8 +53,8 @@ def mail(message: Message) -> EmailMessage:
     made["Date"] = datetime.fromtimestamp(message.created // 1_000_000, UTC)
     made["Message-ID"] = f"<{message.mark}@{sender.rpartition('@')[2] or NOBODY}>"
     made["Auto-Submitted"] = "auto-generated"
-    made["Content-Language"] = message.locale
     made.set_content(message.text.body, cte="quoted-printable")
+    made["Content-Language"] = message.locale
     return made
 
 

@@ -39,7 +39,7 @@ class Smtp:
         except smtplib.SMTPDataError as error:
             raise _refused(error.smtp_code, error.smtp_error) from None
         except smtplib.SMTPNotSupportedError as error:
-            raise SinkError(f"the mail server does not offer what is needed: {error}", whole=made["To"].addresses[0].addr_spec.isascii()) from None
+            raise SinkError(f"the mail server does not offer what [mail] wants: {error}", whole=True) from None
         except smtplib.SMTPResponseException as error:
             raise SinkError(f"the mail server says {error.smtp_code} {_words(error.smtp_error)}", whole=True) from None
         except (OSError, smtplib.SMTPException) as error:

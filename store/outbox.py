@@ -29,8 +29,10 @@ GIVEN_UP_AFTER: Final = 3 * 86_400_000_000
 _LONGEST: Final = 254
 #: Values shorter than this ("60", minutes) give nothing away, and would be found in any error.
 _TELLING: Final = 4
+_WORD: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_LABEL: Final = r"""[^\s@<>()\[\],;:"\\.]+"""
 _FORMS: Final[Mapping[Channel, tuple[re.Pattern[str], str]]] = {
-    "email": (re.compile(r"""[^\s@<>()\[\],;:"\\-][^\s@<>()\[\],;:"\\]*@[^\s@<>()\[\],;:"\\]+"""), "write one address, e.g. jana@example.org"),
+    "email": (re.compile(rf"(?!-){_WORD}(\.{_WORD})*@{_LABEL}(\.{_LABEL})*"), "write one address, e.g. jana@example.org"),
     "sms": (re.compile(r"\+?[0-9]{6,15}"), "write the digits of one number, e.g. +420601123456"),
     "letter": (re.compile(r".+"), "write the postal address in one line"),
 }

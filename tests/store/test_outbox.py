@@ -225,6 +225,9 @@ def test_old_messages_and_those_of_a_person_are_forgotten(outbox):
         ("email", "Jana <jana@example.org>"),
         ("email", "jana"),
         ("email", "-oX@example.org"),
+        ("email", "jana..nova@example.org"),
+        ("email", "jána@example.org"),
+        ("email", "jana@.example.org"),
         ("email", "jana@example.org\x00"),
         ("email", "a" * 250 + "@b.cz"),
         ("email", ""),
@@ -244,9 +247,9 @@ def test_an_address_that_says_more_than_one_is_refused(outbox, channel, address)
     assert re.fullmatch(f"this address cannot be written to by {channel}: write .*", str(caught.value))
 
 
-@pytest.mark.parametrize("channel_address", [("email", "jana.nová+flat@pošta.cz"), ("sms", "4791234567"), ("letter", "Jana Nová, Dlouhá 1, Praha")])
+@pytest.mark.parametrize("channel_address", [("email", "jana.nova+flat@pošta.cz"), ("sms", "4791234567"), ("letter", "Jana Nová, Dlouhá 1, Praha")])
 def test_usual_addresses_are_taken(outbox, channel_address):
-    """Accents, plus signs, and a postal address in one line."""
+    """Accents in a domain, plus signs, and a postal address in one line."""
     outbox.put("c_1", *channel_address, "new_grant", "cs", GRANT, now=0)
     assert outbox.due(1, 1)[0].address == channel_address[1]
 
