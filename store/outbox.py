@@ -4,7 +4,7 @@ Strategy: `put` writes inside the caller's transaction, so that a message exists
 `due`, notes that it tries (`claim`), sends it and notes `sent` or `failed`. A crash, or a full disk, between sending and noting sends it twice, a minute
 or more apart: `mark` is the same both times, receivers may drop the second.
 Rules: `body` (the values of the template, perhaps with a code) goes in the statement that ends a message, which the table checks; values are in no
-`repr`, error, log or audit. What has expired is never due. Instants are µs UTC; the manager is "" where the installation itself writes.
+`repr`, error, log or audit, and SQLite overwrites where they stood. What has expired is never due. Instants are µs UTC; the manager is "" where the installation itself writes.
 """
 
 import json
@@ -84,6 +84,7 @@ class Outbox:
     def __init__(self, file: File, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
         self._file = file
         self._rows = rows
+        rows("PRAGMA secure_delete = ON")
 
     def put(
         self,

@@ -159,6 +159,18 @@ def test_a_row_that_has_ended_cannot_keep_its_values(registry, outbox):
         db.execute("UPDATE outbox SET state = 'sent'")
 
 
+def test_nothing_of_a_code_is_left_in_the_file(tmp_path):
+    """Where it stood is overwritten: after a checkpoint the file's bytes hold it nowhere."""
+    with Registry(tmp_path / "registry.sqlite") as registry:
+        identities = [code(registry.outbox) for _ in range(50)]
+        registry._rows("PRAGMA wal_checkpoint(TRUNCATE)")
+        assert b"493817" in (tmp_path / "registry.sqlite").read_bytes()
+        for identity in identities:
+            registry.outbox.sent(identity, 1)
+        registry._rows("PRAGMA wal_checkpoint(TRUNCATE)")
+        assert b"493817" not in b"".join(file.read_bytes() for file in tmp_path.iterdir())
+
+
 def test_unique_messages_are_made_once(outbox):
     """The same name of the same manager is one message, also after it was sent; another manager's is another."""
     first = grant(outbox, unique="information/u_1/2026-10/1")
