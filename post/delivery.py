@@ -81,7 +81,7 @@ class _Pass:
     def _send(self, notice: Notice, sink: Sink) -> None:
         error = self._error(notice, sink)
         if error is None:
-            self._registry.outbox.sent(notice.id, self._now())
+            _sent(self._registry, notice, self._now())
             self.states["sent"] += 1
             log.debug("message sent", id=notice.id, channel=notice.channel, template=notice.template)
             return
@@ -99,6 +99,13 @@ class _Pass:
         except Exception as error:  # noqa: BLE001 - one message must not end the others
             return SinkError(f"{type(error).__name__} in {type(sink).__name__}")
         return None
+
+
+def _sent(registry: Registry, notice: Notice, now: int) -> None:
+    """Note that it left, together with the proof that a holder was told of the monthly information."""
+    with registry.writing():
+        registry.outbox.sent(notice.id, now)
+        registry.information.left(notice.unique, notice.channel, now=now)
 
 
 def _failed(registry: Registry, notice: Notice, error: SinkError, now: int) -> Notice:

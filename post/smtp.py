@@ -38,6 +38,8 @@ class Smtp:
             raise _refused(*next(iter(error.recipients.values()))) from None
         except smtplib.SMTPDataError as error:
             raise _refused(error.smtp_code, error.smtp_error) from None
+        except smtplib.SMTPSenderRefused as error:
+            raise SinkError(f"the mail server does not take this sender: {error.smtp_code} {_words(error.smtp_error)}") from None
         except smtplib.SMTPNotSupportedError as error:
             raise SinkError(f"the mail server does not offer what [mail] wants: {error}", whole=True) from None
         except smtplib.SMTPResponseException as error:

@@ -36,9 +36,7 @@ _FORMS: Final[Mapping[Channel, tuple[re.Pattern[str], str]]] = {
     "sms": (re.compile(r"\+?[0-9]{6,15}"), "write the digits of one number, e.g. +420601123456"),
     "letter": (re.compile(r".+"), "write the postal address in one line"),
 }
-_COLUMNS: Final = (
-    "id, mark, manager, channel, address, template, locale, created, due, expires, state, tries, tried, ended, error, coalesce(body, '{}')"
-)
+_COLUMNS: Final = "id, mark, manager, channel, address, template, locale, created, due, expires, state, tries, tried, ended, error, coalesce(once, ''), coalesce(body, '{}')"
 _PUT: Final = """
 INSERT INTO outbox (mark, manager, channel, address, template, locale, body, created, due, expires, once, state, tries, error)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'waiting', 0, '') ON CONFLICT (manager, once) DO NOTHING RETURNING id
@@ -69,6 +67,7 @@ class Notice:
     tried: int | None
     ended: int | None
     error: str
+    unique: str
     values: Mapping[str, str] = field(repr=False)
 
     @property

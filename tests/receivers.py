@@ -18,10 +18,15 @@ from cryptography.x509.oid import NameOID
 
 
 class Inbox:
-    """Keeps what came; `refuse` is an answer to give to recipients, `after` one to give to the data."""
+    """Keeps what came; `sender` is an answer to give to senders, `refuse` one to recipients, `after` one to give to the data."""
 
     def __init__(self):
-        self.mails, self.logins, self.refuse, self.after, self.encrypted = [], [], None, None, []
+        self.mails, self.logins, self.encrypted = [], [], []
+        self.sender, self.refuse, self.after = None, None, None
+
+    async def handle_MAIL(self, _server, _session, envelope, address, _options):  # noqa: N802
+        envelope.mail_from = address
+        return self.sender or "250 OK"
 
     async def handle_RCPT(self, _server, _session, envelope, address, _options):  # noqa: N802
         if self.refuse:

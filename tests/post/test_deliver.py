@@ -281,3 +281,20 @@ def test_a_pass_has_a_limit(registry, clock):
     sink = Sink()
     assert deliver(registry, Outlets({"email": sink}), clock, limit=2).sent == 2
     assert deliver(registry, Outlets({"email": sink}), clock, limit=2).sent == 1
+
+
+def test_the_notice_of_monthly_information_is_its_proof(registry, clock):
+    """The version is noted as told when the first message of it leaves, not before, and by no other message."""
+    information, values = registry.information, {"link": "https://portal.example", "unit": "flat 12", "month": "October 2026"}
+    information.keep("u_1", -5, "2026-10", "{}", now=1)
+    version = information.newest("u_1", -5, "2026-10")
+    for name in (version.notice, f"{version.notice}/a_2", "information/u_1", "other/u_1/-5/2026-10/1", f"{version.notice}1"):
+        registry.outbox.put("c_1", "email", "jana@example.org", "monthly_information", "cs", values, now=clock(), unique=name)
+    deliver(registry, Outlets({"email": Sink(SinkError("down"))}), clock)
+    assert information.newest("u_1", -5, "2026-10").notified is None
+    clock.at += MINUTE
+    told = clock()
+    deliver(registry, Outlets({"email": Sink()}), clock, limit=1)
+    clock.at += MINUTE
+    assert deliver(registry, Outlets({"email": Sink()}), clock).sent == 4
+    assert (information.newest("u_1", -5, "2026-10").notified, information.newest("u_1", -5, "2026-10").via) == (told, "email")

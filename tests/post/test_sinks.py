@@ -112,6 +112,14 @@ def test_a_refused_recipient(answer, lasting):
     assert len(inbox.mails) == 1
 
 
+def test_a_refused_sender():
+    """One manager's sender that the server does not take keeps nobody else's mail back, and is tried again."""
+    with smtp() as (port, inbox):
+        inbox.sender = "553 5.7.1 not yours"
+        error = refusal(mailer(port), message())
+    assert (error.lasting, error.whole, "553 5.7.1 not yours" in str(error)) == (False, False, True)
+
+
 def test_an_address_with_accents():
     """A domain is written as the name system knows it; what no mail can be written to is given up at once."""
     made = mail(message(to="jana@pošta.cz"))
