@@ -75,6 +75,20 @@ def test_a_hanging_mail_server_keeps_no_sms_waiting(registry, tmp_path):
     assert "493817" not in str(registry.audit())
 
 
+def test_stopping_does_not_wait_for_a_server_that_hangs(registry, tmp_path, monkeypatch):
+    """The message under way is left alone after a while: it is tried again after the next start."""
+    monkeypatch.setattr("submeter.outbox.STOP_S", 0.2)
+    put(registry, "email", "jana@example.org")
+    with hanging() as port:
+        running = postmen(tmp_path, mail(port, 60))
+        running.start()
+        wait_until(lambda: registry.outbox.one(1).tries == 1)
+        began = time.monotonic()
+        running.stop()
+        assert time.monotonic() - began < 2
+    assert (states(registry), registry.outbox.one(1).due > now()) == (["waiting"], True)
+
+
 def test_a_mail_server_that_comes_up_gets_what_waits(registry, tmp_path, monkeypatch):
     """Trouble is told once, and so is its end; the message leaves by itself, and nothing told holds the code."""
     monkeypatch.setattr("submeter.post.delivery.MINUTE", 100_000)
