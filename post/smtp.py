@@ -10,7 +10,7 @@ import ssl
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Final
+from typing import Any, Final
 
 from submeter.config import ConfigError, Mail
 from submeter.post.errors import SinkError
@@ -54,23 +54,20 @@ class Smtp:
     @contextmanager
     def _session(self) -> Iterator[smtplib.SMTP]:
         client = self._connect()
-        limit = threading.Timer(PATIENCE * self._settings.timeout_s, _hang_up, [client])
-        limit.daemon = True
-        limit.start()
         try:
             self._introduce(client)
             yield client
             with suppress(OSError, smtplib.SMTPException):
                 client.quit()
         finally:
-            limit.cancel()
+            client.limit.cancel()
             client.close()
 
-    def _connect(self) -> smtplib.SMTP:
-        settings, name = self._settings, socket.gethostname()
+    def _connect(self) -> "_Client":
+        settings = self._settings
         if settings.tls == "tls":
-            return smtplib.SMTP_SSL(settings.host, settings.port, name, timeout=settings.timeout_s, context=self._context())
-        return smtplib.SMTP(settings.host, settings.port, name, timeout=settings.timeout_s)
+            return _TlsClient(settings.host, settings.port, socket.gethostname(), timeout=settings.timeout_s, context=self._context())
+        return _Client(settings.host, settings.port, socket.gethostname(), timeout=settings.timeout_s)
 
     def _introduce(self, client: smtplib.SMTP) -> None:
         if self._settings.tls == "starttls":
@@ -82,6 +79,29 @@ class Smtp:
         return ssl.create_default_context(cafile=str(self._settings.ca_file) if self._settings.ca_file else None)
 
 
+class _Client(smtplib.SMTP):
+    """A client that hangs up when the whole conversation takes too long, from the greeting on."""
+
+    def __init__(self, host: str, port: int, name: str, *, timeout: float, **more: Any) -> None:
+        self.limit = threading.Timer(PATIENCE * timeout, self._hang_up)
+        self.limit.daemon = True
+        self.limit.start()
+        try:
+            super().__init__(host, port, name, timeout=timeout, **more)
+        except BaseException:
+            self.limit.cancel()
+            raise
+
+    def _hang_up(self) -> None:
+        with suppress(OSError):
+            if self.sock is not None:
+                self.sock.shutdown(socket.SHUT_RDWR)
+
+
+class _TlsClient(_Client, smtplib.SMTP_SSL):
+    """The same, encrypted from the first byte."""
+
+
 def _refused(code: int, words: bytes | str) -> SinkError:
     """This message is not taken: for ever if that is about the recipient (5xx), not if it is about us (enhanced status x.7.x)."""
     said = _words(words)
@@ -90,9 +110,3 @@ def _refused(code: int, words: bytes | str) -> SinkError:
 
 def _words(words: bytes | str) -> str:
     return words.decode("utf-8", "replace") if isinstance(words, bytes) else words
-
-
-def _hang_up(client: smtplib.SMTP) -> None:
-    with suppress(OSError):
-        if client.sock is not None:
-            client.sock.shutdown(socket.SHUT_RDWR)

@@ -47,10 +47,12 @@ class Inbox:
 
 
 @contextmanager
-def smtp(port=None, certificate=None, login=False):
+def smtp(port=None, certificate=None, login=False, wrapped=False):
     """An SMTP server that runs until the end of the block; (port, inbox)."""
     inbox, port = Inbox(), port or free_port()
-    options = {"tls_context": server_side(certificate), "require_starttls": True} if certificate else {}
+    options = {"tls_context": server_side(certificate), "require_starttls": True} if certificate and not wrapped else {}
+    if wrapped:
+        options = {"ssl_context": server_side(certificate)}
     if login:
         options |= {"authenticator": inbox.authenticate, "auth_required": True, "auth_require_tls": bool(certificate)}
     controller = Controller(inbox, hostname="127.0.0.1", port=port, **options)
@@ -144,7 +146,8 @@ def hanging(*, greeting=b"", drip=b""):
     def talk(connection):
         try:
             connection.sendall(greeting)
-            while drip and not ended.is_set():
+            until = time.monotonic() + 8
+            while drip and not ended.is_set() and time.monotonic() < until:
                 connection.sendall(drip)
                 time.sleep(0.05)
         except OSError:

@@ -88,6 +88,15 @@ def test_a_mail_goes_encrypted_and_logged_in(tmp_path):
     assert len(inbox.mails) == 1
 
 
+def test_a_mail_goes_encrypted_from_the_first_byte(tmp_path):
+    """TLS on a port of its own, with a certificate that is checked."""
+    files = certificate(tmp_path)
+    with smtp(certificate=files, wrapped=True) as (port, inbox):
+        mailer(port, tmp_path, host="localhost", tls="tls", ca_file=str(files[0])).send(message())
+        assert "CERTIFICATE_VERIFY_FAILED" in str(refusal(mailer(port, tmp_path, host="localhost", tls="tls"), message()))
+    assert (len(inbox.mails), inbox.mails[0].rcpt_tos) == (1, ["jana@example.org"])
+
+
 def test_a_server_without_encryption_gets_nothing():
     """STARTTLS that is not offered is no reason to go on in clear."""
     with smtp() as (port, inbox):
@@ -153,6 +162,7 @@ def test_nobody_listens():
         {},
         {"greeting": b"220 hello\r\n"},
         {"greeting": b"220 hello\r\n", "drip": b"250-more\r\n"},
+        {"drip": b"220-wait\r\n"},
         {"greeting": b"421 busy\r\n"},
         {"greeting": b"\xff\x00\r\n"},
     ],
