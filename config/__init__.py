@@ -6,7 +6,7 @@ May enter: pydantic, the cron grammar of apscheduler, and what stands below: civ
 
 from submeter.config.errors import ConfigError
 from submeter.config.load import load, parse
-from submeter.config.sections import Api, Broker, Config, Data, Events, Gateway, Keys, Log, Metrics, Rollup, SerialPort
+from submeter.config.sections import Api, Broker, Config, Data, Events, Gateway, Keys, Letters, Log, Mail, Metrics, Rollup, Sender, SerialPort, Sms
 
 __all__ = [
     "Api",
@@ -17,10 +17,14 @@ __all__ = [
     "Events",
     "Gateway",
     "Keys",
+    "Letters",
     "Log",
+    "Mail",
     "Metrics",
     "Rollup",
+    "Sender",
     "SerialPort",
+    "Sms",
     "load",
     "parse",
 ]

@@ -5,6 +5,7 @@ example; an empty text stands for "none"; relative paths count from the folder o
 """
 
 import os
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
@@ -15,7 +16,23 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from submeter.config.errors import ConfigError
 
-__all__ = ["Api", "Broker", "Config", "Data", "Events", "Gateway", "Keys", "Log", "Metrics", "Rollup", "SerialPort"]
+__all__ = [
+    "Api",
+    "Broker",
+    "Config",
+    "Data",
+    "Events",
+    "Gateway",
+    "Keys",
+    "Letters",
+    "Log",
+    "Mail",
+    "Metrics",
+    "Rollup",
+    "Sender",
+    "SerialPort",
+    "Sms",
+]
 
 LOOPBACK: Final = "127.0.0.1"
 
@@ -30,11 +47,25 @@ def _cron(expression: str) -> str:
     return expression
 
 
+def _pattern(text: str) -> str:
+    try:
+        re.compile(text)
+    except re.error as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 Text = Annotated[str, Field(min_length=1)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Count = Annotated[int, Field(ge=1)]
 Limit = Annotated[int, Field(ge=0)]
+Seconds = Annotated[int, Field(ge=1, le=60)]
+Status = Annotated[int, Field(ge=100, le=599)]
+Address = Annotated[str, Field(pattern=r"^([^\s@<>,;:\"]+@[^\s@<>,;:\"]+)?$")]
+Url = Annotated[str, Field(pattern=r"^(https?://\S+)?$")]
+Header = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+: ?[^\r\n]+$")]
+Pattern = Annotated[str, AfterValidator(_pattern)]
 Cron = Annotated[str, AfterValidator(_cron)]
 Folder = Annotated[Path, Strict(strict=False), AfterValidator(_from_folder_of_the_file)]
 File = Annotated[Folder | None, BeforeValidator(lambda text: None if text == "" else text)]
@@ -144,6 +175,7 @@ class Retention(Section):
     readings_days: Limit = Field(default=400, description="whole days, e.g. readings_days = 400, or 0 for ever")
     hours_days: Limit = Field(default=400, description="whole days, e.g. hours_days = 400, or 0 for ever")
     days_days: Limit = Field(default=3660, description="whole days, e.g. days_days = 3660, or 0 for ever")
+    outbox_days: Limit = Field(default=90, description="whole days, e.g. outbox_days = 90, or 0 for ever")
     archive: Cron = Field(default="30 3 * * *", description='five cron fields in UTC, e.g. archive = "30 3 * * *"')
     retention: Cron = Field(default="30 4 6 * *", description='five cron fields in UTC, e.g. retention = "30 4 6 * *"')
 
@@ -172,6 +204,90 @@ class Events(Section):
     leak_litres_per_hour: Limit = Field(default=5, description="whole litres an hour, e.g. leak_litres_per_hour = 5, or 0 for never")
     leak_nights: Count = Field(default=3, description="nights in a row, e.g. leak_nights = 3")
     sum_tolerance_percent: Limit = Field(default=20, description="whole percent, e.g. sum_tolerance_percent = 20, or 0 for never")
+
+
+class Mail(Section):
+    """How mail leaves the outbox."""
+
+    sink: Literal["none", "smtp", "file", "console"] = Field(default="none", description='one of "none", "smtp", "file", "console"')
+    host: Text = Field(default=LOOPBACK, description='a host name or address, e.g. host = "smtp.example"')
+    port: Port = Field(default=587, description="a whole number from 1 to 65535, e.g. port = 587, with tls 465")
+    tls: Literal["starttls", "tls", "none"] = Field(default="starttls", description='one of "starttls", "tls", "none"')
+    ca_file: File = Field(default=None, description='a file of certificates, e.g. ca_file = "ca.crt", or "" for those of the system')
+    username: str = Field(default="", description='the user at the server, e.g. username = "submeter", or "" for none')
+    password_file: File = Field(default=None, description='a file with the password, e.g. password_file = "mail.password", or "" for none')
+    password_env: str = Field(default="", description='the name of an environment variable, e.g. password_env = "MAIL_PASSWORD", or "" for none')
+    sender: Address = Field(default="", description='the address of the sender, e.g. sender = "portal@example.org"')
+    timeout_s: Seconds = Field(default=10, description="seconds from 1 to 60, e.g. timeout_s = 10")
+    folder: Folder = Field(default=Path("outbox"), description='the folder of the sink "file", e.g. folder = "outbox"')
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if self.password_file and self.password_env:
+            raise ValueError("password_file and password_env are both set: keep one")
+        if self.username and self.tls == "none" and self.host not in {LOOPBACK, "localhost", "::1"}:
+            raise ValueError('the password would go in clear to another host: write tls = "starttls" or "tls"')
+        if self.sink == "smtp" and not self.sender:
+            raise ValueError('there is no sender: write e.g. sender = "portal@example.org"')
+        return self
+
+    def password(self) -> str:
+        """Read the password now; "" if none is configured, ConfigError if it is not there."""
+        return _either(self.password_file, self.password_env, "[mail] password")
+
+
+class Sms(Section):
+    """How SMS leave the outbox: a request to an HTTP gateway."""
+
+    sink: Literal["none", "http", "file", "console"] = Field(default="none", description='one of "none", "http", "file", "console"')
+    url: Url = Field(default="", description='the address of the gateway, e.g. url = "https://sms.example/send"')
+    method: Literal["POST", "GET", "PUT"] = Field(default="POST", description='one of "POST", "GET", "PUT"')
+    format: Literal["json", "form", "xml", "plain"] = Field(default="json", description='one of "json", "form", "xml", "plain"')
+    headers: Annotated[tuple[Header, ...], Strict(strict=False)] = Field(
+        default=(), description='a list of header lines, e.g. headers = ["Authorization: Bearer {secret}"]'
+    )
+    body: str = Field(
+        default='{"to": "{to}", "from": "{sender}", "text": "{text}"}', description="""the request, e.g. body = '{"to": "{to}", "text": "{text}"}'"""
+    )
+    secret_file: File = Field(default=None, description='a file with the secret, e.g. secret_file = "sms.secret", or "" for none')
+    secret_env: str = Field(default="", description='the name of an environment variable, e.g. secret_env = "SMS_SECRET", or "" for none')
+    success: Annotated[tuple[Status, ...], Strict(strict=False), Field(min_length=1)] = Field(
+        default=(200, 201, 202), description="a list of status codes, e.g. success = [200, 201, 202]"
+    )
+    success_pattern: Pattern = Field(
+        default="", description="""a regular expression that the answer holds, e.g. success_pattern = '"ok"', or "" for any"""
+    )
+    sender: str = Field(default="", description='the sender, e.g. sender = "SUBMETER"')
+    timeout_s: Seconds = Field(default=10, description="seconds from 1 to 60, e.g. timeout_s = 10")
+    folder: Folder = Field(default=Path("outbox"), description='the folder of the sink "file", e.g. folder = "outbox"')
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if self.secret_file and self.secret_env:
+            raise ValueError("secret_file and secret_env are both set: keep one")
+        if self.sink == "http" and not self.url:
+            raise ValueError('there is no gateway: write e.g. url = "https://sms.example/send"')
+        return self
+
+    def secret(self) -> str:
+        """Read the secret now; "" if none is configured, ConfigError if it is not there."""
+        return _either(self.secret_file, self.secret_env, "[sms] secret")
+
+
+class Letters(Section):
+    """How letters leave the outbox: they are left for somebody to print."""
+
+    sink: Literal["none", "file", "console"] = Field(default="none", description='one of "none", "file", "console"')
+    folder: Folder = Field(default=Path("outbox"), description='the folder of the sink "file", e.g. folder = "outbox"')
+
+
+class Sender(Section):
+    """As whom a manager writes; managers that are not listed write as [mail] and [sms] say, under their name in the directory."""
+
+    manager: Text = Field(default="c_1", description='the id of a manager in the directory, e.g. manager = "c_1"')
+    name: str = Field(default="", description='a name that readers know, e.g. name = "INMES", or "" for the name in the directory')
+    mail: Address = Field(default="", description='the address of the sender, e.g. mail = "portal@example.org", or "" for that of [mail]')
+    sms: str = Field(default="", description='the sender of SMS, e.g. sms = "INMES", or "" for that of [sms]')
 
 
 class Api(Section):
@@ -203,17 +319,29 @@ class Config(Section):
     retention: Retention
     information: Information
     events: Events
+    mail: Mail
+    sms: Sms
+    letters: Letters
+    sender: Annotated[tuple[Sender, ...], Strict(strict=False)] = ()
     api: Api
     metrics: Metrics
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
         sources = [*(broker.name for broker in self.mqtt), *(port.name for port in self.serial)]
-        for sections, names in (("[[mqtt]] [[serial]]", sources), ("[[gateway]]", [gateway.name for gateway in self.gateway])):
+        gateways, managers = [gateway.name for gateway in self.gateway], [sender.manager for sender in self.sender]
+        for key, names in (("[[mqtt]] [[serial]] name", sources), ("[[gateway]] name", gateways), ("[[sender]] manager", managers)):
             twice = [name for name, times in Counter(names).items() if times > 1]
             if twice:
-                raise ValueError(f"{sections} name: {twice[0]!r} is there twice: give each its own")
+                raise ValueError(f"{key}: {twice[0]!r} is there twice: give each its own")
         return self
+
+
+def _either(file: Path | None, variable: str, where: str) -> str:
+    """A secret from where it is kept; "" if nowhere."""
+    if variable:
+        return _environment(variable, f"{where}_env")
+    return _secret(file, f"{where}_file") if file else ""
 
 
 def _environment(name: str, where: str) -> str:

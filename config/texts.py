@@ -1,9 +1,20 @@
-"""What is written to people: the templates with the values that each one takes. Their texts stand in `texts/LOCALE.toml`, one file a language."""
+"""What is written to people: the templates with the values that each one takes. Their texts stand in `texts/LOCALE.toml`, one file a language.
 
-from collections.abc import Mapping
+Rules: every language has the same templates, and in each part (subject, body, sms) the same values; a body says all values of its template. `verify`
+checks that at start. A value is put in as it is and never read for braces; in a subject and an SMS it is one line.
+"""
+
+import string
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
 from typing import Final
 
-__all__ = ["LOCALES", "SECRET", "TEMPLATES"]
+from submeter.config.errors import ConfigError
+
+__all__ = ["LOCALES", "SECRET", "TEMPLATES", "Text", "parse", "texts", "verify", "written"]
 
 LOCALES: Final = ("cs", "sl", "nb", "ru", "en", "de")
 #: Each template with the values that it takes. Dates, months, amounts and names of things come as they are to be read, in the reader's language.
@@ -28,3 +39,83 @@ TEMPLATES: Final[Mapping[str, frozenset[str]]] = {
 }
 #: Templates with something that opens a door: they end with it, so they must say when.
 SECRET: Final = frozenset({"activation_password", "confirm_link", "code", "invitation"})
+
+#: Parts of a template in the files, and what the frame of a mail is called there.
+PARTS: Final = ("subject", "body", "sms")
+FRAME: Final = "frame"
+#: What every template may name besides its values: who writes.
+_BRAND: Final = frozenset({"brand"})
+
+Part = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A message as it is read: a subject and a body for mails and letters, `short` for SMS."""
+
+    subject: str = field(repr=False)
+    body: str = field(repr=False)
+    short: str = field(repr=False)
+
+
+@cache
+def texts(locale: str) -> Mapping[str, Part]:
+    """Read the file of a language, checked; ConfigError names the file, the template and the part that is wrong."""
+    return parse(files("submeter.config").joinpath(f"texts/{locale}.toml").read_text("utf-8"), f"texts/{locale}.toml")
+
+
+def parse(text: str, file: str) -> Mapping[str, Part]:
+    """Check the text of a language's file; ConfigError has one line per mistake."""
+    try:
+        found: dict[str, Part] = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{file}: this is not TOML: {error}") from error
+    if mistakes := list(_mistakes(found)):
+        raise ConfigError("\n".join(f"{file}: {mistake}" for mistake in mistakes))
+    return found
+
+
+def verify() -> None:
+    """Check the texts of all languages; ConfigError names what is wrong, or where two differ."""
+    first, *others = LOCALES
+    for locale in others:
+        for template in TEMPLATES:
+            for part in PARTS:
+                if _names(texts(locale)[template][part]) != _names(texts(first)[template][part]):
+                    raise ConfigError(f"texts/{locale}.toml: [{template}] {part}: it has other values in braces than texts/{first}.toml")
+
+
+def written(template: str, locale: str, values: Mapping[str, str], brand: str) -> Text:
+    """Fill a template in; `brand` is who writes."""
+    parts, named = texts(locale)[template], dict(values) | {"brand": brand}
+    lines = {name: " ".join(value.split()) for name, value in named.items()}
+    body = parts["body"].format_map(named)
+    return Text(
+        f"[{lines['brand']}] {parts['subject'].format_map(lines)}",
+        texts(locale)[FRAME]["body"].format_map({"text": body, "brand": lines["brand"]}),
+        parts["sms"].format_map(lines),
+    )
+
+
+def _mistakes(found: Mapping[str, Part]) -> Iterator[str]:
+    if _names(found.get(FRAME, {}).get("body", "")) != {"text", "brand"}:
+        yield f"[{FRAME}] body: it says {{text}} and {{brand}}, nothing else"
+    yield from (f"[{name}]: there is no such template" for name in found.keys() - TEMPLATES.keys() - {FRAME})
+    for template, values in TEMPLATES.items():
+        parts = found.get(template, {})
+        yield from (f"[{template}] {part}: it is missing" for part in PARTS if not parts.get(part))
+        yield from (f"[{template}] {part}: there is no such part" for part in parts.keys() - set(PARTS))
+        for part, text in parts.items():
+            if unknown := _names(text) - values - _BRAND:
+                yield f"[{template}] {part}: there is no value {', '.join(sorted(unknown))}"
+        if missing := values - _names(parts.get("body", "")):
+            yield f"[{template}] body: it does not say {', '.join(sorted(missing))}"
+
+
+def _names(text: str) -> set[str]:
+    """The values that a text names; a brace that is none of them is a name that nobody has."""
+    try:
+        parsed = list(string.Formatter().parse(text))
+    except ValueError:
+        return {text}
+    return {text if form or conversion or not name.isidentifier() else name for _, name, form, conversion in parsed if name is not None}

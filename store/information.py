@@ -12,6 +12,8 @@ from submeter.store.events import File
 
 __all__ = ["Information", "Informations"]
 
+_NOTICE: Final = "information"
+_KEY: Final = ("unit", "since", "month", "version")
 _COLUMNS: Final = "unit, since, month, version, published, body, notified, via"
 
 
@@ -27,6 +29,11 @@ class Information:
     body: str
     notified: int | None
     via: str | None
+
+    @property
+    def notice(self) -> str:
+        """The name (`unique`) of a message that tells of this version; more after another slash is the message's own, e.g. who of a household it is for."""
+        return f"{_NOTICE}/{self.unit}/{self.since}/{self.month}/{self.version}"
 
 
 class Informations:
@@ -72,6 +79,15 @@ class Informations:
                 raise StoreError(
                     f"information of {one.month} for unit {one.unit}, version {one.version}: the notice is noted already, or it is not there"
                 )
+
+    def left(self, notice: str, via: str, *, now: int) -> None:
+        """Note that the message of this name left, if it tells of a version whose holder was not told before."""
+        kind, *key = notice.split("/")
+        if kind != _NOTICE or len(key) < len(_KEY):
+            return
+        with self._file.writing() as db:
+            told = "UPDATE information SET notified = ?, via = ? WHERE (unit, since, month, version) = (?, ?, ?, ?) AND notified IS NULL"
+            db.execute(told, (now, via, *key[: len(_KEY)]))
 
     def _one(self, where: str, *values: object) -> Information | None:
         found = self._rows(f"SELECT {_COLUMNS} FROM information WHERE {where}", *values)  # noqa: S608 - ours

@@ -1,9 +1,10 @@
 """The outbox: what is to be told to people by mail, SMS or letter, one row a message. Part of registry.sqlite.
 
-Strategy: `put` writes inside the caller's transaction, so that a message exists exactly when what it tells is committed; a worker takes what is `due`,
-sends it and notes `sent` or `failed`. A crash between sending and noting sends it twice: `mark` is the same both times, receivers may drop the second.
+Strategy: `put` writes inside the caller's transaction, so that a message exists exactly when what it tells is committed. A worker looks at what is
+`due`, notes that it tries (`claim`), sends it and notes `sent` or `failed`. A crash, or a full disk, between sending and noting sends it twice, a minute
+or more apart: `mark` is the same both times, receivers may drop the second.
 Rules: `body` (the values of the template, perhaps with a code) goes in the statement that ends a message, which the table checks; values are in no
-`repr`, error, log or audit. What has expired is never due. Instants are µs UTC; the manager is "" where the installation itself writes.
+`repr`, error, log or audit, and SQLite overwrites where they stood. What has expired is never due. Instants are µs UTC; the manager is "" where the installation itself writes.
 """
 
 import json
@@ -28,18 +29,22 @@ GIVEN_UP_AFTER: Final = 3 * 86_400_000_000
 _LONGEST: Final = 254
 #: Values shorter than this ("60", minutes) give nothing away, and would be found in any error.
 _TELLING: Final = 4
+_WORD: Final = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
+_LABEL: Final = r"""[^\s@<>()\[\],;:"\\.]+"""
 _FORMS: Final[Mapping[Channel, tuple[re.Pattern[str], str]]] = {
-    "email": (re.compile(r"""[^\s@<>()\[\],;:"\\-][^\s@<>()\[\],;:"\\]*@[^\s@<>()\[\],;:"\\]+"""), "write one address, e.g. jana@example.org"),
+    "email": (re.compile(rf"(?!-){_WORD}(\.{_WORD})*@{_LABEL}(\.{_LABEL})*"), "write one address, e.g. jana@example.org"),
     "sms": (re.compile(r"\+?[0-9]{6,15}"), "write the digits of one number, e.g. +420601123456"),
     "letter": (re.compile(r".+"), "write the postal address in one line"),
 }
-_COLUMNS: Final = (
-    "id, mark, manager, channel, address, template, locale, created, due, expires, state, tries, tried, ended, error, coalesce(body, '{}')"
-)
+_COLUMNS: Final = "id, mark, manager, channel, address, template, locale, created, due, expires, state, tries, tried, ended, error, coalesce(once, ''), coalesce(body, '{}')"
 _PUT: Final = """
 INSERT INTO outbox (mark, manager, channel, address, template, locale, body, created, due, expires, once, state, tries, error)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'waiting', 0, '') ON CONFLICT (manager, once) DO NOTHING RETURNING id
 """
+_CLAIM: Final = f"""
+UPDATE outbox SET tries = tries + 1, tried = coalesce(tried, ?), due = ?
+WHERE id = ? AND state = 'waiting' AND due <= ? AND (expires IS NULL OR expires > ?) RETURNING {_COLUMNS}
+"""  # noqa: S608 - ours
 _END: Final = "UPDATE outbox SET state = ?, ended = ?, body = NULL"
 
 
@@ -62,6 +67,7 @@ class Notice:
     tried: int | None
     ended: int | None
     error: str
+    unique: str
     values: Mapping[str, str] = field(repr=False)
 
     @property
@@ -77,6 +83,7 @@ class Outbox:
     def __init__(self, file: File, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
         self._file = file
         self._rows = rows
+        rows("PRAGMA secure_delete = ON")
 
     def put(
         self,
@@ -113,10 +120,16 @@ class Outbox:
             *(now, now, json.dumps(list(channels)), limit),
         )
 
+    def claim(self, identity: int, now: int, *, again: int) -> Notice | None:
+        """Begin a try: unless its outcome is noted, the message is due again then. None if it is not to be sent any more, or another began."""
+        with self._file.writing() as db:
+            row = db.execute(_CLAIM, (now, again, identity, now, now)).fetchone()
+            return _notice(row) if row else None
+
     def sent(self, identity: int, now: int) -> None:
         """Note that a message left; what it said is deleted."""
         with self._file.writing() as db:
-            db.execute(f"{_END}, tries = tries + 1, error = '' WHERE id = ? AND state = 'waiting'", ("sent", now, identity))
+            db.execute(f"{_END}, error = '' WHERE id = ? AND state = 'waiting'", ("sent", now, identity))
 
     def failed(self, identity: int, now: int, error: str, *, retry_at: int | None) -> Notice:
         """Note a try that failed, and when the next one is due; given up if that is None, too late for the message, or three days after its first try.
@@ -128,17 +141,19 @@ class Outbox:
             last = (notice.tried or now) + GIVEN_UP_AFTER
             over = retry_at is None or retry_at >= (last if notice.expires is None else min(last, notice.expires))
             db.execute(
-                "UPDATE outbox SET tries = tries + 1, tried = coalesce(tried, ?), error = ?, due = coalesce(?, due) WHERE id = ? AND state = 'waiting'",
-                (now, _without(error, notice), retry_at, identity),
+                "UPDATE outbox SET error = ?, due = coalesce(?, due) WHERE id = ? AND state = 'waiting'",
+                (_without(error, notice), retry_at, identity),
             )
             if over:
                 db.execute(f"{_END} WHERE id = ? AND state = 'waiting'", ("given_up", now, identity))
             return self.one(identity)
 
+    def overdue(self, now: int) -> bool:
+        """Whether something waits that has expired."""
+        return bool(self._rows("SELECT 1 FROM outbox WHERE state = 'waiting' AND expires <= ? LIMIT 1", now))
+
     def expire(self, now: int) -> list[Notice]:
         """End what waited until it expired; returns it, without what it said."""
-        if not self._rows("SELECT 1 FROM outbox WHERE state = 'waiting' AND expires <= ? LIMIT 1", now):
-            return []
         with self._file.writing() as db:
             ended = db.execute(f"{_END} WHERE state = 'waiting' AND expires <= ? RETURNING {_COLUMNS}", ("expired", now, now)).fetchall()
             return [_notice(row) for row in ended]
@@ -156,6 +171,7 @@ class Outbox:
                 raise StoreError(
                     f"message {identity} is {notice.state.replace('_', ' ')} and what it said is deleted: whoever needs it asks for a new one"
                 )
+            self._file.record("operator", "outbox.retry", f"message:{identity}")
             db.execute("UPDATE outbox SET due = ?, tries = 0, tried = NULL WHERE id = ?", (now, identity))
             return self.one(identity)
 

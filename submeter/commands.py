@@ -15,7 +15,7 @@ from submeter.errors import SubmeterError
 from submeter.ingest.replay import replay
 from submeter.reading import DeviceId
 from submeter.rebuild import rebuild
-from submeter.store import KINDS, SCOPES, Inbox
+from submeter.store import KINDS, SCOPES, Inbox, Notice
 from submeter.store.directory import import_directory
 from submeter.store.key_files import Columns, read_keys
 from submeter.store.keys import import_keys
@@ -131,8 +131,35 @@ def _status(core: Core) -> Iterator[str]:
     yield from (f"not decoded: {count} messages, {reason}" for reason, count in sorted(counts.refused.items()))
     yield from (f"quarantine: {count} telegrams, {reason}" for reason, count in sorted(counts.quarantined.items()))
     yield from (f"open events: {count} {kind}" for kind, count in sorted(core.registry.events.counts().items()))
+    yield from _outbox_status(core)
     yield f"readings: {tables['readings']} of {tables['registers']} registers"
     yield f"rollups: {tables['rollups']} rows of {tables['series']} series; {tables['dirty']} ranges wait for the next run"
+
+
+def _outbox_status(core: Core) -> Iterator[str]:
+    """What waits and what was lost, by channel; and whether anything could send it."""
+    counts, sections = core.registry.outbox.counts(), {"email": "mail", "sms": "sms", "letter": "letters"}
+    sinks = {"email": core.config.mail.sink, "sms": core.config.sms.sink, "letter": core.config.letters.sink}
+    for (channel, state), count in counts.items():
+        if state == "waiting":
+            nowhere = f": nothing sends it, set sink of [{sections[channel]}] in pipeline.toml" * (sinks[channel] == "none")
+            yield f"outbox: {count} {channel} waiting{nowhere}"
+        elif state in {"given_up", "expired"}:
+            yield f"outbox: {count} {channel} {state.replace('_', ' ')}"
+
+
+def _outbox(core: Core, *, retry: int | None = None) -> Iterator[str]:
+    if retry is not None:
+        yield _outbox_line(core.registry.outbox.retry(retry, now=now()))
+        return
+    for notice in core.registry.outbox.find(("waiting", "given_up", "expired")):
+        yield _outbox_line(notice)
+
+
+def _outbox_line(notice: Notice) -> str:
+    """One message, without what it says and where exactly it goes."""
+    when = f"due {_iso(notice.due)}" if notice.ended is None else f"{notice.state.replace('_', ' ')} {_iso(notice.ended)}"
+    return f"{notice.id:>6}  {notice.channel}  {notice.masked}  {notice.template}  {notice.tries} tries  {when}  {notice.error}".rstrip()
 
 
 def _events(
@@ -233,6 +260,7 @@ COMMANDS: Final[Mapping[str, Callable[..., Iterator[str]]]] = {
     "quarantine": _quarantine,
     "status": _status,
     "events": _events,
+    "outbox": _outbox,
     "information": _information,
     "meters": _meters,
     "token.create": _token_create,

@@ -46,6 +46,8 @@ def retention(core: Core) -> Iterator[str]:
     yield from archive(core)
     kept = core.retain(Limits(limits.readings_days, limits.hours_days, limits.days_days))
     yield f"readings: {kept.readings} deleted; hours and days: {kept.rows} deleted"
+    if limits.outbox_days:
+        yield f"outbox: {core.registry.outbox.forget(before=now - limits.outbox_days * civil.DAY)} ended messages deleted"
     core.readings.retention.compact()
     core.inbox.compact()
 

@@ -1,7 +1,8 @@
 """`submeter run`: collectors, core and API in one process, or one of them alone.
 
 Threads: each collector commits to the inbox and then acknowledges; the core's thread alone touches DuckDB and works off its queue (scheduled jobs,
-operators' commands) between two steps of the drain; the API and the operations listener have an event loop each. APScheduler only fills the queue.
+operators' commands) between two steps of the drain; the API and the operations listener have an event loop each; the outbox has a thread for each channel.
+APScheduler only fills the queue.
 """
 
 import queue
@@ -28,6 +29,7 @@ from submeter.errors import SubmeterError
 from submeter.ingest.common import Counters
 from submeter.ingest.drain import Step
 from submeter.metrics import Metrics
+from submeter.outbox import Postmen
 from submeter.store import Counts, Inbox, Published, Registry, StoreBrokenError
 from submeter.store.runs import By
 
@@ -220,7 +222,10 @@ def _core(config: Config, stack: ExitStack) -> CoreThread:
     stack.callback(thread.stop)
     control = ControlServer(config.data.folder, thread.submit)
     scheduler = _scheduler(config, thread)
+    postmen = Postmen(config, now)
+    stack.callback(postmen.stop)
     thread.start()
+    postmen.start()
     stack.callback(control.stop)
     control.start()
     stack.callback(scheduler.shutdown)

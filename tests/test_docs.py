@@ -7,6 +7,7 @@ import typer
 
 from submeter.api import create_app
 from submeter.cli import app
+from submeter.config.texts import SECRET, TEMPLATES
 from submeter.decoders import DICTIONARY, DecodeError
 from submeter.decoders.catalogue import drivers
 from submeter.decoders.flags import FLAGS
@@ -58,6 +59,16 @@ def test_every_kind_of_event_is_in_its_page():
     """docs/events.md has a row for each kind of event, and for no other."""
     rows = {line.split("|")[1].strip() for line in DOCS["events.md"].splitlines() if line.startswith("| ")} - {"kind"}
     assert rows == set(KINDS)
+
+
+def test_every_template_is_in_the_outbox_page():
+    """docs/outbox.md has a row for each template with its values, and says which hold a secret."""
+    rows = {
+        line.split("|")[1].strip(): line.split("|")[2] for line in DOCS["outbox.md"].splitlines() if line.startswith("| `") and line.count("|") == 3
+    }
+    assert {name: {value.strip() for value in values.split(",")} for name, values in rows.items()} == {
+        f"`{name}`{' *' * (name in SECRET)}": set(values) for name, values in TEMPLATES.items()
+    }
 
 
 def test_every_directory_field_and_parameter_is_in_its_page():

@@ -57,6 +57,7 @@ for verb in (
     operate.rebuild,
     operate.meters,
     operate.events,
+    operate.outbox,
     operate.information,
 ):
     app.command()(verb)

@@ -33,6 +33,13 @@ def described(config: Config) -> Iterator[str]:
         for gateway in config.gateway
     )
     yield f"rollup    hourly {config.rollup.hourly!r}, nightly {config.rollup.nightly!r} UTC"
+    yield f"mail      {_mail(config)}"
+    yield f"sms       {_sms(config)}"
+    yield f"letters   {_waits(config.letters.sink) or f'{config.letters.sink} {config.letters.folder}'}"
+    yield from (
+        f"sender    {one.manager}: {one.name or 'as in the directory'}, mail {one.mail or 'as all'}, sms {one.sms or 'as all'}"
+        for one in config.sender
+    )
     yield f"api       {f'http://{config.api.host}:{config.api.port}' if config.api.enabled else 'off'}"
     yield f"metrics   {f'http://{config.metrics.host}:{config.metrics.port}/metrics' if config.metrics.enabled else 'off'}"
     yield "ok"
@@ -42,6 +49,22 @@ def _master_key(config: Config) -> str:
     if config.keys.master_key_env:
         return f"from the environment, {config.keys.master_key_env}"
     return str(config.keys.master_key_file or "none: only meters without encryption can be read")
+
+
+def _mail(config: Config) -> str:
+    settings = config.mail
+    user = f"{settings.username}@" * bool(settings.username)
+    server = f"smtp {user}{settings.host}:{settings.port} ({settings.tls}) from {settings.sender}"
+    return _waits(settings.sink) or (server if settings.sink == "smtp" else f"{settings.sink} {settings.folder}")
+
+
+def _sms(config: Config) -> str:
+    settings = config.sms
+    return _waits(settings.sink) or (f"{settings.method} {settings.url}" if settings.sink == "http" else f"{settings.sink} {settings.folder}")
+
+
+def _waits(sink: str) -> str:
+    return "none: what is to be sent waits in the outbox" if sink == "none" else ""
 
 
 def _broker(broker: Broker) -> str:

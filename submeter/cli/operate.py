@@ -25,6 +25,7 @@ __all__ = [
     "import_directory",
     "information",
     "meters",
+    "outbox",
     "quarantine",
     "rebuild",
     "replay",
@@ -166,6 +167,15 @@ def events(
 ) -> None:
     """What happened that somebody may have to know or decide; open ones, or close one."""
     run(load(config), "events", kind=kind, subject=subject, everything=everything, close=close, by=by, why=why)
+
+
+def outbox(
+    *,
+    retry: Annotated[int | None, typer.Option("--retry", metavar="ID", help="try this message again now")] = None,
+    config: ConfigFile = None,
+) -> None:
+    """Messages to people that wait or were not delivered: where to, how often tried, why not; never what they say."""
+    run(load(config), "outbox", retry=retry)
 
 
 def meters(

@@ -9,11 +9,11 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from submeter.cli.check import check, described
-from submeter.config import Broker, Config, ConfigError, Gateway, SerialPort, load, parse
+from submeter.config import Broker, Config, ConfigError, Gateway, Sender, SerialPort, load, parse
 
 FILE = Path("pipeline.toml")
 SHIPPED = Path(__file__).resolve().parents[2] / "pipeline.toml"
-LISTS = {"mqtt": Broker, "serial": SerialPort, "gateway": Gateway}
+LISTS = {"mqtt": Broker, "serial": SerialPort, "gateway": Gateway, "sender": Sender}
 
 
 def uncommented(text):
@@ -85,6 +85,18 @@ def test_every_key_has_a_comment_above():
         ),
         ('[[mqtt]]\nca_file = "a"', "pipeline.toml: [[mqtt]] 1 ca_file is set without tls: write tls = true, or leave ca_file out"),
         ('[[mqtt]]\npassword_file = "a"\npassword_env = "A"', "pipeline.toml: [[mqtt]] 1 password_file and password_env are both set: keep one"),
+        (
+            '[mail]\nhost = "smtp.example"\nusername = "u"\ntls = "none"',
+            'pipeline.toml: [mail] the password would go in clear to another host: write tls = "starttls" or "tls"',
+        ),
+        ('[mail]\nsink = "smtp"', 'pipeline.toml: [mail] there is no sender: write e.g. sender = "portal@example.org"'),
+        ('[mail]\npassword_file = "a"\npassword_env = "A"', "pipeline.toml: [mail] password_file and password_env are both set: keep one"),
+        ('[sms]\nsink = "http"', 'pipeline.toml: [sms] there is no gateway: write e.g. url = "https://sms.example/send"'),
+        (
+            '[sms]\nurl = "file:///etc/passwd"',
+            "pipeline.toml: [sms] url: 'file:///etc/passwd' cannot be used: write the address of the gateway, e.g. url = \"https://sms.example/send\"",
+        ),
+        ("[[sender]]\n[[sender]]", "pipeline.toml: [[sender]] manager: 'c_1' is there twice: give each its own"),
         ("[[mqtt]]\n[[mqtt]]", "pipeline.toml: [[mqtt]] [[serial]] name: 'mqtt' is there twice: give each its own"),
         (
             '[[mqtt]]\ntopics = ["a", 1]',

@@ -1,0 +1,12 @@
+"""What takes messages from the outbox to people: mail by SMTP, SMS by an HTTP gateway, files and the console.
+
+A sink is one method, `send`; it returns when the message was taken, and raises SinkError otherwise. `deliver` moves what is due, one message at a time.
+May enter: standard library, structlog, and what stands below: store, config, errors.
+"""
+
+from submeter.post.delivery import Report, delay, deliver
+from submeter.post.errors import SinkError
+from submeter.post.message import Message, mail
+from submeter.post.outlets import Outlets, Sink, outlets
+
+__all__ = ["Message", "Outlets", "Report", "Sink", "SinkError", "delay", "deliver", "mail", "outlets"]
