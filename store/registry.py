@@ -122,6 +122,10 @@ class Registry:
         """Return the points of one unit in order of their ids."""
         return [_point(row) for row in self._rows("SELECT * FROM points WHERE unit = ? ORDER BY id", unit)]
 
+    def points_in(self, building: str) -> list[Point]:
+        """Return the points of one property, its units' and its own, in order of their ids."""
+        return [_point(row) for row in self._rows("SELECT * FROM points WHERE property = ? ORDER BY id", building)]
+
     def zone_of(self, point: str) -> str:
         """Return the IANA zone of a point; StoreError if there is no such point."""
         rows = self._rows("SELECT zone FROM points JOIN properties ON properties.id = points.property WHERE points.id = ?", point)
