@@ -15,7 +15,7 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from submeter import civil
-from submeter.api import problems
+from submeter.api import bulk, problems
 from submeter.api.access import Access, scoped
 from submeter.api.compare import Comparison, Question, building_series, compared, holder_of
 from submeter.api.consumption import Shown, View, answer, shown_series
@@ -40,6 +40,7 @@ def create_app(registry: Registry, published: Published, version: str, clock: Ca
     app = FastAPI(title="submeter", version=version, openapi_url="/v1/openapi.json", docs_url=None, redoc_url=None)
     app.state.registry = registry
     problems.install(app)
+    bulk.install(app, registry, published, clock)
 
     @app.get("/v1/units", tags=["read"])
     async def units(access: Annotated[Access, scoped("units:read")]) -> dict[str, Any]:

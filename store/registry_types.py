@@ -38,7 +38,7 @@ QUANTITIES: Final = {
 #: The finest level that a property shows (SPEC 16).
 FINEST: Final = ("hour", "day", "month")
 #: What a service token may be allowed.
-SCOPES: Final = ("units:read", "consumption:read")
+SCOPES: Final = ("units:read", "consumption:read", "bulk:read")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@
 import csv
 import io
 import re
+import xml.etree.ElementTree as ET
 import zipfile
-from xml.etree import ElementTree
 
 import pytest
 from asking import ask, consumption
@@ -41,7 +41,7 @@ def sheet(answer):
     """The cells of a workbook: numbers as float, text as str, formulas as they stand."""
     assert answer.status_code == 200, answer.text
     with zipfile.ZipFile(io.BytesIO(answer.content)) as book:
-        root = ElementTree.fromstring(book.read("xl/worksheets/sheet1.xml"))
+        root = ET.fromstring(book.read("xl/worksheets/sheet1.xml"))
     return [{re.sub(r"\d", "", one.get("r")): _cell(one) for one in row.iter(f"{MAIN}c")} for row in root.iter(f"{MAIN}row")]
 
 
