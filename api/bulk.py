@@ -163,6 +163,7 @@ def _changes(access: Access, registry: Registry, published: Published, after: tu
                 "meter": one.point,
                 "class": points[one.point].quantity,
                 "quantity": one.register.name,
+                "register": str(one.register),
                 "version": one.version,
             }
             for one in told

@@ -19,7 +19,8 @@ from submeter import civil
 from submeter.api.access import SeenUnit
 from submeter.api.consumption import UOM, Shown
 from submeter.api.files import Cell, comma_separated
-from submeter.reading import FLAGS, MICRO, QUALITIES, STATES
+from submeter.api.numbers import number
+from submeter.reading import FLAGS, QUALITIES, STATES
 from submeter.store.published import NULL, Points
 
 __all__ = ["CSV", "NDJSON", "PARQUET", "WRITERS", "Stretch", "Writer"]
@@ -150,18 +151,11 @@ def _rows(one: Stretch) -> Iterator[list[Cell]]:
     """Rows as cells, in the order of COLUMNS."""
     words, zone = one.words, one.seen.property.zone
     for start, end, value, lo, hi, _, _, n, flags, coverage, rev, quality, state in one.points.tolist():
-        bounds = [_json(lo), _json(hi)]
+        bounds = [number(lo), number(hi)]
         known = [None, None, *bounds, n] if one.is_gauge else [*bounds, None, None, None]
         said = " ".join(name for bit, name in enumerate(FLAGS) if flags >> bit & 1)
         at = civil.to_local(zone, start).isoformat(), civil.to_local(zone, end).isoformat()
-        yield [*words, *at, _json(value), *known, QUALITIES[quality], coverage / 10_000, said, STATES[state], rev]
-
-
-def _json(micro: int) -> float | int | None:
-    if micro == NULL:
-        return None
-    whole, rest = divmod(micro, MICRO)
-    return whole if rest == 0 else micro / MICRO
+        yield [*words, *at, number(value), *known, QUALITIES[quality], coverage / 10_000, said, STATES[state], rev]
 
 
 def _table(one: Stretch) -> pa.Table:
@@ -193,5 +187,5 @@ def _words(numbers: Any, names: Sequence[str]) -> pa.Array:
 
 
 def _flags(bits: Any) -> pa.Array:
-    said = [" ".join(name for bit, name in enumerate(FLAGS) if number >> bit & 1) for number in bits.tolist()]
+    said = [" ".join(name for bit, name in enumerate(FLAGS) if some >> bit & 1) for some in bits.tolist()]
     return pa.array(said, pa.string()).dictionary_encode()

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from submeter import civil
 from submeter.api.access import SeenUnit
 from submeter.api.consumption import Shown, View, answer, shown_series
+from submeter.api.numbers import number
 from submeter.api.periods import Period
 from submeter.api.problems import Invalid
 from submeter.reading import LEVELS, MICRO, to_micro
@@ -192,7 +193,7 @@ def _means(question: Question, published: Published, flats: Iterable[Sequence[Sh
         used, known = _used(question, published, of_flat)
         sums, counts = sums + used, counts + known
     for (start, end), whole, count in zip(pairwise(edges), sums.tolist(), counts.tolist(), strict=True):
-        mean = {"value": _json(Fraction(whole, count)), "flats": count} if count >= LEAST else {"value": None, "reason": why}
+        mean = {"value": number(Fraction(whole, count)), "flats": count} if count >= LEAST else {"value": None, "reason": why}
         yield {"start": _iso(start, zone), "end": _iso(end, zone), **mean}
 
 
@@ -240,18 +241,12 @@ def _in_weather(then: Point, month: str, days: Mapping[str, int], why: str | Non
         return {**place, "value": None, "reason": why}
     value = Fraction(to_micro(Decimal(repr(then["value"]))) * here, there)
     used = {"degree_days": here / MICRO, "degree_days_then": there / MICRO}
-    return {**place, "value": _json(value), "quality": then["quality"], "coverage": then["coverage"], "flags": then["flags"], **used}
+    return {**place, "value": number(value), "quality": then["quality"], "coverage": then["coverage"], "flags": then["flags"], **used}
 
 
 def _like(series: Series, points: list[Point]) -> dict[str, Any]:
     """A series of a comparison: that of the answer with other points."""
     return {name: said for name, said in series.items() if name not in {"points", "corrections"}} | {"points": points}
-
-
-def _json(micro: Fraction) -> float | int:
-    """Micro units, rounded once, as a JSON number with at most six decimals."""
-    whole, rest = divmod(round(micro), MICRO)
-    return whole if rest == 0 else round(micro) / MICRO
 
 
 def _iso(at: int, zone: str) -> str:
