@@ -102,6 +102,9 @@ def test_the_same_points_are_the_same_bytes(building):
     for kind in (CSV, XLSX):
         first, again = (ask(building, "units/u/consumption", accept=kind, **QUERY) for _ in range(2))
         assert (first.content, first.headers["ETag"]) == (again.content, again.headers["ETag"])
+    with zipfile.ZipFile(io.BytesIO(ask(building, "units/u/consumption", accept=XLSX, **QUERY).content)) as book:
+        assert "2000-01-01T00:00:00Z" in book.read("docProps/core.xml").decode()
+        assert {one.date_time for one in book.infolist()} == {(1980, 1, 31, 0, 0, 0)}
     tags = {ask(building, "units/u/consumption", accept=kind, **QUERY).headers["ETag"] for kind in (CSV, XLSX, files.JSON)}
     assert len(tags) == 3
 
