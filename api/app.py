@@ -1,6 +1,7 @@
 """The read API: routes, each with its scope, over the registry and the published tables.
 
-Handlers run inline on the event loop: a read takes a fraction of a millisecond, a hop through a thread pool would cost more (portal STACK 3).
+Handlers run inline on the event loop: a read takes a fraction of a millisecond, a hop through a thread pool would cost more (portal STACK 3). Files and
+comparisons take longer and go through the pool.
 Answers to tokens carry a strong ETag, the hash of version and parameters, and 304 where the client has it (portal API 8).
 """
 
@@ -8,28 +9,34 @@ import hashlib
 import re
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 from fastapi import FastAPI, Query, Request, Response
-from fastapi.responses import JSONResponse
+from fastapi.concurrency import run_in_threadpool
 
 from submeter import civil
-from submeter.api import accounts, problems, sign_in
+from submeter.api import accounts, bulk, problems, sign_in
 from submeter.api.access import Access, scoped
+from submeter.api.compare import Comparison, Question, building_series, compared, holder_of
 from submeter.api.consumption import Shown, View, answer, shown_series
+from submeter.api.files import JSON, kind_of
 from submeter.api.flows import Flows, Tenant
 from submeter.api.hardening import harden
 from submeter.api.information import information_of
+from submeter.api.labels import Locale, Statistic, check_rated, locale_of
 from submeter.api.meters import meters_of
 from submeter.api.periods import Period, Resolution, period
 from submeter.api.secrets import Secrets
+from submeter.api.shown import Look, response
 from submeter.store.published import Published
 from submeter.store.registry import Registry
 
 __all__ = ["SignIn", "create_app"]
 
 Quantities = Annotated[list[str] | None, Query(description="register names, e.g. volume, energy, hca, power; default: each point's main register")]
+
+Comparisons = Annotated[list[Comparison] | None, Query(description="the span before, a year earlier, the average flat, last year in this weather")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,7 @@ def create_app(
         app.state.flows = Flows(registry, portals.secrets, {one.host: one for one in portals.tenants}, lambda: int(clock() * civil.SECOND))
         app.include_router(sign_in.routes)
         app.include_router(accounts.routes)
+    bulk.install(app, registry, published, clock)
 
     @app.get("/v1/units", tags=["read"])
     async def units(access: Annotated[Access, scoped("units:read")]) -> dict[str, Any]:
@@ -75,23 +83,41 @@ def create_app(
         access: Annotated[Access, scoped("consumption:read")],
         start: Annotated[str, Query(alias="from", description="local date or instant with offset, included")],
         end: Annotated[str, Query(alias="to", description="local date or instant with offset, excluded")],
+        *,
         resolution: Resolution = "P1D",
         quantity: Quantities = None,
         by: Literal["quantity", "meter"] = "quantity",
         include: Literal["index"] | None = None,
         as_of: Annotated[str, Query(description="latest, billed (what was on the bill), or a revision number")] = "latest",
+        compare: Comparisons = None,
+        statistic: Annotated[Statistic | None, Query(description="of counters sum, of gauges mean (default) or max")] = None,
+        rated: Annotated[bool, Query(description="allocators: with their rating factors")] = True,
+        locale: Annotated[Locale | None, Query(description="language of `uom_label`; default: Accept-Language, else en")] = None,
     ) -> Response:
-        """Consumption, or the mean of a gauge, per bucket, with bounds, coverage, quality and flags."""
+        """Consumption, or a figure of a gauge, per bucket, with bounds, coverage, quality and flags; as JSON, CSV or XLSX by Accept."""
         seen = access.unit(unit)
         view = _view(as_of)
-        asked = period(start, end, resolution, seen.property, now=int(clock() * civil.SECOND))
+        now = int(clock() * civil.SECOND)
+        asked = period(start, end, resolution, replace(seen.property, finest=seen.visible.finest), now=now, visible=seen.visible)
         shown = shown_series(published, registry.points_of(unit), quantity)
-        tag = _etag(asked, shown, f"{registry.version()} {request.url.query}")
-        headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+        check_rated(shown, rated=rated)
+        holder = holder_of(registry, unit, asked, now=now)
+        question = Question(seen, asked, shown, view, by == "meter", holder)
+        look = Look(
+            resolution, kind_of(request.headers.get("Accept", "")), locale_of(locale, request.headers.get("Accept-Language", "")), statistic, rated
+        )
+        others = building_series(question, registry, published) if "building" in (compare or ()) else []
+        tag = _etag(asked, [*shown, *others], f"{registry.version()} {request.url.query} {look} {holder and holder.since}")
+        headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Accept, Accept-Language"}
         if tag in _tags(request.headers.get("If-None-Match", "")):
             return Response(status_code=304, headers=headers)
-        body = answer(seen, asked, shown, published, view=view, by_meter=by == "meter", index=include == "index")
-        return JSONResponse({"resolution": resolution, **body}, headers=headers)
+
+        def whole() -> Response:
+            body = answer(seen, asked, shown, published, view=view, by_meter=by == "meter", index=include == "index")
+            told = {str(name): compared(name, question, body["series"], registry, published) for name in compare or ()}
+            return response(body, told, look, request.url.query, headers)
+
+        return await run_in_threadpool(whole) if compare or look.kind != JSON else whole()
 
     @app.get("/v1/units/{unit}/information/{month}", tags=["read"])
     async def information(

@@ -24,6 +24,8 @@ __all__ = ["UOM", "Shown", "View", "answer", "shown_series"]
 UOM: Final = {"kWh": "kW.h", "hca": "{hca}", "°C": "Cel", "kvarh": "kvar.h", "kVAh": "kV.A.h", "m3·°C": "m3.Cel"}
 #: Which view is asked for: the newest rows, what was billed, or the rows as they stood at a revision.
 View = Literal["latest", "billed"] | int
+#: No end, µs.
+EVER: Final = 2**62
 BILLED: Final = STATES.index("billed")
 INCOMPLETE: Final = QUALITIES.index("incomplete")
 
@@ -50,7 +52,8 @@ def answer(
 ) -> dict[str, Any]:
     """The body of the response (portal API 4)."""
     zone = seen.property.zone
-    last = [one.series.last_t for one in shown if one.series.last_t is not None]
+    ends = [EVER if seen.visible.until is None else seen.visible.until]
+    last = [min(one.series.last_t, *ends) for one in shown if one.series.last_t is not None]
     return {
         "unit": seen.unit.id,
         "timezone": zone,
@@ -88,7 +91,8 @@ def _series(group: Sequence[Shown], period: Period, published: Published, zone: 
         "meter": first.point.id if len(group) == 1 else None,
         "label": first.point.label if len(group) == 1 else None,
         "points": [
-            _point(start, end, [row.get(start) for row in rows], zone, gauge=gauge, index=index) for start, end in pairwise(period.edges.tolist())
+            _part(start, end, zone) if start in period.cut else _point(start, end, [row.get(start) for row in rows], zone, gauge=gauge, index=index)
+            for start, end in pairwise(period.edges.tolist())
         ],
         "corrections": [correction for of_point in corrected for correction in of_point],
     }
@@ -110,6 +114,8 @@ def _rows(series: PublishedSeries, period: Period, published: Published, zone: s
 def _corrections(shown: Shown, period: Period, published: Published, zone: str) -> Iterator[dict[str, Any]]:
     """What changed in billed rows that touch the period (portal API 2)."""
     for one in published.corrections(shown.series.id, period.start, period.end):
+        if one.start in period.cut or (period.cut and (one.start < period.edges[0] or one.end > period.edges[-1])):
+            continue
         yield {
             "meter": shown.point.id,
             "resolution": RESOLUTIONS[one.level],
@@ -123,6 +129,12 @@ def _corrections(shown: Shown, period: Period, published: Published, zone: str) 
             "at": _iso(one.at, zone),
             "rev": one.rev,
         }
+
+
+def _part(start: int, end: int, zone: str) -> dict[str, Any]:
+    """What is seen of a bucket that is another holder's too: its time, not its use, which the tables have of the whole only."""
+    unknown = _point(start, end, [], zone, gauge=False, index=False)
+    return unknown | {"flags": ["cut", *unknown["flags"]]}
 
 
 def _point(start: int, end: int, rows: Sequence[Any], zone: str, *, gauge: bool, index: bool) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def information_of(seen: SeenUnit, registry: Registry, month: str, at: str | Non
     else:
         moment = instant_of("at", at, zone)
     holder = next((one for one in registry.holders_of(seen.unit.id) if one.holds(moment)), None)
-    if holder is None:
+    if holder is None or seen.visible.since not in {None, holder.since}:
         raise NotFound
     kept = registry.information
     found = kept.newest(seen.unit.id, holder.since, month) if version is None else kept.version(seen.unit.id, holder.since, month, version)

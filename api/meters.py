@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -20,6 +21,10 @@ def meters_of(seen: SeenUnit, registry: Registry, published: Published, *, now: 
     """Class counts and the points of a unit as of `now` (µs UTC); instants are local with offset."""
     points = registry.points_of(seen.unit.id)
     series = published.series_of([point.id for point in points])
+    seen_until = seen.visible.until
+    if seen_until is not None:
+        now = min(now, seen_until - 1)
+        series = [one if one.last_t is None or one.last_t < seen_until else _before_the_end(one) for one in series]
     meters = [
         _meter(point, registry.assignments_of(point.id), [one for one in series if one.point == point.id], seen.property.zone, now)
         for point in points
@@ -38,9 +43,15 @@ def _meter(point: Point, assignments: Sequence[Assignment], series: Sequence[Pub
         "last_heard": civil.to_local(zone, max(heard)).isoformat() if heard else None,
         "registers": [_register(one, zone) for one in series],
         "exchanges": [
-            {"at": civil.to_local(zone, new.since).isoformat(), "from": old.device, "to": new.device} for old, new in pairwise(assignments)
+            {"at": civil.to_local(zone, new.since).isoformat(), "from": old.device, "to": new.device}
+            for old, new in pairwise(one for one in assignments if one.since <= now)
         ],
     }
+
+
+def _before_the_end(one: PublishedSeries) -> PublishedSeries:
+    """A series without the reading that came after somebody's time: it is the next holder's."""
+    return replace(one, last_t=None, last_value=None, last_heard=None)
 
 
 def _register(one: PublishedSeries, zone: str) -> dict[str, Any]:

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final, Literal
 
+import numpy as np
+
 from submeter import civil
 from submeter.api.problems import Invalid, TooFine
 from submeter.reading import LEVELS
-from submeter.store.registry_types import Property
+from submeter.store.registry_types import Property, Visible
 
 __all__ = ["MOST_POINTS", "RESOLUTIONS", "Period", "Resolution", "instant_of", "period"]
 
@@ -18,28 +20,37 @@ Resolution = Literal["PT1H", "P1D", "P1M", "P1Y"]
 RESOLUTIONS: Final = ("PT1H", "P1D", "P1M", "P1Y")
 LEVEL: Final[dict[str, str]] = dict(zip(RESOLUTIONS, LEVELS, strict=True))
 MOST_POINTS: Final = 10_000
+EVER: Final = 2**62
 LONGEST: Final = 5 * 366 * civil.DAY
 
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """Buckets of one level that touch a range and have begun: `edges[i]` to `edges[i + 1]`, µs UTC; `next` is where a further request goes on."""
+    """Buckets of one level that touch a range and have begun: `edges[i]` to `edges[i + 1]`, µs UTC; `next` is where a further request goes on.
+
+    `cut` are the starts of buckets that lie over an edge of what may be seen.
+    """
 
     level: str
     start: int
     end: int
     edges: civil.Instants
     next: int | None
+    cut: frozenset[int] = frozenset()
 
 
-def period(start: str, end: str, resolution: Resolution, building: Property, *, now: int) -> Period:
-    """Read a range; raises Invalid (unreadable, reversed, over five years) and TooFine."""
+def period(start: str, end: str, resolution: Resolution, building: Property, *, now: int, visible: Visible | None = None) -> Period:
+    """Read a range, of which no more than what is `visible` is answered; raises Invalid (unreadable, reversed, over five years) and TooFine."""
     level = LEVEL[resolution]
     if LEVELS.index(level) < LEVELS.index(building.finest):
         raise TooFine(f"the finest is {building.finest}")
     lower, upper = instant_of("from", start, building.zone), instant_of("to", end, building.zone)
     if lower >= upper:
         raise Invalid("`to` must be later than `from`", "to")
+    since, until = (visible.since, visible.until) if visible else (None, None)
+    lower, upper = max(lower, -EVER if since is None else since), min(upper, EVER if until is None else until)
+    if lower >= upper:
+        return Period(level, lower, lower, np.array([lower], np.int64), None)
     begun = max(min(upper, now + 1), lower)
     if begun - lower > LONGEST:
         raise Invalid("at most five years in one request", "from")
@@ -49,8 +60,11 @@ def period(start: str, end: str, resolution: Resolution, building: Property, *, 
         raise Invalid(str(error), "from") from error
     if lower > now:
         edges = edges[:1]
-    cut = len(edges) > MOST_POINTS + 1
-    return Period(level, lower, upper, edges[: MOST_POINTS + 1], int(edges[MOST_POINTS]) if cut else None)
+    more = len(edges) > MOST_POINTS + 1
+    shown = edges[: MOST_POINTS + 1]
+    inside = np.clip(shown, since, until) if since is not None or until is not None else shown
+    cut = frozenset(inside[:-1][(inside[:-1] > shown[:-1]) | (inside[1:] < shown[1:])].tolist())
+    return Period(level, lower, upper, inside, int(edges[MOST_POINTS]) if more else None, cut)
 
 
 def instant_of(name: str, text: str, zone: str) -> int:

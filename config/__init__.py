@@ -6,7 +6,24 @@ May enter: pydantic, the cron grammar of apscheduler, and what stands below: civ
 
 from submeter.config.errors import ConfigError
 from submeter.config.load import load, parse
-from submeter.config.sections import Api, Broker, Config, Data, Events, Gateway, Keys, Letters, Log, Mail, Metrics, Rollup, Sender, SerialPort, Sms
+from submeter.config.sections import (
+    Api,
+    Broker,
+    Config,
+    Data,
+    Events,
+    Gateway,
+    Keys,
+    Letters,
+    Log,
+    Mail,
+    Metrics,
+    PortalHost,
+    Rollup,
+    Sender,
+    SerialPort,
+    Sms,
+)
 
 __all__ = [
     "Api",
@@ -21,6 +38,7 @@ __all__ = [
     "Log",
     "Mail",
     "Metrics",
+    "PortalHost",
     "Rollup",
     "Sender",
     "SerialPort",

@@ -290,6 +290,15 @@ class Sender(Section):
     sms: str = Field(default="", description='the sender of SMS, e.g. sms = "INMES", or "" for that of [sms]')
 
 
+class PortalHost(Section):
+    """A host whose residents have accounts, and the manager that it stands for; hosts of one portal share their accounts."""
+
+    name: Name = Field(default="inmes", description='a shipped portal (docs/portals.md) or a name for that of `file`, e.g. name = "inmes"')
+    file: File = Field(default=None, description='a file with a portal of your own, e.g. file = "portal.toml", or "" for the shipped one')
+    host: Text = Field(default="localhost", description='the host name that browsers ask for, e.g. host = "portal.example.org"')
+    manager: Text = Field(default="c_1", description='the id of a manager in the directory, e.g. manager = "c_1"')
+
+
 class Api(Section):
     """The HTTP interface for portals."""
 
@@ -323,6 +332,7 @@ class Config(Section):
     sms: Sms
     letters: Letters
     sender: Annotated[tuple[Sender, ...], Strict(strict=False)] = ()
+    portal: Annotated[tuple[PortalHost, ...], Strict(strict=False)] = ()
     api: Api
     metrics: Metrics
 
@@ -330,7 +340,13 @@ class Config(Section):
     def _names_differ(self) -> Self:
         sources = [*(broker.name for broker in self.mqtt), *(port.name for port in self.serial)]
         gateways, managers = [gateway.name for gateway in self.gateway], [sender.manager for sender in self.sender]
-        for key, names in (("[[mqtt]] [[serial]] name", sources), ("[[gateway]] name", gateways), ("[[sender]] manager", managers)):
+        hosts = [portal.host for portal in self.portal]
+        for key, names in (
+            ("[[mqtt]] [[serial]] name", sources),
+            ("[[gateway]] name", gateways),
+            ("[[sender]] manager", managers),
+            ("[[portal]] host", hosts),
+        ):
             twice = [name for name, times in Counter(names).items() if times > 1]
             if twice:
                 raise ValueError(f"{key}: {twice[0]!r} is there twice: give each its own")

@@ -25,7 +25,21 @@ from submeter.store.events import Events
 from submeter.store.information import Informations
 from submeter.store.outbox import Outbox
 from submeter.store.registry_schema import MIGRATIONS
-from submeter.store.registry_types import SCOPES, Assignment, AuditEntry, Device, Manager, Occupancy, Point, Principal, Property, Token, Unit, Visible
+from submeter.store.registry_types import (
+    READS,
+    SCOPES,
+    Assignment,
+    AuditEntry,
+    Device,
+    Manager,
+    Occupancy,
+    Point,
+    Principal,
+    Property,
+    Token,
+    Unit,
+    Visible,
+)
 from submeter.store.runs import Runs
 from submeter.store.sqlite import open_sqlite, querying, rehearsal, transaction
 
@@ -126,6 +140,10 @@ class Registry:
         """Return the points of one unit in order of their ids."""
         return [_point(row) for row in self._rows("SELECT * FROM points WHERE unit = ? ORDER BY id", unit)]
 
+    def points_in(self, building: str) -> list[Point]:
+        """Return the points of one property, its units' and its own, in order of their ids."""
+        return [_point(row) for row in self._rows("SELECT * FROM points WHERE property = ? ORDER BY id", building)]
+
     def zone_of(self, point: str) -> str:
         """Return the IANA zone of a point; StoreError if there is no such point."""
         rows = self._rows("SELECT zone FROM points JOIN properties ON properties.id = points.property WHERE points.id = ?", point)
@@ -212,7 +230,7 @@ class Registry:
         rows = self._rows(f"{SELECT_VISIBLE}{one} ORDER BY u.id", *values)
         return [Visible(identity, None, None, finest) for identity, finest in rows]
 
-    def create_token(self, manager: str, scopes: Sequence[str] = SCOPES) -> str:
+    def create_token(self, manager: str, scopes: Sequence[str] = READS) -> str:
         """Make a service token for a manager (id) and return its secret, which is shown this once; StoreError for an unknown manager or scope."""
         unknown = sorted(set(scopes) - set(SCOPES))
         if unknown or not scopes:

@@ -12,6 +12,7 @@ from submeter.reading import DeviceId
 __all__ = [
     "FINEST",
     "QUANTITIES",
+    "READS",
     "SCOPES",
     "Assignment",
     "AuditEntry",
@@ -38,7 +39,9 @@ QUANTITIES: Final = {
 #: The finest level that a property shows (SPEC 16).
 FINEST: Final = ("hour", "day", "month")
 #: What a service token may be allowed.
-SCOPES: Final = ("units:read", "consumption:read", "claims:write")
+SCOPES: Final = ("units:read", "consumption:read", "bulk:read", "claims:write")
+#: What it is allowed unless told otherwise.
+READS: Final = SCOPES[:3]
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,11 @@ from submeter.errors import SubmeterError
 from submeter.ingest.replay import replay
 from submeter.reading import DeviceId
 from submeter.rebuild import rebuild
-from submeter.store import KINDS, SCOPES, Inbox, Notice
+from submeter.store import KINDS, Inbox, Notice
 from submeter.store.directory import import_directory
 from submeter.store.key_files import Columns, read_keys
 from submeter.store.keys import import_keys
+from submeter.store.registry_types import READS
 from submeter.store.runs import By
 
 __all__ = ["ASIDE", "COMMANDS", "execute"]
@@ -227,7 +228,7 @@ def _meters(core: Core, *, unknown: bool = False) -> Iterator[str]:
 
 
 def _token_create(core: Core, *, manager: str, scopes: list[str] | None = None) -> Iterator[str]:
-    yield core.registry.create_token(manager, scopes or list(SCOPES))
+    yield core.registry.create_token(manager, scopes or list(READS))
 
 
 def _token_list(core: Core) -> Iterator[str]:

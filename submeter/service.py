@@ -20,9 +20,12 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from fastapi import FastAPI
 
 from submeter import __version__, commands, jobs
-from submeter.api import create_app, create_operations
+from submeter.api import SignIn, create_app, create_operations
+from submeter.api.flows import Tenant
+from submeter.api.secrets import Secrets
 from submeter.collectors import collectors
 from submeter.config import Config
+from submeter.config.portals import load_portal
 from submeter.control import ControlServer
 from submeter.core import Core, make_folder, now
 from submeter.errors import SubmeterError
@@ -261,7 +264,15 @@ def _api(config: Config, stack: ExitStack) -> None:
     make_folder(config.data.folder)
     registry = stack.enter_context(Registry(config.data.folder / "registry.sqlite"))
     published = stack.enter_context(Published(config.data.folder / "published.sqlite"))
-    _listen(create_app(registry, published, __version__), config.api.host, config.api.port, "api", stack)
+    _listen(create_app(registry, published, __version__, portals=sign_in(config)), config.api.host, config.api.port, "api", stack)
+
+
+def sign_in(config: Config) -> SignIn | None:
+    """The portals of the configuration, None where it has none; ConfigError names what is wrong in one."""
+    if not config.portal:
+        return None
+    loaded = {one.name: load_portal(one.name, one.file) for one in config.portal}
+    return SignIn(Secrets.of(config.data.folder / "portal.key"), [Tenant(loaded[one.name], one.manager, one.host) for one in config.portal])
 
 
 def _listen(app: FastAPI, host: str, port: int, name: str, stack: ExitStack) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from submeter.config import Broker, Config, SerialPort, load
+from submeter.config.portals import load_portal
 
 __all__ = ["check", "described"]
 
@@ -40,6 +41,9 @@ def described(config: Config) -> Iterator[str]:
         f"sender    {one.manager}: {one.name or 'as in the directory'}, mail {one.mail or 'as all'}, sms {one.sms or 'as all'}"
         for one in config.sender
     )
+    for one in config.portal:
+        known = load_portal(one.name, one.file)
+        yield f"portal    {one.host}: {known.name} for {one.manager}, {', '.join(known.locales)}, {', '.join(sorted(known.flows))}"
     yield f"api       {f'http://{config.api.host}:{config.api.port}' if config.api.enabled else 'off'}"
     yield f"metrics   {f'http://{config.metrics.host}:{config.metrics.port}/metrics' if config.metrics.enabled else 'off'}"
     yield "ok"

@@ -16,7 +16,7 @@ from submeter.control import ask
 from submeter.decoders.catalogue import drivers
 from submeter.logs import configure
 from submeter.store.key_files import is_key_file, needs_password
-from submeter.store.registry_types import SCOPES
+from submeter.store.registry_types import READS, SCOPES
 from submeter.store.vault import Vault
 
 __all__ = [
@@ -196,12 +196,12 @@ def meters(
 @token.command("create")
 def token_create(
     manager: Annotated[str, typer.Argument(help="the manager whose units the token sees")],
-    scope: Annotated[list[str] | None, typer.Option(help=f"may be given several times; default: all of {', '.join(SCOPES)}")] = None,
+    scope: Annotated[list[str] | None, typer.Option(help=f"may be given several times: {', '.join(SCOPES)}; default: {', '.join(READS)}")] = None,
     *,
     config: ConfigFile = None,
 ) -> None:
     """Make a token and print its secret, this once."""
-    run(load(config), "token.create", manager=manager, scopes=scope or list(SCOPES))
+    run(load(config), "token.create", manager=manager, scopes=scope or list(READS))
 
 
 @token.command("list")

@@ -138,12 +138,12 @@ class Portal(Section):
 
 def load_portal(name: str, file: Path | None = None) -> Portal:
     """Read a shipped portal, or one of a file; ConfigError names the file, the list and the step."""
-    common = tomllib.loads((files(__package__) / "common.toml").read_text("utf-8"))
+    common = tomllib.loads((files(__package__) / "realms" / "common.toml").read_text("utf-8"))
     if file is None and name not in SHIPPED:
         raise ConfigError(f"portal {name!r} is not shipped (there are {', '.join(SHIPPED)}): name its file")
-    where = str(file or f"portals/{name}.toml")
+    where = str(file or f"realms/{name}.toml")
     try:
-        own = tomllib.loads(file.read_text("utf-8") if file else (files(__package__) / f"{name}.toml").read_text("utf-8"))
+        own = tomllib.loads(file.read_text("utf-8") if file else (files(__package__) / "realms" / f"{name}.toml").read_text("utf-8"))
         return Portal.model_validate({**_over(common, own), "name": name})
     except (OSError, ValueError) as error:
         raise ConfigError(f"portal {name}, {where}: {_first(error)}") from error

@@ -1,0 +1,173 @@
+"""Routes for services: `GET /v1/bulk/consumption`, all rows that the token may see, and `GET /v1/changes`, which series have newer ones.
+
+Rules: everything goes through `Access`; the work is done in threads, unit by unit, so that reads are answered meanwhile and memory stays small; of one
+manager two answers are written at a time, others wait. Rows are those of the tables: a bucket without one is unknown, and not told.
+"""
+
+import asyncio
+import base64
+import binascii
+import re
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Final
+
+from fastapi import FastAPI, Query, Request
+from fastapi.concurrency import iterate_in_threadpool, run_in_threadpool
+from fastapi.responses import StreamingResponse
+
+from submeter import civil
+from submeter.api.access import Access, SeenUnit, scoped
+from submeter.api.bulk_formats import CSV, NDJSON, PARQUET, WRITERS, Stretch
+from submeter.api.consumption import Shown
+from submeter.api.negotiation import preferred
+from submeter.api.periods import Period, Resolution, period
+from submeter.api.problems import Invalid, TooFine
+from submeter.reading import LEVELS
+from submeter.store.published import Published
+from submeter.store.registry import Registry
+from submeter.store.registry_types import Property
+
+__all__ = ["install"]
+
+#: Answers of one manager that are written at a time (portal API 7).
+AT_ONCE: Final = 2
+#: Changes in one answer.
+MOST_CHANGES: Final = 1000
+ENDINGS: Final = {NDJSON: "ndjson", CSV: "csv", PARQUET: "parquet"}
+CURSOR: Final = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The units of an answer, and the buckets asked for by property."""
+
+    units: Sequence[SeenUnit]
+    periods: Mapping[str, Period]
+
+
+def install(app: FastAPI, registry: Registry, published: Published, clock: Callable[[], float]) -> None:
+    """Add the routes to `app`."""
+    slots: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
+
+    @app.get("/v1/bulk/consumption", tags=["service"], response_class=StreamingResponse)
+    async def bulk(
+        request: Request,
+        access: Annotated[Access, scoped("bulk:read")],
+        start: Annotated[str, Query(alias="from", description="local date of each property, or instant with offset, included")],
+        end: Annotated[str, Query(alias="to", description="local date of each property, or instant with offset, excluded")],
+        resolution: Resolution = "P1D",
+    ) -> StreamingResponse:
+        """Rows of all registers of all units that the token may see; as NDJSON, CSV or Parquet by Accept."""
+        kind = preferred(request.headers.get("Accept", ""), tuple(WRITERS))
+        now = int(clock() * civil.SECOND)
+        plan = await run_in_threadpool(_plan, access, start, end, resolution, now)
+        parts = WRITERS[kind](_stretches(plan, registry, published))
+        headers = {
+            "Content-Disposition": f'attachment; filename="consumption-{resolution}.{ENDINGS[kind]}"',
+            "Cache-Control": "no-store",
+            "Vary": "Accept",
+        }
+        return StreamingResponse(_queued(slots[access.principal.manager], parts), headers=headers, media_type=kind)
+
+    @app.get("/v1/changes", tags=["service"])
+    async def changes(
+        access: Annotated[Access, scoped("bulk:read")],
+        after: Annotated[str | None, Query(description="`next` of the answer before; without it all series, from the first change on")] = None,
+    ) -> dict[str, Any]:
+        """Series whose published rows changed after a cursor, in order of their versions, at most 1000."""
+        return await run_in_threadpool(_changes, access, registry, published, _position(after))
+
+
+async def _queued(slot: asyncio.Semaphore, parts: Iterator[bytes]) -> AsyncIterator[bytes]:
+    """Parts of a file, each made in a thread, once it is its turn."""
+    async with slot:
+        async for part in iterate_in_threadpool(parts):
+            yield part
+
+
+def _plan(access: Access, start: str, end: str, resolution: Resolution, now: int) -> Plan:
+    """What is answered: properties that show nothing this fine are left out; raises TooFine if all are, Invalid for a wrong range."""
+    units = access.units()
+    periods, refused = dict[str, Period](), None
+    for building in {seen.property.id: seen.property for seen in units}.values():
+        try:
+            periods[building.id] = _uncut(period(start, end, resolution, building, now=now), building, now)
+        except TooFine as error:
+            refused = error
+    if refused and not periods:
+        raise refused
+    return Plan([seen for seen in units if seen.property.id in periods], periods)
+
+
+def _uncut(asked: Period, building: Property, now: int) -> Period:
+    """The whole range: a file has no limit of points."""
+    if asked.next is None:
+        return asked
+    edges = civil.boundaries(building.zone, asked.level, asked.start, min(asked.end, now + 1), building.year_start)
+    return replace(asked, edges=edges, next=None)
+
+
+def _stretches(plan: Plan, registry: Registry, published: Published) -> Iterator[Stretch]:
+    """Rows of all series in order of unit and series, those without any left out."""
+    for seen in plan.units:
+        asked = plan.periods[seen.property.id]
+        for shown in _all_series(seen, registry, published):
+            stretch = _stretch(seen, shown, asked, published)
+            if len(stretch.points):
+                yield stretch
+
+
+def _all_series(seen: SeenUnit, registry: Registry, published: Published) -> list[Shown]:
+    points = {point.id: point for point in registry.points_of(seen.unit.id)}
+    return [Shown(points[one.point], one) for one in published.series_of(list(points))]
+
+
+def _stretch(seen: SeenUnit, shown: Shown, asked: Period, published: Published) -> Stretch:
+    """Rows of one series whose buckets touch the range."""
+    first, last = int(asked.edges[0]), int(asked.edges[-1])
+    labels = civil.blocks_of(seen.property.zone, asked.level, asked.edges[[0, -1]])
+    rows = published.read(shown.series.id, LEVELS.index(asked.level), labels[0], labels[-1])
+    return Stretch(seen, shown, rows[(rows["start"] >= first) & (rows["start"] < last)])
+
+
+def _position(after: str | None) -> tuple[int, int]:
+    """The version and series that a cursor stands at; raises Invalid for what is none."""
+    if after is None:
+        return 0, 0
+    try:
+        found = CURSOR.fullmatch(base64.urlsafe_b64decode(after.encode()).decode("ascii"))
+    except (binascii.Error, ValueError):
+        found = None
+    if found is None:
+        raise Invalid("write `next` of an answer of /v1/changes, or leave it out to begin anew", "after")
+    return int(found[1]), int(found[2])
+
+
+def _cursor(version: int, series: int) -> str:
+    return base64.urlsafe_b64encode(f"{version}-{series}".encode()).decode()
+
+
+def _changes(access: Access, registry: Registry, published: Published, after: tuple[int, int]) -> dict[str, Any]:
+    """The changes after a position, as far as they are of visible units; raises Invalid for a cursor of tables that are no more."""
+    if after[0] > published.version():
+        raise Invalid("the tables were made anew since this cursor: begin without one", "after")
+    points = {point.id: point for seen in access.units() for point in registry.points_of(seen.unit.id)}
+    changed = [one for one in published.changed(*after) if one.point in points]
+    told = changed[:MOST_CHANGES]
+    return {
+        "changes": [
+            {
+                "unit": points[one.point].unit,
+                "meter": one.point,
+                "class": points[one.point].quantity,
+                "quantity": one.register.name,
+                "register": str(one.register),
+                "version": one.version,
+            }
+            for one in told
+        ],
+        "next": _cursor(told[-1].version, told[-1].id) if told else _cursor(*after),
+        "more": len(changed) > len(told),
+    }
