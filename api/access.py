@@ -49,7 +49,8 @@ class Access:
 
     def units(self) -> list[SeenUnit]:
         """Every visible unit."""
-        return [seen for visible in self.registry.visible(self.principal, now=self.now) if (seen := self._seen(visible))]
+        found = {visible.unit: visible for visible in reversed(self.registry.visible(self.principal, now=self.now))}
+        return [seen for visible in reversed(found.values()) if (seen := self._seen(visible))]
 
     def unit(self, identity: str) -> SeenUnit:
         """The visible unit of this id; raises NotFound for foreign and nonexistent alike."""
@@ -91,10 +92,11 @@ def own_pages(request: Request) -> None:
 
 
 def session_of(request: Request) -> Session | None:
-    """The session of this browser, None if it has none."""
+    """The session of this browser with the portal of this host, None if it has none."""
     registry: Registry = request.app.state.registry
-    secret = request.cookies.get(SESSION)
-    return registry.accounts.session(secret, microseconds(request)) if secret else None
+    secret, realm = request.cookies.get(SESSION), request.app.state.realm_of(request.headers.get("host", ""))
+    found = registry.accounts.session(secret, microseconds(request)) if secret and realm else None
+    return found if found and found.realm == realm else None
 
 
 async def _access(request: Request, scopes: SecurityScopes, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]) -> Access:

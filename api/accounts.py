@@ -12,8 +12,8 @@ from submeter import civil
 from submeter.api.access import Access, SeenUnit, scoped
 from submeter.api.flows import Flows
 from submeter.api.problems import Invalid, NotAccepted, NotFound
-from submeter.api.secrets import fault_of, word
-from submeter.api.sign_in import FlowsHere
+from submeter.api.secrets import word
+from submeter.api.sign_in import FlowsHere, apart
 from submeter.config.portals import Portal
 from submeter.store.accounts import Claim, Grant
 from submeter.store.registry import Registry, new_id
@@ -79,20 +79,10 @@ async def me(access: Annotated[Access, scoped("me:self")]) -> dict[str, Any]:
 
 
 @routes.put("/v1/me/password", status_code=204)
-def password(access: Annotated[Access, scoped("me:self")], flows: FlowsHere, body: Passwords) -> None:
+async def password(access: Annotated[Access, scoped("me:self")], flows: FlowsHere, body: Passwords) -> None:
     """Change the password: ends all other sessions."""
-    accounts = access.registry.accounts
-    own = accounts.account(access.account())
-    if own is None or not flows.secrets.verify(own.password, body.present):
-        raise NotAccepted
-    if fault := fault_of(body.new, flows.portal(access.principal.manager).policy, [own.name, own.username or ""]):
-        raise Invalid(fault, "new")
-    hashed = flows.secrets.hash(body.new)
-    with access.registry.writing():
-        accounts.set_password(own.id, hashed)
-        accounts.end_sessions(own.id, access.now, but=access.session.id if access.session else "")
-        access.registry.record(f"account:{own.id}", "password.change", own.id)
-        flows.tell(own, access.principal.manager, "password_changed")
+    session = access.proven()
+    await apart(flows.change_password, session, body.present, body.new)
 
 
 @routes.get("/v1/grants")

@@ -52,11 +52,12 @@ def create_app(
 ) -> FastAPI:
     """The application over two open stores; `clock` gives Unix seconds, `portals` those where residents have accounts."""
     app = FastAPI(title="submeter", version=version, openapi_url="/v1/openapi.json", docs_url=None, redoc_url=None)
-    app.state.registry, app.state.clock = registry, clock
+    app.state.registry, app.state.clock, app.state.realm_of = registry, clock, lambda _host: None
     problems.install(app)
     harden(app)
     if portals is not None:
         app.state.flows = Flows(registry, portals.secrets, {one.host: one for one in portals.tenants}, lambda: int(clock() * civil.SECOND))
+        app.state.realm_of = app.state.flows.realm_of
         app.include_router(sign_in.routes)
         app.include_router(accounts.routes)
     bulk.install(app, registry, published, clock)

@@ -39,6 +39,8 @@ MANY: Final = 5
 #: Tries a day of a claim's identifier, and of a /24, by the class of its fields.
 TRIES: Final[Mapping[str, tuple[int, int | None]]] = {"secret": (5, None), "knowledge": (3, 20), "identifier": (3, 20)}
 PREFIX_A_DAY: Final = 20
+#: Longest field of a page.
+LONGEST: Final = 1024
 ATTACH: Final = tuple(
     Step.model_validate(one) for one in ({"do": "verify"}, {"do": "challenge", "factor": "second"}, {"do": "grant"}, {"do": "session"})
 )
@@ -90,8 +92,13 @@ class Flows:
         self._now = clock
 
     def tenant(self, host: str) -> Tenant | None:
-        """The tenant of a host name."""
-        return self._tenants.get(host)
+        """The tenant of a host name, with or without a port."""
+        return self._tenants.get(re.sub(r":\d+$", "", host))
+
+    def realm_of(self, host: str) -> str | None:
+        """The portal of a host name."""
+        found = self.tenant(host)
+        return found.portal.name if found else None
 
     def portal(self, manager: str) -> Portal:
         """The portal of a manager; raises Invalid where it has none."""
@@ -121,7 +128,10 @@ class Flows:
             return {}
         if session is None or (session.account is None and session.role != "guest") or (name == "reauth" and session.account is None):
             raise NotAccepted
-        return {"session": session.id, "account": session.account, **({} if session.account else session.held)}
+        begun = {"session": session.id, "account": session.account, **({} if session.account else session.held)}
+        phone = begun.get("contacts", {}).get("phone", {}).get("address")
+        known = self._accounts.reached(session.realm, "phone", phone) if name == "upgrade" and phone else None
+        return begun | ({"list": "attach", "attach": known.id} if known else {})
 
     def open(self, identity: str, cookie: str) -> FlowRow:
         """The flow of this id, if this browser began it; raises StepExpired."""
@@ -494,6 +504,23 @@ class Flows:
         self._keep(replace(flow, state=state))
         return True, flow.id
 
+    def change_password(self, session: Session, present: str, new: str) -> None:
+        """Another password for who proves the present one; ends all other sessions. Raises NotAccepted, also for a try that comes too soon; Invalid."""
+        account, now = self._accounts.account(session.account) if session.account else None, self._now()
+        key = f"login:{session.realm}:{session.account}:change"
+        waits = self._accounts.held_up(key, now)
+        if not self.secrets.verify(account.password if account else None, present) or waits or account is None:
+            self._accounts.count(key, now, _delay)
+            raise NotAccepted
+        if fault := fault_of(new, self.portal(session.manager).policy, [account.name, account.username or ""]):
+            raise Invalid(fault, "new")
+        hashed = self.secrets.hash(new)
+        with self._registry.writing():
+            self._accounts.set_password(account.id, hashed)
+            self._accounts.end_sessions(account.id, now, but=session.id)
+            self._registry.record(f"account:{account.id}", "password.change", account.id)
+            self.tell(account, session.manager, "password_changed")
+
     # What lasts
 
     def _commit(self, flow: FlowRow, draft: State, step: Step) -> None:
@@ -649,9 +676,10 @@ def _rank(order: Sequence[str], channel: str) -> int:
 
 
 def _text(fields: Mapping[str, Any], name: str) -> str:
+    """A field as a text that can be kept; raises Invalid."""
     value = fields.get(name)
-    if not isinstance(value, str) or not value.strip() or len(value) > (longest := 1024):
-        raise Invalid(f"a text of 1 to {longest if isinstance(value, str) else 1024} characters is needed", name)
+    if not isinstance(value, str) or not value.strip() or len(value) > LONGEST or any("\ud800" <= char <= "\udfff" for char in value):
+        raise Invalid(f"a text of 1 to {LONGEST} characters is needed", name)
     return value
 
 

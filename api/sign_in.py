@@ -20,7 +20,7 @@ from submeter.api.flows import Browser, Flows, Outcome, Tenant
 from submeter.api.problems import NotFound, StepExpired
 from submeter.store.accounts import Session
 
-__all__ = ["FlowsHere", "routes"]
+__all__ = ["FlowsHere", "apart", "routes"]
 
 T = TypeVar("T")
 #: How long a browser is known by the accounts that it signed in to, seconds.
@@ -41,7 +41,8 @@ def _flows(request: Request) -> Flows:
 FlowsHere = Annotated[Flows, Depends(_flows)]
 
 
-async def _apart(work: Callable[..., T], *args: Any) -> T:
+async def apart(work: Callable[..., T], *args: Any) -> T:
+    """Work that takes a processor for long, on the threads of sign-in."""
     return await asyncio.get_running_loop().run_in_executor(_pool, partial(work, *args))
 
 
@@ -50,9 +51,9 @@ async def submit(request: Request, flows: FlowsHere, name: str, fields: Fields =
     """Start the flow of this name, or submit a page of the flow with this id."""
     browser, known = _browser(request)
     if name.startswith("f_"):
-        outcome, cookie = await _apart(flows.submit, _opened(flows, request, name), fields, browser), None
+        outcome, cookie = await apart(flows.submit, _opened(flows, request, name), fields, browser), None
     else:
-        outcome, cookie = await _apart(flows.start, _tenant(flows, request), name, browser, fields.get("locale"))
+        outcome, cookie = await apart(flows.start, _tenant(flows, request), name, browser, fields.get("locale"))
     return _answer(flows, outcome, cookie, browser, known=known)
 
 
@@ -65,7 +66,7 @@ async def page(request: Request, flows: FlowsHere, identity: str) -> Response:
 @routes.post("/v1/flows/{identity}/resend", dependencies=[anyone])
 async def resend(request: Request, flows: FlowsHere, identity: str) -> Response:
     """Send the code or link again."""
-    outcome = await _apart(flows.resend, _opened(flows, request, identity))
+    outcome = await apart(flows.resend, _opened(flows, request, identity))
     return JSONResponse(flows.shown(outcome.flow))
 
 
@@ -125,7 +126,7 @@ async def end_others(access: Annotated[Access, scoped("sessions:self")]) -> None
 
 def _tenant(flows: Flows, request: Request) -> Tenant:
     """The tenant of the host that was asked; raises NotFound."""
-    found = flows.tenant(request.headers.get("host", "").rpartition(":")[0] or request.headers.get("host", ""))
+    found = flows.tenant(request.headers.get("host", ""))
     if found is None:
         raise NotFound
     return found

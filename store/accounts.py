@@ -36,7 +36,7 @@ _VISIBLE: Final = """
 SELECT g.unit, g.role, g.since, g.until, o.since, o.until, p.finest, g.occupancy IS NOT NULL AND o.since IS NULL AS lost
 FROM grants g JOIN units u ON u.id = g.unit JOIN properties p ON p.id = u.property AND p.manager = g.manager
 LEFT JOIN occupancies o ON o.unit = g.unit AND o.since = g.occupancy
-WHERE g.account = ? AND g.ended IS NULL AND g.since <= ? ORDER BY g.unit, o.since
+WHERE g.account = ? AND g.ended IS NULL AND g.since <= ? ORDER BY g.unit, o.since DESC
 """
 
 #: The same of a claim, for a guest.
@@ -396,7 +396,8 @@ def digest(secret: str) -> bytes:
 def _shown(rows: Sequence[tuple[Any, ...]], now: int) -> Iterator[tuple[Visible, str]]:
     """The visible part of each grant: inside its occupancy, none once the settlement of an ended one is over, none of an occupancy that is no more."""
     for unit, role, _, until, begun, ended, finest, lost in rows:
-        if lost or (until is not None and until <= now) or (ended is not None and ended + SETTLEMENT <= now):
+        settled = ended is not None and ended + (SETTLEMENT if role != "household" else 0) <= now
+        if lost or settled or (until is not None and until <= now):
             continue
         ends = [end for end in (ended, until) if end is not None]
         level = "month" if role == "resident:limited" else finest

@@ -58,6 +58,7 @@ def _hourly(core: Core) -> Iterator[str]:
 def _nightly(core: Core) -> Iterator[str]:
     core.drain_all()
     yield str(core.rollup(settle=True))
+    core.registry.accounts.expire(cores.now())
     yield core.watch(nightly=True)
 
 

@@ -48,7 +48,6 @@ def retention(core: Core) -> Iterator[str]:
     yield f"readings: {kept.readings} deleted; hours and days: {kept.rows} deleted"
     if limits.outbox_days:
         yield f"outbox: {core.registry.outbox.forget(before=now - limits.outbox_days * civil.DAY)} ended messages deleted"
-    yield f"accounts: {core.registry.accounts.expire(now)} ended sessions and flows deleted"
     core.readings.retention.compact()
     core.inbox.compact()
 

@@ -1,5 +1,7 @@
 """The five portals' onboarding over HTTP, from the first page to the first table, with what they refuse (portal FLOWS 1 to 5)."""
 
+import json
+
 import pytest
 from portals import Here
 
@@ -351,3 +353,75 @@ def test_nothing_lasts_of_a_flow_that_is_left(here):
     inmes_again = here.browser("inmes")
     inmes_again.start("activate")
     inmes_again.go(**printed)
+
+
+def test_the_password_is_changed_with_the_present_one_and_a_fresh_proof(here):
+    """The wrong present password is refused, the right one ends all other sessions and is told to every address."""
+    one, _ = inmes(here)
+    two = logged_in(here, "inmes", "jana@example.org")
+    assert two.client.put("/v1/me/password", json={"present": "wrong", "new": "another fine sentence"}).status_code == 422
+    assert two.client.put("/v1/me/password", json={"present": PASSWORD, "new": "short"}).json()["type"] == "invalid"
+    assert two.client.put("/v1/me/password", json={"present": PASSWORD, "new": "another fine sentence"}).status_code == 204
+    assert (one.units(), two.units()) == (401, ["cz-a"])
+    assert here.sent("password_changed") == 2
+    here.now += 301
+    assert two.client.put("/v1/me/password", json={"present": "another fine sentence", "new": PASSWORD}).json()["type"] == "reauth"
+
+
+def test_a_session_is_of_its_own_portal(here):
+    """The cookie of one portal opens nothing at another one's host."""
+    one, _ = inmes(here)
+    other = here.browser("iiportal")
+    other.client.cookies.set("__Host-session", one.client.cookies["__Host-session"])
+    assert (one.units(), other.units()) == (["cz-a"], 401)
+
+
+def test_a_guest_whose_phone_has_an_account_proves_that_account(here):
+    """An upgrade never makes a second account of a phone: the password that is there, and a code, then the place is added to it."""
+    places = {flat: here.claim("metering_point", f"no-{flat}", facility_no=f"1{flat}", metering_point_id="7") for flat in "ab"}
+    for flat in "ab":
+        one = here.browser("impreso")
+        one.start("guest")
+        one.go(**places[flat], phone="41234567", accept=True)
+        one.go(code=one.code())
+        page = one.start("upgrade")
+        if flat == "a":
+            one.go(new_password=PASSWORD, new_password_again=PASSWORD)
+    assert page["step"]["fields"] == ["password"]
+    one.go(password=PASSWORD)
+    assert one.go(code=one.code())["done"]
+    assert one.units() == ["no-a", "no-b"]
+
+
+@pytest.mark.parametrize("value", ["", " ", None, 5, [], {}, "x" * 2000, "\ud800", "a@b\r\nBcc: c@d", "a\0b@example.org"])
+def test_fields_that_are_no_texts_are_refused_by_name(here, value):
+    """Anything else than an address is told so; nothing breaks."""
+    one = here.browser("infoyugra")
+    one.start("activate")
+    body = json.dumps({"email": value, "new_password": PASSWORD, "new_password_again": PASSWORD})
+    answer = one.client.post(f"/v1/flows/{one.flow['id']}", content=body, headers={"Content-Type": "application/json"})
+    assert (answer.status_code, answer.json()["errors"][0]["parameter"]) == (422, "email")
+
+
+def test_an_occupancy_that_ends_takes_the_household_with_it_and_leaves_the_holder_a_year(here):
+    """The directory ends the occupancy: the holder reads on for settlement, the household does not, and after a year nobody does."""
+    one, _ = inmes(here)
+    invitation = one.client.post("/v1/units/cz-a/invitations", json={}).json()
+    guest = here.browser("inmes")
+    guest.start("accept")
+    guest.go(code=invitation["code"])
+    guest.go(email="petr@example.org")
+    guest.follow()
+    guest.go()
+    guest.go(accept=True)
+    guest.go(new_password=PASSWORD, new_password_again=PASSWORD)
+    assert guest.units() == ["cz-a"]
+    ended = int(here.now * 1e6)
+    with here.registry.writing() as db:
+        db.execute("UPDATE occupancies SET until = ? WHERE unit = 'cz-a'", (ended,))
+    assert (one.units(), guest.units()) == (["cz-a"], [])
+    account = here.registry.accounts.reached("inmes", "email", "jana@example.org").id
+    year = 366 * 86_400_000_000
+    assert here.registry.accounts.visible(account, ended + year) == []
+    (visible,) = [visible for visible, _ in here.registry.accounts.visible(account, ended + 1)]
+    assert visible.until == ended
