@@ -49,6 +49,14 @@ class Passwords(BaseModel):
     new: Annotated[str, Field(min_length=1, max_length=1024)]
 
 
+class Wish(BaseModel):
+    """A factor to have; `code` proves the secret that was told before."""
+
+    model_config = ConfigDict(extra="forbid")
+    kind: Literal["totp", "recovery"]
+    code: Annotated[str, Field(max_length=16)] | None = None
+
+
 class Invitation(BaseModel):
     """Whom to invite, as what, and until when."""
 
@@ -83,6 +91,38 @@ async def password(access: Annotated[Access, scoped("me:self")], flows: FlowsHer
     """Change the password: ends all other sessions."""
     session = access.proven()
     await apart(flows.change_password, session, body.present, body.new)
+
+
+@routes.get("/v1/me/factors")
+async def factors(access: Annotated[Access, scoped("me:self")]) -> dict[str, Any]:
+    """Second factors: whether there is a device, how many recovery codes are left."""
+    found = access.registry.accounts.factors(access.account())
+    return {"totp": any(one.kind == "totp" for one in found), "recovery_codes": sum(one.kind == "recovery" and one.used is None for one in found)}
+
+
+@routes.post("/v1/me/factors", status_code=201)
+async def add_factor(access: Annotated[Access, scoped("me:self")], flows: FlowsHere, body: Wish) -> dict[str, Any]:
+    """A TOTP secret (proven by a second request with its `code`), or ten recovery codes; both are told once."""
+    session, own = access.proven(), access.account()
+    if body.kind == "totp" and body.code is None:
+        return flows.factors.begin(own, own, access.now)
+    told: dict[str, Any] = {}
+    with access.registry.writing():
+        if body.kind == "recovery":
+            told = {"codes": flows.factors.recovery(own, access.now)}
+        elif not flows.factors.confirm(own, body.code or "", access.now):
+            raise NotAccepted
+        flows.factor_changed(own, session.manager, body.kind)
+    return told
+
+
+@routes.delete("/v1/me/factors/{kind}", status_code=204)
+async def drop_factor(kind: Literal["totp", "recovery"], access: Annotated[Access, scoped("me:self")], flows: FlowsHere) -> None:
+    """Give a factor up: codes come by SMS or mail again."""
+    session, own = access.proven(), access.account()
+    with access.registry.writing():
+        access.registry.accounts.drop_factors(own, kind)
+        flows.factor_changed(own, session.manager, kind)
 
 
 @routes.get("/v1/grants")

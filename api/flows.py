@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from submeter import civil
+from submeter.api.factors import Factors
 from submeter.api.problems import Invalid, NotAccepted, StepExpired
 from submeter.api.secrets import Secrets, code, fault_of, normalised, word
 from submeter.config.portals import ClaimKind, Portal, Step
@@ -90,6 +91,7 @@ class Flows:
         self.secrets = secrets
         self._tenants = tenants
         self._now = clock
+        self.factors = Factors(self._accounts, secrets)
 
     def tenant(self, host: str) -> Tenant | None:
         """The tenant of a host name, with or without a port."""
@@ -383,6 +385,7 @@ class Flows:
             "channel": channel,
             "address": address,
             "account": account,
+            "second": step.channel != ("recovery",),
             "masked": _masked(shown),
             "shown": None if typed else channel,
         }
@@ -405,6 +408,8 @@ class Flows:
         who = draft.get("attach") or draft.get("who")
         if who is None:
             return None, None, None
+        if step.channel != ("recovery",) and self.factors.has_totp(who):
+            return "totp", None, who
         verified = [contact for contact in self._accounts.contacts(who) if contact.verified is not None and contact.use != "notify"]
         used = {method.split(":")[1] for method in draft.get("methods", []) if ":" in method}
         order = step.channel if step.channel and step.channel != ("recovery",) else ("phone", "email")
@@ -476,6 +481,8 @@ class Flows:
     def _proven(self, flow: FlowRow, challenge: State, account: Account | None, given: str) -> bool:
         if challenge.get("confirmed"):
             return True
+        if account is not None and challenge["second"] and account_is_on(account) and self.factors.proves(account.id, given, self._now()):
+            return True
         sent = bytes.fromhex(challenge.get("hash", "00"))
         return hmac.compare_digest(self.secrets.keyed("code", flow.id, given), sent) and account_is_on(account)
 
@@ -520,6 +527,12 @@ class Flows:
             self._accounts.end_sessions(account.id, now, but=session.id)
             self._registry.record(f"account:{account.id}", "password.change", account.id)
             self.tell(account, session.manager, "password_changed")
+
+    def factor_changed(self, identity: str, manager: str, kind: str) -> None:
+        """Tell all addresses of an account that its factors are others now, and write it into the audit."""
+        self._registry.record(f"account:{identity}", "factor.change", identity, kind)
+        if account := self._accounts.account(identity):
+            self.tell(account, manager, "factor_changed", {"factor": kind})
 
     # What lasts
 

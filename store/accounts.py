@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 from submeter.store.events import File
 from submeter.store.registry_types import Visible
 
-__all__ = ["ROLES", "Account", "Accounts", "Claim", "Contact", "FlowRow", "Grant", "Session", "digest"]
+__all__ = ["ROLES", "Account", "Accounts", "Claim", "Contact", "Factor", "FlowRow", "Grant", "Session", "digest"]
 
 T = TypeVar("T")
 DAY: Final = 86_400_000_000
@@ -28,6 +28,7 @@ ROLES: Final[Mapping[str, tuple[str, ...]]] = {
     "guest": _READS,
 }
 _ACCOUNT: Final = "id, realm, username, name, locale, password, created, failures, ended"
+_FACTOR: Final = "id, account, kind, secret, counter, created, used"
 _CLAIM: Final = "id, manager, kind, unit, occupancy, role, identifier, proof, created, expires, used, withdrawn, giver, until"
 _GRANT: Final = "id, account, manager, unit, occupancy, role, since, until, source, giver, created, ended"
 _SESSION: Final = "id, realm, manager, account, role, held, created, seen, expires, idle, fresh, agent, ended"
@@ -76,6 +77,19 @@ class Contact:
     address: str
     use: str
     verified: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """A second factor: kind 'totp', 'totp:new' (not proven yet) or 'recovery'; `secret` sealed or hashed, `counter` the last one used."""
+
+    id: str
+    account: str
+    kind: str
+    secret: bytes
+    counter: int
+    created: int
+    used: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +218,35 @@ class Accounts:
         """Add an address."""
         columns = "id, account, realm, channel, address, use, verified"
         self._insert("contacts", columns, contact.id, contact.account, realm, contact.channel, contact.address, contact.use, contact.verified)
+
+    # Factors
+
+    def add_factor(self, factor: Factor) -> None:
+        """Add a factor."""
+        self._insert("factors", _FACTOR, *(getattr(factor, name) for name in _FACTOR.split(", ")))
+
+    def factors(self, account: str) -> list[Factor]:
+        """Return the factors of an account, used recovery codes too, in order of entry."""
+        return self._read(Factor, "factors", _FACTOR, "account = ? ORDER BY rowid", account)
+
+    def confirm_factor(self, identity: str, counter: int) -> None:
+        """A new TOTP proved itself: it counts from now on, and takes the place of the one before."""
+        with self._file.writing() as db:
+            (account,) = db.execute("SELECT account FROM factors WHERE id = ?", (identity,)).fetchone()
+            db.execute("DELETE FROM factors WHERE account = ? AND kind = 'totp'", (account,))
+            db.execute("UPDATE factors SET kind = 'totp', counter = ? WHERE id = ?", (counter, identity))
+
+    def use_factor(self, identity: str, counter: int, now: int) -> bool:
+        """Note that a factor was used at a counter; False if that, or a later one, was used before."""
+        with self._file.writing() as db:
+            return bool(
+                db.execute("UPDATE factors SET counter = ?, used = ? WHERE id = ? AND counter < ?", (counter, now, identity, counter)).rowcount
+            )
+
+    def drop_factors(self, account: str, *kinds: str) -> None:
+        """Forget the factors of these kinds."""
+        with self._file.writing() as db:
+            db.executemany("DELETE FROM factors WHERE account = ? AND kind = ?", [(account, kind) for kind in kinds])
 
     def consent(self, account: str, doc: str, version: str, locale: str, at: int) -> None:
         """Keep that a document was accepted."""

@@ -1,9 +1,12 @@
 """The five portals' onboarding over HTTP, from the first page to the first table, with what they refuse (portal FLOWS 1 to 5)."""
 
 import json
+from base64 import b32decode
 
 import pytest
 from portals import Here
+
+from submeter.api.factors import totp
 
 PASSWORD = "correct horse battery"
 
@@ -425,3 +428,64 @@ def test_an_occupancy_that_ends_takes_the_household_with_it_and_leaves_the_holde
     assert here.registry.accounts.visible(account, ended + year) == []
     (visible,) = [visible for visible, _ in here.registry.accounts.visible(account, ended + 1)]
     assert visible.until == ended
+
+
+def test_codes_of_an_own_device_take_the_place_of_sms(here):
+    """TOTP is proven before it counts, asked for at login without a message, good once; a recovery code is good once too; every change is told."""
+    one, _ = inmes(here)
+    secret = b32decode(one.client.post("/v1/me/factors", json={"kind": "totp"}).json()["secret"])
+    assert one.client.post("/v1/me/factors", json={"kind": "totp", "code": "000000"}).status_code == 422
+    assert one.client.get("/v1/me/factors").json() == {"totp": False, "recovery_codes": 0}
+
+    def code():
+        return totp(secret, int(here.now) // 30)
+
+    assert one.client.post("/v1/me/factors", json={"kind": "totp", "code": code()}).status_code == 201
+    codes = one.client.post("/v1/me/factors", json={"kind": "recovery"}).json()["codes"]
+    assert (len(codes), here.sent("factor_changed")) == (10, 4)
+    before = here.sent("code")
+    two = here.browser("inmes")
+    two.start("login")
+    page = two.go(name="jana@example.org", password=PASSWORD)
+    assert (page["step"]["channel"], here.sent("code")) == ("totp", before)
+    assert two.go(code=code(), _status=422)["type"] == "not-accepted", "the code that proved the device was used by that"
+    here.now += 60
+    spent = code()
+    two.go(code=spent)
+    assert two.units() == ["cz-a"]
+    for given, status in ((spent, 422), (codes[3], 200)):
+        three = here.browser("inmes")
+        three.start("login")
+        three.go(name="jana@example.org", password=PASSWORD)
+        three.go(code=given, _status=status)
+    again = here.browser("inmes")
+    again.start("login")
+    again.go(name="jana@example.org", password=PASSWORD)
+    again.go(code=codes[3], _status=422)
+    assert two.client.get("/v1/me/factors").json() == {"totp": True, "recovery_codes": 9}
+    assert two.client.delete("/v1/me/factors/totp").status_code == 204
+    assert logged_in(here, "inmes", "jana@example.org").units() == ["cz-a"]
+
+
+def test_recovery_keeps_the_second_factor(here):
+    """After a new password the device is still asked for; its code, not another message, is the second proof of the recovery."""
+    one, _ = inmes(here, phone=None)
+    secret = b32decode(one.client.post("/v1/me/factors", json={"kind": "totp"}).json()["secret"])
+    one.client.post("/v1/me/factors", json={"kind": "totp", "code": totp(secret, int(here.now) // 30)})
+    lost = here.browser("inmes")
+    lost.start("recover")
+    lost.go(name="jana@example.org")
+    lost.go(code=totp(secret, int(here.now) // 30 + 1), _status=422)
+    lost.go(code=lost.code())
+    here.now += 30
+    lost.go(code=totp(secret, int(here.now) // 30))
+    assert lost.go(new_password="another fine sentence", new_password_again="another fine sentence")["done"]
+    two = here.browser("inmes")
+    two.start("login")
+    assert two.go(name="jana@example.org", password="another fine sentence")["step"]["channel"] == "totp"
+
+
+def test_totp_is_that_of_the_standard():
+    """RFC 6238, appendix B (SHA-1, the last six digits)."""
+    secret = b"12345678901234567890"
+    assert [totp(secret, t // 30) for t in (59, 1111111109, 1234567890, 20000000000)] == ["287082", "081804", "005924", "353130"]
