@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from submeter import civil
 from submeter.api.access import Access, SeenUnit, scoped
 from submeter.api.flows import Flows
+from submeter.api.forms import masked
 from submeter.api.problems import Invalid, NotAccepted, NotFound
 from submeter.api.secrets import word
 from submeter.api.sign_in import FlowsHere, apart
@@ -55,6 +56,13 @@ class Wish(BaseModel):
     model_config = ConfigDict(extra="forbid")
     kind: Literal["totp", "recovery"]
     code: Annotated[str, Field(max_length=16)] | None = None
+
+
+class Decision(BaseModel):
+    """What an operator decides on a grant."""
+
+    model_config = ConfigDict(extra="forbid")
+    allow: bool
 
 
 class Invitation(BaseModel):
@@ -200,6 +208,48 @@ async def withdraw(identity: str, access: Annotated[Access, scoped("claims:write
     if not access.registry.accounts.withdraw_claim(access.principal.manager, identity, access.now):
         raise NotFound
     access.registry.record(f"token:{access.principal.token}", "claims.withdraw", identity)
+
+
+@routes.get("/v1/accounts", tags=["operator"])
+async def holders(access: Annotated[Access, scoped("accounts:write")], unit: str) -> dict[str, Any]:
+    """Who may see a unit: accounts with their grants, addresses as far as one needs to know them."""
+    accounts = access.registry.accounts
+    found = [
+        _grant(access.registry, one)
+        | {
+            "account": one.account,
+            "waits": one.since > access.now,
+            "contacts": [masked(contact.address) for contact in accounts.contacts(one.account)],
+        }
+        for one in accounts.grants_of(access.unit(unit).unit.id)
+    ]
+    return {"grants": found}
+
+
+@routes.post("/v1/grants/{identity}/decision", status_code=204, tags=["operator"])
+async def decide(identity: str, access: Annotated[Access, scoped("accounts:write")], body: Decision) -> None:
+    """Let a grant that waits begin, or end any."""
+    accounts = access.registry.accounts
+    grant = accounts.grant(identity)
+    if grant is None or grant.manager != access.principal.manager or grant.ended is not None:
+        raise NotFound
+    with access.registry.writing():
+        if body.allow:
+            accounts.start_grant(identity, access.now)
+        else:
+            accounts.end_grant(identity, access.now)
+        access.registry.record(f"token:{access.principal.token}", f"grant.{'allow' if body.allow else 'deny'}", identity)
+
+
+@routes.delete("/v1/accounts/{identity}/sessions", status_code=204, tags=["operator"])
+async def sign_out(identity: str, access: Annotated[Access, scoped("accounts:write")]) -> None:
+    """End all sessions of an account that sees a unit of the manager."""
+    accounts = access.registry.accounts
+    if access.principal.manager not in {one.manager for one in accounts.grants(identity)}:
+        raise NotFound
+    with access.registry.writing():
+        accounts.end_sessions(identity, access.now)
+        access.registry.record(f"token:{access.principal.token}", "sessions.end", identity)
 
 
 def _make(access: Access, flows: Flows, portal: Portal, wanted: Wanted, number: int) -> dict[str, Any]:

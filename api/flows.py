@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from submeter import civil
 from submeter.api.factors import Factors
+from submeter.api.forms import address_of, masked, text_of, username_of
 from submeter.api.problems import Invalid, NotAccepted, StepExpired
 from submeter.api.secrets import Secrets, code, fault_of, normalised, word
 from submeter.config.portals import ClaimKind, Portal, Step
@@ -40,8 +41,6 @@ MANY: Final = 5
 #: Tries a day of a claim's identifier, and of a /24, by the class of its fields.
 TRIES: Final[Mapping[str, tuple[int, int | None]]] = {"secret": (5, None), "knowledge": (3, 20), "identifier": (3, 20)}
 PREFIX_A_DAY: Final = 20
-#: Longest field of a page.
-LONGEST: Final = 1024
 ATTACH: Final = tuple(
     Step.model_validate(one) for one in ({"do": "verify"}, {"do": "challenge", "factor": "second"}, {"do": "grant"}, {"do": "session"})
 )
@@ -245,13 +244,13 @@ class Flows:
     # The nine steps
 
     def _identify(self, flow: FlowRow, draft: State, step: Step, fields: Mapping[str, Any], _browser: Browser) -> None:
-        typed = _text(fields, "name")
+        typed = text_of(fields, "name")
         if step.new:
-            draft["username"] = _username(typed)
+            draft["username"] = username_of(typed)
             return
         found = None
         for by in step.by:
-            address = typed.strip() if by == "username" else _address(by, typed, self._tenant(flow).portal.country, strict=False)
+            address = typed.strip() if by == "username" else address_of(by, typed, self._tenant(flow).portal.country, strict=False)
             if address and found is None:
                 found = self._accounts.named(flow.realm, address) if by == "username" else self._accounts.reached(flow.realm, by, address)
                 draft.setdefault("typed", {"by": by, "address": address})
@@ -273,12 +272,12 @@ class Flows:
     def _claimed(self, flow: FlowRow, step: Step, fields: Mapping[str, Any], browser: Browser) -> Claim:
         """The claim that fields prove; raises _Refused as if it were wrong where too many were tried."""
         tenant = self._tenant(flow)
-        manager = self._chosen(flow.realm, _text(fields, "manager")) if step.tenant == "choose" and fields.get("manager") else flow.manager
+        manager = self._chosen(flow.realm, text_of(fields, "manager")) if step.tenant == "choose" and fields.get("manager") else flow.manager
         kinds = [kind for kind in _kinds(tenant, step) if all(fields.get(field) for field in tenant.portal.claims[kind].fields)]
         if not kinds:
             raise Invalid("fields are missing", next(iter(self._fields(tenant, step)), "claim"))
         kind = tenant.portal.claims[kinds[0]]
-        identifier, proof = self.hashes(manager, kinds[0], kind, {name: _text(fields, name) for name in kind.fields})
+        identifier, proof = self.hashes(manager, kinds[0], kind, {name: text_of(fields, name) for name in kind.fields})
         mine, network = TRIES[kind.strength]
         keys = [(f"claim:{identifier.hex()}", mine), *([(f"claims:{manager}:{browser.network}", network)] if network else [])]
         now = self._now()
@@ -319,17 +318,17 @@ class Flows:
         draft.setdefault("consents", []).append({"doc": step.doc, "version": version, "at": self._now()})
 
     def _profile(self, _flow: FlowRow, draft: State, step: Step, fields: Mapping[str, Any], _browser: Browser) -> None:
-        draft["profile"] = {**draft.get("profile", {}), **{name: _text(fields, name) for name in step.fields}}
+        draft["profile"] = {**draft.get("profile", {}), **{name: text_of(fields, name) for name in step.fields}}
 
     def _contact(self, flow: FlowRow, draft: State, step: Step, fields: Mapping[str, Any], _browser: Browser) -> None:
         for channel in step.channel:
             if step.optional and not fields.get(channel):
                 continue
-            address = _address(channel, _text(fields, channel), self._tenant(flow).portal.country)
+            address = address_of(channel, text_of(fields, channel), self._tenant(flow).portal.country)
             draft.setdefault("contacts", {})[channel] = {"address": address, "use": step.use, "attach": step.existing == "attach", "proven": None}
 
     def _secret(self, flow: FlowRow, draft: State, _step: Step, fields: Mapping[str, Any], _browser: Browser) -> None:
-        password = _text(fields, "new_password")
+        password = text_of(fields, "new_password")
         if fields.get("new_password_again", password) != password:
             raise Invalid("the two are not the same", "new_password_again")
         if fault := fault_of(password, self._tenant(flow).portal.policy, self._context(flow, draft)):
@@ -348,7 +347,7 @@ class Flows:
     def _verify(self, flow: FlowRow, draft: State, _step: Step, fields: Mapping[str, Any], browser: Browser) -> None:
         """The present password of who is identified, attached or signed in; a browser that is known to the account has a count of its own."""
         who = draft.get("attach") or draft.get("who") or draft.get("account")
-        account, password, now = self._accounts.account(who) if who else None, _text(fields, "password"), self._now()
+        account, password, now = self._accounts.account(who) if who else None, text_of(fields, "password"), self._now()
         known = account is not None and self._accounts.knows_browser(account.id, browser.secret)
         key = f"login:{flow.realm}:{account.id if account else draft.get('name', '')}:{digest(browser.secret).hex() if known else ''}"
         waits = self._accounts.held_up(key, now)
@@ -386,7 +385,7 @@ class Flows:
             "address": address,
             "account": account,
             "second": step.channel != ("recovery",),
-            "masked": _masked(shown),
+            "masked": masked(shown),
             "shown": None if typed else channel,
         }
         if step.form == "link" and address:
@@ -458,7 +457,7 @@ class Flows:
     def _challenge(self, flow: FlowRow, draft: State, _step: Step, fields: Mapping[str, Any], browser: Browser) -> None:
         """A code against what was sent; a link that was followed in this browser needs none. TOTP and recovery codes count as second factors."""
         challenge, now = draft["challenge"], self._now()
-        given = "" if challenge.get("confirmed") else normalised(_text(fields, "code"))
+        given = "" if challenge.get("confirmed") else normalised(text_of(fields, "code"))
         challenge["tries"] += 1
         account = self._accounts.account(challenge["account"]) if challenge["account"] else None
         over = challenge["expires"] <= now or challenge["tries"] > self._tenant(flow).portal.policy.code_tries
@@ -686,49 +685,3 @@ def _delay(fails: int) -> int:
 
 def _rank(order: Sequence[str], channel: str) -> int:
     return order.index(channel) if channel in order else len(order)
-
-
-def _text(fields: Mapping[str, Any], name: str) -> str:
-    """A field as a text that can be kept; raises Invalid."""
-    value = fields.get(name)
-    if not isinstance(value, str) or not value.strip() or len(value) > LONGEST or any("\ud800" <= char <= "\udfff" for char in value):
-        raise Invalid(f"a text of 1 to {LONGEST} characters is needed", name)
-    return value
-
-
-def _username(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_-]{3,64}", text):
-        raise Invalid("3 to 64 letters a-z, digits, _ or -", "name")
-    return text
-
-
-def _address(channel: str, text: str, country: str, *, strict: bool = True) -> str:
-    """An address in the one form in which it is kept: mail in lower case, phones as E.164 of the portal's country; raises Invalid, or gives "" if not `strict`."""
-    mail = text.strip().lower()
-    if channel == "email" and re.fullmatch(r"[^@\s\x00-\x1f]{1,64}@[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?", mail):
-        return mail
-    digits = re.sub(r"[\s().-]", "", text)
-    if channel == "phone" and re.fullmatch(r"\+?\d{8,15}", digits):
-        return digits if digits.startswith("+") else _international(digits, country)
-    if strict:
-        raise Invalid("write a mail address" if channel == "email" else "write a phone number with its country, e.g. +420777123456", channel)
-    return ""
-
-
-def _international(digits: str, country: str) -> str:
-    if digits.startswith("00"):
-        return f"+{digits[2:]}"
-    trunk = "8" if country == "7" else "0"
-    if digits.startswith(trunk) and len(digits) > (short := 9):
-        return f"+{country}{digits[1:]}" if len(digits) > short else f"+{country}{digits}"
-    return f"+{digits}" if digits.startswith(country) and len(digits) > 9 + len(country) - 1 else f"+{country}{digits}"
-
-
-def _masked(address: str | None) -> str | None:
-    """An address as it is shown: enough to know it, too little to learn it."""
-    if address is None:
-        return None
-    if "@" in address:
-        name, _, host = address.partition("@")
-        return f"{name[:1]}…@{host}"
-    return f"{address[:4]}…{address[-2:]}"

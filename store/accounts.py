@@ -294,6 +294,10 @@ class Accounts:
         """Add a grant."""
         self._insert("grants", _GRANT, *(getattr(grant, name) for name in _GRANT.split(", ")))
 
+    def grant(self, identity: str) -> Grant | None:
+        """Return one grant, also an ended one."""
+        return next(iter(self._read(Grant, "grants", _GRANT, "id = ?", identity)), None)
+
     def grants(self, account: str) -> list[Grant]:
         """Return the grants of an account that have not ended, in order of their making."""
         return self._read(Grant, "grants", _GRANT, "account = ? AND ended IS NULL ORDER BY created, id", account)
@@ -305,6 +309,11 @@ class Accounts:
     def grants_given(self, account: str) -> list[Grant]:
         """Return the grants that an account gave and that have not ended."""
         return self._read(Grant, "grants", _GRANT, "giver = ? AND ended IS NULL ORDER BY created, id", account)
+
+    def start_grant(self, identity: str, now: int) -> None:
+        """Let a grant that waits begin now."""
+        with self._file.writing() as db:
+            db.execute("UPDATE grants SET since = min(since, ?) WHERE id = ?", (now, identity))
 
     def end_grant(self, identity: str, now: int) -> None:
         """End a grant, and those that its holder gave for the same unit."""

@@ -39,7 +39,7 @@ QUANTITIES: Final = {
 #: The finest level that a property shows (SPEC 16).
 FINEST: Final = ("hour", "day", "month")
 #: What a service token may be allowed.
-SCOPES: Final = ("units:read", "consumption:read", "bulk:read", "claims:write")
+SCOPES: Final = ("units:read", "consumption:read", "bulk:read", "claims:write", "accounts:write")
 #: What it is allowed unless told otherwise.
 READS: Final = SCOPES[:3]
 

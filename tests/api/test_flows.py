@@ -4,9 +4,13 @@ import json
 from base64 import b32decode
 
 import pytest
+from fastapi.testclient import TestClient
 from portals import Here
 
 from submeter.api.factors import totp
+from submeter.api.forms import address_of
+from submeter.config import ConfigError
+from submeter.config.portals import load_portal
 
 PASSWORD = "correct horse battery"
 
@@ -489,3 +493,72 @@ def test_totp_is_that_of_the_standard():
     """RFC 6238, appendix B (SHA-1, the last six digits)."""
     secret = b"12345678901234567890"
     assert [totp(secret, t // 30) for t in (59, 1111111109, 1234567890, 20000000000)] == ["287082", "081804", "005924", "353130"]
+
+
+def test_the_operator_lets_a_waiting_grant_begin_or_ends_it(here):
+    """Who sees a unit is listed with masked addresses; another manager's grants are not there; sessions end at once."""
+    place = here.claim("metering_point", "no-a", facility_no="1", metering_point_id="7")
+    for phone in ("41234567", "49999999"):
+        one = here.browser("impreso")
+        one.start("guest")
+        one.go(**place, phone=phone, accept=True)
+        one.go(code=one.code())
+        one.start("upgrade")
+        one.go(new_password=PASSWORD, new_password_again=PASSWORD)
+    assert one.units() == []
+    ours, foreign = (
+        TestClient(here.app, headers={"Authorization": f"Bearer {here.registry.create_token(manager, ['accounts:write'])}"})
+        for manager in ("no", "cz")
+    )
+    first, waiting = ours.get("/v1/accounts", params={"unit": "no-a"}).json()["grants"]
+    assert (first["waits"], waiting["waits"], waiting["contacts"]) == (False, True, ["+474…99"])
+    assert foreign.get("/v1/accounts", params={"unit": "no-a"}).status_code == 404
+    assert foreign.post(f"/v1/grants/{waiting['id']}/decision", json={"allow": True}).status_code == 404
+    assert foreign.delete(f"/v1/accounts/{waiting['account']}/sessions").status_code == 404
+    assert ours.post(f"/v1/grants/{waiting['id']}/decision", json={"allow": True}).status_code == 204
+    assert one.units() == ["no-a"]
+    assert ours.post(f"/v1/grants/{waiting['id']}/decision", json={"allow": False}).status_code == 204
+    assert one.units() == []
+    assert ours.delete(f"/v1/accounts/{first['account']}/sessions").status_code == 204
+
+
+@pytest.mark.parametrize(
+    ("portal", "typed", "kept"),
+    [
+        ("inmes", "777 123 456", "+420777123456"),
+        ("inmes", "00420777123456", "+420777123456"),
+        ("inmes", "420777123456", "+420777123456"),
+        ("iiportal", "041 234 567", "+38641234567"),
+        ("infoyugra", "8 (912) 345-67-89", "+79123456789"),
+        ("infoyugra", "9123456789", "+79123456789"),
+        ("impreso", "+47 41234567", "+4741234567"),
+    ],
+)
+def test_phone_numbers_have_one_form(portal, typed, kept):
+    """However it is written, a number is kept as E.164 of the portal's country."""
+    assert address_of("phone", typed, load_portal(portal).country) == kept
+
+
+@pytest.mark.parametrize(
+    ("list_", "fault"),
+    [
+        ('login = [{do="identify", by=["email"]}, {do="verify", join=true}, {do="session"}]', "at level 2 a login needs"),
+        ('activate = [{do="challenge", channel="email"}]', r"flows.activate, step 1 \(challenge\): no contact of email"),
+        ('activate = [{do="claim", kind="none"}]', "claim kind 'none' is not declared"),
+        ('activate = [{do="contact", channel="email"}, {do="secret"}, {do="grant"}]', "without a proven channel"),
+        ('activate = [{do="dance"}]', "flows.activate.0.do"),
+        ('activate = [{do="secret", join=true}]', "joins nothing"),
+    ],
+)
+def test_a_list_that_cannot_work_stops_the_start(tmp_path, list_, fault):
+    """One line names portal, list, step and what is wrong."""
+    file = tmp_path / "mine.toml"
+    file.write_text(f'locales = ["en"]\ncountry = "420"\n[flows]\n{list_}\n')
+    with pytest.raises(ConfigError, match=fault):
+        load_portal("mine", file)
+
+
+def test_a_portal_that_is_not_shipped_needs_its_file():
+    """The line lists those that are."""
+    with pytest.raises(ConfigError, match="inkomus, inmes"):
+        load_portal("elsewhere")
