@@ -499,6 +499,7 @@ def test_the_operator_lets_a_waiting_grant_begin_or_ends_it(here):
     """Who sees a unit is listed with masked addresses; another manager's grants are not there; sessions end at once."""
     place = here.claim("metering_point", "no-a", facility_no="1", metering_point_id="7")
     for phone in ("41234567", "49999999"):
+        here.now += 1
         one = here.browser("impreso")
         one.start("guest")
         one.go(**place, phone=phone, accept=True)
