@@ -25,7 +25,8 @@ def information_of(seen: SeenUnit, registry: Registry, month: str, at: str | Non
         moment = instant_of("month", f"{year + number // 12}-{number % 12 + 1:02d}-01", zone) - 1
     else:
         moment = instant_of("at", at, zone)
-    holder = next((one for one in registry.holders_of(seen.unit.id) if one.holds(moment)), None)
+    own = seen.visible.since if at is None else None
+    holder = next((one for one in registry.holders_of(seen.unit.id) if (one.holds(moment) if own is None else one.since == own)), None)
     if holder is None or seen.visible.since not in {None, holder.since}:
         raise NotFound
     kept = registry.information

@@ -241,6 +241,7 @@ def test_codes_are_bound_to_their_flow_and_have_five_tries_across_resends(here):
     assert one.client.post(f"/v1/flows/{one.flow['id']}/resend").status_code == 200
     fresh = one.code()
     one.go(code="000000" if fresh != "000000" else "111111", _status=422)
+    here.now += 31
     assert one.go(code=fresh, _status=422)["type"] == "not-accepted"
     here.now += 301
     assert two.go(code=codes[1], _status=422)["type"] == "not-accepted"
@@ -457,7 +458,7 @@ def test_codes_of_an_own_device_take_the_place_of_sms(here):
     spent = code()
     two.go(code=spent)
     assert two.units() == ["cz-a"]
-    for given, status in ((spent, 422), (codes[3], 200)):
+    for given, status in ((spent, 422), (totp(secret, int(here.now) // 30 + 5), 422), (totp(secret, int(here.now) // 30 - 2), 422), (codes[3], 200)):
         three = here.browser("inmes")
         three.start("login")
         three.go(name="jana@example.org", password=PASSWORD)
@@ -563,3 +564,56 @@ def test_a_portal_that_is_not_shipped_needs_its_file():
     """The line lists those that are."""
     with pytest.raises(ConfigError, match="inkomus, inmes"):
         load_portal("elsewhere")
+
+
+def test_an_activation_never_changes_the_password_that_is_there(here):
+    """A form with a mail that has an account goes on with that account's password; the one typed in the form is dropped."""
+    for flat in "ab":
+        one = here.browser("infoyugra")
+        one.start("activate")
+        typed = PASSWORD if flat == "a" else "somebody else's words"
+        one.go(email="ivan@example.org", new_password=typed, new_password_again=typed)
+        one.go(relation="owner")
+        one.go(**here.claim("registration_code", f"ug-{flat}", account_no=flat, city="Surgut"))
+        one.follow()
+        page = one.go()
+    assert (one.units(), page["step"]["fields"]) == (401, ["password"])
+    one.go(password="somebody else's words", _status=422)
+    one.go(password=PASSWORD)
+    one.go(code=one.code())
+    assert one.units() == ["ug-a", "ug-b"]
+    assert logged_in(here, "infoyugra", "ivan@example.org").units() == ["ug-a", "ug-b"]
+
+
+def test_who_gives_a_grant_up_takes_those_along_that_came_from_it(here):
+    """The household sees the flat through the resident, and not without."""
+    one, _ = inmes(here)
+    code = one.client.post("/v1/units/cz-a/invitations", json={}).json()["code"]
+    guest = here.browser("inmes")
+    guest.start("accept")
+    guest.go(code=code)
+    guest.go(email="petr@example.org")
+    guest.follow()
+    guest.go()
+    guest.go(accept=True)
+    guest.go(new_password=PASSWORD, new_password_again=PASSWORD)
+    (own,) = one.client.get("/v1/grants").json()["grants"]
+    assert guest.units() == ["cz-a"]
+    assert one.client.delete(f"/v1/grants/{own['id']}").status_code == 204
+    assert (one.units(), guest.units()) == ([], [])
+
+
+def test_no_more_than_five_messages_an_hour_go_to_an_address(here):
+    """Further ones are not sent, and nothing says so; the next hour they are."""
+    inmes(here, phone=None)
+    sent = []
+    for _ in range(8):
+        one = here.browser("inmes")
+        one.start("login")
+        assert one.go(name="jana@example.org", password=PASSWORD)["step"]["channel"] == "email"
+        sent.append(here.sent("code"))
+    assert (max(sent), sent[-1]) == (4, 4), "the activation took one of the five"
+    here.now += 3600
+    one.start("login")
+    one.go(name="jana@example.org", password=PASSWORD)
+    assert logged_in(here, "inmes", "jana@example.org").units() == ["cz-a"]

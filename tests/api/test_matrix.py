@@ -152,3 +152,13 @@ def test_a_bucket_over_the_hand_over_is_cut_and_tells_nothing_of_the_whole():
         assert (found.edges.tolist(), found.cut) == (edges, cut)
     part = _part(*found.edges.tolist() * 2, "UTC")
     assert (part["value"], part["flags"]) == (None, ["cut", "no_data"])
+
+
+def test_the_information_of_the_other_holder_is_not_there(here, principals):
+    """Each holder reads the own version of the month of the hand-over, whatever instant is asked for."""
+    for since, body in ((here.registry.occupancies_of("cz-a")[0].since, "former"), (EDGE, "resident")):
+        here.registry.information.keep("cz-a", since, "2025-02", f'{{"whose": "{body}"}}', now=EDGE)
+    for name, own, other in (("resident", "2025-01-15", "2024-06-01"), ("former", "2024-06-01", "2025-01-15")):
+        path = "/v1/units/cz-a/information/2025-02"
+        assert principals[name].get(path, params={"at": own}).json()["whose"] == principals[name].get(path).json()["whose"] == name
+        assert principals[name].get(path, params={"at": other}).status_code == 404
