@@ -11,6 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Query, Request
@@ -25,7 +26,7 @@ from submeter.api.negotiation import preferred
 from submeter.api.periods import Period, Resolution, period
 from submeter.api.problems import Invalid, TooFine
 from submeter.reading import LEVELS
-from submeter.store.published import Published
+from submeter.store.published import Published, PublishedSeries
 from submeter.store.registry import Registry
 from submeter.store.registry_types import Property
 
@@ -35,6 +36,8 @@ __all__ = ["install"]
 AT_ONCE: Final = 2
 #: Changes in one answer.
 MOST_CHANGES: Final = 1000
+#: Series that are read at a time.
+PAGE: Final = 5000
 ENDINGS: Final = {NDJSON: "ndjson", CSV: "csv", PARQUET: "parquet"}
 CURSOR: Final = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
 
@@ -149,12 +152,19 @@ def _cursor(version: int, series: int) -> str:
     return base64.urlsafe_b64encode(f"{version}-{series}".encode()).decode()
 
 
+def _changed(published: Published, after: tuple[int, int]) -> Iterator[PublishedSeries]:
+    """All series that were published after a position, of whomever, in order."""
+    while page := published.changed(*after, PAGE):
+        yield from page
+        after = page[-1].version, page[-1].id
+
+
 def _changes(access: Access, registry: Registry, published: Published, after: tuple[int, int]) -> dict[str, Any]:
     """The changes after a position, as far as they are of visible units; raises Invalid for a cursor of tables that are no more."""
     if after[0] > published.version():
         raise Invalid("the tables were made anew since this cursor: begin without one", "after")
     points = {point.id: point for seen in access.units() for point in registry.points_of(seen.unit.id)}
-    changed = [one for one in published.changed(*after) if one.point in points]
+    changed = list(islice((one for one in _changed(published, after) if one.point in points), MOST_CHANGES + 1))
     told = changed[:MOST_CHANGES]
     return {
         "changes": [

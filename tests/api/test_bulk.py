@@ -230,6 +230,7 @@ def test_changes_begin_with_everything_and_go_on_from_the_cursor(building):
 def test_many_changes_come_in_pages_also_within_one_version(building, monkeypatch):
     """No series is lost or told twice where a page ends inside a publication."""
     monkeypatch.setattr(bulk, "MOST_CHANGES", 1)
+    monkeypatch.setattr(bulk, "PAGE", 2)
     tables = building.core.published
     assert {one.version for one in tables.series()} != {tables.replace(tables.series(), [])}
     told, cursor, more = [], None, True
