@@ -128,11 +128,13 @@ def _all_series(seen: SeenUnit, registry: Registry, published: Published) -> lis
 
 
 def _stretch(seen: SeenUnit, shown: Shown, asked: Period, published: Published) -> Stretch:
-    """Rows of one series whose buckets touch the range."""
+    """Rows of one series whose buckets touch the range and lie wholly in what is visible of the unit."""
     first, last = int(asked.edges[0]), int(asked.edges[-1])
+    since, until = seen.visible.since, seen.visible.until
     labels = civil.blocks_of(seen.property.zone, asked.level, asked.edges[[0, -1]])
     rows = published.read(shown.series.id, LEVELS.index(asked.level), labels[0], labels[-1])
-    return Stretch(seen, shown, rows[(rows["start"] >= first) & (rows["start"] < last)])
+    wanted = (rows["start"] >= (first if since is None else max(first, since))) & (rows["start"] < last)
+    return Stretch(seen, shown, rows[wanted if until is None else wanted & (rows["end"] <= until)])
 
 
 def _position(after: str | None) -> tuple[int, int]:

@@ -14,8 +14,10 @@ from asking import ask, consumption
 from fastapi.testclient import TestClient
 from test_information import Building, months
 
+from submeter import civil
 from submeter.api import bulk, bulk_formats, create_app
 from submeter.api.bulk_formats import CSV, NDJSON, PARQUET
+from submeter.store import Visible
 
 SCOPES = ("bulk:read",)
 QUERY = {"from": "2023-01-01", "to": "2023-04-01", "resolution": "P1M"}
@@ -145,6 +147,13 @@ def test_only_buckets_of_the_range_are_answered(building):
     """Half-open: the month that begins at `to` is not there, the one that holds `from` is."""
     lines = read(building, **{"from": "2023-01-15", "to": "2023-03-01"})
     assert [line["start"][:7] for line in lines if line["meter"] == "water"] == ["2023-01", "2023-02"]
+
+
+def test_only_what_is_visible_of_a_unit_is_answered(building, monkeypatch):
+    """Of a unit that may be seen from mid-January to mid-March, February is the only month that is wholly so."""
+    begin, until = civil.instant("2023-01-15T00:00:00Z"), civil.instant("2023-03-15T00:00:00Z")
+    monkeypatch.setattr(type(building.core.registry), "visible", lambda *_: [Visible("u", begin, until, "hour")])
+    assert [line["start"][:7] for line in read(building) if line["meter"] == "water"] == ["2023-02"]
 
 
 def test_a_house_that_shows_no_days_is_left_out_of_days(building, tmp_path):
