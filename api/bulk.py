@@ -11,6 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Query, Request
@@ -25,7 +26,7 @@ from submeter.api.negotiation import preferred
 from submeter.api.periods import Period, Resolution, period
 from submeter.api.problems import Invalid, TooFine
 from submeter.reading import LEVELS
-from submeter.store.published import Published
+from submeter.store.published import Published, PublishedSeries
 from submeter.store.registry import Registry
 from submeter.store.registry_types import Property
 
@@ -35,6 +36,8 @@ __all__ = ["install"]
 AT_ONCE: Final = 2
 #: Changes in one answer.
 MOST_CHANGES: Final = 1000
+#: Series that are read at a time.
+PAGE: Final = 5000
 ENDINGS: Final = {NDJSON: "ndjson", CSV: "csv", PARQUET: "parquet"}
 CURSOR: Final = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
 
@@ -125,11 +128,13 @@ def _all_series(seen: SeenUnit, registry: Registry, published: Published) -> lis
 
 
 def _stretch(seen: SeenUnit, shown: Shown, asked: Period, published: Published) -> Stretch:
-    """Rows of one series whose buckets touch the range."""
+    """Rows of one series whose buckets touch the range and lie wholly in what is visible of the unit."""
     first, last = int(asked.edges[0]), int(asked.edges[-1])
+    since, until = seen.visible.since, seen.visible.until
     labels = civil.blocks_of(seen.property.zone, asked.level, asked.edges[[0, -1]])
     rows = published.read(shown.series.id, LEVELS.index(asked.level), labels[0], labels[-1])
-    return Stretch(seen, shown, rows[(rows["start"] >= first) & (rows["start"] < last)])
+    wanted = (rows["start"] >= (first if since is None else max(first, since))) & (rows["start"] < last)
+    return Stretch(seen, shown, rows[wanted if until is None else wanted & (rows["end"] <= until)])
 
 
 def _position(after: str | None) -> tuple[int, int]:
@@ -149,12 +154,19 @@ def _cursor(version: int, series: int) -> str:
     return base64.urlsafe_b64encode(f"{version}-{series}".encode()).decode()
 
 
+def _changed(published: Published, after: tuple[int, int]) -> Iterator[PublishedSeries]:
+    """All series that were published after a position, of whomever, in order."""
+    while page := published.changed(*after, PAGE):
+        yield from page
+        after = page[-1].version, page[-1].id
+
+
 def _changes(access: Access, registry: Registry, published: Published, after: tuple[int, int]) -> dict[str, Any]:
     """The changes after a position, as far as they are of visible units; raises Invalid for a cursor of tables that are no more."""
     if after[0] > published.version():
         raise Invalid("the tables were made anew since this cursor: begin without one", "after")
     points = {point.id: point for seen in access.units() for point in registry.points_of(seen.unit.id)}
-    changed = [one for one in published.changed(*after) if one.point in points]
+    changed = list(islice((one for one in _changed(published, after) if one.point in points), MOST_CHANGES + 1))
     told = changed[:MOST_CHANGES]
     return {
         "changes": [

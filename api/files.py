@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Final
 
 import xlsxwriter
@@ -60,7 +61,7 @@ def file_of(kind: str, body: Mapping[str, Any]) -> bytes:
 
 def cell(value: Cell) -> Cell:
     """A value as a cell that no spreadsheet runs: text is defused, numbers stay."""
-    return FORMULA.sub(r"\1'", value) if isinstance(value, str) else value
+    return _defused(value) if isinstance(value, str) else value
 
 
 def plain(value: Cell) -> str:
@@ -71,8 +72,15 @@ def plain(value: Cell) -> str:
         case bool():
             return "true" if value else "false"
         case float():
-            return format(Decimal(repr(value)), "f")
+            text = repr(value)
+            return format(Decimal(text), "f") if "e" in text else text
     return str(cell(value))
+
+
+@lru_cache(maxsize=4096)
+def _defused(text: str) -> str:
+    """Text with an apostrophe before each sign that could begin a formula; files say the same words over and over."""
+    return FORMULA.sub(r"\1'", text)
 
 
 def comma_separated(rows: Sequence[Sequence[Cell]]) -> str:

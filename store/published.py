@@ -57,7 +57,7 @@ UPSERT_BLOCK: Final = "INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?)"
 READ_REVISIONS: Final = "SELECT data FROM revisions WHERE series = ? AND level = ? AND block BETWEEN ? AND ? ORDER BY block"
 READ_CORRECTIONS: Final = 'SELECT * FROM corrections WHERE series = ? AND start < ? AND "end" > ? ORDER BY start, made, rev'
 INSERT_CORRECTION: Final = "INSERT INTO corrections VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-READ_CHANGED: Final = "SELECT * FROM series WHERE (version, id) > (?, ?) ORDER BY version, id"
+READ_CHANGED: Final = "SELECT * FROM series WHERE (version, id) > (?, ?) ORDER BY version, id LIMIT ?"
 READ_BLOCKS: Final = "SELECT data FROM blocks WHERE series = ? AND level = ? AND block BETWEEN ? AND ? ORDER BY block"
 
 
@@ -168,10 +168,10 @@ class Published:
         with self._lock, querying(self._connection) as db:
             return int(db.execute("SELECT number FROM version").fetchone()[0])
 
-    def changed(self, version: int, series: int) -> list[PublishedSeries]:
-        """Return the series published after this place in the order of version and number, in that order."""
+    def changed(self, version: int, series: int, most: int) -> list[PublishedSeries]:
+        """Return the series published after this place in the order of version and number, in that order, at most so many."""
         with self._lock, querying(self._connection) as db:
-            return [_series(row) for row in db.execute(READ_CHANGED, (version, series))]
+            return [_series(row) for row in db.execute(READ_CHANGED, (version, series, most))]
 
     def drop(self, series: Iterable[int]) -> None:
         """Take these series back with all their blocks."""

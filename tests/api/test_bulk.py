@@ -14,8 +14,10 @@ from asking import ask, consumption
 from fastapi.testclient import TestClient
 from test_information import Building, months
 
+from submeter import civil
 from submeter.api import bulk, bulk_formats, create_app
 from submeter.api.bulk_formats import CSV, NDJSON, PARQUET
+from submeter.store import Visible
 
 SCOPES = ("bulk:read",)
 QUERY = {"from": "2023-01-01", "to": "2023-04-01", "resolution": "P1M"}
@@ -147,6 +149,13 @@ def test_only_buckets_of_the_range_are_answered(building):
     assert [line["start"][:7] for line in lines if line["meter"] == "water"] == ["2023-01", "2023-02"]
 
 
+def test_only_what_is_visible_of_a_unit_is_answered(building, monkeypatch):
+    """Of a unit that may be seen from mid-January to mid-March, February is the only month that is wholly so."""
+    begin, until = civil.instant("2023-01-15T00:00:00Z"), civil.instant("2023-03-15T00:00:00Z")
+    monkeypatch.setattr(type(building.core.registry), "visible", lambda *_: [Visible("u", begin, until, "hour")])
+    assert [line["start"][:7] for line in read(building) if line["meter"] == "water"] == ["2023-02"]
+
+
 def test_a_house_that_shows_no_days_is_left_out_of_days(building, tmp_path):
     """Where some houses show days the others are left out; where none does the answer is a refusal."""
     registry = building.core.registry
@@ -230,6 +239,7 @@ def test_changes_begin_with_everything_and_go_on_from_the_cursor(building):
 def test_many_changes_come_in_pages_also_within_one_version(building, monkeypatch):
     """No series is lost or told twice where a page ends inside a publication."""
     monkeypatch.setattr(bulk, "MOST_CHANGES", 1)
+    monkeypatch.setattr(bulk, "PAGE", 2)
     tables = building.core.published
     assert {one.version for one in tables.series()} != {tables.replace(tables.series(), [])}
     told, cursor, more = [], None, True

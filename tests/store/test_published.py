@@ -147,3 +147,15 @@ def test_readers_see_whole_publications_while_they_are_written(tmp_path):
             writer.communicate()
             for series in reader.series_of(["m_1"]):
                 assert set(reader.read(series.id, 0, "2024-01-01", "2024-01-02")["value"].tolist()) == {series.version}
+
+
+def test_changed_series_come_in_order_of_their_publication(published):
+    """After a place in the order of version and number, at most as many as asked for; a series that is published again moves to the end."""
+    series = [PublishedSeries(number, "m_1", VOLUME, "total", "UTC") for number in (1, 2, 3)]
+    assert published.version() == 0
+    published.replace(series, [])
+    published.replace([], [Block(1, DAY, "2024-01", points(1))])
+    assert published.version() == 2
+    assert [(one.version, one.id) for one in published.changed(0, 0, 9)] == [(1, 2), (1, 3), (2, 1)]
+    assert [one.id for one in published.changed(1, 2, 1)] == [3]
+    assert published.changed(2, 1, 9) == []
