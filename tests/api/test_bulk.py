@@ -152,7 +152,7 @@ def test_only_buckets_of_the_range_are_answered(building):
 def test_only_what_is_visible_of_a_unit_is_answered(building, monkeypatch):
     """Of a unit that may be seen from mid-January to mid-March, February is the only month that is wholly so."""
     begin, until = civil.instant("2023-01-15T00:00:00Z"), civil.instant("2023-03-15T00:00:00Z")
-    monkeypatch.setattr(type(building.core.registry), "visible", lambda *_: [Visible("u", begin, until, "hour")])
+    monkeypatch.setattr(type(building.core.registry), "visible", lambda *_, **__: [Visible("u", begin, until, "hour")])
     assert [line["start"][:7] for line in read(building) if line["meter"] == "water"] == ["2023-02"]
 
 
