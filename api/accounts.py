@@ -158,7 +158,7 @@ async def invite(unit: str, access: Annotated[Access, scoped("grants:self")], fl
     """Invite somebody of the household: the code is told once, to be handed over."""
     seen, own = access.unit(unit), access.account()
     access.proven()
-    mine = next((one for one in access.registry.accounts.grants(own) if one.unit == unit and one.role in {"resident", "resident:limited"}), None)
+    mine = next((one for one in access.registry.accounts.grants(own) if one.unit == unit and one.role == "resident"), None)
     if mine is None:
         raise NotAccepted
     code = word(PRINTED)

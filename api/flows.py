@@ -41,6 +41,8 @@ MANY: Final = 5
 #: Tries a day of a claim's identifier, and of a /24, by the class of its fields.
 TRIES: Final[Mapping[str, tuple[int, int | None]]] = {"secret": (5, None), "knowledge": (3, 20), "identifier": (3, 20)}
 PREFIX_A_DAY: Final = 20
+#: Tries a day of a /24 at claims that are a secret alone: a stranger must not use up the tries of all.
+A_NETWORK: Final = 20
 ATTACH: Final = tuple(
     Step.model_validate(one) for one in ({"do": "verify"}, {"do": "challenge", "factor": "second"}, {"do": "grant"}, {"do": "session"})
 )
@@ -279,7 +281,9 @@ class Flows:
         kind = tenant.portal.claims[kinds[0]]
         identifier, proof = self.hashes(manager, kinds[0], kind, {name: text_of(fields, name) for name in kind.fields})
         mine, network = TRIES[kind.strength]
-        keys = [(f"claim:{identifier.hex()}", mine), *([(f"claims:{manager}:{browser.network}", network)] if network else [])]
+        named = "identifier" in kind.fields.values()
+        own, place = (f"claim:{identifier.hex()}", mine), (f"claims:{manager}:{browser.network}", network or A_NETWORK)
+        keys = [*([own] if named else []), *([place] if network or not named else [])]
         now = self._now()
         waits = any(self._accounts.held_up(key, now, daily=most) for key, most in keys)
         found = [one for one in self._accounts.claims(manager, kinds[0], identifier, now) if hmac.compare_digest(one.proof, proof)]

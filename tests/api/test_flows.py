@@ -617,3 +617,17 @@ def test_no_more_than_five_messages_an_hour_go_to_an_address(here):
     one.start("login")
     one.go(name="jana@example.org", password=PASSWORD)
     assert logged_in(here, "inmes", "jana@example.org").units() == ["cz-a"]
+
+
+def test_wrong_invitations_from_elsewhere_do_not_use_up_the_tries_of_all(here):
+    """A code that is a secret alone is throttled by where it is tried from; a resident with limited sight invites nobody."""
+    one, _ = inmes(here)
+    code = one.client.post("/v1/units/cz-a/invitations", json={}).json()["code"]
+    guest = here.browser("inmes")
+    guest.start("accept")
+    for _ in range(6):
+        guest.go(code="AAAABBBBCCCC", _status=422)
+    guest.go(code=code)
+    with here.registry.writing() as db:
+        db.execute("UPDATE grants SET role = 'resident:limited'")
+    assert one.client.post("/v1/units/cz-a/invitations", json={}).status_code == 422
