@@ -24,8 +24,6 @@ _bearer: Final = HTTPBearer(auto_error=False, description="Service token, made b
 #: Cookies: a flow's, a session's, and what an account's browsers are known by.
 FLOW, SESSION, BROWSER = "__Host-flow", "__Host-session", "__Host-browser"
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-#: What the holder of any account may do with it.
-OWN: Final = frozenset({"units:read", "consumption:read", "me:self", "sessions:self", "grants:self"})
 FRESH: Final = 300_000_000
 
 
@@ -118,11 +116,11 @@ async def _access(request: Request, scopes: SecurityScopes, credentials: Annotat
 
 
 def _in_session(registry: Registry, session: Session, now: int) -> Principal:
+    scopes = frozenset(ROLES[session.role])
     if session.account is not None:
-        roles = {role for _, role in registry.accounts.visible(session.account, now)}
-        return Principal(session.id, session.manager, OWN.union(*(ROLES[role] for role in roles)), session.account)
+        return Principal(session.id, session.manager, scopes, session.account)
     held = registry.accounts.held(session.held.get("claims", []), session.held.get("since", 0), now)
-    return Principal(session.id, session.manager, frozenset(ROLES[session.role]), None, tuple(held))
+    return Principal(session.id, session.manager, scopes, None, tuple(held))
 
 
 def scoped(*scopes: str) -> Any:

@@ -160,7 +160,6 @@ class Flows:
             "total": total,
             "step": self._step(flow, page) if page else None,
             "done": bool(state.get("done")),
-            **({"confirmation": state["number"]} if "number" in state else {}),
         }
 
     def _step(self, flow: FlowRow, page: Sequence[Step]) -> dict[str, Any]:

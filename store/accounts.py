@@ -19,14 +19,9 @@ T = TypeVar("T")
 DAY: Final = 86_400_000_000
 #: How long the holder of an ended occupancy reads what was measured in it: settlement (FLOWS 9).
 SETTLEMENT: Final = 365 * DAY
-#: What each role may do (API.md 3).
+#: What a session may do (API.md 3); what it sees is narrowed by its grants.
 _READS: Final = ("units:read", "consumption:read")
-ROLES: Final[Mapping[str, tuple[str, ...]]] = {
-    "resident": (*_READS, "me:self", "sessions:self", "grants:self"),
-    "resident:limited": (*_READS, "me:self", "sessions:self", "grants:self"),
-    "household": (*_READS, "me:self", "sessions:self", "grants:self"),
-    "guest": _READS,
-}
+ROLES: Final[Mapping[str, tuple[str, ...]]] = {"account": (*_READS, "me:self", "sessions:self", "grants:self"), "guest": _READS}
 _ACCOUNT: Final = "id, realm, username, name, locale, password, created, failures, ended"
 _FACTOR: Final = "id, account, kind, secret, counter, created, used"
 _CLAIM: Final = "id, manager, kind, unit, occupancy, role, identifier, proof, created, expires, used, withdrawn, giver, until"
@@ -173,19 +168,7 @@ class Accounts:
 
     def add(self, account: Account) -> None:
         """Add an account."""
-        self._insert(
-            "accounts",
-            _ACCOUNT,
-            account.id,
-            account.realm,
-            account.username,
-            account.name,
-            account.locale,
-            account.password,
-            account.created,
-            0,
-            None,
-        )
+        self._add("accounts", _ACCOUNT, account)
 
     def account(self, identity: str) -> Account | None:
         """Return an account that has not ended."""
@@ -223,7 +206,7 @@ class Accounts:
 
     def add_factor(self, factor: Factor) -> None:
         """Add a factor."""
-        self._insert("factors", _FACTOR, *(getattr(factor, name) for name in _FACTOR.split(", ")))
+        self._add("factors", _FACTOR, factor)
 
     def factors(self, account: str) -> list[Factor]:
         """Return the factors of an account, used recovery codes too, in order of entry."""
@@ -262,7 +245,7 @@ class Accounts:
 
     def add_claim(self, claim: Claim) -> None:
         """Add a claim."""
-        self._insert("claims", _CLAIM, *(getattr(claim, name) for name in _CLAIM.split(", ")))
+        self._add("claims", _CLAIM, claim)
 
     def claims(self, manager: str, kind: str, identifier: bytes, now: int) -> list[Claim]:
         """Return the claims of an identifier that are in force."""
@@ -292,7 +275,7 @@ class Accounts:
 
     def add_grant(self, grant: Grant) -> None:
         """Add a grant."""
-        self._insert("grants", _GRANT, *(getattr(grant, name) for name in _GRANT.split(", ")))
+        self._add("grants", _GRANT, grant)
 
     def grant(self, identity: str) -> Grant | None:
         """Return one grant, also an ended one."""
@@ -434,6 +417,9 @@ class Accounts:
 
     def _read(self, kind: Callable[..., T], table: str, columns: str, where: str, *values: object) -> list[T]:
         return [kind(*row) for row in self._rows(f"SELECT {columns} FROM {table} WHERE {where}", *values)]  # noqa: S608 - our own words
+
+    def _add(self, table: str, columns: str, value: object) -> None:
+        self._insert(table, columns, *(getattr(value, name) for name in columns.split(", ")))
 
     def _insert(self, table: str, columns: str, *values: object) -> None:
         with self._file.writing() as db:
