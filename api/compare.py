@@ -25,15 +25,12 @@ from submeter.api.problems import Invalid
 from submeter.reading import LEVELS, MICRO, to_micro
 from submeter.store.published import NULL, Published
 from submeter.store.registry import Registry
-from submeter.store.registry_types import Occupancy, Property
+from submeter.store.registry_types import HEATING, LEAST, Occupancy, Property
 
 __all__ = ["HEATING", "LEAST", "Comparison", "Question", "building_series", "compared", "holder_of"]
 
 Comparison = Literal["previous", "year", "building", "climate"]
-#: Fewer flats than this are no group to compare with (SPEC 16.3).
-LEAST: Final = 5
-#: Classes whose use depends on the weather, and the units in which it is counted there.
-HEATING: Final = frozenset({"heat", "heat_allocation"})
+#: The units in which the use of heat is counted.
 HEAT_UNITS: Final = frozenset({"kW.h", "{hca}"})
 #: No bucket of a level (in order of LEVELS) is longer than this, in µs.
 LONGEST: Final = dict(zip(LEVELS, (civil.HOUR, 2 * civil.DAY, 32 * civil.DAY, 367 * civil.DAY), strict=True))

@@ -11,6 +11,8 @@ from submeter.reading import DeviceId
 
 __all__ = [
     "FINEST",
+    "HEATING",
+    "LEAST",
     "QUANTITIES",
     "READS",
     "SCOPES",
@@ -36,6 +38,10 @@ QUANTITIES: Final = {
     "heat_allocation": "hca",
     "energy": "energy",
 }
+#: Classes whose use depends on the weather.
+HEATING: Final = frozenset({"heat", "heat_allocation"})
+#: Fewer flats than this are no group to compare with (SPEC 16.3).
+LEAST: Final = 5
 #: The finest level that a property shows (SPEC 16).
 FINEST: Final = ("hour", "day", "month")
 #: What a service token may be allowed.

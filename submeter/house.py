@@ -16,14 +16,11 @@ from submeter.aggregate.classifier import factor_at
 from submeter.core import Core
 from submeter.reading import LEVELS
 from submeter.store import Decision, Point, Property
+from submeter.store.registry_types import HEATING, LEAST
 
 __all__ = ["Energy", "Holding", "House", "total"]
 
 DAY, MONTH = LEVELS.index("day"), LEVELS.index("month")
-#: Fewer flats than this are no group to compare with (SPEC 16.3).
-LEAST: Final = 5
-#: Quantities whose use depends on the weather.
-HEATING: Final = frozenset({"heat", "heat_allocation"})
 #: Where the kWh of what is not measured in kWh come from: the building's own meter of these quantities.
 SOURCES: Final = {"heat_allocation": ("heat", "energy"), "hot_water": ("hot_water",)}
 
