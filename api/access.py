@@ -14,7 +14,7 @@ from fastapi import Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
 from submeter.api.problems import CrossSite, ForbiddenScope, NotFound, Reauth, Unauthenticated
-from submeter.store.accounts import ROLES, Session
+from submeter.store.accounts import OWN, ROLES, Session
 from submeter.store.registry import Registry
 from submeter.store.registry_types import Principal, Property, Unit, Visible
 
@@ -44,17 +44,21 @@ class Access:
     registry: Registry
     session: Session | None = None
     now: int = 0
+    scopes: frozenset[str] = frozenset()
 
     def units(self) -> list[SeenUnit]:
-        """Every visible unit."""
-        found = {visible.unit: visible for visible in reversed(self.registry.visible(self.principal, now=self.now))}
+        """Every visible unit where the route's scopes are allowed."""
+        found = {visible.unit: visible for visible in reversed(self.registry.visible(self.principal, now=self.now)) if self._allowed(visible)}
         return [seen for visible in reversed(found.values()) if (seen := self._seen(visible))]
 
     def unit(self, identity: str) -> SeenUnit:
-        """The visible unit of this id; raises NotFound for foreign and nonexistent alike."""
-        for visible in self.registry.visible(self.principal, identity, now=self.now):
-            if seen := self._seen(visible):
+        """The visible unit of this id; raises NotFound for foreign and nonexistent alike, ForbiddenScope where its grant allows less than the route asks."""
+        visible = self.registry.visible(self.principal, identity, now=self.now)
+        for one in visible:
+            if self._allowed(one) and (seen := self._seen(one)):
                 return seen
+        if visible:
+            raise ForbiddenScope(f"a {visible[0].role.replace(':', ', ')} of this unit may not do this")
         raise NotFound
 
     def account(self) -> str:
@@ -68,6 +72,9 @@ class Access:
         if self.session is None or self.now - self.session.fresh > FRESH:
             raise Reauth
         return self.session
+
+    def _allowed(self, visible: Visible) -> bool:
+        return not visible.role or self.scopes <= {*ROLES[visible.role], *OWN}
 
     def _seen(self, visible: Visible) -> SeenUnit | None:
         unit = self.registry.unit(visible.unit)
@@ -112,7 +119,7 @@ async def _access(request: Request, scopes: SecurityScopes, credentials: Annotat
     missing = set(scopes.scopes) - principal.scopes
     if missing:
         raise ForbiddenScope(f"missing: {', '.join(sorted(missing))}")
-    return Access(principal, registry, session, microseconds(request))
+    return Access(principal, registry, session, microseconds(request), frozenset(scopes.scopes))
 
 
 def _in_session(registry: Registry, session: Session, now: int) -> Principal:

@@ -13,15 +13,29 @@ from typing import Any, Final, TypeVar
 from submeter.store.events import File
 from submeter.store.registry_types import Visible
 
-__all__ = ["ROLES", "Account", "Accounts", "Claim", "Contact", "Factor", "FlowRow", "Grant", "Session", "digest"]
+__all__ = ["OWN", "ROLES", "Account", "Accounts", "Claim", "Contact", "Factor", "FlowRow", "Grant", "Session", "digest"]
 
 T = TypeVar("T")
 DAY: Final = 86_400_000_000
 #: How long the holder of an ended occupancy reads what was measured in it: settlement (FLOWS 9).
 SETTLEMENT: Final = 365 * DAY
-#: What a session may do (API.md 3); what it sees is narrowed by its grants.
+#: What every account may do with itself.
+OWN: Final = ("me:self", "sessions:self", "grants:self")
 _READS: Final = ("units:read", "consumption:read")
-ROLES: Final[Mapping[str, tuple[str, ...]]] = {"account": (*_READS, "me:self", "sessions:self", "grants:self"), "guest": _READS}
+_GUEST: Final = (*_READS, "readings:read", "announcements:read")
+_HOUSEHOLD: Final = (*_GUEST, "events:read")
+_RESIDENT: Final = (*_HOUSEHOLD, "documents:read", "balance:read", "readings:self", "alerts:self", "statements:self", "messages:self")
+#: What a role may do at a unit (API.md 3). A session of an account may do all that some grant allows; each unit asks its own grant.
+ROLES: Final[Mapping[str, tuple[str, ...]]] = {
+    "account": (*OWN, *_RESIDENT),
+    "resident": _RESIDENT,
+    "resident:limited": _READS,
+    "household": _HOUSEHOLD,
+    "third_party": _READS,
+    "guest": _GUEST,
+    "submitter": ("readings:self",),
+    "demo": _HOUSEHOLD,
+}
 _ACCOUNT: Final = "id, realm, username, name, locale, password, created, failures, ended"
 _FACTOR: Final = "id, account, kind, secret, counter, created, used"
 _CLAIM: Final = "id, manager, kind, unit, occupancy, role, identifier, proof, created, expires, used, withdrawn, giver, until"
@@ -304,15 +318,15 @@ class Accounts:
             row = db.execute("SELECT account, unit FROM grants WHERE id = ?", (identity,)).fetchone()
             db.execute("UPDATE grants SET ended = ? WHERE ended IS NULL AND (id = ? OR (giver = ? AND unit = ?))", (now, identity, *row))
 
-    def visible(self, account: str, now: int) -> list[tuple[Visible, str]]:
-        """Return what an account sees with the role it sees it in: the time of each grant's occupancy, as far as the grant reaches."""
+    def visible(self, account: str, now: int) -> list[Visible]:
+        """Return what an account sees: the time of each grant's occupancy, as far as the grant reaches."""
         return list(_shown(self._rows(_VISIBLE, account, now), now))
 
     def held(self, claims: Sequence[str], since: int, now: int) -> list[Visible]:
         """Return what a guest sees by claims without an account; nothing before `since`, nothing of a claim that is withdrawn."""
         if since > now:
             return []
-        return [visible for claim in claims for visible, _ in _shown(self._rows(_HELD, since, claim), now)]
+        return [visible for claim in claims for visible in _shown(self._rows(_HELD, since, claim), now)]
 
     # Flows
 
@@ -431,7 +445,7 @@ def digest(secret: str) -> bytes:
     return hashlib.sha256(secret.encode()).digest()
 
 
-def _shown(rows: Sequence[tuple[Any, ...]], now: int) -> Iterator[tuple[Visible, str]]:
+def _shown(rows: Sequence[tuple[Any, ...]], now: int) -> Iterator[Visible]:
     """The visible part of each grant: inside its occupancy, none once the settlement of an ended one is over, none of an occupancy that is no more."""
     for unit, role, _, until, begun, ended, finest, lost in rows:
         settled = ended is not None and ended + (SETTLEMENT if role != "household" else 0) <= now
@@ -439,4 +453,4 @@ def _shown(rows: Sequence[tuple[Any, ...]], now: int) -> Iterator[tuple[Visible,
             continue
         ends = [end for end in (ended, until) if end is not None]
         level = "month" if role == "resident:limited" else finest
-        yield Visible(unit, begun, min(ends) if ends else None, level), role
+        yield Visible(unit, begun, min(ends) if ends else None, level, role)

@@ -220,11 +220,7 @@ class Registry:
     def visible(self, principal: Principal, unit: str | None = None, *, now: int | None = None) -> list[Visible]:
         """Return the units that `principal` may see, or the one asked for if it is among them. The one gate (API.md, principle 2)."""
         if principal.account is not None or principal.held is not None:
-            held = (
-                principal.held or ()
-                if principal.account is None
-                else [one for one, _ in self.accounts.visible(principal.account, _now() if now is None else now)]
-            )
+            held = principal.held or () if principal.account is None else self.accounts.visible(principal.account, _now() if now is None else now)
             return [one for one in held if unit in {None, one.unit}]
         one, values = ("", [principal.manager]) if unit is None else (" AND u.id = ?", [principal.manager, unit])
         rows = self._rows(f"{SELECT_VISIBLE}{one} ORDER BY u.id", *values)

@@ -45,7 +45,26 @@ LEAST: Final = 5
 #: The finest level that a property shows (SPEC 16).
 FINEST: Final = ("hour", "day", "month")
 #: What a service token may be allowed.
-SCOPES: Final = ("units:read", "consumption:read", "bulk:read", "claims:write", "accounts:write")
+SCOPES: Final = (
+    "units:read",
+    "consumption:read",
+    "bulk:read",
+    "readings:read",
+    "events:read",
+    "documents:read",
+    "announcements:read",
+    "balance:read",
+    "claims:write",
+    "accounts:write",
+    "directory:write",
+    "documents:write",
+    "announcements:write",
+    "balance:write",
+    "events:write",
+    "webhooks:write",
+    "operations:read",
+    "audit:read",
+)
 #: What it is allowed unless told otherwise.
 READS: Final = SCOPES[:3]
 
@@ -172,12 +191,13 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class Visible:
-    """One unit that a principal may see, in which period (None = without end) and down to which level."""
+    """One unit that a principal may see, in which period (None = without end) and down to which level; `role` of a person's grant, "" of a token."""
 
     unit: str
     since: int | None
     until: int | None
     finest: str
+    role: str = ""
 
 
 @dataclass(frozen=True, slots=True)

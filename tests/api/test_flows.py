@@ -431,7 +431,7 @@ def test_an_occupancy_that_ends_takes_the_household_with_it_and_leaves_the_holde
     account = here.registry.accounts.reached("inmes", "email", "jana@example.org").id
     year = 366 * 86_400_000_000
     assert here.registry.accounts.visible(account, ended + year) == []
-    (visible,) = [visible for visible, _ in here.registry.accounts.visible(account, ended + 1)]
+    (visible,) = here.registry.accounts.visible(account, ended + 1)
     assert visible.until == ended
 
 
