@@ -16,7 +16,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityS
 from submeter.api.problems import CrossSite, ForbiddenScope, NotFound, Reauth, Unauthenticated
 from submeter.store.accounts import OWN, ROLES, Session
 from submeter.store.registry import Registry
-from submeter.store.registry_types import Principal, Property, Unit, Visible
+from submeter.store.registry_types import Point, Principal, Property, Unit, Visible
 
 __all__ = ["BROWSER", "FLOW", "SESSION", "Access", "SeenUnit", "anyone", "microseconds", "own_pages", "scoped", "session_of"]
 
@@ -60,6 +60,10 @@ class Access:
         if visible:
             raise ForbiddenScope(f"a {visible[0].role.replace(':', ', ')} of this unit may not do this")
         raise NotFound
+
+    def points(self, seen: SeenUnit) -> list[Point]:
+        """The points of a visible unit that may be seen."""
+        return [point for point in self.registry.points_of(seen.unit.id) if seen.visible.shows(point)]
 
     def account(self) -> str:
         """The account that asks; raises ForbiddenScope for tokens and guests."""

@@ -16,7 +16,7 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from submeter import civil
-from submeter.api import accounts, bulk, problems, sign_in
+from submeter.api import accounts, bulk, grants, problems, sign_in
 from submeter.api.access import Access, scoped
 from submeter.api.compare import Comparison, Question, building_series, compared, holder_of
 from submeter.api.consumption import Shown, View, answer, shown_series
@@ -60,6 +60,7 @@ def create_app(
         app.state.realm_of = app.state.flows.realm_of
         app.include_router(sign_in.routes)
         app.include_router(accounts.routes)
+        app.include_router(grants.routes)
     bulk.install(app, registry, published, clock)
 
     @app.get("/v1/units", tags=["read"])
@@ -75,7 +76,8 @@ def create_app(
     @app.get("/v1/units/{unit}/meters", tags=["read"])
     async def meters(unit: str, access: Annotated[Access, scoped("units:read")]) -> dict[str, Any]:
         """Metering points of a unit: device, last index, when last heard, exchanges."""
-        return meters_of(access.unit(unit), registry, published, now=int(clock() * civil.SECOND))
+        seen = access.unit(unit)
+        return meters_of(seen, access.points(seen), registry, published, now=int(clock() * civil.SECOND))
 
     @app.get("/v1/units/{unit}/consumption", tags=["read"])
     async def consumption(
@@ -100,9 +102,11 @@ def create_app(
         view = _view(as_of)
         now = int(clock() * civil.SECOND)
         asked = period(start, end, resolution, replace(seen.property, finest=seen.visible.finest), now=now, visible=seen.visible)
-        shown = shown_series(published, registry.points_of(unit), quantity)
+        shown = shown_series(published, access.points(seen), quantity)
         check_rated(shown, rated=rated)
         holder = holder_of(registry, unit, asked, now=now)
+        if holder is not None and seen.visible.since is not None:
+            holder = replace(holder, since=max(holder.since, seen.visible.since))
         question = Question(seen, asked, shown, view, by == "meter", holder)
         look = Look(
             resolution, kind_of(request.headers.get("Accept", "")), locale_of(locale, request.headers.get("Accept-Language", "")), statistic, rated
@@ -129,7 +133,10 @@ def create_app(
         version: Annotated[int | None, Query(ge=1, description="an earlier version; default: the newest")] = None,
     ) -> dict[str, Any]:
         """Monthly information of a unit's holder: kWh with its method, earlier months of the same holder, an average flat, estimates explained."""
-        return information_of(access.unit(unit), registry, month, at, version)
+        seen = access.unit(unit)
+        if seen.visible.quantities is not None:
+            raise problems.NotFound
+        return information_of(seen, registry, month, at, version)
 
     return app
 

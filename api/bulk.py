@@ -80,7 +80,7 @@ def install(app: FastAPI, registry: Registry, published: Published, clock: Calla
         after: Annotated[str | None, Query(description="`next` of the answer before; without it all series, from the first change on")] = None,
     ) -> dict[str, Any]:
         """Series whose published rows changed after a cursor, in order of their versions, at most 1000."""
-        return await run_in_threadpool(_changes, access, registry, published, _position(after))
+        return await run_in_threadpool(_changes, access, published, _position(after))
 
 
 async def _queued(slot: asyncio.Semaphore, parts: Iterator[bytes]) -> AsyncIterator[bytes]:
@@ -123,7 +123,7 @@ def _stretches(plan: Plan, registry: Registry, published: Published) -> Iterator
 
 
 def _all_series(seen: SeenUnit, registry: Registry, published: Published) -> list[Shown]:
-    points = {point.id: point for point in registry.points_of(seen.unit.id)}
+    points = {point.id: point for point in registry.points_of(seen.unit.id) if seen.visible.shows(point)}
     return [Shown(points[one.point], one) for one in published.series_of(list(points))]
 
 
@@ -161,11 +161,11 @@ def _changed(published: Published, after: tuple[int, int]) -> Iterator[Published
         after = page[-1].version, page[-1].id
 
 
-def _changes(access: Access, registry: Registry, published: Published, after: tuple[int, int]) -> dict[str, Any]:
+def _changes(access: Access, published: Published, after: tuple[int, int]) -> dict[str, Any]:
     """The changes after a position, as far as they are of visible units; raises Invalid for a cursor of tables that are no more."""
     if after[0] > published.version():
         raise Invalid("the tables were made anew since this cursor: begin without one", "after")
-    points = {point.id: point for seen in access.units() for point in registry.points_of(seen.unit.id)}
+    points = {point.id: point for seen in access.units() for point in access.points(seen)}
     changed = list(islice((one for one in _changed(published, after) if one.point in points), MOST_CHANGES + 1))
     told = changed[:MOST_CHANGES]
     return {

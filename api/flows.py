@@ -578,7 +578,21 @@ class Flows:
         others = [one for one in self._accounts.grants_of(claim.unit) if one.occupancy == claim.occupancy and one.account != account]
         since = now + self._wait(flow, draft, kind, others)
         role = step.role if step.role != "resident" else claim.role
-        grant = Grant(new_id("g_"), account, claim.manager, claim.unit, claim.occupancy, role, since, claim.until, claim.kind, claim.giver, now, None)
+        grant = Grant(
+            new_id("g_"),
+            account,
+            claim.manager,
+            claim.unit,
+            claim.occupancy,
+            role,
+            since,
+            claim.until,
+            claim.kind,
+            claim.giver,
+            now,
+            None,
+            *_shown_by(claim),
+        )
         self._accounts.add_grant(grant)
         self._registry.record(f"account:{account}", "grant.create", claim.unit, f"{claim.kind} {grant.id}")
         for one in {one.account for one in others}:
@@ -653,6 +667,15 @@ class Flows:
         for name in ("password", "claims", "contacts", "consents", "profile", "challenge"):
             draft.pop(name, None)
 
+    def invite(self, giver: str, unit: str, address: str, claim: Claim, invited: str) -> None:
+        """Send the code of an invitation to an address; it is not told to anybody else."""
+        account, host = self._accounts.account(giver), next((one.host for one in self._tenants.values() if one.manager == claim.manager), "")
+        until = "–" if claim.expires is None else civil.iso(claim.expires)  # noqa: RUF001 - a dash
+        values = {"portal": f"https://{host}", "link": f"https://{host}/start/accept", "code": invited, "unit": unit, "until": until}
+        values["inviter"] = (account.name if account else "") or values["portal"]
+        locale = account.locale if account else "en"
+        self._registry.outbox.put(claim.manager, "email", address, "invitation", locale, values, now=self._now(), expires=claim.expires)
+
     def tell(self, account: Account, manager: str, template: str, values: Mapping[str, str] = MappingProxyType({})) -> None:
         """A notice to every proven address of an account."""
         host, now = next((one.host for one in self._tenants.values() if one.manager == manager), ""), self._now()
@@ -679,6 +702,11 @@ def _page(steps: Sequence[Step], at: int) -> tuple[Step, ...]:
 
 def _kinds(tenant: Tenant, step: Step) -> list[str]:
     return [kind for kind in step.kind if tenant.portal.claims[kind].enabled]
+
+
+def _shown_by(claim: Claim) -> tuple[int | None, str | None, str | None]:
+    """What an invitation shows: from when on, how fine, which classes of points."""
+    return claim.data_from, claim.finest, claim.quantities
 
 
 def _delay(fails: int) -> int:

@@ -17,9 +17,8 @@ from submeter.store.registry_types import Assignment, Point
 __all__ = ["meters_of"]
 
 
-def meters_of(seen: SeenUnit, registry: Registry, published: Published, *, now: int) -> dict[str, Any]:
+def meters_of(seen: SeenUnit, points: Sequence[Point], registry: Registry, published: Published, *, now: int) -> dict[str, Any]:
     """Class counts and the points of a unit as of `now` (µs UTC); instants are local with offset."""
-    points = registry.points_of(seen.unit.id)
     series = published.series_of([point.id for point in points])
     seen_until = seen.visible.until
     if seen_until is not None:

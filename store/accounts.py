@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from submeter.store.events import File
-from submeter.store.registry_types import Visible
+from submeter.store.registry_types import FINEST, Visible
 
-__all__ = ["OWN", "ROLES", "Account", "Accounts", "Claim", "Contact", "Factor", "FlowRow", "Grant", "Session", "digest"]
+__all__ = ["INVITED", "OWN", "ROLES", "Account", "Accounts", "Claim", "Contact", "Factor", "FlowRow", "Grant", "Session", "digest"]
 
 T = TypeVar("T")
 DAY: Final = 86_400_000_000
@@ -36,14 +36,19 @@ ROLES: Final[Mapping[str, tuple[str, ...]]] = {
     "submitter": ("readings:self",),
     "demo": _HOUSEHOLD,
 }
+#: Roles that a resident gives: they end with the occupancy.
+INVITED: Final = ("household", "third_party")
 _ACCOUNT: Final = "id, realm, username, name, locale, password, created, failures, ended"
 _FACTOR: Final = "id, account, kind, secret, counter, created, used"
-_CLAIM: Final = "id, manager, kind, unit, occupancy, role, identifier, proof, created, expires, used, withdrawn, giver, until"
-_GRANT: Final = "id, account, manager, unit, occupancy, role, since, until, source, giver, created, ended"
+_CLAIM: Final = (
+    "id, manager, kind, unit, occupancy, role, identifier, proof, created, expires, used, withdrawn, giver, until, data_from, finest, quantities"
+)
+_GRANT: Final = "id, account, manager, unit, occupancy, role, since, until, source, giver, created, ended, data_from, finest, quantities"
 _SESSION: Final = "id, realm, manager, account, role, held, created, seen, expires, idle, fresh, agent, ended"
 #: Units of an account at an instant: each grant in force with its occupancy (none on record: since ever) and the finest level of its property.
 _VISIBLE: Final = """
-SELECT g.unit, g.role, g.since, g.until, o.since, o.until, p.finest, g.occupancy IS NOT NULL AND o.since IS NULL AS lost
+SELECT g.unit, g.role, g.since, g.until, o.since, o.until, p.finest, g.occupancy IS NOT NULL AND o.since IS NULL AS lost,
+  g.data_from, g.finest, g.quantities
 FROM grants g JOIN units u ON u.id = g.unit JOIN properties p ON p.id = u.property AND p.manager = g.manager
 LEFT JOIN occupancies o ON o.unit = g.unit AND o.since = g.occupancy
 WHERE g.account = ? AND g.ended IS NULL AND g.since <= ? ORDER BY g.unit, o.since DESC
@@ -51,7 +56,8 @@ WHERE g.account = ? AND g.ended IS NULL AND g.since <= ? ORDER BY g.unit, o.sinc
 
 #: The same of a claim, for a guest.
 _HELD: Final = """
-SELECT g.unit, g.role, ?, g.until, o.since, o.until, p.finest, g.occupancy IS NOT NULL AND o.since IS NULL AS lost
+SELECT g.unit, g.role, ?, g.until, o.since, o.until, p.finest, g.occupancy IS NOT NULL AND o.since IS NULL AS lost,
+  g.data_from, g.finest, g.quantities
 FROM claims g JOIN units u ON u.id = g.unit JOIN properties p ON p.id = u.property AND p.manager = g.manager
 LEFT JOIN occupancies o ON o.unit = g.unit AND o.since = g.occupancy WHERE g.id = ? AND g.withdrawn IS NULL
 """
@@ -103,7 +109,10 @@ class Factor:
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """What gives the right to a unit, for the occupancy that begins at `occupancy`; hashes only. An invitation has a `giver` (account) and an end."""
+    """What gives the right to a unit, for the occupancy that begins at `occupancy`; hashes only.
+
+    An invitation has a `giver` (account), an end, and what it shows: from when on, how fine, and of which classes of points (words with spaces; None: all).
+    """
 
     id: str
     manager: str
@@ -119,11 +128,14 @@ class Claim:
     withdrawn: int | None
     giver: str | None
     until: int | None
+    data_from: int | None = None
+    finest: str | None = None
+    quantities: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Who may see a unit, as what, in which occupancy, from when on and until when; `giver` invited."""
+    """Who may see a unit, as what, in which occupancy, from when on and until when; `giver` invited, and what is shown is as in Claim."""
 
     id: str
     account: str
@@ -137,6 +149,9 @@ class Grant:
     giver: str | None
     created: int
     ended: int | None
+    data_from: int | None = None
+    finest: str | None = None
+    quantities: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +211,13 @@ class Accounts:
         """Return the account that a proven address belongs to; addresses for notices belong to nobody."""
         sql = "SELECT account FROM contacts WHERE realm = ? AND channel = ? AND address = ? AND use <> 'notify' AND verified IS NOT NULL"
         return next((self.account(identity) for (identity,) in self._rows(sql, realm, channel, address)), None)
+
+    def end(self, account: str, now: int) -> None:
+        """End an account: its sessions end, and its addresses and name are free again."""
+        with self._file.writing() as db:
+            db.execute("UPDATE accounts SET ended = ?, username = NULL WHERE id = ?", (now, account))
+            db.execute("UPDATE contacts SET verified = NULL WHERE account = ?", (account,))
+            self.end_sessions(account, now)
 
     def set_password(self, account: str, password: str) -> None:
         """Keep another hash; the count of failures begins anew."""
@@ -273,6 +295,12 @@ class Accounts:
     def claims_of(self, manager: str) -> list[Claim]:
         """Return all claims of a manager, the newest first."""
         return self._read(Claim, "claims", _CLAIM, "manager = ? ORDER BY created DESC, id", manager)
+
+    def invitations(self, giver: str, unit: str) -> list[Claim]:
+        """Return the invitations to a unit that an account gave and nobody followed or took back, the newest first."""
+        return self._read(
+            Claim, "claims", _CLAIM, "giver = ? AND unit = ? AND used IS NULL AND withdrawn IS NULL ORDER BY created DESC, id", giver, unit
+        )
 
     def use_claim(self, identity: str, now: int) -> bool:
         """Mark a claim as used; False if it is used, withdrawn or over by now: then nothing may follow from it."""
@@ -447,10 +475,12 @@ def digest(secret: str) -> bytes:
 
 def _shown(rows: Sequence[tuple[Any, ...]], now: int) -> Iterator[Visible]:
     """The visible part of each grant: inside its occupancy, none once the settlement of an ended one is over, none of an occupancy that is no more."""
-    for unit, role, _, until, begun, ended, finest, lost in rows:
-        settled = ended is not None and ended + (SETTLEMENT if role != "household" else 0) <= now
+    for unit, role, _, until, begun, ended, finest, lost, data_from, coarser, quantities in rows:
+        settled = ended is not None and ended + (SETTLEMENT if role not in INVITED else 0) <= now
         if lost or settled or (until is not None and until <= now):
             continue
         ends = [end for end in (ended, until) if end is not None]
-        level = "month" if role == "resident:limited" else finest
-        yield Visible(unit, begun, min(ends) if ends else None, level, role)
+        begins = [begin for begin in (begun, data_from) if begin is not None]
+        level = max((finest, coarser or finest, "month" if role == "resident:limited" else finest), key=FINEST.index)
+        classes = None if quantities is None else frozenset(quantities.split())
+        yield Visible(unit, max(begins) if begins else None, min(ends) if ends else None, level, role, classes)

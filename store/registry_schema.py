@@ -115,4 +115,12 @@ MIGRATIONS: Final = (
     CREATE TABLE throttle (key TEXT PRIMARY KEY, fails INTEGER NOT NULL, until INTEGER NOT NULL, day INTEGER NOT NULL) STRICT;
     CREATE TABLE browsers (hash BLOB NOT NULL, account TEXT NOT NULL REFERENCES accounts, seen INTEGER NOT NULL, PRIMARY KEY (hash, account)) STRICT;
     """,
+    """
+    ALTER TABLE claims ADD COLUMN data_from INTEGER;
+    ALTER TABLE claims ADD COLUMN finest TEXT;
+    ALTER TABLE claims ADD COLUMN quantities TEXT;
+    ALTER TABLE grants ADD COLUMN data_from INTEGER;
+    ALTER TABLE grants ADD COLUMN finest TEXT;
+    ALTER TABLE grants ADD COLUMN quantities TEXT;
+    """,
 )

@@ -191,13 +191,21 @@ class Principal:
 
 @dataclass(frozen=True, slots=True)
 class Visible:
-    """One unit that a principal may see, in which period (None = without end) and down to which level; `role` of a person's grant, "" of a token."""
+    """One unit that a principal may see, in which period (None = without end) and down to which level; `role` of a person's grant, "" of a token.
+
+    `quantities` are the classes of points that are shown, None all of them.
+    """
 
     unit: str
     since: int | None
     until: int | None
     finest: str
     role: str = ""
+    quantities: frozenset[str] | None = None
+
+    def shows(self, point: Point) -> bool:
+        """Whether a point of the unit is among what may be seen."""
+        return self.quantities is None or point.quantity in self.quantities
 
 
 @dataclass(frozen=True, slots=True)
