@@ -227,7 +227,8 @@ def _where_to_look(config: Config, token: str, world: _World, console: Console) 
     letter = _get(config, token, "/v1/claims", {"claims": [{"unit": flat.id, "kind": "one_time_credentials"}]})["claims"][0]["fields"]
     console.rule("submeter demo")
     console.print(
-        f"  portal      http://{HOST}:{config.api.port}   ({flat.label}: login {letter['login']}   password {letter['password']}; codes appear here)"
+        f"  portal      http://{HOST}:{config.api.port}   ({flat.label}: login {letter['login']}   password {letter['password']}; codes appear here)",
+        soft_wrap=True,
     )
     console.print(f"  API         {url}/openapi.json")
     console.print(
