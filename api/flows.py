@@ -98,6 +98,32 @@ class Flows:
         """The tenant of a host name, with or without a port."""
         return self._tenants.get(re.sub(r":\d+$", "", host))
 
+    def front(self, tenant: Tenant) -> dict[str, Any]:
+        """What a portal offers to who comes to it: its languages, and each flow with the fields of its first page."""
+        flows = {}
+        for name, steps in tenant.portal.flows.items():
+            page = _page(steps, 0)
+            flows[name] = {
+                "do": [step.do for step in page],
+                "by": [by for step in page for by in step.by],
+                "fields": [field for step in page for field in self._fields(tenant, step)],
+                "optional_fields": [field for step in page if step.optional for field in self._fields(tenant, step)],
+                "documents": self._documents(tenant, page),
+            }
+        return {
+            "name": tenant.portal.name,
+            "brand": tenant.portal.brand or tenant.portal.name,
+            "locales": list(tenant.portal.locales),
+            "country": tenant.portal.country,
+            "level": tenant.portal.policy.level,
+            "password_min": tenant.portal.policy.password_min,
+            "flows": flows,
+        }
+
+    def _documents(self, tenant: Tenant, page: Sequence[Step]) -> list[dict[str, str]]:
+        """What a page asks to accept."""
+        return [{"doc": step.doc, "version": tenant.portal.documents.get(step.doc, "1")} for step in page if step.do == "consent"]
+
     def realm_of(self, host: str) -> str | None:
         """The portal of a host name."""
         found = self.tenant(host)
@@ -166,10 +192,17 @@ class Flows:
         tenant, state = self._tenant(flow), flow.state
         found: dict[str, Any] = {"do": [step.do for step in page], "fields": [name for step in page for name in self._fields(tenant, step)]}
         found["optional"] = all(step.optional for step in page)
+        found["optional_fields"] = [name for step in page if step.optional for name in self._fields(tenant, step)]
+        found["documents"] = self._documents(tenant, page)
         found["show"] = self._rooms(state) if any(step.do == "review" for step in page) else {}
         if challenge := state.get("challenge"):
             now = self._now()
-            found |= {"transaction_id": challenge["transaction"], "channel": challenge.get("shown"), "address_masked": challenge["masked"]}
+            found |= {
+                "form": challenge["form"],
+                "transaction_id": challenge["transaction"],
+                "channel": challenge.get("shown"),
+                "address_masked": challenge["masked"],
+            }
             found |= {"expires_in": max((challenge["expires"] - now) // SECOND, 0), "resend_in": max((challenge["resend"] - now) // SECOND, 0)}
         return found
 

@@ -46,6 +46,12 @@ async def apart(work: Callable[..., T], *args: Any) -> T:
     return await asyncio.get_running_loop().run_in_executor(_pool, partial(work, *args))
 
 
+@routes.get("/v1/portal", dependencies=[anyone])
+async def front(request: Request, flows: FlowsHere) -> dict[str, Any]:
+    """What the portal of this host offers: languages, and its flows with the fields of their first pages."""
+    return flows.front(_tenant(flows, request))
+
+
 @routes.post("/v1/flows/{name}", dependencies=[anyone])
 async def submit(request: Request, flows: FlowsHere, name: str, fields: Fields = {}) -> Response:  # noqa: B006 - never changed
     """Start the flow of this name, or submit a page of the flow with this id."""

@@ -101,6 +101,7 @@ class Portal(Section):
     """One realm of accounts."""
 
     name: str
+    brand: str = ""
     locales: Annotated[tuple[Literal["cs", "sl", "nb", "ru", "en", "de"], ...], Strict(strict=False), Field(min_length=1)]
     country: Annotated[str, Field(pattern=r"^[1-9]\d{0,2}$")]
     documents: Mapping[str, str] = {}

@@ -12,7 +12,7 @@ import socket
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +37,7 @@ from submeter.simulate.directory import directory
 from submeter.simulate.gateway import Network, instants
 from submeter.simulate.truth import Anchors, anchors, counters, index_at
 from submeter.store import Vault
+from submeter.store.registry_types import READS
 
 __all__ = ["demo"]
 
@@ -60,6 +61,14 @@ name = "embedded"
 port = {broker}
 protocol = "3.1.1"
 {gateways}
+[[portal]]
+name = "inmes"
+host = "{host}"
+manager = "demo"
+[mail]
+sink = "console"
+[sms]
+sink = "console"
 [api]
 port = {api}
 [metrics]
@@ -67,6 +76,8 @@ port = {metrics}
 [log]
 level = "warning"
 """
+#: Names below localhost are loopback, and browsers trust them as they trust TLS.
+HOST: Final = "inmes.localhost"
 GATEWAY: Final = '[[gateway]]\nname = "{name}"\nstore_and_forward = true'
 
 
@@ -117,7 +128,7 @@ def _settle(folder: Path, building: Building) -> Config:
     """Write configuration, directory and master key."""
     gateways = "\n".join(GATEWAY.format(name=name) for name in building.gateways)
     broker, api, metrics = _free_ports(3)
-    (folder / "pipeline.toml").write_text(CONFIG.format(broker=broker, api=api, metrics=metrics, gateways=gateways))
+    (folder / "pipeline.toml").write_text(CONFIG.format(broker=broker, host=HOST, api=api, metrics=metrics, gateways=gateways))
     (folder / "directory.toml").write_text(directory(building, civil.local_date(building.zone, now() - SETTLED_BEFORE)))
     Vault.create(folder / "master.key")
     return load(folder / "pipeline.toml")
@@ -145,7 +156,7 @@ def _history(folder: Path, config: Config, world: _World, console: Console) -> s
             with console.status(f"submeter {command} {path.name}"):
                 *_, last = execute(core, command, {"path": str(path)})
             console.print(f"  {command} {path.name}: {last}", soft_wrap=True)
-        return core.registry.create_token(world.building.manager)
+        return core.registry.create_token(world.building.manager, (*READS, "claims:write"))
 
 
 def _stretches(end: int) -> Iterator[tuple[int, int, int]]:
@@ -213,7 +224,12 @@ def _where_to_look(config: Config, token: str, world: _World, console: Console) 
     flat = world.building.flats[0]
     url = f"http://127.0.0.1:{config.api.port}/v1"
     month = time.strftime("%Y-%m-01")
+    letter = _get(config, token, "/v1/claims", {"claims": [{"unit": flat.id, "kind": "one_time_credentials"}]})["claims"][0]["fields"]
     console.rule("submeter demo")
+    console.print(
+        f"  portal      http://{HOST}:{config.api.port}   ({flat.label}: login {letter['login']}   password {letter['password']}; codes appear here)",
+        soft_wrap=True,
+    )
     console.print(f"  API         {url}/openapi.json")
     console.print(
         f"  one flat    curl -H 'Authorization: Bearer {token}' '{url}/units/{flat.id}/consumption?resolution=P1D&from={month}&to=2100-01-01'",
@@ -298,7 +314,9 @@ def _series_differs(series: dict[str, Any], place: Place, known: Anchors) -> Ite
             yield f"{place.id} {point['start']}: {point['value']} answered, {true / MICRO} is true"
 
 
-def _get(config: Config, token: str, path: str) -> Any:
-    request = urllib.request.Request(f"http://127.0.0.1:{config.api.port}{path}", headers={"Authorization": f"Bearer {token}"})
+def _get(config: Config, token: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    """What the API answers; a body is posted."""
+    sent, headers = None if body is None else json.dumps(body).encode(), {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    request = urllib.request.Request(f"http://127.0.0.1:{config.api.port}{path}", sent, headers)
     with urllib.request.urlopen(request, timeout=CONNECT_S) as answer:  # noqa: S310 - loopback
         return json.load(answer)

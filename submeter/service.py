@@ -33,6 +33,7 @@ from submeter.ingest.common import Counters
 from submeter.ingest.drain import Step
 from submeter.metrics import Metrics
 from submeter.outbox import Postmen
+from submeter.portal import create_portal
 from submeter.store import Counts, Inbox, Published, Registry, StoreBrokenError
 from submeter.store.runs import By
 
@@ -264,7 +265,11 @@ def _api(config: Config, stack: ExitStack) -> None:
     make_folder(config.data.folder)
     registry = stack.enter_context(Registry(config.data.folder / "registry.sqlite"))
     published = stack.enter_context(Published(config.data.folder / "published.sqlite"))
-    _listen(create_app(registry, published, __version__, portals=sign_in(config)), config.api.host, config.api.port, "api", stack)
+    portals = sign_in(config)
+    app = create_app(registry, published, __version__, portals=portals)
+    if portals is not None:
+        app.mount("/", create_portal(app))
+    _listen(app, config.api.host, config.api.port, "api", stack)
 
 
 def sign_in(config: Config) -> SignIn | None:

@@ -1,0 +1,237 @@
+"""What a resident reads: dashboard, months and days of a flat, history down to hours, places (screens 8 to 12)."""
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Final
+
+from starlette.responses import Response
+
+from submeter.portal.charts import Bar, Chart, Part
+from submeter.portal.page import Page
+
+__all__ = ["PAGES"]
+
+#: Classes of the dashboard, in the order of their tiles (I15).
+CLASSES: Final = ("cold_water", "hot_water", "other_water", "heat", "cooling", "heat_cooling")
+#: What classes of points count as which tile.
+TILES: Final = {"heat_allocation": "heat", "energy": "heat"}
+FILES: Final = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
+YEARS: Final = 3
+DAYS: Final = 30
+
+
+async def home(page: Page) -> Response:
+    """Screen 8: counts, where each meter stands, last month beside the one before."""
+    units = (await page.api.get("/v1/units"))["units"]
+    if not units:
+        return page.show("empty.html", signed=True, unit=None)
+    unit = _chosen(page, units)
+    meters = await page.api.get(f"/v1/units/{unit['id']}/meters")
+    counts = dict.fromkeys(CLASSES, 0)
+    for name, count in meters["classes"].items():
+        counts[TILES.get(name, name)] = counts.get(TILES.get(name, name), 0) + count
+    months = await _months(page, unit["id"], _first(_today(), -1), _first(_today(), 1))
+    session = await page.api.get("/v1/session")
+    return page.show(
+        "home.html", signed=True, unit=unit, units=units, counts=counts, meters=meters["meters"], months=months, guest=session["role"] == "guest"
+    )
+
+
+async def overview(page: Page) -> Response:
+    """Screen 9: property, entrance, flat; one flat leads straight to it."""
+    units = (await page.api.get("/v1/units"))["units"]
+    if len(units) == 1:
+        return page.go(f"/units/{units[0]['id']}")
+    nested: dict[str, dict[str, list[Any]]] = {}
+    for unit in units:
+        nested.setdefault(unit["property"], {}).setdefault(unit["entrance"], []).append(unit)
+    return page.show("overview.html", signed=True, unit=None, nested=nested)
+
+
+async def flat(page: Page) -> Response:
+    """Screen 10: the months of a year as a table, and thirty days of each quantity by meter."""
+    unit = await _unit(page)
+    year = int(page.asked("year")) if re.fullmatch(r"20\d\d", page.asked("year")) else _today().year
+    months = await _months(page, unit["id"], date(year, 1, 1), date(year + 1, 1, 1))
+    until = _day(page.asked("to")) or _today()
+    since = _day(page.asked("from")) or until - timedelta(days=DAYS)
+    days = await page.api.get(f"/v1/units/{unit['id']}/consumption", resolution="P1D", by="meter", **{"from": since, "to": until})
+    charts = [_stacked(page, unit["id"], group) for group in _by_class(days["series"])]
+    rows = [{"series": one, "cells": _twelve(one["points"], year)} for one in months["series"]]
+    return page.show(
+        "unit.html", signed=True, unit=unit, year=year, rows=rows, charts=charts, since=since, until=until, data=months, this_year=_today().year
+    )
+
+
+async def history(page: Page) -> Response:
+    """Screen 11: months of up to three years side by side."""
+    unit, quantity = await _unit(page), page.asked("q")
+    first = _today().year - YEARS + 1
+    data = await page.api.get(f"/v1/units/{unit['id']}/consumption", resolution="P1M", **{"from": date(first, 1, 1), "to": date(first + YEARS, 1, 1)})
+    series, offered = _picked(data["series"], quantity)
+    bars = []
+    for number, name in enumerate(page.words.months()):
+        of_years = [_twelve(series["points"], year)[number] for year in range(first, first + YEARS)] if series else []
+        spoken = ", ".join(f"{first + i}: {_said(page, series, point)}" for i, point in enumerate(of_years))
+        bars.append(
+            Bar(name, f"{name} {spoken}", [_part(point) for point in of_years], _to(unit["id"], f"{first + YEARS - 1}-{number + 1:02d}", quantity))
+        )
+    years = [str(year) for year in range(first, first + YEARS)]
+    return _drawn(page, unit, series, offered, Chart(_title(page, series), bars, stacked=False), legend=years, level="year")
+
+
+async def finer(page: Page) -> Response:
+    """Screen 11, further down: the days of a month, the hours of a day."""
+    unit, at, quantity = await _unit(page), page.named("at"), page.asked("q")
+    whole_day = _day(at)
+    start = whole_day or _day(f"{at}-01")
+    if start is None:
+        return page.show("missing.html", status=404)
+    end = start + timedelta(days=1) if whole_day else _first(start, 1)
+    resolution = "PT1H" if whole_day else "P1D"
+    data = await page.api.get(f"/v1/units/{unit['id']}/consumption", resolution=resolution, **{"from": start, "to": end})
+    series, offered = _picked(data["series"], quantity)
+    bars = [_bar(page, unit["id"], series, point, quantity, hours=whole_day is not None) for point in series["points"]] if series else []
+    before, after = (start - timedelta(days=1), end) if whole_day else (_first(start, -1), end)
+    form = "%Y-%m-%d" if whole_day else "%Y-%m"
+    ways = {"up": f"{start:%Y-%m}" if whole_day else "", "before": before.strftime(form), "after": after.strftime(form)}
+    moment = datetime(start.year, start.month, start.day, tzinfo=UTC)
+    heading = page.words.day(moment) if whole_day else page.words.month(moment)
+    return _drawn(page, unit, series, offered, Chart(_title(page, series), bars), level="day" if whole_day else "month", heading=heading, ways=ways)
+
+
+async def download(page: Page) -> Response:
+    """The months of a year as a file."""
+    unit, year = page.named("unit"), page.asked("year")
+    kind = FILES.get(page.named("kind"))
+    if kind is None or not re.fullmatch(r"20\d\d", year):
+        return page.show("missing.html", status=404)
+    query = f"resolution=P1M&from={year}-01-01&to={int(year) + 1}-01-01"
+    body = await page.api.raw("GET", f"/v1/units/{unit}/consumption", query, accept=kind.encode())
+    headers = {"Content-Disposition": f'attachment; filename="{year}.{page.named("kind")}"'}
+    return Response(body, media_type=kind, headers=headers)
+
+
+async def places(page: Page) -> Response:
+    """Screen 12: flats that one sees, and why."""
+    told = await page.api.get("/v1/grants")
+    return page.show("places.html", signed=True, unit=None, grants=told["grants"], given=told["given"])
+
+
+def _drawn(page: Page, unit: Any, series: Any, offered: Sequence[str], chart: Chart, **more: Any) -> Response:
+    values = {"legend": [], "heading": "", "ways": None, "chart": chart, "series": series, "offered": offered, "q": page.asked("q")} | more
+    return page.show("history.html", signed=True, unit=unit, **values)
+
+
+async def _unit(page: Page) -> Any:
+    """The unit of the path among those that are visible; others are answered by the API as it answers all that is not there."""
+    identity = page.named("unit")
+    units = (await page.api.get("/v1/units"))["units"]
+    return next((one for one in units if one["id"] == identity), None) or await page.api.get(f"/v1/units/{identity}/meters")
+
+
+def _chosen(page: Page, units: Sequence[Any]) -> Any:
+    return next((one for one in units if one["id"] == page.asked("unit")), units[0])
+
+
+async def _months(page: Page, unit: str, start: date, end: date) -> Any:
+    return await page.api.get(f"/v1/units/{unit}/consumption", resolution="P1M", compare="year", **{"from": start, "to": end})
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
+def _first(day: date, months: int) -> date:
+    """The first of a month so many months on."""
+    number = day.year * 12 + day.month - 1 + months
+    return date(number // 12, number % 12 + 1, 1)
+
+
+def _day(text: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else None
+    except ValueError:
+        return None
+
+
+def _twelve(points: Sequence[Mapping[str, Any]], year: int) -> list[Mapping[str, Any] | None]:
+    """The points of the twelve months of a year; none where the API answers none."""
+    at = {point["end"][:7] if point["start"][8:10] != "01" else point["start"][:7]: point for point in points}
+    return [at.get(f"{year}-{month:02d}") for month in range(1, 13)]
+
+
+def _by_class(series: Sequence[Any]) -> list[list[Any]]:
+    """Series of one quantity together, in the order of the answer."""
+    groups: dict[tuple[str, str], list[Any]] = {}
+    for one in series:
+        groups.setdefault((one["class"], one["quantity"]), []).append(one)
+    return list(groups.values())
+
+
+def _stacked(page: Page, unit: str, group: Sequence[Any]) -> dict[str, Any]:
+    """Thirty days of one quantity, a piece of the bar for each meter."""
+    first = group[0]
+    bars = []
+    for number, point in enumerate(first["points"]):
+        parts = [one["points"][number] for one in group]
+        moment = datetime.fromisoformat(point["start"])
+        spoken = "; ".join(f"p{i}: {_said(page, first, part)}" for i, part in enumerate(parts, 1))
+        bars.append(
+            Bar(
+                str(moment.day),
+                f"{page.words.day(moment)}, {spoken}",
+                [_part(part) for part in parts],
+                _to(unit, f"{moment:%Y-%m-%d}", first["quantity"]),
+            )
+        )
+    return {
+        "first": first,
+        "chart": Chart(_title(page, first), bars),
+        "meters": [f"p{i} ({one['label'] or one['meter']})" for i, one in enumerate(group, 1)],
+    }
+
+
+def _bar(page: Page, unit: str, series: Any, point: Mapping[str, Any], quantity: str, *, hours: bool) -> Bar:
+    moment = datetime.fromisoformat(point["start"])
+    below = f"{moment.hour}" if hours else f"{moment.day}"
+    when = f"{moment:%H:%M}" if hours else page.words.day(moment)
+    return Bar(below, f"{when}: {_said(page, series, point)}", [_part(point)], None if hours else _to(unit, f"{moment:%Y-%m-%d}", quantity))
+
+
+def _to(unit: str, at: str, quantity: str) -> str:
+    return f"/units/{unit}/history/{at}" + (f"?q={quantity}" if quantity else "")
+
+
+def _part(point: Mapping[str, Any] | None) -> Part:
+    return Part(None) if point is None else Part(point["value"], point["quality"] == "estimated")
+
+
+def _said(page: Page, series: Any, point: Mapping[str, Any] | None) -> str:
+    """A value with its unit and how sure it is, as it is spoken."""
+    if point is None or point["value"] is None:
+        return page.words.text("not measured")
+    said = f"{page.words.number(point['value'], series['decimals'])} {series['uom_label']}"
+    return said if point["quality"] == "measured" else f"{said}, {page.words.text(point['quality'])}"
+
+
+def _title(page: Page, series: Any) -> str:
+    return "" if series is None else f"{page.words.text(series['class'])} [{series['uom_label']}]"
+
+
+def _picked(series: Sequence[Any], quantity: str) -> tuple[Any, list[Any]]:
+    """The series that is asked for, else the first, and all that there are."""
+    return next((one for one in series if one["class"] == quantity or one["quantity"] == quantity), series[0] if series else None), list(series)
+
+
+Work = Callable[[Page], Awaitable[Response]]
+PAGES: Final[tuple[tuple[str, list[str], Work], ...]] = (
+    ("/home", ["GET"], home),
+    ("/units", ["GET"], overview),
+    ("/units/{unit}", ["GET"], flat),
+    ("/units/{unit}/file/{kind}", ["GET"], download),
+    ("/units/{unit}/history", ["GET"], history),
+    ("/units/{unit}/history/{at}", ["GET"], finer),
+    ("/places", ["GET"], places),
+)

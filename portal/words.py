@@ -1,0 +1,79 @@
+"""Words, numbers and dates of pages: gettext catalogues in `locale/LOCALE.po`, numbers and months by CLDR (Babel).
+
+A key is an English sentence, or a kind and a word of the API, e.g. `field email`. A catalogue that lacks one fails tests/portal/test_words.py.
+"""
+
+import io
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from functools import cache
+from gettext import GNUTranslations, NullTranslations
+from importlib.resources import files
+from typing import Any, Final
+
+from babel import Locale
+from babel.dates import format_date, format_datetime, get_month_names
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.numbers import format_decimal
+
+__all__ = ["LOCALES", "Words", "words_of"]
+
+LOCALES: Final = {"cs": "čeština", "sl": "slovenščina", "nb": "norsk", "ru": "русский", "en": "English", "de": "Deutsch"}
+UNKNOWN: Final = "–"  # noqa: RUF001 - a dash, as the specification has it
+
+
+class Words:
+    """One language."""
+
+    def __init__(self, locale: str) -> None:
+        self.locale = locale
+        self._cldr = Locale.parse(locale)
+        self._texts = _catalogue(locale)
+
+    def text(self, sentence: str, **values: Any) -> str:
+        """A sentence in this language, with its values."""
+        said = self._texts.gettext(sentence)
+        return said.format(**values) if values else said
+
+    def plural(self, one: str, many: str, count: int) -> str:
+        """A sentence that counts, e.g. "{n} day"."""
+        return self._texts.ngettext(one, many, count).format(n=self.number(count, 0))
+
+    def number(self, value: float | None, decimals: int) -> str:
+        """A number with so many decimals; what is not known is a dash, never 0."""
+        return UNKNOWN if value is None else format_decimal(value, "#,##0" + ("." + "0" * decimals if decimals else ""), self._cldr)
+
+    def months(self) -> Sequence[str]:
+        """The twelve short names of the months, as they stand alone."""
+        names = get_month_names("abbreviated", "stand-alone", self._cldr)
+        return [names[number] for number in range(1, 13)]
+
+    def month(self, at: datetime) -> str:
+        """A month with its year."""
+        return str(format_date(at, "LLLL yyyy", self._cldr))
+
+    def day(self, at: datetime) -> str:
+        """A day."""
+        return format_date(at, "d. MMMM yyyy" if self.locale in {"cs", "sl", "nb", "de"} else "long", self._cldr)
+
+    def moment(self, at: datetime) -> str:
+        """A day with its time, as its zone has it."""
+        return format_datetime(at, "short", locale=self._cldr)
+
+
+@cache
+def words_of(locale: str) -> Words:
+    """The words of a language, read once."""
+    return Words(locale)
+
+
+@cache
+def _catalogue(locale: str) -> NullTranslations:
+    """The catalogue of a language."""
+    compiled = io.BytesIO()
+    source = files("submeter.portal").joinpath(f"locale/{locale}.po").read_bytes()
+    write_mo(compiled, read_po(io.BytesIO(source), locale))
+    compiled.seek(0)
+    read: Callable[[Any], NullTranslations] = GNUTranslations
+    return read(compiled)

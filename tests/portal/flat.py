@@ -1,0 +1,45 @@
+"""A flat with water meters and allocators, and published rows of all levels, for pages: some estimated, some days not known."""
+
+import numpy as np
+
+from submeter import civil
+from submeter.reading import LEVELS, QUALITIES, Register
+from submeter.store import Block, PublishedSeries
+from submeter.store.published import POINT
+
+METERS = (("cold_water", "volume", "m3"), ("hot_water", "volume", "m3"), ("heat_allocation", "hca", "hca"), ("heat_allocation", "hca", "hca"))
+BACK = 900
+
+
+def furnish(here):
+    """Meters of cz-a with rows from two and a half years ago until now; hours are a whole number of thousandths, days and months their sums."""
+    now = int(here.now * 1e6)
+    with here.registry.writing() as db:
+        for number, (quantity, register, _) in enumerate(METERS):
+            db.execute("INSERT INTO points VALUES (?, 'cz1', 'cz-a', ?, ?, ?, '{}')", (f"p{number}", quantity, f"room {number}", register))
+    heads, blocks = [], []
+    for number, (_, register, unit) in enumerate(METERS):
+        heads.append(PublishedSeries(number + 1, f"p{number}", Register(register, unit), "total", "UTC", now, 7_000_000, now))
+        blocks += [block for level in range(len(LEVELS)) for block in _blocks(number, level, now)]
+    here.published.replace(heads, blocks)
+
+
+def _blocks(number, level, now):
+    name = LEVELS[level]
+    edges = civil.boundaries("UTC", name, now - BACK * civil.DAY, now)
+    rows = np.zeros(len(edges) - 1, POINT)
+    rows["start"], rows["end"], rows["rev"], rows["coverage"], rows["state"] = edges[:-1], edges[1:], 1, 10_000, 2
+    rows["value"] = [_used(number, start, end) for start, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)]
+    rows["lo"], rows["hi"] = rows["value"], rows["value"]
+    odd = (edges[:-1] // civil.DAY + number) % 17 == 0
+    if name == "day":
+        rows["quality"][odd] = QUALITIES.index("estimated")
+        rows = rows[(edges[:-1] // civil.DAY + number) % 19 != 0]
+    labels = np.array([civil.block_labels(name, civil.block_numbers("UTC", name, rows["start"][i : i + 1]))[0] for i in range(len(rows))])
+    return [Block(number + 1, level, label, rows[labels == label]) for label in sorted(set(labels))]
+
+
+def _used(number, start, end):
+    """Micro units between two hours: a thousandth an hour and more by the day of the week."""
+    hours = range(start // civil.HOUR, end // civil.HOUR)
+    return sum(1000 * (1 + number + hour // 24 % 7) for hour in hours)

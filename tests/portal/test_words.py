@@ -1,0 +1,76 @@
+"""Every word of every page is there in six languages, with its values and plurals (portal SCREENS 5, languages)."""
+
+import re
+import string
+from pathlib import Path
+
+import pytest
+from babel.messages.pofile import read_po
+
+from submeter.api.flows import Flows
+from submeter.config.portals import SHIPPED, load_portal
+from submeter.portal import reading
+from submeter.portal.words import LOCALES, Words
+from submeter.store.accounts import ROLES
+from submeter.store.registry_types import QUANTITIES
+
+PORTAL = Path(__file__).resolve().parents[2] / "portal"
+
+
+def catalogue(locale):
+    """Key to text (a list where it counts)."""
+    with (PORTAL / f"locale/{locale}.po").open("rb") as file:
+        return {one.id[0] if isinstance(one.id, tuple) else one.id: one.string for one in read_po(file, locale) if one.id}
+
+
+def said():
+    """Keys that templates name outright."""
+    for file in (PORTAL / "templates").glob("*.html"):
+        text = file.read_text()
+        yield from re.findall(r'\b_\("([^"]+)"[,)]', text)
+        yield from re.findall(r"\b_\('([^']+)'[,)]", text)
+        yield from re.findall(r'w\.plural\("([^"]+)"', text)
+
+
+def made():
+    """Keys that are made of a kind and a word of the API."""
+    for name in SHIPPED:
+        portal = load_portal(name)
+        tenant = type("Tenant", (), {"portal": portal})()
+        for flow, steps in portal.flows.items():
+            yield f"flow {flow}"
+            for step in steps:
+                yield from (f"field {field}" for field in Flows._fields(None, tenant, step) if field != "name")
+                yield from [f"document {step.doc}"] if step.do == "consent" else []
+                yield from [f"field by {' '.join(step.by)}"] if step.do == "identify" and step.source == "typed" else []
+                yield from [f"sent by {step.form}"] if step.do == "challenge" else []
+    yield from (f"tile {name}" for name in reading.CLASSES)
+    yield from QUANTITIES
+    yield from (f"role {role}" for role in ROLES if role not in {"account", "submitter", "demo"})
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_every_word_is_there(locale):
+    """A sentence of a template, a field, a flow or a role without a text in a language fails."""
+    assert {key for key in (*said(), *made()) if not catalogue(locale).get(key)} == set()
+
+
+@pytest.mark.parametrize("locale", LOCALES)
+def test_texts_have_the_same_values(locale):
+    """What stands in braces in English stands there in every language."""
+    english, other = catalogue("en"), catalogue(locale)
+    assert english.keys() == other.keys()
+
+    def values(text):
+        return {name for part in ([text] if isinstance(text, str) else text) for _, name, _, _ in string.Formatter().parse(part) if name}
+
+    assert [key for key in english if values(english[key]) != values(other[key])] == []
+
+
+def test_numbers_months_and_plurals_follow_the_language():
+    """Czech decimals are commas, Slovenian has a dual, the unknown is a dash."""
+    cs, sl, ru = Words("cs"), Words("sl"), Words("ru")
+    assert (cs.number(1234.5, 2), cs.number(None, 2)) == ("1\xa0234,50", "\u2013")
+    assert cs.months()[4] == "kvě"
+    assert [sl.plural("{n} second", "{n} seconds", n) for n in (1, 2, 3, 5)] == ["1 sekunda", "2 sekundi", "3 sekunde", "5 sekund"]
+    assert [ru.plural("{n} second", "{n} seconds", n) for n in (1, 22, 11)] == ["1 секунда", "22 секунды", "11 секунд"]
