@@ -77,7 +77,7 @@ routes: Final = APIRouter(tags=["account"])
 
 
 @routes.get("/v1/me")
-async def me(access: Annotated[Access, scoped("me:self")]) -> dict[str, Any]:
+async def me(access: Annotated[Access, scoped("me:self", cost="c")]) -> dict[str, Any]:
     """The own account."""
     accounts = access.registry.accounts
     own = accounts.account(access.account())
@@ -95,21 +95,21 @@ async def me(access: Annotated[Access, scoped("me:self")]) -> dict[str, Any]:
 
 
 @routes.put("/v1/me/password", status_code=204)
-async def password(access: Annotated[Access, scoped("me:self")], flows: FlowsHere, body: Passwords) -> None:
+async def password(access: Annotated[Access, scoped("me:self", cost="w")], flows: FlowsHere, body: Passwords) -> None:
     """Change the password: ends all other sessions."""
     session = access.proven()
     await apart(flows.change_password, session, body.present, body.new)
 
 
 @routes.get("/v1/me/factors")
-async def factors(access: Annotated[Access, scoped("me:self")]) -> dict[str, Any]:
+async def factors(access: Annotated[Access, scoped("me:self", cost="c")]) -> dict[str, Any]:
     """Second factors: whether there is a device, how many recovery codes are left."""
     found = access.registry.accounts.factors(access.account())
     return {"totp": any(one.kind == "totp" for one in found), "recovery_codes": sum(one.kind == "recovery" and one.used is None for one in found)}
 
 
 @routes.post("/v1/me/factors", status_code=201)
-async def add_factor(access: Annotated[Access, scoped("me:self")], flows: FlowsHere, body: Wish) -> dict[str, Any]:
+async def add_factor(access: Annotated[Access, scoped("me:self", cost="w")], flows: FlowsHere, body: Wish) -> dict[str, Any]:
     """A TOTP secret (proven by a second request with its `code`), or ten recovery codes; both are told once."""
     session, own = access.proven(), access.account()
     if body.kind == "totp" and body.code is None:
@@ -125,7 +125,7 @@ async def add_factor(access: Annotated[Access, scoped("me:self")], flows: FlowsH
 
 
 @routes.delete("/v1/me/factors/{kind}", status_code=204)
-async def drop_factor(kind: Literal["totp", "recovery"], access: Annotated[Access, scoped("me:self")], flows: FlowsHere) -> None:
+async def drop_factor(kind: Literal["totp", "recovery"], access: Annotated[Access, scoped("me:self", cost="w")], flows: FlowsHere) -> None:
     """Give a factor up: codes come by SMS or mail again."""
     session, own = access.proven(), access.account()
     with access.registry.writing():
@@ -134,7 +134,7 @@ async def drop_factor(kind: Literal["totp", "recovery"], access: Annotated[Acces
 
 
 @routes.get("/v1/grants")
-async def grants(access: Annotated[Access, scoped("grants:self")]) -> dict[str, Any]:
+async def grants(access: Annotated[Access, scoped("grants:self", cost="c")]) -> dict[str, Any]:
     """Units that one may see, and why; what one gave to others."""
     accounts, own = access.registry.accounts, access.account()
     return {
@@ -144,7 +144,7 @@ async def grants(access: Annotated[Access, scoped("grants:self")]) -> dict[str, 
 
 
 @routes.delete("/v1/grants/{identity}", status_code=204)
-async def end(identity: str, access: Annotated[Access, scoped("grants:self")]) -> None:
+async def end(identity: str, access: Annotated[Access, scoped("grants:self", cost="w")]) -> None:
     """Give up an own grant, or take back one that one gave."""
     accounts, own = access.registry.accounts, access.account()
     if identity not in {one.id for one in [*accounts.grants(own), *accounts.grants_given(own)]}:
@@ -154,7 +154,7 @@ async def end(identity: str, access: Annotated[Access, scoped("grants:self")]) -
 
 
 @routes.post("/v1/units/{unit}/invitations", status_code=201)
-async def invite(unit: str, access: Annotated[Access, scoped("grants:self")], flows: FlowsHere, body: Invitation) -> dict[str, Any]:
+async def invite(unit: str, access: Annotated[Access, scoped("grants:self", cost="w")], flows: FlowsHere, body: Invitation) -> dict[str, Any]:
     """Invite somebody of the household: the code is told once, to be handed over."""
     seen, own = access.unit(unit), access.account()
     access.proven()
@@ -176,7 +176,7 @@ async def invite(unit: str, access: Annotated[Access, scoped("grants:self")], fl
 
 
 @routes.delete("/v1/invitations/{identity}", status_code=204)
-async def uninvite(identity: str, access: Annotated[Access, scoped("grants:self")]) -> None:
+async def uninvite(identity: str, access: Annotated[Access, scoped("grants:self", cost="w")]) -> None:
     """Take back an invitation that nobody followed yet."""
     claim = access.registry.accounts.claim(identity)
     if claim is None or claim.giver != access.account():
@@ -185,7 +185,7 @@ async def uninvite(identity: str, access: Annotated[Access, scoped("grants:self"
 
 
 @routes.post("/v1/claims", status_code=201, tags=["operator"])
-async def make(access: Annotated[Access, scoped("claims:write")], flows: FlowsHere, body: Batch) -> dict[str, Any]:
+async def make(access: Annotated[Access, scoped("claims:write", cost="w")], flows: FlowsHere, body: Batch) -> dict[str, Any]:
     """Make claims: what is to be printed is told this once."""
     portal = flows.portal(access.principal.manager)
     with access.registry.writing():
@@ -195,7 +195,7 @@ async def make(access: Annotated[Access, scoped("claims:write")], flows: FlowsHe
 
 
 @routes.get("/v1/claims", tags=["operator"])
-async def claims(access: Annotated[Access, scoped("claims:write")]) -> dict[str, Any]:
+async def claims(access: Annotated[Access, scoped("claims:write", cost="r")]) -> dict[str, Any]:
     """Claims, the newest first, without what proves them."""
     names = ("id", "kind", "unit", "created", "expires", "used", "withdrawn")
     found = access.registry.accounts.claims_of(access.principal.manager)[:1000]
@@ -203,7 +203,7 @@ async def claims(access: Annotated[Access, scoped("claims:write")]) -> dict[str,
 
 
 @routes.delete("/v1/claims/{identity}", status_code=204, tags=["operator"])
-async def withdraw(identity: str, access: Annotated[Access, scoped("claims:write")]) -> None:
+async def withdraw(identity: str, access: Annotated[Access, scoped("claims:write", cost="w")]) -> None:
     """Take a claim back."""
     if not access.registry.accounts.withdraw_claim(access.principal.manager, identity, access.now):
         raise NotFound
@@ -211,7 +211,7 @@ async def withdraw(identity: str, access: Annotated[Access, scoped("claims:write
 
 
 @routes.get("/v1/accounts", tags=["operator"])
-async def holders(access: Annotated[Access, scoped("accounts:write")], unit: str) -> dict[str, Any]:
+async def holders(access: Annotated[Access, scoped("accounts:write", cost="r")], unit: str) -> dict[str, Any]:
     """Who may see a unit: accounts with their grants, addresses as far as one needs to know them."""
     accounts = access.registry.accounts
     found = [
@@ -227,7 +227,7 @@ async def holders(access: Annotated[Access, scoped("accounts:write")], unit: str
 
 
 @routes.post("/v1/grants/{identity}/decision", status_code=204, tags=["operator"])
-async def decide(identity: str, access: Annotated[Access, scoped("accounts:write")], body: Decision) -> None:
+async def decide(identity: str, access: Annotated[Access, scoped("accounts:write", cost="w")], body: Decision) -> None:
     """Let a grant that waits begin, or end any."""
     accounts = access.registry.accounts
     grant = accounts.grant(identity)
@@ -242,7 +242,7 @@ async def decide(identity: str, access: Annotated[Access, scoped("accounts:write
 
 
 @routes.delete("/v1/accounts/{identity}/sessions", status_code=204, tags=["operator"])
-async def sign_out(identity: str, access: Annotated[Access, scoped("accounts:write")]) -> None:
+async def sign_out(identity: str, access: Annotated[Access, scoped("accounts:write", cost="w")]) -> None:
     """End all sessions of an account that sees a unit of the manager."""
     accounts = access.registry.accounts
     if access.principal.manager not in {one.manager for one in accounts.grants(identity)}:
