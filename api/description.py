@@ -9,6 +9,8 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 
+from submeter.api.access import SESSION
+
 __all__ = ["describe"]
 
 #: Status of a refusal: what it says of any route.
@@ -28,6 +30,7 @@ REFUSALS: Final[Mapping[str, str]] = MappingProxyType(
         "503": "The tables cannot be read (`unavailable`), with Retry-After",
     }
 )
+COOKIE: Final = {"type": "apiKey", "in": "cookie", "name": SESSION, "description": "The session of a browser, opened by a flow of its portal"}
 PROBLEM: Final = {
     "type": "object",
     "title": "Problem",
@@ -51,7 +54,7 @@ def describe(app: FastAPI) -> None:
             _add(plain())
         return plain()
 
-    app.openapi = openapi  # type: ignore[method-assign] - as FastAPI's documentation says
+    app.openapi = openapi  # type: ignore[method-assign]
 
 
 def _add(document: dict[str, Any]) -> None:
@@ -60,7 +63,10 @@ def _add(document: dict[str, Any]) -> None:
     for name in ("HTTPValidationError", "ValidationError"):
         schemas.pop(name, None)
     content = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    document["components"].setdefault("securitySchemes", {})["session"] = COOKIE
     for operation in _operations(document):
+        if operation.get("security"):
+            operation["security"].append({"session": []})
         operation["responses"] |= {status: {"description": text, "content": content} for status, text in REFUSALS.items()}
 
 
