@@ -180,6 +180,7 @@ class Flows:
         if challenge := state.get("challenge"):
             now = self._now()
             found |= {"transaction_id": challenge["transaction"], "channel": challenge.get("shown"), "address_masked": challenge["masked"]}
+            found["delayed"] = self._delayed(challenge.get("shown"))
             found |= {"expires_in": max((challenge["expires"] - now) // SECOND, 0), "resend_in": max((challenge["resend"] - now) // SECOND, 0)}
         return found
 
@@ -446,11 +447,22 @@ class Flows:
         typed = draft.get("typed", {}).get("by")
         if step.channel == ("recovery",) and typed in order:
             order = (typed,)
-        ranked = sorted(verified, key=lambda contact: (step.factor == "second" and contact.channel in used, _rank(order, contact.channel)))
+        ranked = sorted(
+            verified,
+            key=lambda contact: (
+                step.factor == "second" and contact.channel in used,
+                step.channel != ("recovery",) and self._delayed(contact.channel),
+                _rank(order, contact.channel),
+            ),
+        )
         wanted = [contact for contact in ranked if step.factor or contact.channel in order]
         if step.factor == "second" and flow.name == "recover":
             wanted = [contact for contact in wanted if contact.channel not in used]
         return (wanted[0].channel, wanted[0].address, who) if wanted else (None, None, who)
+
+    def _delayed(self, channel: str | None) -> bool:
+        """Whether messages of a channel do not leave just now: then another one goes first, and the page says so."""
+        return channel in {"phone", "email"} and self._registry.outbox.trouble("sms" if channel == "phone" else "email", self._now() - HOUR)
 
     def _send(self, flow: FlowRow, draft: State, channel: str, address: str, secret: str) -> None:
         """Put the message into the outbox, unless so many went there already: then nothing is sent, and nothing is said."""

@@ -175,6 +175,10 @@ def install(app: FastAPI) -> None:
         errors = [{"parameter": str(item["loc"][-1]), "detail": str(item["msg"])} for item in error.errors()]
         return _body(Invalid.type, Invalid.status, Invalid.title, None, errors)
 
+    @app.exception_handler(400)
+    async def _unreadable(_: Request, __: Exception) -> JSONResponse:
+        return answer_of(Invalid("this is no JSON in UTF-8", "body"))
+
     @app.exception_handler(404)
     async def _missing(_: Request, __: Exception) -> JSONResponse:
         return _body(NotFound.type, NotFound.status, NotFound.title, None, None)

@@ -98,7 +98,9 @@ async def session(access: Annotated[Access, scoped(cost="c")]) -> dict[str, Any]
 async def log_out(access: Annotated[Access, scoped(cost="c")]) -> Response:
     """End this session."""
     if access.session is not None:
-        access.registry.accounts.end_session(access.session.id, access.now)
+        with access.registry.writing():
+            access.registry.accounts.end_session(access.session.id, access.now)
+            access.registry.record(f"account:{access.principal.account}", "session.end", access.principal.manager, access.session.id)
     answer = Response(status_code=204, headers={"Clear-Site-Data": '"cache", "storage"'})
     answer.delete_cookie(SESSION, secure=True, httponly=True)
     return answer
