@@ -631,7 +631,8 @@ class Flows:
         grant = Grant(new_id("g_"), account, claim.manager, claim.unit, claim.occupancy, role, since, claim.until, claim.kind, claim.giver, now, None)
         self._accounts.add_grant(grant)
         self._registry.record(f"account:{account}", "grant.create", claim.unit, f"{claim.kind} {grant.id}")
-        for one in {one.account for one in others}:
+        before = {account} if draft.get("attach") else set()
+        for one in sorted({one.account for one in others} | before):
             if holder := self._accounts.account(one):
                 unit = self._registry.unit(claim.unit)
                 self.tell(holder, claim.manager, "new_grant", {"unit": unit.label if unit else claim.unit})
