@@ -5,20 +5,24 @@ unit's id to the store by itself but asks `Access.unit`, which answers foreign a
 portal's own pages (portal API 1, FLOWS 10).
 """
 
-from collections.abc import Callable
+import math
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from types import MappingProxyType
+from typing import Annotated, Any, Final, get_args
 from urllib.parse import urlsplit
 
 from fastapi import Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
-from submeter.api.problems import CrossSite, ForbiddenScope, NotFound, Reauth, Unauthenticated
+from submeter.api.problems import CrossSite, ForbiddenScope, NotFound, Reauth, TooManyRequests, Unauthenticated
+from submeter.api.rates import Cost, Rates
 from submeter.store.accounts import OWN, ROLES, Session
 from submeter.store.registry import Registry
 from submeter.store.registry_types import Point, Principal, Property, Unit, Visible
 
-__all__ = ["BROWSER", "FLOW", "SESSION", "Access", "SeenUnit", "anyone", "microseconds", "own_pages", "scoped", "session_of"]
+__all__ = ["BROWSER", "FLOW", "GATES", "SESSION", "Access", "SeenUnit", "anyone", "microseconds", "own_pages", "scoped", "session_of"]
 
 _bearer: Final = HTTPBearer(auto_error=False, description="Service token, made by `submeter token create`; browsers have the cookie of a session")
 #: Cookies: a flow's, a session's, and what an account's browsers are known by.
@@ -108,7 +112,7 @@ def session_of(request: Request) -> Session | None:
     return found if found and found.realm == realm else None
 
 
-async def _access(request: Request, scopes: SecurityScopes, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]) -> Access:
+def _access(request: Request, scopes: SecurityScopes, credentials: HTTPAuthorizationCredentials | None, cost: Cost) -> Access:
     registry: Registry = request.app.state.registry
     session = None
     if credentials:
@@ -118,12 +122,36 @@ async def _access(request: Request, scopes: SecurityScopes, credentials: Annotat
         principal = _in_session(registry, session, microseconds(request)) if session else None
     if principal is None:
         raise Unauthenticated
+    request.state.who = principal.account or principal.token
+    _paced(request, cost)
     if session is not None:
         own_pages(request)
     missing = set(scopes.scopes) - principal.scopes
     if missing:
         raise ForbiddenScope(f"missing: {', '.join(sorted(missing))}")
     return Access(principal, registry, session, microseconds(request), frozenset(scopes.scopes))
+
+
+def _paced(request: Request, cost: Cost) -> None:
+    """Take one of the principal's requests; raises TooManyRequests."""
+    rates: Rates | None = request.app.state.rates
+    if rates and (wait := rates.wait(request.state.who, cost, time.monotonic())):
+        raise TooManyRequests(math.ceil(wait))
+
+
+def _gate(cost: Cost) -> Callable[..., Awaitable[Access]]:
+    async def gate(
+        request: Request, scopes: SecurityScopes, credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]
+    ) -> Access:
+        return _access(request, scopes, credentials, cost)
+
+    return gate
+
+
+#: The dependency of each class of cost; that of None is for routes that do not say theirs yet, and costs like a read.
+GATES: Final[Mapping[Cost | None, Callable[..., Awaitable[Access]]]] = MappingProxyType(
+    {**{cost: _gate(cost) for cost in get_args(Cost)}, None: _gate("r")}
+)
 
 
 def _in_session(registry: Registry, session: Session, now: int) -> Principal:
@@ -134,9 +162,12 @@ def _in_session(registry: Registry, session: Session, now: int) -> Principal:
     return Principal(session.id, session.manager, scopes, None, tuple(held))
 
 
-def scoped(*scopes: str) -> Any:
-    """The dependency that every route declares: a valid token or session with these scopes. Raises Unauthenticated, ForbiddenScope, CrossSite."""
-    return Security(_access, scopes=list(scopes))
+def scoped(*scopes: str, cost: Cost | None = None) -> Any:
+    """The dependency that every route declares: a valid token or session with these scopes, and what a request costs (rates.py).
+
+    Raises Unauthenticated, TooManyRequests, ForbiddenScope, CrossSite.
+    """
+    return Security(GATES[cost], scopes=list(scopes))
 
 
 async def _anyone(request: Request) -> None:

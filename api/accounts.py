@@ -60,7 +60,7 @@ routes: Final = APIRouter(tags=["account"])
 
 
 @routes.get("/v1/me")
-async def me(access: Annotated[Access, scoped("me:self")]) -> dict[str, Any]:
+async def me(access: Annotated[Access, scoped("me:self", cost="c")]) -> dict[str, Any]:
     """The own account."""
     accounts = access.registry.accounts
     own = accounts.account(access.account())
@@ -78,21 +78,21 @@ async def me(access: Annotated[Access, scoped("me:self")]) -> dict[str, Any]:
 
 
 @routes.put("/v1/me/password", status_code=204)
-async def password(access: Annotated[Access, scoped("me:self")], flows: FlowsHere, body: Passwords) -> None:
+async def password(access: Annotated[Access, scoped("me:self", cost="w")], flows: FlowsHere, body: Passwords) -> None:
     """Change the password: ends all other sessions."""
     session = access.proven()
     await apart(flows.change_password, session, body.present, body.new)
 
 
 @routes.get("/v1/me/factors")
-async def factors(access: Annotated[Access, scoped("me:self")]) -> dict[str, Any]:
+async def factors(access: Annotated[Access, scoped("me:self", cost="c")]) -> dict[str, Any]:
     """Second factors: whether there is a device, how many recovery codes are left."""
     found = access.registry.accounts.factors(access.account())
     return {"totp": any(one.kind == "totp" for one in found), "recovery_codes": sum(one.kind == "recovery" and one.used is None for one in found)}
 
 
 @routes.post("/v1/me/factors", status_code=201)
-async def add_factor(access: Annotated[Access, scoped("me:self")], flows: FlowsHere, body: Wish) -> dict[str, Any]:
+async def add_factor(access: Annotated[Access, scoped("me:self", cost="w")], flows: FlowsHere, body: Wish) -> dict[str, Any]:
     """A TOTP secret (proven by a second request with its `code`), or ten recovery codes; both are told once."""
     session, own = access.proven(), access.account()
     if body.kind == "totp" and body.code is None:
@@ -108,7 +108,7 @@ async def add_factor(access: Annotated[Access, scoped("me:self")], flows: FlowsH
 
 
 @routes.delete("/v1/me/factors/{kind}", status_code=204)
-async def drop_factor(kind: Literal["totp", "recovery"], access: Annotated[Access, scoped("me:self")], flows: FlowsHere) -> None:
+async def drop_factor(kind: Literal["totp", "recovery"], access: Annotated[Access, scoped("me:self", cost="w")], flows: FlowsHere) -> None:
     """Give a factor up: codes come by SMS or mail again."""
     session, own = access.proven(), access.account()
     with access.registry.writing():
@@ -117,7 +117,7 @@ async def drop_factor(kind: Literal["totp", "recovery"], access: Annotated[Acces
 
 
 @routes.post("/v1/claims", status_code=201, tags=["operator"])
-async def make(access: Annotated[Access, scoped("claims:write")], flows: FlowsHere, body: Batch) -> dict[str, Any]:
+async def make(access: Annotated[Access, scoped("claims:write", cost="w")], flows: FlowsHere, body: Batch) -> dict[str, Any]:
     """Make claims: what is to be printed is told this once."""
     portal = flows.portal(access.principal.manager)
     with access.registry.writing():
@@ -127,7 +127,7 @@ async def make(access: Annotated[Access, scoped("claims:write")], flows: FlowsHe
 
 
 @routes.get("/v1/claims", tags=["operator"])
-async def claims(access: Annotated[Access, scoped("claims:write")]) -> dict[str, Any]:
+async def claims(access: Annotated[Access, scoped("claims:write", cost="r")]) -> dict[str, Any]:
     """Claims, the newest first, without what proves them."""
     names = ("id", "kind", "unit", "created", "expires", "used", "withdrawn")
     found = access.registry.accounts.claims_of(access.principal.manager)[:1000]
@@ -135,7 +135,7 @@ async def claims(access: Annotated[Access, scoped("claims:write")]) -> dict[str,
 
 
 @routes.delete("/v1/claims/{identity}", status_code=204, tags=["operator"])
-async def withdraw(identity: str, access: Annotated[Access, scoped("claims:write")]) -> None:
+async def withdraw(identity: str, access: Annotated[Access, scoped("claims:write", cost="w")]) -> None:
     """Take a claim back."""
     if not access.registry.accounts.withdraw_claim(access.principal.manager, identity, access.now):
         raise NotFound

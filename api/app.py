@@ -20,6 +20,7 @@ from submeter.api import accounts, bulk, grants, problems, sign_in
 from submeter.api.access import Access, scoped
 from submeter.api.compare import Comparison, Question, building_series, compared, holder_of
 from submeter.api.consumption import Shown, View, answer, shown_series
+from submeter.api.description import describe
 from submeter.api.files import JSON, kind_of
 from submeter.api.flows import Flows, Tenant
 from submeter.api.hardening import harden
@@ -27,6 +28,7 @@ from submeter.api.information import information_of
 from submeter.api.labels import Locale, Statistic, check_rated, locale_of
 from submeter.api.meters import meters_of
 from submeter.api.periods import Period, Resolution, period
+from submeter.api.rates import Rates
 from submeter.api.secrets import Secrets
 from submeter.api.shown import Look, response
 from submeter.store.published import Published
@@ -48,13 +50,19 @@ class SignIn:
 
 
 def create_app(
-    registry: Registry, published: Published, version: str, clock: Callable[[], float] = time.time, portals: SignIn | None = None
+    registry: Registry,
+    published: Published,
+    version: str,
+    clock: Callable[[], float] = time.time,
+    portals: SignIn | None = None,
+    rates: Rates | None = None,
 ) -> FastAPI:
-    """The application over two open stores; `clock` gives Unix seconds, `portals` those where residents have accounts."""
+    """The application over two open stores; `clock` gives Unix seconds, `portals` those where residents have accounts, `rates` how often one may ask (None: always)."""
     app = FastAPI(title="submeter", version=version, openapi_url="/v1/openapi.json", docs_url=None, redoc_url=None)
-    app.state.registry, app.state.clock, app.state.realm_of = registry, clock, lambda _host: None
+    app.state.registry, app.state.clock, app.state.realm_of, app.state.rates = registry, clock, lambda _host: None, rates
     problems.install(app)
     harden(app)
+    describe(app)
     if portals is not None:
         app.state.flows = Flows(registry, portals.secrets, {one.host: one for one in portals.tenants}, lambda: int(clock() * civil.SECOND))
         app.state.realm_of = app.state.flows.realm_of
@@ -64,7 +72,7 @@ def create_app(
     bulk.install(app, registry, published, clock)
 
     @app.get("/v1/units", tags=["read"])
-    async def units(access: Annotated[Access, scoped("units:read")]) -> dict[str, Any]:
+    async def units(access: Annotated[Access, scoped("units:read", cost="c")]) -> dict[str, Any]:
         """Units that the token may see."""
         return {
             "units": [
@@ -74,7 +82,7 @@ def create_app(
         }
 
     @app.get("/v1/units/{unit}/meters", tags=["read"])
-    async def meters(unit: str, access: Annotated[Access, scoped("units:read")]) -> dict[str, Any]:
+    async def meters(unit: str, access: Annotated[Access, scoped("units:read", cost="c")]) -> dict[str, Any]:
         """Metering points of a unit: device, last index, when last heard, exchanges."""
         seen = access.unit(unit)
         return meters_of(seen, access.points(seen), registry, published, now=int(clock() * civil.SECOND))
@@ -83,7 +91,7 @@ def create_app(
     async def consumption(
         request: Request,
         unit: str,
-        access: Annotated[Access, scoped("consumption:read")],
+        access: Annotated[Access, scoped("consumption:read", cost="r")],
         start: Annotated[str, Query(alias="from", description="local date or instant with offset, included")],
         end: Annotated[str, Query(alias="to", description="local date or instant with offset, excluded")],
         *,
@@ -128,7 +136,7 @@ def create_app(
     async def information(
         unit: str,
         month: str,
-        access: Annotated[Access, scoped("consumption:read")],
+        access: Annotated[Access, scoped("consumption:read", cost="r")],
         at: Annotated[str | None, Query(description="chooses the holder: a local date or instant; default: the end of the month")] = None,
         version: Annotated[int | None, Query(ge=1, description="an earlier version; default: the newest")] = None,
     ) -> dict[str, Any]:

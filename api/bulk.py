@@ -57,7 +57,7 @@ def install(app: FastAPI, registry: Registry, published: Published, clock: Calla
     @app.get("/v1/bulk/consumption", tags=["service"], response_class=StreamingResponse)
     async def bulk(
         request: Request,
-        access: Annotated[Access, scoped("bulk:read")],
+        access: Annotated[Access, scoped("bulk:read", cost="e")],
         start: Annotated[str, Query(alias="from", description="local date of each property, or instant with offset, included")],
         end: Annotated[str, Query(alias="to", description="local date of each property, or instant with offset, excluded")],
         resolution: Resolution = "P1D",
@@ -76,7 +76,7 @@ def install(app: FastAPI, registry: Registry, published: Published, clock: Calla
 
     @app.get("/v1/changes", tags=["service"])
     async def changes(
-        access: Annotated[Access, scoped("bulk:read")],
+        access: Annotated[Access, scoped("bulk:read", cost="r")],
         after: Annotated[str | None, Query(description="`next` of the answer before; without it all series, from the first change on")] = None,
     ) -> dict[str, Any]:
         """Series whose published rows changed after a cursor, in order of their versions, at most 1000."""

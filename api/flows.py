@@ -10,7 +10,9 @@ import copy
 import hmac
 import re
 import secrets as random
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, Final
@@ -40,12 +42,15 @@ FAILURES: Final = 100
 MANY: Final = 5
 #: Tries a day of a claim's identifier, and of a /24, by the class of its fields.
 TRIES: Final[Mapping[str, tuple[int, int | None]]] = {"secret": (5, None), "knowledge": (3, 20), "identifier": (3, 20)}
+#: SMS a day to numbers that nobody proved yet, of one prefix: pumping needs many of them, residents who are known never wait for others.
 PREFIX_A_DAY: Final = 20
 #: Tries a day of a /24 at claims that are a secret alone: a stranger must not use up the tries of all.
 A_NETWORK: Final = 20
 ATTACH: Final = tuple(
     Step.model_validate(one) for one in ({"do": "verify"}, {"do": "challenge", "factor": "second"}, {"do": "grant"}, {"do": "session"})
 )
+#: Wrong passwords a day from a /24 of a manager; browsers that an account knows are not held up by others.
+PASSWORDS_A_NETWORK: Final = 100
 #: Template of the message for each form of a challenge.
 FORMS: Final = {"code": "code", "password": "activation_password", "link": "confirm_link"}
 
@@ -93,6 +98,7 @@ class Flows:
         self._tenants = tenants
         self._now = clock
         self.factors = Factors(self._accounts, secrets)
+        self._turns = [threading.RLock() for _ in range(64)]
 
     def tenant(self, host: str) -> Tenant | None:
         """The tenant of a host name, with or without a port."""
@@ -169,6 +175,10 @@ class Flows:
             raise StepExpired
         return flow
 
+    def turn(self, identity: str) -> AbstractContextManager[Any]:
+        """Pages of one flow come one after another: open it inside, or two at once would have the tries of one."""
+        return self._turns[hash(identity) % len(self._turns)]
+
     def cancel(self, flow: FlowRow) -> None:
         """Forget a flow: nothing of it lasts."""
         self._accounts.end_flow(flow.id)
@@ -203,6 +213,7 @@ class Flows:
                 "channel": challenge.get("shown"),
                 "address_masked": challenge["masked"],
             }
+            found["delayed"] = self._delayed(challenge.get("shown"))
             found |= {"expires_in": max((challenge["expires"] - now) // SECOND, 0), "resend_in": max((challenge["resend"] - now) // SECOND, 0)}
         return found
 
@@ -231,7 +242,7 @@ class Flows:
     def submit(self, flow: FlowRow, fields: Mapping[str, Any], browser: Browser) -> Outcome:
         """Take the fields of a page; raises NotAccepted (any refusal), Invalid (what cannot be understood), StepExpired."""
         draft: State = copy.deepcopy(dict(flow.state))
-        if draft.get("done"):
+        if draft.get("done") or draft.get("session") not in {None, browser.session and browser.session.id}:
             raise StepExpired
         page = _page(self._steps(flow.realm, draft), draft["at"])
         try:
@@ -242,12 +253,17 @@ class Flows:
             return self._advanced(flow, draft, browser)
         except _Refused as refused:
             kept = {**flow.state, **({"challenge": draft["challenge"]} if "challenge" in draft and "challenge" in flow.state else {})}
-            self._keep(replace(flow, state=kept))
-            self._registry.record(f"flow:{flow.id}", f"{flow.name}.refused", flow.manager, str(refused))
+            with self._registry.writing():
+                self._keep(replace(flow, state=kept))
+                self._registry.record(f"flow:{flow.id}", f"{flow.name}.refused", flow.manager, str(refused))
             raise NotAccepted from None
 
     def _advanced(self, flow: FlowRow, draft: State, browser: Browser) -> Outcome:
-        """Go on to the next page that asks for something, doing what asks for nothing; the flow is done after the last step."""
+        """Go on to the next page that asks for something, doing what asks for nothing; the flow is done after the last step. All of it lasts, or nothing."""
+        with self._registry.writing():
+            return self._gone_on(flow, draft, browser)
+
+    def _gone_on(self, flow: FlowRow, draft: State, browser: Browser) -> Outcome:
         session = None
         steps = self._steps(flow.realm, draft)
         while draft["at"] < len(steps):
@@ -262,7 +278,7 @@ class Flows:
                 break
             draft["at"] += 1
         if draft["at"] >= len(steps):
-            self._finish(flow, draft)
+            session = self._finish(flow, draft) or session
         flow = replace(flow, state=draft, expires=max(self._now() + IDLE, draft.get("challenge", {}).get("expires", 0)))
         self._keep(flow)
         return Outcome(flow, session)
@@ -373,12 +389,23 @@ class Flows:
 
     def _context(self, flow: FlowRow, draft: State) -> list[str]:
         """Words that anybody would try for this account first."""
-        claims = [claim for one in draft.get("claims", []) if (claim := self._accounts.claim(one))]
-        units = [unit for claim in claims if (unit := self._registry.unit(claim.unit))]
-        buildings = [building for unit in units if (building := self._registry.property(unit.property))]
-        names = [flow.realm, flow.manager, *(building.name for building in buildings), *(unit.label for unit in units)]
+        units = [claim.unit for one in draft.get("claims", []) if (claim := self._accounts.claim(one))]
         typed = [contact["address"].split("@")[0] for contact in draft.get("contacts", {}).values()]
-        return [part for name in [*names, *typed, draft.get("username") or ""] for part in re.split(r"[\W_]+", name) if part]
+        account = self._accounts.account(draft["who"]) if draft.get("who") else None
+        return self._words(flow.realm, flow.manager, account, units, [*typed, draft.get("username") or "", *draft.get("profile", {}).values()])
+
+    def _words(self, realm: str, manager: str, account: Account | None, claimed: Sequence[str], typed: Sequence[str]) -> list[str]:
+        """Names of portal and manager, of the own house and flat, numbers of its meters, and what the account calls itself."""
+        own = [account.name, account.username or "", *(one.address.split("@")[0] for one in self._accounts.contacts(account.id))] if account else []
+        units = [unit for one in [*claimed, *self._units(account)] if (unit := self._registry.unit(one))]
+        houses = [building.name for unit in units if (building := self._registry.property(unit.property))]
+        places = [one.device for unit in units for point in self._registry.points_of(unit.id) for one in self._registry.assignments_of(point.id)]
+        managers = [one.name for one in self._registry.managers() if one.id == manager]
+        names = [realm, manager, *managers, *houses, *(unit.label for unit in units), *places, *own, *typed]
+        return [part for name in names for part in re.split(r"[\W_]+", name) if part]
+
+    def _units(self, account: Account | None) -> list[str]:
+        return [grant.unit for grant in self._accounts.grants(account.id)] if account else []
 
     def _verify(self, flow: FlowRow, draft: State, _step: Step, fields: Mapping[str, Any], browser: Browser) -> None:
         """The present password of who is identified, attached or signed in; a browser that is known to the account has a count of its own."""
@@ -386,17 +413,19 @@ class Flows:
         account, password, now = self._accounts.account(who) if who else None, text_of(fields, "password"), self._now()
         known = account is not None and self._accounts.knows_browser(account.id, browser.secret)
         key = f"login:{flow.realm}:{account.id if account else draft.get('name', '')}:{digest(browser.secret).hex() if known else ''}"
-        waits = self._accounts.held_up(key, now)
+        place = f"logins:{flow.manager}:{browser.network}"
+        waits = self._accounts.held_up(key, now) or (not known and self._accounts.held_up(place, now, daily=PASSWORDS_A_NETWORK))
         right = self.secrets.verify(account.password if account else None, password)
         if waits or not right or account is None or account.failures >= FAILURES:
-            self._accounts.count(key, now, _delay)
-            if account is not None and not waits:
-                self._accounts.failed(account.id)
+            with self._registry.writing():
+                self._accounts.count(key, now, _delay)
+                self._accounts.count(place, now, lambda _: 0, daily=True)
+                if account is not None and not waits:
+                    self._accounts.failed(account.id)
             raise _Refused("password: " + ("too soon" if waits else "off until recovery" if right and account else "wrong"))
         if account.failures >= MANY:
-            self.tell(account, flow.manager, "suspicious_login", {"browser": browser.agent or "?"})
+            self.tell(account, flow.manager, "suspicious_login", {"browser": browser.agent or "?"}, unique=f"failures:{account.id}:{now // HOUR}")
         self._accounts.forgive(key)
-        self._accounts.failed(account.id, reset=True)
         if self.secrets.outdated(account.password):
             self._accounts.set_password(account.id, self.secrets.hash(password))
         draft["who"] = account.id
@@ -451,21 +480,33 @@ class Flows:
         typed = draft.get("typed", {}).get("by")
         if step.channel == ("recovery",) and typed in order:
             order = (typed,)
-        ranked = sorted(verified, key=lambda contact: (step.factor == "second" and contact.channel in used, _rank(order, contact.channel)))
+        ranked = sorted(
+            verified,
+            key=lambda contact: (
+                step.factor == "second" and contact.channel in used,
+                step.channel != ("recovery",) and self._delayed(contact.channel),
+                _rank(order, contact.channel),
+            ),
+        )
         wanted = [contact for contact in ranked if step.factor or contact.channel in order]
         if step.factor == "second" and flow.name == "recover":
             wanted = [contact for contact in wanted if contact.channel not in used]
         return (wanted[0].channel, wanted[0].address, who) if wanted else (None, None, who)
+
+    def _delayed(self, channel: str | None) -> bool:
+        """Whether messages of a channel do not leave just now: then another one goes first, and the page says so."""
+        return channel in {"phone", "email"} and self._registry.outbox.trouble("sms" if channel == "phone" else "email", self._now() - HOUR)
 
     def _send(self, flow: FlowRow, draft: State, channel: str, address: str, secret: str) -> None:
         """Put the message into the outbox, unless so many went there already: then nothing is sent, and nothing is said."""
         now, policy, challenge = self._now(), self._tenant(flow).portal.policy, draft["challenge"]
         place, prefix = f"send:{flow.realm}:{address}:{now // HOUR}", f"sms:{flow.manager}:{address[:6]}"
         full = self._accounts.held_up(place, now, daily=policy.resend_per_hour)
-        if full or (channel == "phone" and self._accounts.held_up(prefix, now, daily=PREFIX_A_DAY)):
+        new = channel == "phone" and challenge["account"] is None
+        if full or (new and self._accounts.held_up(prefix, now, daily=PREFIX_A_DAY)):
             self._registry.record(f"flow:{flow.id}", "message.held_back", flow.manager, "too many to this address")
             return
-        for key in (place, *((prefix,) if channel == "phone" else ())):
+        for key in (place, *((prefix,) if new else ())):
             self._accounts.count(key, now, lambda _: 0, daily=True)
         minutes = str((challenge["expires"] - now) // (60 * SECOND))
         host = self._tenant(flow).host
@@ -484,10 +525,11 @@ class Flows:
             raise NotAccepted
         steps = self._steps(flow.realm, draft)
         step = next(step for step in _page(steps, draft["at"]) if step.do == "challenge")
-        self._challenged(flow, draft, step)
-        draft["challenge"] |= {"tries": before["tries"], "transaction": before["transaction"]}
-        flow = replace(flow, state=draft, expires=max(self._now() + IDLE, draft["challenge"]["expires"]))
-        self._keep(flow)
+        with self._registry.writing():
+            self._challenged(flow, draft, step)
+            draft["challenge"] |= {"tries": before["tries"], "transaction": before["transaction"]}
+            flow = replace(flow, state=draft, expires=max(self._now() + IDLE, draft["challenge"]["expires"]))
+            self._keep(flow)
         return Outcome(flow)
 
     def _challenge(self, flow: FlowRow, draft: State, _step: Step, fields: Mapping[str, Any], browser: Browser) -> None:
@@ -501,9 +543,10 @@ class Flows:
         waits = self._accounts.held_up(key, now) and not (account and self._accounts.knows_browser(account.id, browser.secret))
         right = self._proven(flow, challenge, account, given)
         if over or waits or not right:
-            self._accounts.count(key, now, _delay)
-            if account is not None:
-                self._accounts.failed(account.id)
+            with self._registry.writing():
+                self._accounts.count(key, now, _delay)
+                if account is not None:
+                    self._accounts.failed(account.id)
             raise _Refused("code: " + ("over" if over else "too soon" if waits else "wrong"))
         self._accounts.forgive(key)
         draft.pop("challenge")
@@ -536,6 +579,11 @@ class Flows:
 
     def confirm(self, link: str, cookie: str) -> tuple[bool, str]:
         """Follow a link of a mail: in the browser that began the flow it proves the address, in another one it shows the word to type there."""
+        waiting = self._accounts.flow_of_link(digest(link), self._now())
+        with self.turn(waiting.id if waiting else ""):
+            return self._followed(link, cookie)
+
+    def _followed(self, link: str, cookie: str) -> tuple[bool, str]:
         flow = self._accounts.flow_of_link(digest(link), self._now())
         if flow is None or flow.state["challenge"]["expires"] <= self._now():
             raise StepExpired
@@ -554,7 +602,7 @@ class Flows:
         if not self.secrets.verify(account.password if account else None, present) or waits or account is None:
             self._accounts.count(key, now, _delay)
             raise NotAccepted
-        if fault := fault_of(new, self.portal(session.manager).policy, [account.name, account.username or ""]):
+        if fault := fault_of(new, self.portal(session.manager).policy, self._words(session.realm, session.manager, account, (), ())):
             raise Invalid(fault, "new")
         hashed = self.secrets.hash(new)
         with self._registry.writing():
@@ -588,6 +636,8 @@ class Flows:
         username = draft.get("username")
         if username and self._accounts.named(flow.realm, username):
             raise _Refused("the username is taken")
+        if any(self._accounts.reached(flow.realm, channel, one["address"]) for channel, one in contacts.items() if one["use"] != "notify"):
+            raise _Refused("the address has an account meanwhile")
         profile = draft.get("profile", {})
         name = " ".join(profile[part] for part in ("first_name", "last_name") if part in profile)
         account = Account(new_id("a_"), flow.realm, username, name, str(draft["locale"]), draft["password"], now, 0, None)
@@ -628,7 +678,8 @@ class Flows:
         )
         self._accounts.add_grant(grant)
         self._registry.record(f"account:{account}", "grant.create", claim.unit, f"{claim.kind} {grant.id}")
-        for one in {one.account for one in others}:
+        before = {account} if draft.get("attach") else set()
+        for one in sorted({one.account for one in others} | before):
             if holder := self._accounts.account(one):
                 unit = self._registry.unit(claim.unit)
                 self.tell(holder, claim.manager, "new_grant", {"unit": unit.label if unit else claim.unit})
@@ -665,6 +716,8 @@ class Flows:
         owner = None if guest else account
         session = Session(new_id("s_"), flow.realm, flow.manager, owner, role, held, now, now, now + life, idle, now, browser.agent[:100], None)
         self._accounts.open_session(session, secret)
+        if owner:
+            self._accounts.failed(owner, reset=True)
         if owner and browser.secret:
             if not self._accounts.knows_browser(owner, browser.secret) and flow.name == "login" and (known := self._accounts.account(owner)):
                 self.tell(known, flow.manager, "suspicious_login", {"browser": browser.agent or "?"})
@@ -680,9 +733,9 @@ class Flows:
         ]
         return max(waits, default=0)
 
-    def _finish(self, flow: FlowRow, draft: State) -> None:
-        """The end of a list: an account without a grant, a new password after recovery, a fresh proof."""
-        now = self._now()
+    def _finish(self, flow: FlowRow, draft: State) -> str | None:
+        """The end of a list: an account without a grant, a new password after recovery, a fresh proof, which gives the session a new secret."""
+        now, secret = self._now(), None
         if flow.name == "recover" and "password" in draft and draft.get("who"):
             with self._registry.writing():
                 account = self._accounts.account(draft["who"])
@@ -692,13 +745,16 @@ class Flows:
                 if account:
                     self.tell(account, flow.manager, "password_changed")
         elif flow.name == "reauth":
-            self._accounts.freshen(draft["session"], now)
+            secret = random.token_urlsafe(32)
+            self._accounts.freshen(draft["session"], secret, now)
+            self._accounts.failed(draft["who"], reset=True)
         elif "password" in draft and not draft.get("account") and flow.name == "activate":
             with self._registry.writing():
                 draft["account"] = self._made(flow, draft, now)
         draft["done"] = True
         for name in ("password", "claims", "contacts", "consents", "profile", "challenge"):
             draft.pop(name, None)
+        return secret
 
     def invite(self, giver: str, unit: str, address: str, claim: Claim, invited: str) -> None:
         """Send the code of an invitation to an address; it is not told to anybody else."""
@@ -709,15 +765,19 @@ class Flows:
         locale = account.locale if account else "en"
         self._registry.outbox.put(claim.manager, "email", address, "invitation", locale, values, now=self._now(), expires=claim.expires)
 
-    def tell(self, account: Account, manager: str, template: str, values: Mapping[str, str] = MappingProxyType({})) -> None:
-        """A notice to every proven address of an account."""
+    def tell(
+        self, account: Account, manager: str, template: str, values: Mapping[str, str] = MappingProxyType({}), *, unique: str | None = None
+    ) -> None:
+        """A notice to every proven address of an account, with `unique` only one of its kind."""
         host, now = next((one.host for one in self._tenants.values() if one.manager == manager), ""), self._now()
         told = {"portal": f"https://{host}", "when": civil.iso(now), **values}
         values = {name: told[name] for name in TEMPLATES[template]}
         for one in self._accounts.contacts(account.id):
             if one.verified is not None:
                 channel: Channel = "sms" if one.channel == "phone" else "email"
-                self._registry.outbox.put(manager, channel, one.address, template, account.locale, values, now=now)
+                self._registry.outbox.put(
+                    manager, channel, one.address, template, account.locale, values, now=now, unique=f"{unique}:{one.id}" if unique else None
+                )
 
 
 def account_is_on(account: Account | None) -> bool:

@@ -66,7 +66,7 @@ routes: Final = APIRouter(tags=["account"])
 
 
 @routes.get("/v1/grants")
-async def grants(access: Annotated[Access, scoped("grants:self")]) -> dict[str, Any]:
+async def grants(access: Annotated[Access, scoped("grants:self", cost="c")]) -> dict[str, Any]:
     """Units that one may see, and why; what one gave to others."""
     accounts, own = access.registry.accounts, access.account()
     return {
@@ -76,7 +76,7 @@ async def grants(access: Annotated[Access, scoped("grants:self")]) -> dict[str, 
 
 
 @routes.delete("/v1/grants/{identity}", status_code=204)
-async def end(identity: str, access: Annotated[Access, scoped("grants:self")]) -> None:
+async def end(identity: str, access: Annotated[Access, scoped("grants:self", cost="w")]) -> None:
     """Give up an own grant, or take back one that one gave."""
     accounts, own = access.registry.accounts, access.account()
     if identity not in {one.id for one in [*accounts.grants(own), *accounts.grants_given(own)]}:
@@ -87,7 +87,7 @@ async def end(identity: str, access: Annotated[Access, scoped("grants:self")]) -
 
 
 @routes.get("/v1/units/{unit}/invitations")
-async def invitations(unit: str, access: Annotated[Access, scoped("grants:self")]) -> dict[str, Any]:
+async def invitations(unit: str, access: Annotated[Access, scoped("grants:self", cost="c")]) -> dict[str, Any]:
     """Invitations to a unit that one gave and nobody followed yet, without their codes."""
     seen, own = access.unit(unit), access.account()
     open_ones = [one for one in access.registry.accounts.invitations(own, seen.unit.id) if one.expires is None or one.expires > access.now]
@@ -95,7 +95,7 @@ async def invitations(unit: str, access: Annotated[Access, scoped("grants:self")
 
 
 @routes.post("/v1/units/{unit}/invitations", status_code=201)
-async def invite(unit: str, access: Annotated[Access, scoped("grants:self")], flows: FlowsHere, body: Invitation) -> dict[str, Any]:
+async def invite(unit: str, access: Annotated[Access, scoped("grants:self", cost="w")], flows: FlowsHere, body: Invitation) -> dict[str, Any]:
     """Invite somebody of the household, or a third party: the code is told once, or goes to the address that is given."""
     seen, own = access.unit(unit), access.account()
     access.proven()
@@ -133,7 +133,7 @@ async def invite(unit: str, access: Annotated[Access, scoped("grants:self")], fl
 
 
 @routes.delete("/v1/invitations/{identity}", status_code=204)
-async def uninvite(identity: str, access: Annotated[Access, scoped("grants:self")]) -> None:
+async def uninvite(identity: str, access: Annotated[Access, scoped("grants:self", cost="w")]) -> None:
     """Take back an invitation that nobody followed yet."""
     claim = access.registry.accounts.claim(identity)
     if claim is None or claim.giver != access.account():
@@ -142,7 +142,7 @@ async def uninvite(identity: str, access: Annotated[Access, scoped("grants:self"
 
 
 @routes.get("/v1/accounts", tags=["operator"])
-async def holders(access: Annotated[Access, scoped("accounts:write")], unit: str) -> dict[str, Any]:
+async def holders(access: Annotated[Access, scoped("accounts:write", cost="c")], unit: str) -> dict[str, Any]:
     """Who may see a unit: accounts with their grants, addresses as far as one needs to know them."""
     accounts = access.registry.accounts
     found = [
@@ -158,7 +158,7 @@ async def holders(access: Annotated[Access, scoped("accounts:write")], unit: str
 
 
 @routes.post("/v1/grants", status_code=201, tags=["operator"])
-async def give(access: Annotated[Access, scoped("accounts:write")], flows: FlowsHere, body: Given) -> dict[str, Any]:
+async def give(access: Annotated[Access, scoped("accounts:write", cost="w")], flows: FlowsHere, body: Given) -> dict[str, Any]:
     """Give an account a unit of the manager for who lives there now; all who see it already are told."""
     seen, accounts = access.unit(body.unit), access.registry.accounts
     account = _named(access, flows, body)
@@ -179,7 +179,7 @@ async def give(access: Annotated[Access, scoped("accounts:write")], flows: Flows
 
 
 @routes.post("/v1/grants/{identity}/decision", status_code=204, tags=["operator"])
-async def decide(identity: str, access: Annotated[Access, scoped("accounts:write")], body: Decision) -> None:
+async def decide(identity: str, access: Annotated[Access, scoped("accounts:write", cost="w")], body: Decision) -> None:
     """Let a grant that waits begin, or end any."""
     accounts = access.registry.accounts
     grant = accounts.grant(identity)
@@ -194,7 +194,7 @@ async def decide(identity: str, access: Annotated[Access, scoped("accounts:write
 
 
 @routes.delete("/v1/accounts/{identity}/sessions", status_code=204, tags=["operator"])
-async def sign_out(identity: str, access: Annotated[Access, scoped("accounts:write")]) -> None:
+async def sign_out(identity: str, access: Annotated[Access, scoped("accounts:write", cost="w")]) -> None:
     """End all sessions of an account that sees a unit of the manager."""
     account = _of_manager(access, identity)
     with access.registry.writing():
@@ -203,7 +203,7 @@ async def sign_out(identity: str, access: Annotated[Access, scoped("accounts:wri
 
 
 @routes.post("/v1/accounts/{identity}/recovery", status_code=202, tags=["operator"])
-async def recover(identity: str, access: Annotated[Access, scoped("accounts:write")], flows: FlowsHere) -> None:
+async def recover(identity: str, access: Annotated[Access, scoped("accounts:write", cost="w")], flows: FlowsHere) -> None:
     """Tell an account at all its addresses how to set a new password; its passwords and sessions stay until it does."""
     account = _of_manager(access, identity)
     with access.registry.writing():
@@ -212,7 +212,7 @@ async def recover(identity: str, access: Annotated[Access, scoped("accounts:writ
 
 
 @routes.delete("/v1/accounts/{identity}", status_code=204, tags=["operator"])
-async def disable(identity: str, access: Annotated[Access, scoped("accounts:write")]) -> None:
+async def disable(identity: str, access: Annotated[Access, scoped("accounts:write", cost="w")]) -> None:
     """End what an account sees of the manager; an account that sees nothing else ends, its sessions at once."""
     account, accounts = _of_manager(access, identity), access.registry.accounts
     held = accounts.grants(account.id)

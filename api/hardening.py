@@ -1,11 +1,11 @@
-"""What every answer carries and every body must be, whatever the route (portal FLOWS 10: 33, 36, 41)."""
+"""What every answer carries and every body must be, whatever the route (portal FLOWS 10: 33, 34, 36, 41, 44)."""
 
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 from fastapi import FastAPI, Request, Response
 
-from submeter.api.problems import TooLarge, answer_of
+from submeter.api.problems import NotJson, TooLarge, answer_of, failed
 
 __all__ = ["harden"]
 
@@ -16,6 +16,8 @@ HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+#: Bodies that a form of another site could send: no route of the interface takes them.
+OF_FORMS: Final = frozenset({"", "application/x-www-form-urlencoded", "multipart/form-data", "text/plain"})
 #: Longest body, bytes; batches of claims may be longer.
 BODY: Final = 65_536
 BATCH: Final = 8_388_608
@@ -29,10 +31,24 @@ def harden(app: FastAPI) -> None:
         length, most = request.headers.get("content-length", "0"), BATCH if request.url.path == "/v1/claims" else BODY
         if "transfer-encoding" in request.headers or not length.isdecimal() or int(length) > most:
             answer: Response = answer_of(TooLarge(f"{most} bytes at most, with their length in the head"))
+        elif int(length) and request.url.path.startswith("/v1/") and _kind(request) in OF_FORMS:
+            answer = answer_of(NotJson())
         else:
-            answer = await call_next(request)
+            answer = await _answered(request, call_next)
         for name, value in HEADERS.items():
             answer.headers.setdefault(name, value)
         if "authorization" not in request.headers:
             answer.headers["Cache-Control"] = "no-store"
         return answer
+
+
+def _kind(request: Request) -> str:
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+async def _answered(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
+    """The answer of the route, or to whatever went wrong in it."""
+    try:
+        return await call_next(request)
+    except Exception as error:  # noqa: BLE001 - the last resort: logged there
+        return failed(error)

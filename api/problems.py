@@ -10,13 +10,17 @@ Problem
 ├── ForbiddenScope    403  visible, but the token lacks the scope
 ├── TooFine           403  finer than the property's `finest`
 ├── Conflict          409  what is asked for is there already
+├── NotJson           415  a body of another kind
+├── TooManyRequests   429  with Retry-After
 ├── NotFound          404  foreign, other manager's or nonexistent: one answer for all three
 └── Invalid           422  a parameter, with its name
 """
 
-from typing import ClassVar
+import secrets
+from typing import ClassVar, Final
 
-from fastapi import FastAPI, Request
+import structlog
+from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
@@ -29,15 +33,22 @@ __all__ = [
     "Invalid",
     "NotAccepted",
     "NotFound",
+    "NotJson",
     "Problem",
     "Reauth",
     "StepExpired",
     "TooFine",
     "TooLarge",
+    "TooManyRequests",
     "Unauthenticated",
     "answer_of",
+    "failed",
     "install",
 ]
+
+log: Final = structlog.get_logger()
+#: Statuses of refusals that are logged: who asked for what, never with a value that was sent.
+REFUSED: Final = frozenset({401, 403, 404})
 
 
 class Problem(Exception):  # noqa: N818 - the field's word (RFC 9457)
@@ -95,6 +106,22 @@ class TooLarge(Problem):
     type, status, title = "too-large", 413, "The body is too large"
 
 
+class NotJson(Problem):
+    """A body that is not called JSON: a form of another site could send it."""
+
+    type, status, title = "not-json", 415, "The body must be application/json"
+
+
+class TooManyRequests(Problem):
+    """More than the rate of this principal; `after` is when to ask again, seconds."""
+
+    type, status, title = "too-many-requests", 429, "Too many requests: wait a little"
+
+    def __init__(self, after: int) -> None:
+        super().__init__()
+        self.after = after
+
+
 class TooFine(Problem):
     """Finer than the property shows."""
 
@@ -129,14 +156,26 @@ def answer_of(error: Problem) -> JSONResponse:
     answer = _body(error.type, error.status, error.title, error.detail, error.errors)
     if error.status == Unauthenticated.status:
         answer.headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, TooManyRequests):
+        answer.headers["Retry-After"] = str(error.after)
     return answer
+
+
+def failed(error: Exception) -> JSONResponse:
+    """The answer to a fault of ours: no word of what it was, but a name under which the log tells it."""
+    request = secrets.token_hex(8)
+    log.error("a request failed", request=request, exc_info=error)
+    return _body(Problem.type, Problem.status, Problem.title, f"request {request}", None)
 
 
 def install(app: FastAPI) -> None:
     """Answer every error of `app` as problem+json."""
 
     @app.exception_handler(Problem)
-    async def _problem(_: Request, error: Problem) -> JSONResponse:
+    async def _problem(request: Request, error: Problem) -> JSONResponse:
+        if error.status in REFUSED:
+            route = getattr(request.scope.get("route"), "path", "")
+            log.info("refused", problem=error.type, method=request.method, route=route, who=getattr(request.state, "who", "nobody"))
         return answer_of(error)
 
     @app.exception_handler(RequestValidationError)
@@ -144,13 +183,19 @@ def install(app: FastAPI) -> None:
         errors = [{"parameter": str(item["loc"][-1]), "detail": str(item["msg"])} for item in error.errors()]
         return _body(Invalid.type, Invalid.status, Invalid.title, None, errors)
 
+    @app.exception_handler(400)
+    async def _unreadable(_: Request, __: Exception) -> JSONResponse:
+        return answer_of(Invalid("this is no JSON in UTF-8", "body"))
+
     @app.exception_handler(404)
     async def _missing(_: Request, __: Exception) -> JSONResponse:
         return _body(NotFound.type, NotFound.status, NotFound.title, None, None)
 
     @app.exception_handler(405)
-    async def _method(_: Request, __: Exception) -> JSONResponse:
-        return _body("method-not-allowed", 405, "This method is not offered here", None, None)
+    async def _method(_: Request, error: HTTPException) -> JSONResponse:
+        answer = _body("method-not-allowed", 405, "This method is not offered here", None, None)
+        answer.headers.update(error.headers or {})
+        return answer
 
     @app.exception_handler(StoreError)
     async def _unavailable(_: Request, __: Exception) -> JSONResponse:
@@ -159,5 +204,5 @@ def install(app: FastAPI) -> None:
         return answer
 
     @app.exception_handler(Exception)
-    async def _bug(_: Request, __: Exception) -> JSONResponse:
-        return _body(Problem.type, Problem.status, Problem.title, None, None)
+    async def _bug(_: Request, error: Exception) -> JSONResponse:
+        return failed(error)

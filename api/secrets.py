@@ -9,7 +9,7 @@ import re
 import secrets
 import unicodedata
 from collections.abc import Collection
-from functools import cache
+from functools import cache, reduce
 from pathlib import Path
 from typing import Final
 
@@ -252,8 +252,10 @@ def fault_of(password: str, policy: Policy, context: Collection[str]) -> str | N
     plain = text.casefold()
     if plain in listed() or len(set(plain)) < (few := 4):
         return "too common: it is among the first that are tried" if plain in listed() else f"too uniform: {few} different characters or more"
-    own = [one for one in context if len(one) >= few and plain.replace(one.casefold(), "") != plain and len(plain.replace(one.casefold(), "")) < few]
-    return f"too easily guessed: it is made of {own[0]!r}" if own else None
+    left = reduce(
+        lambda rest, one: rest.replace(one, ""), sorted({one.casefold() for one in context if len(one) >= few}, key=len, reverse=True), plain
+    )
+    return "too easily guessed: it is made of words about you, your house or its meters" if len(left) < few <= len(plain) else None
 
 
 @cache

@@ -18,7 +18,7 @@ from fastapi.responses import JSONResponse
 from submeter.api.access import BROWSER, FLOW, SESSION, Access, anyone, scoped, session_of
 from submeter.api.flows import Browser, Flows, Outcome, Tenant
 from submeter.api.problems import NotFound, StepExpired
-from submeter.store.accounts import Session
+from submeter.store.accounts import FlowRow, Session
 
 __all__ = ["FlowsHere", "apart", "routes"]
 
@@ -57,7 +57,7 @@ async def submit(request: Request, flows: FlowsHere, name: str, fields: Fields =
     """Start the flow of this name, or submit a page of the flow with this id."""
     browser, known = _browser(request)
     if name.startswith("f_"):
-        outcome, cookie = await apart(flows.submit, _opened(flows, request, name), fields, browser), None
+        outcome, cookie = await apart(_in_turn, flows, request, name, lambda flow: flows.submit(flow, fields, browser)), None
     else:
         outcome, cookie = await apart(flows.start, _tenant(flows, request), name, browser, fields.get("locale"))
     return _answer(flows, outcome, cookie, browser, known=known)
@@ -72,14 +72,14 @@ async def page(request: Request, flows: FlowsHere, identity: str) -> Response:
 @routes.post("/v1/flows/{identity}/resend", dependencies=[anyone])
 async def resend(request: Request, flows: FlowsHere, identity: str) -> Response:
     """Send the code or link again."""
-    outcome = await apart(flows.resend, _opened(flows, request, identity))
+    outcome = await apart(_in_turn, flows, request, identity, flows.resend)
     return JSONResponse(flows.shown(outcome.flow))
 
 
 @routes.delete("/v1/flows/{identity}", dependencies=[anyone], status_code=204)
 async def cancel(request: Request, flows: FlowsHere, identity: str) -> Response:
     """Leave: nothing of the flow lasts."""
-    flows.cancel(_opened(flows, request, identity))
+    await apart(_in_turn, flows, request, identity, flows.cancel)
     answer = Response(status_code=204)
     answer.delete_cookie(FLOW, secure=True, httponly=True)
     return answer
@@ -88,12 +88,12 @@ async def cancel(request: Request, flows: FlowsHere, identity: str) -> Response:
 @routes.post("/v1/confirmations/{link}", dependencies=[anyone])
 async def confirm(request: Request, flows: FlowsHere, link: str) -> dict[str, Any]:
     """Follow the link of a mail: proves the address in the browser that began, shows the code to type there in any other."""
-    here, told = flows.confirm(link, request.cookies.get(FLOW, ""))
+    here, told = await apart(flows.confirm, link, request.cookies.get(FLOW, ""))
     return {"flow": told} if here else {"code": told}
 
 
 @routes.get("/v1/session")
-async def session(access: Annotated[Access, scoped()]) -> dict[str, Any]:
+async def session(access: Annotated[Access, scoped(cost="c")]) -> dict[str, Any]:
     """Who is signed in here, and until when."""
     if access.session is None:
         raise NotFound
@@ -101,23 +101,25 @@ async def session(access: Annotated[Access, scoped()]) -> dict[str, Any]:
 
 
 @routes.delete("/v1/session", status_code=204)
-async def log_out(access: Annotated[Access, scoped()]) -> Response:
+async def log_out(access: Annotated[Access, scoped(cost="c")]) -> Response:
     """End this session."""
     if access.session is not None:
-        access.registry.accounts.end_session(access.session.id, access.now)
+        with access.registry.writing():
+            access.registry.accounts.end_session(access.session.id, access.now)
+            access.registry.record(f"account:{access.principal.account}", "session.end", access.principal.manager, access.session.id)
     answer = Response(status_code=204, headers={"Clear-Site-Data": '"cache", "storage"'})
     answer.delete_cookie(SESSION, secure=True, httponly=True)
     return answer
 
 
 @routes.get("/v1/sessions")
-async def sessions(access: Annotated[Access, scoped("sessions:self")]) -> dict[str, Any]:
+async def sessions(access: Annotated[Access, scoped("sessions:self", cost="c")]) -> dict[str, Any]:
     """Own sessions."""
     return {"sessions": [_told(one, access.session) for one in access.registry.accounts.sessions(access.account(), access.now)]}
 
 
 @routes.delete("/v1/sessions/{identity}", status_code=204)
-async def end(identity: str, access: Annotated[Access, scoped("sessions:self")]) -> None:
+async def end(identity: str, access: Annotated[Access, scoped("sessions:self", cost="c")]) -> None:
     """End one of the own sessions."""
     if identity not in {one.id for one in access.registry.accounts.sessions(access.account(), access.now)}:
         raise NotFound
@@ -125,7 +127,7 @@ async def end(identity: str, access: Annotated[Access, scoped("sessions:self")])
 
 
 @routes.delete("/v1/sessions", status_code=204)
-async def end_others(access: Annotated[Access, scoped("sessions:self")]) -> None:
+async def end_others(access: Annotated[Access, scoped("sessions:self", cost="c")]) -> None:
     """End all others of the own sessions."""
     access.registry.accounts.end_sessions(access.account(), access.now, but=access.session.id if access.session else "")
 
@@ -138,12 +140,18 @@ def _tenant(flows: Flows, request: Request) -> Tenant:
     return found
 
 
-def _opened(flows: Flows, request: Request, identity: str) -> Any:
+def _opened(flows: Flows, request: Request, identity: str) -> FlowRow:
     """A flow of this browser and host; raises StepExpired."""
     tenant, flow = _tenant(flows, request), flows.open(identity, request.cookies.get(FLOW, ""))
     if (flow.realm, flow.manager) != (tenant.portal.name, tenant.manager):
         raise StepExpired
     return flow
+
+
+def _in_turn(flows: Flows, request: Request, identity: str, work: Callable[[FlowRow], T]) -> T:
+    """Work on a flow as it stands when it is its turn."""
+    with flows.turn(identity):
+        return work(_opened(flows, request, identity))
 
 
 def _browser(request: Request) -> tuple[Browser, bool]:

@@ -4,6 +4,7 @@ Rules: frozen, strict, unknown keys refused; a key's `description` ends the sent
 example; an empty text stands for "none"; relative paths count from the folder of the file; secrets are named here and read when they are needed.
 """
 
+import ipaddress
 import os
 import re
 from collections import Counter
@@ -47,6 +48,11 @@ def _cron(expression: str) -> str:
     return expression
 
 
+def _network(text: str) -> str:
+    ipaddress.ip_network(text)
+    return text
+
+
 def _pattern(text: str) -> str:
     try:
         re.compile(text)
@@ -66,6 +72,7 @@ Address = Annotated[str, Field(pattern=r"^([^\s@<>,;:\"]+@[^\s@<>,;:\"]+)?$")]
 Url = Annotated[str, Field(pattern=r"^(https?://\S+)?$")]
 Header = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+: ?[^\r\n]+$")]
 Pattern = Annotated[str, AfterValidator(_pattern)]
+Network = Annotated[str, AfterValidator(_network)]
 Cron = Annotated[str, AfterValidator(_cron)]
 Folder = Annotated[Path, Strict(strict=False), AfterValidator(_from_folder_of_the_file)]
 File = Annotated[Folder | None, BeforeValidator(lambda text: None if text == "" else text)]
@@ -305,6 +312,13 @@ class Api(Section):
     enabled: bool = Field(default=True, description="true or false")
     host: Text = Field(default=LOOPBACK, description='the address to listen on, e.g. host = "127.0.0.1"')
     port: Port = Field(default=8080, description="a whole number from 1 to 65535, e.g. port = 8080")
+    proxies: Annotated[tuple[Network, ...], Strict(strict=False)] = Field(
+        default=(LOOPBACK,), description='a list of addresses or networks, e.g. proxies = ["127.0.0.1", "10.0.0.0/24"], or [] for none'
+    )
+    cheap_per_minute: Limit = Field(default=600, description="requests a minute, e.g. cheap_per_minute = 600, or 0 for no limit")
+    reads_per_minute: Limit = Field(default=120, description="requests a minute, e.g. reads_per_minute = 120, or 0 for no limit")
+    writes_per_minute: Limit = Field(default=30, description="requests a minute, e.g. writes_per_minute = 30, or 0 for no limit")
+    exports_per_minute: Limit = Field(default=6, description="requests a minute, e.g. exports_per_minute = 6, or 0 for no limit")
 
 
 class Metrics(Section):

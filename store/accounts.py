@@ -406,10 +406,10 @@ class Accounts:
         found = self._read(Session, "sessions", _SESSION, f"{where} AND {running}", value, now, now)
         return [replace(one, held=json.loads(str(one.held))) for one in found]
 
-    def freshen(self, identity: str, now: int) -> None:
-        """Note that the holder of a session proved again who it is."""
+    def freshen(self, identity: str, secret: str, now: int) -> None:
+        """Note that the holder of a session proved again who it is; the session has another secret from now on."""
         with self._file.writing() as db:
-            db.execute("UPDATE sessions SET fresh = ? WHERE id = ?", (now, identity))
+            db.execute("UPDATE sessions SET fresh = ?, hash = ? WHERE id = ?", (now, digest(secret), identity))
 
     def end_session(self, identity: str, now: int) -> None:
         """End one session."""

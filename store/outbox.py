@@ -186,6 +186,11 @@ class Outbox:
         """Return the messages in these states in order of their making."""
         return self._find("state IN (SELECT value FROM json_each(?)) ORDER BY id", json.dumps(list(states)))
 
+    def trouble(self, channel: str, since: int) -> bool:
+        """Whether a channel did not take what was tried since then, and has taken nothing after that; an address that is refused for good is no such trouble."""
+        sql = "SELECT 1 FROM outbox WHERE channel = ? AND error <> '' AND state <> 'given_up' AND tried > max(?, coalesce((SELECT max(ended) FROM outbox WHERE channel = ? AND state = 'sent'), 0)) LIMIT 1"
+        return bool(self._rows(sql, channel, since, channel))
+
     def counts(self) -> dict[tuple[str, str], int]:
         """Return how many messages there are of each channel and state."""
         rows = self._rows("SELECT channel, state, count(*) FROM outbox GROUP BY channel, state ORDER BY channel, state")

@@ -9,7 +9,7 @@ import queue
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -22,6 +22,7 @@ from fastapi import FastAPI
 from submeter import __version__, commands, jobs
 from submeter.api import SignIn, create_app, create_operations
 from submeter.api.flows import Tenant
+from submeter.api.rates import Rates
 from submeter.api.secrets import Secrets
 from submeter.collectors import collectors
 from submeter.config import Config
@@ -266,10 +267,16 @@ def _api(config: Config, stack: ExitStack) -> None:
     registry = stack.enter_context(Registry(config.data.folder / "registry.sqlite"))
     published = stack.enter_context(Published(config.data.folder / "published.sqlite"))
     portals = sign_in(config)
-    app = create_app(registry, published, __version__, portals=portals)
+    app = create_app(registry, published, __version__, portals=portals, rates=rates(config))
     if portals is not None:
         app.mount("/", create_portal(app))
-    _listen(app, config.api.host, config.api.port, "api", stack)
+    _listen(app, config.api.host, config.api.port, "api", stack, proxies=config.api.proxies)
+
+
+def rates(config: Config) -> Rates:
+    """How often one may ask, as configured."""
+    of = config.api
+    return Rates({"c": of.cheap_per_minute, "r": of.reads_per_minute, "w": of.writes_per_minute, "e": of.exports_per_minute})
 
 
 def sign_in(config: Config) -> SignIn | None:
@@ -280,13 +287,23 @@ def sign_in(config: Config) -> SignIn | None:
     return SignIn(Secrets.of(config.data.folder / "portal.key"), [Tenant(loaded[one.name], one.manager, one.host) for one in config.portal])
 
 
-def _listen(app: FastAPI, host: str, port: int, name: str, stack: ExitStack) -> None:
+def _listen(app: FastAPI, host: str, port: int, name: str, stack: ExitStack, *, proxies: Sequence[str] = ()) -> None:
     """Serve in a thread of its own; returns when it listens, raises SubmeterError when it cannot."""
     try:
         listener = stack.enter_context(socket.create_server((host, port)))
     except OSError as error:
         raise SubmeterError(f"cannot listen on {host}:{port}: {error.strerror}; see [{name}] in pipeline.toml") from error
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, lifespan="off"))
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            server_header=False,
+            proxy_headers=bool(proxies),
+            forwarded_allow_ips=list(proxies),
+        )
+    )
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name=name)
 
     def end() -> None:

@@ -11,6 +11,7 @@ from submeter.store.directory import import_directory
 
 HOSTS = {"inmes": "cz", "iiportal": "si", "impreso": "no", "infoyugra": "ug", "inkomus": "ru"}
 START = 1_750_000_000.0
+PASSWORD = "correct horse battery"
 DIRECTORY = "".join(
     f'[[manager]]\nid = "{manager}"\nname = "{name}"\n[[property]]\nid = "{manager}1"\nmanager = "{manager}"\nname = "Main street 5"\nzone = "UTC"\n'
     + "".join(
@@ -94,3 +95,31 @@ class Browser:
     def units(self):
         answer = self.client.get("/v1/units")
         return sorted(one["id"] for one in answer.json()["units"]) if answer.status_code == 200 else answer.status_code
+
+
+def inmes(here, unit="cz-a", mail="jana@example.org", phone="777123456"):
+    """An activation to its end."""
+    one = here.browser("inmes")
+    printed = here.claim("one_time_credentials", unit)
+    one.start("activate")
+    page = one.go(**printed)
+    assert page["step"]["show"] == {"property": "Main street 5", "entrance": "", "unit": f"Flat {unit[-1]}"}
+    one.go(agree=True, accept=True)
+    one.go(email=mail)
+    one.go(code=one.code())
+    page = one.go(**({"phone": phone} if phone else {}))
+    if phone:
+        page = one.go(code=one.code())
+    assert page["step"]["fields"] == ["new_password", "new_password_again"]
+    done = one.go(new_password=PASSWORD, new_password_again=PASSWORD)
+    assert done["done"]
+    return one, printed
+
+
+def logged_in(here, portal, name, password=PASSWORD):
+    """A login in a new browser."""
+    one = here.browser(portal)
+    one.start("login")
+    one.go(name=name, password=password)
+    one.go(code=one.code())
+    return one

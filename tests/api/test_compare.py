@@ -128,7 +128,7 @@ def test_the_average_is_of_five_flats_that_have_the_month(building):
     assert "flats" not in series["points"][1]
 
 
-def test_four_flats_are_no_group(building):
+def test_check_38_four_flats_are_no_group(building):
     """Four flats' mean would tell a neighbour's use."""
     for number in range(4):
         building.flat(f"u{number}")

@@ -152,7 +152,7 @@ def dangerous(cell):
 
 @pytest.mark.parametrize("text", HOSTILE, ids=repr)
 @pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
-def test_no_cell_of_a_csv_is_run(text, separator):
+def test_check_48_no_cell_of_a_csv_is_run(text, separator):
     """However a program cuts the file into cells, quoted or not, none of them begins as a formula; what the text says stays readable."""
     written = files.comma_separated([["quantity", text, -1.5, text]])
     assert not [cell for row in csv.reader(io.StringIO(written, newline=""), delimiter=separator) for cell in row if dangerous(cell)]
@@ -175,7 +175,7 @@ def test_numbers_stay_numbers(value, cell):
     assert files.plain(value) == cell
 
 
-def test_hostile_labels_of_the_directory_are_defused(building):
+def test_check_48_hostile_labels_of_the_directory_are_defused(building):
     """A label from the directory that is a formula arrives as text, in both files."""
     building.text = building.text.replace('label = "p"', """label = '=HYPERLINK("http://evil","x")'""").replace('label = "h"', 'label = "@cmd"')
     building.open()
