@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 from fastapi import Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
-from submeter.api.problems import CrossSite, ForbiddenScope, NotFound, Reauth, Unauthenticated
+from submeter.api.problems import CrossSite, ForbiddenScope, NotVisible, Reauth, Unauthenticated
+from submeter.api.trace import route_of, whose
 from submeter.store.accounts import OWN, ROLES, Session
 from submeter.store.registry import Registry
 from submeter.store.registry_types import Principal, Property, Unit, Visible
@@ -45,6 +46,8 @@ class Access:
     session: Session | None = None
     now: int = 0
     scopes: frozenset[str] = frozenset()
+    route: str = ""
+    read: Callable[[SeenUnit, str, str, int], None] | None = None
 
     def units(self) -> list[SeenUnit]:
         """Every visible unit where the route's scopes are allowed."""
@@ -52,14 +55,22 @@ class Access:
         return [seen for visible in reversed(found.values()) if (seen := self._seen(visible))]
 
     def unit(self, identity: str) -> SeenUnit:
-        """The visible unit of this id; raises NotFound for foreign and nonexistent alike, ForbiddenScope where its grant allows less than the route asks."""
+        """The visible unit of this id; raises NotVisible for foreign and nonexistent alike, ForbiddenScope where its grant allows less than the route asks."""
         visible = self.registry.visible(self.principal, identity, now=self.now)
         for one in visible:
             if self._allowed(one) and (seen := self._seen(one)):
+                self.note(seen)
                 return seen
         if visible:
             raise ForbiddenScope(f"a {visible[0].role.replace(':', ', ')} of this unit may not do this")
-        raise NotFound
+        raise NotVisible
+
+    def note(self, seen: SeenUnit) -> None:
+        """Count a read of a unit for its resident's access log; `unit` does so by itself, who takes `units` says which it reads."""
+        if self.read is not None:
+            person = f"account:{self.principal.account}{'' if self.session else f'/{self.principal.token}'}" if self.principal.account else ""
+            other = f"token:{self.principal.token}" if self.principal.held is None else "guest:"
+            self.read(seen, person or other, self.route, self.now)
 
     def account(self) -> str:
         """The account that asks; raises ForbiddenScope for tokens and guests."""
@@ -114,12 +125,14 @@ async def _access(request: Request, scopes: SecurityScopes, credentials: Annotat
         principal = _in_session(registry, session, microseconds(request)) if session else None
     if principal is None:
         raise Unauthenticated
+    whose(principal, principal.manager)
     if session is not None:
         own_pages(request)
     missing = set(scopes.scopes) - principal.scopes
     if missing:
         raise ForbiddenScope(f"missing: {', '.join(sorted(missing))}")
-    return Access(principal, registry, session, microseconds(request), frozenset(scopes.scopes))
+    noted = request.app.state.reads.note if request.method in SAFE else None
+    return Access(principal, registry, session, microseconds(request), frozenset(scopes.scopes), route_of(request), noted)
 
 
 def _in_session(registry: Registry, session: Session, now: int) -> Principal:

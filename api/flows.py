@@ -19,6 +19,7 @@ from submeter import civil
 from submeter.api.factors import Factors
 from submeter.api.forms import address_of, masked, text_of, username_of
 from submeter.api.problems import Invalid, NotAccepted, StepExpired
+from submeter.api.refusals import Refusals
 from submeter.api.secrets import Secrets, code, fault_of, normalised, word
 from submeter.config.portals import ClaimKind, Portal, Step
 from submeter.config.texts import TEMPLATES
@@ -86,12 +87,13 @@ class _Refused(Exception):  # noqa: N818 - a refusal, told to nobody but the aud
 class Flows:
     """The interpreter over a registry; `tenants` by host, `clock` gives µs UTC."""
 
-    def __init__(self, registry: Registry, secrets: Secrets, tenants: Mapping[str, Tenant], clock: Callable[[], int]) -> None:
+    def __init__(self, registry: Registry, secrets: Secrets, tenants: Mapping[str, Tenant], clock: Callable[[], int], refusals: Refusals) -> None:
         self._registry = registry
         self._accounts = registry.accounts
         self.secrets = secrets
         self._tenants = tenants
         self._now = clock
+        self._refusals = refusals
         self.factors = Factors(self._accounts, secrets)
 
     def tenant(self, host: str) -> Tenant | None:
@@ -102,6 +104,14 @@ class Flows:
         """The portal of a host name."""
         found = self.tenant(host)
         return found.portal.name if found else None
+
+    def host_of(self, manager: str) -> str:
+        """The host of a manager's portal, "" where it has none."""
+        return next((one.host for one in self._tenants.values() if one.manager == manager), "")
+
+    def now(self) -> int:
+        """What time it is, µs UTC."""
+        return self._now()
 
     def portal(self, manager: str) -> Portal:
         """The portal of a manager; raises Invalid where it has none."""
@@ -210,7 +220,7 @@ class Flows:
         except _Refused as refused:
             kept = {**flow.state, **({"challenge": draft["challenge"]} if "challenge" in draft and "challenge" in flow.state else {})}
             self._keep(replace(flow, state=kept))
-            self._registry.record(f"flow:{flow.id}", f"{flow.name}.refused", flow.manager, str(refused))
+            self._refusals.note("", f"{flow.name}.refused", flow.id, str(refused), manager=flow.manager)
             raise NotAccepted from None
 
     def _advanced(self, flow: FlowRow, draft: State, browser: Browser) -> Outcome:
@@ -520,6 +530,7 @@ class Flows:
         waits = self._accounts.held_up(key, now)
         if not self.secrets.verify(account.password if account else None, present) or waits or account is None:
             self._accounts.count(key, now, _delay)
+            self._refusals.note(f"account:{session.account}", "password.refused", session.id, "too soon" if waits else "wrong")
             raise NotAccepted
         if fault := fault_of(new, self.portal(session.manager).policy, [account.name, account.username or ""]):
             raise Invalid(fault, "new")
@@ -580,7 +591,7 @@ class Flows:
         role = step.role if step.role != "resident" else claim.role
         grant = Grant(new_id("g_"), account, claim.manager, claim.unit, claim.occupancy, role, since, claim.until, claim.kind, claim.giver, now, None)
         self._accounts.add_grant(grant)
-        self._registry.record(f"account:{account}", "grant.create", claim.unit, f"{claim.kind} {grant.id}")
+        self._registry.record(f"account:{account}", "grant.create", claim.unit, f"{claim.kind} {grant.id}", manager=claim.manager)
         for one in {one.account for one in others}:
             if holder := self._accounts.account(one):
                 unit = self._registry.unit(claim.unit)
@@ -646,6 +657,7 @@ class Flows:
                     self.tell(account, flow.manager, "password_changed")
         elif flow.name == "reauth":
             self._accounts.freshen(draft["session"], now)
+            self._registry.record(f"account:{draft['account']}", "session.reauth", draft["session"], manager=flow.manager)
         elif "password" in draft and not draft.get("account") and flow.name == "activate":
             with self._registry.writing():
                 draft["account"] = self._made(flow, draft, now)
@@ -653,15 +665,17 @@ class Flows:
         for name in ("password", "claims", "contacts", "consents", "profile", "challenge"):
             draft.pop(name, None)
 
-    def tell(self, account: Account, manager: str, template: str, values: Mapping[str, str] = MappingProxyType({})) -> None:
-        """A notice to every proven address of an account."""
-        host, now = next((one.host for one in self._tenants.values() if one.manager == manager), ""), self._now()
-        told = {"portal": f"https://{host}", "when": civil.iso(now), **values}
+    def tell(
+        self, account: Account, manager: str, template: str, values: Mapping[str, str] = MappingProxyType({}), *, by: Registry | None = None
+    ) -> None:
+        """A notice to every proven address of an account; `by` another connection, of a thread of its own."""
+        registry, now = by or self._registry, self._now()
+        told = {"portal": f"https://{self.host_of(manager)}", "when": civil.iso(now), **values}
         values = {name: told[name] for name in TEMPLATES[template]}
-        for one in self._accounts.contacts(account.id):
+        for one in registry.accounts.contacts(account.id):
             if one.verified is not None:
                 channel: Channel = "sms" if one.channel == "phone" else "email"
-                self._registry.outbox.put(manager, channel, one.address, template, account.locale, values, now=now)
+                registry.outbox.put(manager, channel, one.address, template, account.locale, values, now=now)
 
 
 def account_is_on(account: Account | None) -> bool:

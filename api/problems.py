@@ -10,9 +10,11 @@ Problem
 ├── ForbiddenScope    403  visible, but the token lacks the scope
 ├── TooFine           403  finer than the property's `finest`
 ├── NotFound          404  foreign, other manager's or nonexistent: one answer for all three
+│   └── NotVisible         the same of a unit: the audit has who asked for it
 └── Invalid           422  a parameter, with its name
 """
 
+from collections.abc import Callable
 from typing import ClassVar
 
 from fastapi import FastAPI, Request
@@ -27,6 +29,7 @@ __all__ = [
     "Invalid",
     "NotAccepted",
     "NotFound",
+    "NotVisible",
     "Problem",
     "Reauth",
     "StepExpired",
@@ -35,6 +38,7 @@ __all__ = [
     "Unauthenticated",
     "answer_of",
     "install",
+    "internal",
 ]
 
 
@@ -105,6 +109,10 @@ class NotFound(Problem):
     type, status, title = "not-found", 404, "There is no such thing for this token"
 
 
+class NotVisible(NotFound):
+    """A unit that is not there for who asks; answered as NotFound."""
+
+
 class Invalid(Problem):
     """A parameter that cannot be understood or is out of bounds."""
 
@@ -124,11 +132,17 @@ def answer_of(error: Problem) -> JSONResponse:
     return answer
 
 
-def install(app: FastAPI) -> None:
-    """Answer every error of `app` as problem+json."""
+def internal(request: str | None = None) -> JSONResponse:
+    """The answer to what nobody caught: nothing but the id of the request."""
+    return _body(Problem.type, Problem.status, Problem.title, request and f"request {request}", None)
+
+
+def install(app: FastAPI, refused: Callable[[Request, Problem], None]) -> None:
+    """Answer every error of `app` as problem+json; `refused` is told of every refusal."""
 
     @app.exception_handler(Problem)
-    async def _problem(_: Request, error: Problem) -> JSONResponse:
+    async def _problem(request: Request, error: Problem) -> JSONResponse:
+        refused(request, error)
         return answer_of(error)
 
     @app.exception_handler(RequestValidationError)
@@ -152,4 +166,4 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def _bug(_: Request, __: Exception) -> JSONResponse:
-        return _body(Problem.type, Problem.status, Problem.title, None, None)
+        return internal()

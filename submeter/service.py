@@ -264,7 +264,9 @@ def _api(config: Config, stack: ExitStack) -> None:
     make_folder(config.data.folder)
     registry = stack.enter_context(Registry(config.data.folder / "registry.sqlite"))
     published = stack.enter_context(Published(config.data.folder / "published.sqlite"))
-    _listen(create_app(registry, published, __version__, portals=sign_in(config)), config.api.host, config.api.port, "api", stack)
+    app = create_app(registry, published, __version__, portals=sign_in(config))
+    stack.callback(app.state.reads.close)
+    _listen(app, config.api.host, config.api.port, "api", stack)
 
 
 def sign_in(config: Config) -> SignIn | None:

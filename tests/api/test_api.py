@@ -248,10 +248,11 @@ def test_other_paths_and_methods_are_problems_too(client):
 
 
 def test_a_fault_inside_is_a_plain_500(client):
-    """An unexpected error tells nothing of the inside."""
+    """An unexpected error tells nothing of the inside but the id of the request."""
     client.app.state.registry = None
     answer = client.get("/v1/units")
-    assert (answer.status_code, answer.json()) == (500, {"type": "internal", "status": 500, "title": "Something failed here"})
+    detail = f"request {answer.headers['X-Request-Id']}"
+    assert (answer.status_code, answer.json()) == (500, {"type": "internal", "status": 500, "title": "Something failed here", "detail": detail})
 
 
 @pytest.mark.parametrize(("ok", "status"), [(True, 200), (False, 503)])
