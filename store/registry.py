@@ -244,7 +244,7 @@ class Registry:
         identity, secret = new_id("k_"), TOKEN_PREFIX + secrets.token_urlsafe(32)
         with self.writing() as db:
             db.execute("INSERT INTO tokens VALUES (?, ?, ?, ?, ?, NULL)", (identity, _digest(secret), manager, " ".join(scopes), _now()))
-            self.record("operator", "token.create", identity, " ".join(scopes))
+            self.record("operator", "token.create", identity, " ".join(scopes), manager=manager)
         return secret
 
     def token(self, secret: str) -> Principal | None:
