@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 from fastapi import Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
-from submeter.api.problems import CrossSite, ForbiddenScope, NotFound, Reauth, TooManyRequests, Unauthenticated
+from submeter.api.problems import CrossSite, ForbiddenScope, NotVisible, Reauth, TooManyRequests, Unauthenticated
 from submeter.api.rates import Cost, Rates
+from submeter.api.trace import route_of, whose
 from submeter.store.accounts import OWN, ROLES, Session
 from submeter.store.registry import Registry
 from submeter.store.registry_types import Point, Principal, Property, Unit, Visible
@@ -49,6 +50,8 @@ class Access:
     session: Session | None = None
     now: int = 0
     scopes: frozenset[str] = frozenset()
+    route: str = ""
+    read: Callable[[SeenUnit, str, str, int], None] | None = None
 
     def units(self) -> list[SeenUnit]:
         """Every visible unit where the route's scopes are allowed."""
@@ -56,14 +59,22 @@ class Access:
         return [seen for visible in reversed(found.values()) if (seen := self._seen(visible))]
 
     def unit(self, identity: str) -> SeenUnit:
-        """The visible unit of this id; raises NotFound for foreign and nonexistent alike, ForbiddenScope where its grant allows less than the route asks."""
+        """The visible unit of this id; raises NotVisible for foreign and nonexistent alike, ForbiddenScope where its grant allows less than the route asks."""
         visible = self.registry.visible(self.principal, identity, now=self.now)
         for one in visible:
             if self._allowed(one) and (seen := self._seen(one)):
+                self.note(seen)
                 return seen
         if visible:
             raise ForbiddenScope(f"a {visible[0].role.replace(':', ', ')} of this unit may not do this")
-        raise NotFound
+        raise NotVisible
+
+    def note(self, seen: SeenUnit) -> None:
+        """Count a read of a unit for its resident's access log; `unit` does so by itself, who takes `units` says which it reads."""
+        if self.read is not None:
+            person = f"account:{self.principal.account}{'' if self.session else f'/{self.principal.token}'}" if self.principal.account else ""
+            other = f"token:{self.principal.token}" if self.principal.held is None else "guest:"
+            self.read(seen, person or other, self.route, self.now)
 
     def points(self, seen: SeenUnit) -> list[Point]:
         """The points of a visible unit that may be seen."""
@@ -122,20 +133,21 @@ def _access(request: Request, scopes: SecurityScopes, credentials: HTTPAuthoriza
         principal = _in_session(registry, session, microseconds(request)) if session else None
     if principal is None:
         raise Unauthenticated
-    request.state.who = principal.account or principal.token
-    _paced(request, cost)
+    whose(principal, principal.manager)
+    _paced(request, principal.account or principal.token, cost)
     if session is not None:
         own_pages(request)
     missing = set(scopes.scopes) - principal.scopes
     if missing:
         raise ForbiddenScope(f"missing: {', '.join(sorted(missing))}")
-    return Access(principal, registry, session, microseconds(request), frozenset(scopes.scopes))
+    noted = request.app.state.reads.note if request.method in SAFE else None
+    return Access(principal, registry, session, microseconds(request), frozenset(scopes.scopes), route_of(request), noted)
 
 
-def _paced(request: Request, cost: Cost) -> None:
+def _paced(request: Request, who: str, cost: Cost) -> None:
     """Take one of the principal's requests; raises TooManyRequests."""
     rates: Rates | None = request.app.state.rates
-    if rates and (wait := rates.wait(request.state.who, cost, time.monotonic())):
+    if rates and (wait := rates.wait(who, cost, time.monotonic())):
         raise TooManyRequests(math.ceil(wait))
 
 

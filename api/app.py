@@ -16,8 +16,9 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from submeter import civil
-from submeter.api import accounts, bulk, grants, problems, sign_in
+from submeter.api import access_log, accounts, audit, bulk, grants, privacy, problems, sign_in, trace
 from submeter.api.access import Access, scoped
+from submeter.api.access_log import ReadLog
 from submeter.api.compare import Comparison, Question, building_series, compared, holder_of
 from submeter.api.consumption import Shown, View, answer, shown_series
 from submeter.api.description import describe
@@ -29,6 +30,7 @@ from submeter.api.labels import Locale, Statistic, check_rated, locale_of
 from submeter.api.meters import meters_of
 from submeter.api.periods import Period, Resolution, period
 from submeter.api.rates import Rates
+from submeter.api.refusals import Refusals
 from submeter.api.secrets import Secrets
 from submeter.api.shown import Look, response
 from submeter.store.published import Published
@@ -60,16 +62,23 @@ def create_app(
     """The application over two open stores; `clock` gives Unix seconds, `portals` those where residents have accounts, `rates` how often one may ask (None: always)."""
     app = FastAPI(title="submeter", version=version, openapi_url="/v1/openapi.json", docs_url=None, redoc_url=None)
     app.state.registry, app.state.clock, app.state.realm_of, app.state.rates = registry, clock, lambda _host: None, rates
-    problems.install(app)
+    app.state.reads, refusals = ReadLog(registry), Refusals(registry, lambda: int(clock() * civil.SECOND))
+    hosts = {one.host: one.manager for one in portals.tenants} if portals else {}
+    problems.install(app, trace.refused)
+    trace.install(app, refusals, lambda host: hosts.get(host.partition(":")[0], ""))
     harden(app)
     describe(app)
     if portals is not None:
-        app.state.flows = Flows(registry, portals.secrets, {one.host: one for one in portals.tenants}, lambda: int(clock() * civil.SECOND))
+        app.state.flows = Flows(registry, portals.secrets, {one.host: one for one in portals.tenants}, lambda: int(clock() * civil.SECOND), refusals)
+        app.state.published = published
         app.state.realm_of = app.state.flows.realm_of
         app.include_router(sign_in.routes)
         app.include_router(accounts.routes)
         app.include_router(grants.routes)
-    bulk.install(app, registry, published, clock)
+        app.include_router(access_log.routes)
+        app.include_router(privacy.routes)
+    app.include_router(audit.routes)
+    bulk.install(app, published, clock)
 
     @app.get("/v1/units", tags=["read"])
     async def units(access: Annotated[Access, scoped("units:read", cost="c")]) -> dict[str, Any]:

@@ -50,7 +50,7 @@ class Plan:
     periods: Mapping[str, Period]
 
 
-def install(app: FastAPI, registry: Registry, published: Published, clock: Callable[[], float]) -> None:
+def install(app: FastAPI, published: Published, clock: Callable[[], float]) -> None:
     """Add the routes to `app`."""
     slots: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
 
@@ -66,7 +66,7 @@ def install(app: FastAPI, registry: Registry, published: Published, clock: Calla
         kind = preferred(request.headers.get("Accept", ""), tuple(WRITERS))
         now = int(clock() * civil.SECOND)
         plan = await run_in_threadpool(_plan, access, start, end, resolution, now)
-        parts = WRITERS[kind](_stretches(plan, registry, published))
+        parts = WRITERS[kind](_stretches(plan, access, published))
         headers = {
             "Content-Disposition": f'attachment; filename="consumption-{resolution}.{ENDINGS[kind]}"',
             "Cache-Control": "no-store",
@@ -112,11 +112,12 @@ def _uncut(asked: Period, building: Property, now: int) -> Period:
     return replace(asked, edges=edges, next=None)
 
 
-def _stretches(plan: Plan, registry: Registry, published: Published) -> Iterator[Stretch]:
-    """Rows of all series in order of unit and series, those without any left out."""
+def _stretches(plan: Plan, access: Access, published: Published) -> Iterator[Stretch]:
+    """Rows of all series in order of unit and series, those without any left out; each unit is noted as read."""
     for seen in plan.units:
+        access.note(seen)
         asked = plan.periods[seen.property.id]
-        for shown in _all_series(seen, registry, published):
+        for shown in _all_series(seen, access.registry, published):
             stretch = _stretch(seen, shown, asked, published)
             if len(stretch.points):
                 yield stretch
@@ -165,9 +166,12 @@ def _changes(access: Access, published: Published, after: tuple[int, int]) -> di
     """The changes after a position, as far as they are of visible units; raises Invalid for a cursor of tables that are no more."""
     if after[0] > published.version():
         raise Invalid("the tables were made anew since this cursor: begin without one", "after")
-    points = {point.id: point for seen in access.units() for point in access.points(seen)}
+    units = {seen.unit.id: seen for seen in access.units()}
+    points = {point.id: point for seen in units.values() for point in access.points(seen)}
     changed = list(islice((one for one in _changed(published, after) if one.point in points), MOST_CHANGES + 1))
     told = changed[:MOST_CHANGES]
+    for unit in {points[one.point].unit for one in told}:
+        access.note(units[str(unit)])
     return {
         "changes": [
             {

@@ -21,6 +21,7 @@ from submeter import civil
 from submeter.api.factors import Factors
 from submeter.api.forms import address_of, masked, text_of, username_of
 from submeter.api.problems import Invalid, NotAccepted, StepExpired
+from submeter.api.refusals import Refusals
 from submeter.api.secrets import Secrets, code, fault_of, normalised, word
 from submeter.config.portals import ClaimKind, Portal, Step
 from submeter.config.texts import TEMPLATES
@@ -91,12 +92,13 @@ class _Refused(Exception):  # noqa: N818 - a refusal, told to nobody but the aud
 class Flows:
     """The interpreter over a registry; `tenants` by host, `clock` gives µs UTC."""
 
-    def __init__(self, registry: Registry, secrets: Secrets, tenants: Mapping[str, Tenant], clock: Callable[[], int]) -> None:
+    def __init__(self, registry: Registry, secrets: Secrets, tenants: Mapping[str, Tenant], clock: Callable[[], int], refusals: Refusals) -> None:
         self._registry = registry
         self._accounts = registry.accounts
         self.secrets = secrets
         self._tenants = tenants
         self._now = clock
+        self._refusals = refusals
         self.factors = Factors(self._accounts, secrets)
         self._turns = [threading.RLock() for _ in range(64)]
 
@@ -134,6 +136,14 @@ class Flows:
         """The portal of a host name."""
         found = self.tenant(host)
         return found.portal.name if found else None
+
+    def host_of(self, manager: str) -> str:
+        """The host of a manager's portal, "" where it has none."""
+        return next((one.host for one in self._tenants.values() if one.manager == manager), "")
+
+    def now(self) -> int:
+        """What time it is, µs UTC."""
+        return self._now()
 
     def portal(self, manager: str) -> Portal:
         """The portal of a manager; raises Invalid where it has none."""
@@ -255,7 +265,7 @@ class Flows:
             kept = {**flow.state, **({"challenge": draft["challenge"]} if "challenge" in draft and "challenge" in flow.state else {})}
             with self._registry.writing():
                 self._keep(replace(flow, state=kept))
-                self._registry.record(f"flow:{flow.id}", f"{flow.name}.refused", flow.manager, str(refused))
+                self._refusals.note("", f"{flow.name}.refused", flow.id, str(refused), manager=flow.manager)
             raise NotAccepted from None
 
     def _advanced(self, flow: FlowRow, draft: State, browser: Browser) -> Outcome:
@@ -601,6 +611,7 @@ class Flows:
         waits = self._accounts.held_up(key, now)
         if not self.secrets.verify(account.password if account else None, present) or waits or account is None:
             self._accounts.count(key, now, _delay)
+            self._refusals.note(f"account:{session.account}", "password.refused", session.id, "too soon" if waits else "wrong")
             raise NotAccepted
         if fault := fault_of(new, self.portal(session.manager).policy, self._words(session.realm, session.manager, account, (), ())):
             raise Invalid(fault, "new")
@@ -677,7 +688,7 @@ class Flows:
             *_shown_by(claim),
         )
         self._accounts.add_grant(grant)
-        self._registry.record(f"account:{account}", "grant.create", claim.unit, f"{claim.kind} {grant.id}")
+        self._registry.record(f"account:{account}", "grant.create", claim.unit, f"{claim.kind} {grant.id}", manager=claim.manager)
         before = {account} if draft.get("attach") else set()
         for one in sorted({one.account for one in others} | before):
             if holder := self._accounts.account(one):
@@ -748,6 +759,7 @@ class Flows:
             secret = random.token_urlsafe(32)
             self._accounts.freshen(draft["session"], secret, now)
             self._accounts.failed(draft["who"], reset=True)
+            self._registry.record(f"account:{draft['account']}", "session.reauth", draft["session"], manager=flow.manager)
         elif "password" in draft and not draft.get("account") and flow.name == "activate":
             with self._registry.writing():
                 draft["account"] = self._made(flow, draft, now)
@@ -758,24 +770,31 @@ class Flows:
 
     def invite(self, giver: str, unit: str, address: str, claim: Claim, invited: str) -> None:
         """Send the code of an invitation to an address; it is not told to anybody else."""
-        account, host = self._accounts.account(giver), next((one.host for one in self._tenants.values() if one.manager == claim.manager), "")
+        account, portal = self._accounts.account(giver), f"https://{self.host_of(claim.manager)}"
         until = "–" if claim.expires is None else civil.iso(claim.expires)  # noqa: RUF001 - a dash
-        values = {"portal": f"https://{host}", "link": f"https://{host}/start/accept", "code": invited, "unit": unit, "until": until}
-        values["inviter"] = (account.name if account else "") or values["portal"]
+        values = {"portal": portal, "link": f"{portal}/start/accept", "code": invited, "unit": unit, "until": until}
+        values["inviter"] = (account.name if account else "") or portal
         locale = account.locale if account else "en"
         self._registry.outbox.put(claim.manager, "email", address, "invitation", locale, values, now=self._now(), expires=claim.expires)
 
     def tell(
-        self, account: Account, manager: str, template: str, values: Mapping[str, str] = MappingProxyType({}), *, unique: str | None = None
+        self,
+        account: Account,
+        manager: str,
+        template: str,
+        values: Mapping[str, str] = MappingProxyType({}),
+        *,
+        unique: str | None = None,
+        by: Registry | None = None,
     ) -> None:
-        """A notice to every proven address of an account, with `unique` only one of its kind."""
-        host, now = next((one.host for one in self._tenants.values() if one.manager == manager), ""), self._now()
-        told = {"portal": f"https://{host}", "when": civil.iso(now), **values}
+        """A notice to every proven address of an account, with `unique` only one of its kind; `by` another connection, of a thread of its own."""
+        registry, now = by or self._registry, self._now()
+        told = {"portal": f"https://{self.host_of(manager)}", "when": civil.iso(now), **values}
         values = {name: told[name] for name in TEMPLATES[template]}
-        for one in self._accounts.contacts(account.id):
+        for one in registry.accounts.contacts(account.id):
             if one.verified is not None:
                 channel: Channel = "sms" if one.channel == "phone" else "email"
-                self._registry.outbox.put(
+                registry.outbox.put(
                     manager, channel, one.address, template, account.locale, values, now=now, unique=f"{unique}:{one.id}" if unique else None
                 )
 

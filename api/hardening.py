@@ -5,7 +5,7 @@ from typing import Final
 
 from fastapi import FastAPI, Request, Response
 
-from submeter.api.problems import NotJson, TooLarge, answer_of, failed
+from submeter.api.problems import NotJson, TooLarge, answer_of
 
 __all__ = ["harden"]
 
@@ -34,7 +34,7 @@ def harden(app: FastAPI) -> None:
         elif int(length) and request.url.path.startswith("/v1/") and _kind(request) in OF_FORMS:
             answer = answer_of(NotJson())
         else:
-            answer = await _answered(request, call_next)
+            answer = await call_next(request)
         for name, value in HEADERS.items():
             answer.headers.setdefault(name, value)
         if "authorization" not in request.headers:
@@ -44,11 +44,3 @@ def harden(app: FastAPI) -> None:
 
 def _kind(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-async def _answered(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-    """The answer of the route, or to whatever went wrong in it."""
-    try:
-        return await call_next(request)
-    except Exception as error:  # noqa: BLE001 - the last resort: logged there
-        return failed(error)

@@ -13,13 +13,13 @@ Problem
 ├── NotJson           415  a body of another kind
 ├── TooManyRequests   429  with Retry-After
 ├── NotFound          404  foreign, other manager's or nonexistent: one answer for all three
+│   └── NotVisible         the same of a unit: the audit has who asked for it
 └── Invalid           422  a parameter, with its name
 """
 
-import secrets
-from typing import ClassVar, Final
+from collections.abc import Callable
+from typing import ClassVar
 
-import structlog
 from fastapi import FastAPI, HTTPException, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -34,6 +34,7 @@ __all__ = [
     "NotAccepted",
     "NotFound",
     "NotJson",
+    "NotVisible",
     "Problem",
     "Reauth",
     "StepExpired",
@@ -42,13 +43,9 @@ __all__ = [
     "TooManyRequests",
     "Unauthenticated",
     "answer_of",
-    "failed",
     "install",
+    "internal",
 ]
-
-log: Final = structlog.get_logger()
-#: Statuses of refusals that are logged: who asked for what, never with a value that was sent.
-REFUSED: Final = frozenset({401, 403, 404})
 
 
 class Problem(Exception):  # noqa: N818 - the field's word (RFC 9457)
@@ -140,6 +137,10 @@ class NotFound(Problem):
     type, status, title = "not-found", 404, "There is no such thing for this token"
 
 
+class NotVisible(NotFound):
+    """A unit that is not there for who asks; answered as NotFound."""
+
+
 class Invalid(Problem):
     """A parameter that cannot be understood or is out of bounds."""
 
@@ -161,21 +162,17 @@ def answer_of(error: Problem) -> JSONResponse:
     return answer
 
 
-def failed(error: Exception) -> JSONResponse:
-    """The answer to a fault of ours: no word of what it was, but a name under which the log tells it."""
-    request = secrets.token_hex(8)
-    log.error("a request failed", request=request, exc_info=error)
-    return _body(Problem.type, Problem.status, Problem.title, f"request {request}", None)
+def internal(request: str | None = None) -> JSONResponse:
+    """The answer to what nobody caught: nothing but the id of the request."""
+    return _body(Problem.type, Problem.status, Problem.title, request and f"request {request}", None)
 
 
-def install(app: FastAPI) -> None:
-    """Answer every error of `app` as problem+json."""
+def install(app: FastAPI, refused: Callable[[Request, Problem], None]) -> None:
+    """Answer every error of `app` as problem+json; `refused` is told of every refusal."""
 
     @app.exception_handler(Problem)
     async def _problem(request: Request, error: Problem) -> JSONResponse:
-        if error.status in REFUSED:
-            route = getattr(request.scope.get("route"), "path", "")
-            log.info("refused", problem=error.type, method=request.method, route=route, who=getattr(request.state, "who", "nobody"))
+        refused(request, error)
         return answer_of(error)
 
     @app.exception_handler(RequestValidationError)
@@ -204,5 +201,5 @@ def install(app: FastAPI) -> None:
         return answer
 
     @app.exception_handler(Exception)
-    async def _bug(_: Request, error: Exception) -> JSONResponse:
-        return failed(error)
+    async def _bug(_: Request, __: Exception) -> JSONResponse:
+        return internal()

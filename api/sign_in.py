@@ -5,10 +5,10 @@ Cookies are `__Host-`, Secure, HttpOnly, SameSite=Lax; answers are `no-store`.
 """
 
 import asyncio
-import ipaddress
 import secrets
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from typing import Annotated, Any, Final, TypeVar
 
@@ -18,7 +18,9 @@ from fastapi.responses import JSONResponse
 from submeter.api.access import BROWSER, FLOW, SESSION, Access, anyone, scoped, session_of
 from submeter.api.flows import Browser, Flows, Outcome, Tenant
 from submeter.api.problems import NotFound, StepExpired
+from submeter.api.trace import network_of
 from submeter.store.accounts import FlowRow, Session
+from submeter.store.audit import ORIGIN
 
 __all__ = ["FlowsHere", "apart", "routes"]
 
@@ -43,7 +45,7 @@ FlowsHere = Annotated[Flows, Depends(_flows)]
 
 async def apart(work: Callable[..., T], *args: Any) -> T:
     """Work that takes a processor for long, on the threads of sign-in."""
-    return await asyncio.get_running_loop().run_in_executor(_pool, partial(work, *args))
+    return await asyncio.get_running_loop().run_in_executor(_pool, partial(copy_context().run, work, *args))
 
 
 @routes.get("/v1/portal", dependencies=[anyone])
@@ -106,7 +108,7 @@ async def log_out(access: Annotated[Access, scoped(cost="c")]) -> Response:
     if access.session is not None:
         with access.registry.writing():
             access.registry.accounts.end_session(access.session.id, access.now)
-            access.registry.record(f"account:{access.principal.account}", "session.end", access.principal.manager, access.session.id)
+            access.registry.record(ORIGIN.get().actor, "session.end", access.session.id)
     answer = Response(status_code=204, headers={"Clear-Site-Data": '"cache", "storage"'})
     answer.delete_cookie(SESSION, secure=True, httponly=True)
     return answer
@@ -124,12 +126,14 @@ async def end(identity: str, access: Annotated[Access, scoped("sessions:self", c
     if identity not in {one.id for one in access.registry.accounts.sessions(access.account(), access.now)}:
         raise NotFound
     access.registry.accounts.end_session(identity, access.now)
+    access.registry.record(ORIGIN.get().actor, "session.end", identity)
 
 
 @routes.delete("/v1/sessions", status_code=204)
 async def end_others(access: Annotated[Access, scoped("sessions:self", cost="c")]) -> None:
     """End all others of the own sessions."""
     access.registry.accounts.end_sessions(access.account(), access.now, but=access.session.id if access.session else "")
+    access.registry.record(ORIGIN.get().actor, "sessions.end", access.account())
 
 
 def _tenant(flows: Flows, request: Request) -> Tenant:
@@ -159,16 +163,7 @@ def _browser(request: Request) -> tuple[Browser, bool]:
     host = request.client.host if request.client else ""
     known = request.cookies.get(BROWSER)
     agent = "".join(char for char in request.headers.get("user-agent", "") if char.isprintable())
-    return Browser(_network(host), agent, known or secrets.token_urlsafe(24), session_of(request)), known is not None
-
-
-def _network(host: str) -> str:
-    """The /24 of an address, /48 of IPv6: what is throttled and kept of it."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return ""
-    return str(ipaddress.ip_network(f"{address}/{24 if address.version == 4 else 48}", strict=False))
+    return Browser(network_of(host), agent, known or secrets.token_urlsafe(24), session_of(request)), known is not None
 
 
 def _answer(flows: Flows, outcome: Outcome, cookie: str | None, browser: Browser, *, known: bool) -> Response:

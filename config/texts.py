@@ -37,6 +37,8 @@ TEMPLATES: Final[Mapping[str, frozenset[str]]] = {
     "silence": frozenset({"link", "unit", "point", "since"}),
     "statement": frozenset({"link", "unit", "period"}),
     "message_to_operator": frozenset({"link", "unit", "sender", "text"}),
+    "export_ready": frozenset({"link", "until"}),
+    "erasure_asked": frozenset({"portal", "when"}),
 }
 #: Templates with something that opens a door: they end with it, so they must say when.
 SECRET: Final = frozenset({"activation_password", "confirm_link", "code", "invitation"})

@@ -457,6 +457,17 @@ class Accounts:
             db.execute("DELETE FROM throttle WHERE day < ? AND until < ?", (now // DAY - 7, now))
         return gone
 
+    def forget(self, *, browsers: int, claims: int) -> int:
+        """Delete browsers that were not seen since an instant, and claims that were over, used or withdrawn before another; returns how many."""
+        with self._file.writing() as db:
+            gone = db.execute("DELETE FROM browsers WHERE seen < ?", (browsers,)).rowcount
+            return (
+                gone
+                + db.execute(
+                    "DELETE FROM claims WHERE min(coalesce(used, ?1), coalesce(withdrawn, ?1), coalesce(expires, ?1)) < ?1", (claims,)
+                ).rowcount
+            )
+
     def _read(self, kind: Callable[..., T], table: str, columns: str, where: str, *values: object) -> list[T]:
         return [kind(*row) for row in self._rows(f"SELECT {columns} FROM {table} WHERE {where}", *values)]  # noqa: S608 - our own words
 

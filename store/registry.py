@@ -19,11 +19,15 @@ from typing import Any, Final, Protocol, Self
 
 from submeter.reading import DeviceId
 from submeter.store.accounts import Accounts
+from submeter.store.audit import Trail
 from submeter.store.decisions import Decisions
+from submeter.store.erasures import Erasures
 from submeter.store.errors import StoreError, VaultError
 from submeter.store.events import Events
+from submeter.store.exports import Exports
 from submeter.store.information import Informations
 from submeter.store.outbox import Outbox
+from submeter.store.reads import Reads
 from submeter.store.registry_schema import MIGRATIONS
 from submeter.store.registry_types import (
     READS,
@@ -83,6 +87,10 @@ class Registry:
         self.information = Informations(self, self._rows)
         self.outbox = Outbox(self, self._rows)
         self.accounts = Accounts(self, self._rows)
+        self.trail = Trail(self, self._rows)
+        self.reads = Reads(self, self._rows)
+        self.exports = Exports(self, self._rows)
+        self.erasures = Erasures(self, self._rows)
 
     def __enter__(self) -> Self:
         return self
@@ -236,7 +244,7 @@ class Registry:
         identity, secret = new_id("k_"), TOKEN_PREFIX + secrets.token_urlsafe(32)
         with self.writing() as db:
             db.execute("INSERT INTO tokens VALUES (?, ?, ?, ?, ?, NULL)", (identity, _digest(secret), manager, " ".join(scopes), _now()))
-            self.record("operator", "token.create", identity, " ".join(scopes))
+            self.record("operator", "token.create", identity, " ".join(scopes), manager=manager)
         return secret
 
     def token(self, secret: str) -> Principal | None:
@@ -258,14 +266,13 @@ class Registry:
 
     # The audit
 
-    def record(self, actor: str, action: str, subject: str, detail: str = "") -> None:
+    def record(self, actor: str, action: str, subject: str, detail: str = "", *, manager: str = "", outcome: str = "ok") -> None:
         """Append one line to the audit, inside the transaction that is open if there is one."""
-        with self._lock, querying(self._connection) as db:
-            db.execute("INSERT INTO audit (at, actor, action, subject, detail) VALUES (?, ?, ?, ?, ?)", (_now(), actor, action, subject, detail))
+        self.trail.record(actor, action, subject, detail, manager=manager, outcome=outcome)
 
     def audit(self) -> list[AuditEntry]:
         """Return the audit in order of writing."""
-        return [AuditEntry(*row) for row in self._rows("SELECT id, at, actor, action, subject, detail FROM audit ORDER BY id")]
+        return self.trail.find()
 
     def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
         with self._lock, querying(self._connection) as db:

@@ -123,4 +123,24 @@ MIGRATIONS: Final = (
     ALTER TABLE grants ADD COLUMN finest TEXT;
     ALTER TABLE grants ADD COLUMN quantities TEXT;
     """,
+    """
+    ALTER TABLE audit ADD COLUMN manager TEXT;
+    ALTER TABLE audit ADD COLUMN purpose TEXT;
+    ALTER TABLE audit ADD COLUMN outcome TEXT;
+    ALTER TABLE audit ADD COLUMN request TEXT;
+    ALTER TABLE audit ADD COLUMN network TEXT;
+    ALTER TABLE audit ADD COLUMN hash BLOB;
+    CREATE INDEX audit_manager ON audit (manager);
+    CREATE INDEX audit_action ON audit (action);
+    CREATE TABLE reads (
+      unit TEXT NOT NULL, hour INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL, role TEXT NOT NULL, since INTEGER NOT NULL,
+      manager TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, times INTEGER NOT NULL,
+      PRIMARY KEY (unit, hour, actor, action, role, since)) STRICT, WITHOUT ROWID;
+    CREATE INDEX reads_hour ON reads (hour);
+    CREATE TABLE exports (
+      id TEXT PRIMARY KEY, account TEXT NOT NULL REFERENCES accounts, file TEXT NOT NULL, asked INTEGER NOT NULL, ready INTEGER, expires INTEGER NOT NULL,
+      failed INTEGER NOT NULL) STRICT;
+    CREATE INDEX exports_account ON exports (account);
+    CREATE TABLE erasures (account TEXT PRIMARY KEY REFERENCES accounts, asked INTEGER NOT NULL, due INTEGER NOT NULL) STRICT;
+    """,
 )

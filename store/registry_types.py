@@ -210,7 +210,7 @@ class Visible:
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """Who did what to which object, and when."""
+    """Who did what to which object, and when; of which manager, what for, with what outcome, in which request, from which /24 (None: older rows)."""
 
     id: int
     at: int
@@ -218,6 +218,11 @@ class AuditEntry:
     action: str
     subject: str
     detail: str
+    manager: str | None = None
+    purpose: str | None = None
+    outcome: str | None = None
+    request: str | None = None
+    network: str | None = None
 
 
 def _holds(since: int, until: int | None, at: int) -> bool:

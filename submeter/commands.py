@@ -16,6 +16,7 @@ from submeter.ingest.replay import replay
 from submeter.reading import DeviceId
 from submeter.rebuild import rebuild
 from submeter.store import KINDS, Inbox, Notice
+from submeter.store.audit import Chain
 from submeter.store.directory import import_directory
 from submeter.store.key_files import Columns, read_keys
 from submeter.store.keys import import_keys
@@ -25,7 +26,7 @@ from submeter.store.runs import By
 __all__ = ["ASIDE", "COMMANDS", "execute"]
 
 #: Commands that only look, at what any thread may read: they are answered beside the work that is under way.
-ASIDE: Final = frozenset({"rollup.status"})
+ASIDE: Final = frozenset({"rollup.status", "audit"})
 
 
 def execute(core: Core, command: str, arguments: Mapping[str, Any]) -> Iterator[str]:
@@ -163,6 +164,36 @@ def _outbox_line(notice: Notice) -> str:
     return f"{notice.id:>6}  {notice.channel}  {notice.masked}  {notice.template}  {notice.tries} tries  {when}  {notice.error}".rstrip()
 
 
+def _audit(
+    core: Core,
+    *,
+    since: str | None = None,
+    until: str | None = None,
+    actor: str | None = None,
+    action: str | None = None,
+    unit: str | None = None,
+    limit: int = 1000,
+    verify: bool = False,
+) -> Iterator[str]:
+    if verify:
+        yield _chain(core.registry.trail.verify())
+        return
+    start, end = (None if text is None else _end(text, 0) for text in (since, until))
+    for one in core.registry.trail.find(since=start, until=end, actor=actor, action=action, subject=unit, limit=limit, newest=True):
+        told = (one.manager, one.outcome, one.request, one.network, one.detail)
+        yield "  ".join((f"{one.id:>6}", _iso(one.at), one.actor, one.action, one.subject, *(text for text in told if text)))
+
+
+def _chain(chain: Chain) -> str:
+    """What a walk along the audit found; raises SubmeterError with the first broken row."""
+    if chain.broken is not None:
+        raise SubmeterError(
+            f"the audit is broken at row {chain.broken}: it, or what came before it, was changed or taken out; the {chain.linked} linked rows before it hold"
+        )
+    older = f", after {chain.older} rows from before there was a chain" if chain.older else ""
+    return f"the audit holds: {chain.linked} rows are linked{older}; the last hash is {chain.head}"
+
+
 def _events(
     core: Core,
     *,
@@ -262,6 +293,7 @@ COMMANDS: Final[Mapping[str, Callable[..., Iterator[str]]]] = {
     "status": _status,
     "events": _events,
     "outbox": _outbox,
+    "audit": _audit,
     "information": _information,
     "meters": _meters,
     "token.create": _token_create,

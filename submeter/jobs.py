@@ -20,6 +20,7 @@ from submeter import core as cores
 from submeter.config import Config
 from submeter.core import Core
 from submeter.errors import SubmeterError
+from submeter.forget import forget
 from submeter.store import Run
 from submeter.store.runs import By
 
@@ -58,7 +59,7 @@ def _hourly(core: Core) -> Iterator[str]:
 def _nightly(core: Core) -> Iterator[str]:
     core.drain_all()
     yield str(core.rollup(settle=True))
-    core.registry.accounts.expire(cores.now())
+    yield forget(core.registry, cores.now(), core.config.retention.outbox_days)
     yield core.watch(nightly=True)
 
 
@@ -82,7 +83,7 @@ JOBS: Final = {
         ),
         Job(
             "nightly",
-            "lets rows become provisional and final, looks for leaks, stuck meters and sums that do not agree",
+            "lets rows become provisional and final, looks for leaks, stuck meters and sums that do not agree, forgets people's data whose time is over",
             lambda config: config.rollup.nightly,
             _nightly,
         ),

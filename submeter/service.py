@@ -270,6 +270,7 @@ def _api(config: Config, stack: ExitStack) -> None:
     app = create_app(registry, published, __version__, portals=portals, rates=rates(config))
     if portals is not None:
         app.mount("/", create_portal(app))
+    stack.callback(app.state.reads.close)
     _listen(app, config.api.host, config.api.port, "api", stack, proxies=config.api.proxies)
 
 

@@ -58,6 +58,7 @@ for verb in (
     operate.meters,
     operate.events,
     operate.outbox,
+    operate.audit,
     operate.information,
 ):
     app.command()(verb)

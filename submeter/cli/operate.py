@@ -21,6 +21,7 @@ from submeter.store.vault import Vault
 
 __all__ = [
     "ConfigFile",
+    "audit",
     "events",
     "import_directory",
     "information",
@@ -167,6 +168,21 @@ def events(
 ) -> None:
     """What happened that somebody may have to know or decide; open ones, or close one."""
     run(load(config), "events", kind=kind, subject=subject, everything=everything, close=close, by=by, why=why)
+
+
+def audit(
+    *,
+    since: Annotated[str | None, typer.Option("--from", help="first date (UTC) or instant")] = None,
+    until: Annotated[str | None, typer.Option("--to", help="date (UTC) or instant that is not included any more")] = None,
+    actor: Annotated[str | None, typer.Option("--actor", help="only what this one did, e.g. operator, token:k_…, account:a_…")] = None,
+    action: Annotated[str | None, typer.Option("--action", help="only this, e.g. session.open")] = None,
+    unit: Annotated[str | None, typer.Option("--unit", help="only what was done to this unit, or another object")] = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, help="the last so many")] = 1000,
+    verify: Annotated[bool, typer.Option("--verify", help="walk the chain of hashes and name the first row that is broken")] = False,
+    config: ConfigFile = None,
+) -> None:
+    """Who did what, when, with what outcome; and whether all of it is still as it was written."""
+    run(load(config), "audit", since=since, until=until, actor=actor, action=action, unit=unit, limit=limit, verify=verify)
 
 
 def outbox(

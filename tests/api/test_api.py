@@ -247,6 +247,14 @@ def test_other_paths_and_methods_are_problems_too(client):
     assert (wrong.status_code, wrong.json()["type"]) == (405, "method-not-allowed")
 
 
+def test_a_fault_inside_is_a_plain_500(client):
+    """An unexpected error tells nothing of the inside but the id of the request."""
+    client.app.state.registry = None
+    answer = client.get("/v1/units")
+    detail = f"request {answer.headers['X-Request-Id']}"
+    assert (answer.status_code, answer.json()) == (500, {"type": "internal", "status": 500, "title": "Something failed here", "detail": detail})
+
+
 @pytest.mark.parametrize(("ok", "status"), [(True, 200), (False, 503)])
 def test_operations_tell_the_truth(ok, status):
     """Health is 503 with the trouble as soon as the process says so; metrics are Prometheus text."""

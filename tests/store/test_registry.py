@@ -100,7 +100,11 @@ def test_a_token_needs_a_manager_and_known_scopes(registry, manager, scopes, sai
 def test_the_audit_is_append_only(registry):
     """Lines of the audit can be added, never changed or deleted."""
     registry.record("operator", "test", "u_1", "detail")
-    for statement in ("UPDATE audit SET actor = 'x'", "DELETE FROM audit", "REPLACE INTO audit SELECT id, 0, '', '', '', '' FROM audit"):
+    for statement in (
+        "UPDATE audit SET actor = 'x'",
+        "DELETE FROM audit",
+        "REPLACE INTO audit (id, at, actor, action, subject, detail) SELECT id, 0, '', '', '', '' FROM audit",
+    ):
         with pytest.raises(StoreError, match="audit rows are never"), registry.writing() as db:
             db.execute(statement)
     assert [(entry.actor, entry.action, entry.subject, entry.detail) for entry in registry.audit()] == [("operator", "test", "u_1", "detail")]

@@ -1,0 +1,170 @@
+"""A person's copy of the own data: a zip of JSON and CSV, one of each for every section (portal API 10).
+
+`SECTIONS` is the one list of what is in it: a section is a name and a function that yields rows of plain values. Rules: only what the person may see, of the own
+time, through `Access`; nothing that opens a door (hashes, secrets); cells of CSV are defused like all others.
+"""
+
+import json
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Final
+
+from submeter import civil
+from submeter.api.access import Access, SeenUnit
+from submeter.api.access_log import told_of
+from submeter.api.consumption import UOM
+from submeter.api.files import comma_separated
+from submeter.api.meters import meters_of
+from submeter.reading import FLAGS, LEVELS, QUALITIES, STATES, from_micro
+from submeter.store.accounts import Account
+from submeter.store.published import NULL, Published, PublishedSeries
+
+__all__ = ["SECTIONS", "Subject", "write"]
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whose data are copied, seen by whom: the account's own access, which reads consumption."""
+
+    account: Account
+    access: Access
+    published: Published
+
+    @property
+    def units(self) -> list[SeenUnit]:
+        """The units that the person may see."""
+        return self.access.units()
+
+
+def write(subject: Subject, file: BinaryIO) -> None:
+    """Write the zip; raises SubmeterError where a store cannot be read."""
+    for seen in subject.units:
+        subject.access.note(seen)
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as book:
+        for name, rows in SECTIONS.items():
+            told = list(rows(subject))
+            book.writestr(f"{name}.json", json.dumps(told, ensure_ascii=False, indent=1))
+            book.writestr(f"{name}.csv", _csv(told))
+
+
+def _csv(rows: list[Row]) -> bytes:
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    return comma_separated([columns, *([_cell(row.get(name)) for name in columns] for row in rows)]).encode("utf-8-sig")
+
+
+def _cell(value: Any) -> Any:
+    return value if value is None or isinstance(value, str | int | float | bool) else json.dumps(value, ensure_ascii=False)
+
+
+def _account(of: Subject) -> Iterator[Row]:
+    one = of.account
+    yield {"id": one.id, "realm": one.realm, "username": one.username, "name": one.name, "locale": one.locale, "created": civil.iso(one.created)}
+
+
+def _contacts(of: Subject) -> Iterator[Row]:
+    for one in of.access.registry.accounts.contacts(of.account.id):
+        yield {"id": one.id, "channel": one.channel, "address": one.address, "use": one.use, "verified": _iso(one.verified)}
+
+
+def _factors(of: Subject) -> Iterator[Row]:
+    for one in of.access.registry.accounts.factors(of.account.id):
+        yield {"kind": one.kind, "created": civil.iso(one.created), "used": _iso(one.used)}
+
+
+def _consents(of: Subject) -> Iterator[Row]:
+    for one in of.access.registry.accounts.consents(of.account.id):
+        yield {**one, "at": civil.iso(one["at"]), "withdrawn": _iso(one["withdrawn"])}
+
+
+def _grants(of: Subject) -> Iterator[Row]:
+    accounts = of.access.registry.accounts
+    for given, found in ((False, accounts.grants(of.account.id)), (True, accounts.grants_given(of.account.id))):
+        for one in found:
+            period = {"since": civil.iso(one.since), "until": _iso(one.until)}
+            yield {"id": one.id, "unit": one.unit, "role": one.role, "manager": one.manager, **period, "source": one.source, "given_to_others": given}
+
+
+def _sessions(of: Subject) -> Iterator[Row]:
+    for one in of.access.registry.accounts.sessions(of.account.id, of.access.now):
+        period = {"created": civil.iso(one.created), "seen": civil.iso(one.seen), "expires": civil.iso(one.expires)}
+        yield {"id": one.id, "role": one.role, **period, "agent": one.agent}
+
+
+def _units(of: Subject) -> Iterator[Row]:
+    for seen in of.units:
+        place = {"label": seen.unit.label, "entrance": seen.unit.entrance, "property": seen.property.name}
+        yield {"unit": seen.unit.id, **place, "since": _iso(seen.visible.since), "until": _iso(seen.visible.until), "role": seen.visible.role}
+
+
+def _meters(of: Subject) -> Iterator[Row]:
+    for seen in of.units:
+        for meter in meters_of(seen, of.access.points(seen), of.access.registry, of.published, now=of.access.now)["meters"]:
+            yield {"unit": seen.unit.id, **meter}
+
+
+def _consumption(of: Subject) -> Iterator[Row]:
+    """Every row that lies wholly in the person's time, of every level that the unit shows."""
+    for seen in of.units:
+        points = {point.id: point for point in of.access.points(seen)}
+        for series in of.published.series_of(list(points)):
+            about = {"unit": seen.unit.id, "meter": series.point, "class": points[series.point].quantity}
+            for level in LEVELS[LEVELS.index(seen.visible.finest) :]:
+                for row in _rows(of.published, seen, series, level):
+                    yield {**about, **row}
+
+
+def _rows(published: Published, seen: SeenUnit, series: PublishedSeries, level: str) -> Iterator[Row]:
+    rows = published.read(series.id, LEVELS.index(level), "", "\U0010ffff")
+    if seen.visible.since is not None:
+        rows = rows[rows["start"] >= seen.visible.since]
+    if seen.visible.until is not None:
+        rows = rows[rows["end"] <= seen.visible.until]
+    low, high = ("min", "max") if series.kind == "gauge" else ("lo", "hi")
+    for row in rows:
+        flags = int(row["flags"])
+        yield {
+            "quantity": series.register.name,
+            "uom": UOM.get(series.register.unit, series.register.unit),
+            "level": level,
+            "start": civil.to_local(series.zone, int(row["start"])).isoformat(),
+            "end": civil.to_local(series.zone, int(row["end"])).isoformat(),
+            "value": _number(row["value"]),
+            low: _number(row["lo"]),
+            high: _number(row["hi"]),
+            "quality": QUALITIES[int(row["quality"])],
+            "coverage": int(row["coverage"]) / 10_000,
+            "flags": " ".join(name for bit, name in enumerate(FLAGS) if flags >> bit & 1),
+            "state": STATES[int(row["state"])],
+            "rev": int(row["rev"]),
+        }
+
+
+def _access_log(of: Subject) -> Iterator[Row]:
+    for one in told_of(of.access.registry, of.account.id, of.access.now):
+        yield {**{f"who_{name}": value for name, value in one["who"].items()}, **{name: value for name, value in one.items() if name != "who"}}
+
+
+def _number(value: int) -> float | None:
+    return None if int(value) == NULL else float(from_micro(int(value)))
+
+
+def _iso(at: int | None) -> str | None:
+    return None if at is None else civil.iso(at)
+
+
+#: What an export holds: the names of its files, and where their rows come from.
+SECTIONS: Final[dict[str, Callable[[Subject], Iterable[Row]]]] = {
+    "account": _account,
+    "contacts": _contacts,
+    "factors": _factors,
+    "consents": _consents,
+    "grants": _grants,
+    "sessions": _sessions,
+    "units": _units,
+    "meters": _meters,
+    "consumption": _consumption,
+    "access_log": _access_log,
+}

@@ -1,0 +1,74 @@
+"""Accounts that are to be erased, and what erasing is. Part of registry.sqlite, as `registry.erasures`.
+
+Strategy: a wish is a row, which may be taken back for a week; then everything that refers to the account goes in one transaction: the rows of every table with a
+foreign key to `accounts`, whichever those are, messages to its addresses, flows and counts under its id or addresses, and the account.
+Rules: meter data of its units stay with the property; grants that it gave end; the audit and the access log keep its random id, which then names nobody.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from submeter.store.exports import Placed
+
+__all__ = ["WAIT", "Erasure", "Erasures"]
+
+#: How long a wish may be taken back, µs.
+WAIT: Final = 7 * 86_400_000_000
+#: Every table that refers to accounts, with the column that does.
+_REFERRING: Final = """
+SELECT m.name, f."from" FROM sqlite_master m, pragma_foreign_key_list(m.name) f WHERE m.type = 'table' AND f."table" = 'accounts'
+"""
+#: Messages to an address; where another account has it too they may be that one's, and go with their time.
+_MESSAGES: Final = "DELETE FROM outbox WHERE address = ? AND NOT EXISTS (SELECT 1 FROM contacts WHERE address = ? AND account <> ?)"
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """An account that asked to be erased, when, and when it is (µs UTC)."""
+
+    account: str
+    asked: int
+    due: int
+
+
+class Erasures:
+    """The erasures of a registry."""
+
+    def __init__(self, file: Placed, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
+        self._file = file
+        self._rows = rows
+
+    def ask(self, account: str, now: int) -> Erasure:
+        """Keep the wish; one that was kept before stands."""
+        with self._file.writing() as db:
+            db.execute("INSERT INTO erasures VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (account, now, now + WAIT))
+        return self.ripe(2**62, account)[0]
+
+    def withdraw(self, account: str) -> bool:
+        """Take the wish back; False if there is none."""
+        with self._file.writing() as db:
+            return bool(db.execute("DELETE FROM erasures WHERE account = ?", (account,)).rowcount)
+
+    def ripe(self, now: int, account: str | None = None) -> list[Erasure]:
+        """Return the wishes that are due, of all accounts or of one."""
+        found = self._rows("SELECT account, asked, due FROM erasures WHERE due <= ? AND ? IN (account, '') ORDER BY due, account", now, account or "")
+        return [Erasure(*row) for row in found]
+
+    def erase(self, account: str, now: int) -> None:
+        """Erase an account now."""
+        addresses = [address for (address,) in self._rows("SELECT DISTINCT address FROM contacts WHERE account = ?", account)]
+        with self._file.writing() as db:
+            db.execute("PRAGMA defer_foreign_keys = ON")
+            db.execute("UPDATE grants SET ended = ? WHERE giver = ? AND ended IS NULL", (now, account))
+            db.execute("UPDATE claims SET withdrawn = coalesce(withdrawn, ?) WHERE giver = ? AND used IS NULL", (now, account))
+            for name in (account, *addresses):
+                db.execute("DELETE FROM flows WHERE instr(state, ?)", (json.dumps(name)[1:-1],))
+                db.execute("DELETE FROM throttle WHERE instr(key, ?)", (name,))
+            for address in addresses:
+                db.execute(_MESSAGES, (address, address, account))
+            for table, column in db.execute(_REFERRING).fetchall():
+                db.execute(f"DELETE FROM {table} WHERE {column} = ?", (account,))  # noqa: S608 - names of our own tables
+            db.execute("DELETE FROM accounts WHERE id = ?", (account,))
+            self._file.record("job:nightly", "account.erase", account)

@@ -1,0 +1,34 @@
+"""What is forgotten of people, and when: the nightly part of data protection (portal API 10, FLOWS 10: 47; docs/portals.md lists the times).
+
+Rules: each part is deleted by the store that has it; a run that is stopped is done by the next one.
+"""
+
+from typing import Final
+
+from submeter import civil
+from submeter.store import Registry
+
+__all__ = ["forget"]
+
+#: The access log is kept so long, and claims after they are used, withdrawn or over.
+READS: Final = 400 * civil.DAY
+CLAIMS: Final = 400 * civil.DAY
+#: A browser is known by the accounts that it signed in to for so long after the last time.
+BROWSERS: Final = 400 * civil.DAY
+
+
+def forget(registry: Registry, now: int, outbox_days: int) -> str:
+    """Erase accounts whose week is over, and delete what is older than its limit; returns what was, in one line. `outbox_days` 0: messages stay."""
+    ripe = registry.erasures.ripe(now)
+    for one in ripe:
+        registry.exports.forget(now, one.account)
+        registry.erasures.erase(one.account, now)
+    exports = registry.exports.forget(now)
+    over = registry.accounts.expire(now)
+    old = registry.accounts.forget(browsers=now - BROWSERS, claims=now - CLAIMS)
+    reads = registry.reads.forget(now - READS)
+    messages = registry.outbox.forget(before=now - outbox_days * civil.DAY) if outbox_days else 0
+    return (
+        f"forgotten: {len(ripe)} accounts, {exports} exports, {over} flows and sessions, {old} browsers and claims, "
+        f"{reads} lines of the access log, {messages} messages"
+    )
