@@ -16,7 +16,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityS
 from submeter.api.problems import CrossSite, ForbiddenScope, NotFound, Reauth, Unauthenticated
 from submeter.store.accounts import OWN, ROLES, Session
 from submeter.store.registry import Registry
-from submeter.store.registry_types import Principal, Property, Unit, Visible
+from submeter.store.registry_types import Point, Principal, Property, Unit, Visible
 
 __all__ = ["BROWSER", "FLOW", "SESSION", "Access", "SeenUnit", "anyone", "microseconds", "own_pages", "scoped", "session_of"]
 
@@ -34,6 +34,11 @@ class SeenUnit:
     unit: Unit
     property: Property
     visible: Visible
+
+    def points(self, registry: Registry) -> list[Point]:
+        """The unit's points that are there for the principal."""
+        chosen = self.visible.quantities
+        return [point for point in registry.points_of(self.unit.id) if chosen is None or point.quantity in chosen]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,7 @@ async def _access(request: Request, scopes: SecurityScopes, credentials: Annotat
     registry: Registry = request.app.state.registry
     session = None
     if credentials:
-        principal = registry.token(credentials.credentials)
+        principal = registry.token(credentials.credentials, now=microseconds(request))
     else:
         session = session_of(request)
         principal = _in_session(registry, session, microseconds(request)) if session else None

@@ -1,4 +1,4 @@
-"""Routes of accounts: oneself, grants and invitations, and the operator's claims (portal API 3).
+"""Routes of accounts: oneself, grants, and the operator's claims (portal API 3).
 
 Rules: what changes who may get in asks for a proof of the last five minutes; secrets of claims are told once, when they are made.
 """
@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
 from submeter import civil
-from submeter.api.access import Access, SeenUnit, scoped
+from submeter.api.access import Access, scoped
 from submeter.api.flows import Flows
 from submeter.api.forms import masked
 from submeter.api.problems import Invalid, NotAccepted, NotFound
@@ -65,14 +65,6 @@ class Decision(BaseModel):
     allow: bool
 
 
-class Invitation(BaseModel):
-    """Whom to invite, as what, and until when."""
-
-    model_config = ConfigDict(extra="forbid")
-    role: Literal["household"] = "household"
-    until: str | None = None
-
-
 routes: Final = APIRouter(tags=["account"])
 
 
@@ -89,6 +81,7 @@ async def me(access: Annotated[Access, scoped("me:self")]) -> dict[str, Any]:
         "username": own.username,
         "name": own.name,
         "locale": own.locale,
+        "unit": own.last_unit,
         "contacts": contacts,
         "consents": accounts.consents(own.id),
     }
@@ -151,37 +144,6 @@ async def end(identity: str, access: Annotated[Access, scoped("grants:self")]) -
         raise NotFound
     accounts.end_grant(identity, access.now)
     access.registry.record(f"account:{own}", "grant.end", identity)
-
-
-@routes.post("/v1/units/{unit}/invitations", status_code=201)
-async def invite(unit: str, access: Annotated[Access, scoped("grants:self")], flows: FlowsHere, body: Invitation) -> dict[str, Any]:
-    """Invite somebody of the household: the code is told once, to be handed over."""
-    seen, own = access.unit(unit), access.account()
-    access.proven()
-    mine = next((one for one in access.registry.accounts.grants(own) if one.unit == unit and one.role == "resident"), None)
-    if mine is None:
-        raise NotAccepted
-    code = word(PRINTED)
-    until = _until(seen, body.until)
-    kind = flows.portal(access.principal.manager).claims["invitation"]
-    identifier, proof = flows.hashes(mine.manager, "invitation", kind, {"code": code})
-    expires = access.now + DAY
-    claim = Claim(
-        new_id("i_"), mine.manager, "invitation", unit, mine.occupancy, body.role, identifier, proof, access.now, expires, None, None, own, until
-    )
-    with access.registry.writing():
-        access.registry.accounts.add_claim(claim)
-        access.registry.record(f"account:{own}", "invitation.create", unit, claim.id)
-    return {"id": claim.id, "code": code, "until": None if until is None else civil.iso(until)}
-
-
-@routes.delete("/v1/invitations/{identity}", status_code=204)
-async def uninvite(identity: str, access: Annotated[Access, scoped("grants:self")]) -> None:
-    """Take back an invitation that nobody followed yet."""
-    claim = access.registry.accounts.claim(identity)
-    if claim is None or claim.giver != access.account():
-        raise NotFound
-    access.registry.accounts.withdraw_claim(claim.manager, identity, access.now)
 
 
 @routes.post("/v1/claims", status_code=201, tags=["operator"])
@@ -273,17 +235,6 @@ def _make(access: Access, flows: Flows, portal: Portal, wanted: Wanted, number: 
     return {"id": claim.id, "unit": unit, "entrance": seen.unit.entrance, "kind": wanted.kind, "fields": given | made}
 
 
-def _until(seen: SeenUnit, until: str | None) -> int | None:
-    """The end of an invitation: the inviter's own at the latest."""
-    if until is None:
-        return seen.visible.until
-    try:
-        asked = civil.instant(until)
-    except ValueError:
-        raise Invalid("write an instant with its offset", "until") from None
-    return asked if seen.visible.until is None else min(asked, seen.visible.until)
-
-
 def _grant(registry: Registry, one: Grant) -> dict[str, Any]:
     unit = registry.unit(one.unit)
     since, until = civil.iso(one.since), None if one.until is None else civil.iso(one.until)
@@ -295,4 +246,8 @@ def _grant(registry: Registry, one: Grant) -> dict[str, Any]:
         "manager": one.manager,
         "since": since,
         "until": until,
+        "data_from": None if one.data_from is None else civil.iso(one.data_from),
+        "finest": one.finest,
+        "quantities": None if one.quantities is None else one.quantities.split(),
+        "evidence": one.evidence,
     }

@@ -16,7 +16,7 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from submeter import civil
-from submeter.api import accounts, bulk, problems, sign_in
+from submeter.api import accounts, bulk, contacts, invitations, operator_accounts, own, personal_tokens, problems, sign_in
 from submeter.api.access import Access, scoped
 from submeter.api.compare import Comparison, Question, building_series, compared, holder_of
 from submeter.api.consumption import Shown, View, answer, shown_series
@@ -59,7 +59,8 @@ def create_app(
         app.state.flows = Flows(registry, portals.secrets, {one.host: one for one in portals.tenants}, lambda: int(clock() * civil.SECOND))
         app.state.realm_of = app.state.flows.realm_of
         app.include_router(sign_in.routes)
-        app.include_router(accounts.routes)
+        for part in (accounts, contacts, invitations, operator_accounts, own, personal_tokens):
+            app.include_router(part.routes)
     bulk.install(app, registry, published, clock)
 
     @app.get("/v1/units", tags=["read"])
@@ -100,9 +101,9 @@ def create_app(
         view = _view(as_of)
         now = int(clock() * civil.SECOND)
         asked = period(start, end, resolution, replace(seen.property, finest=seen.visible.finest), now=now, visible=seen.visible)
-        shown = shown_series(published, registry.points_of(unit), quantity)
+        shown = shown_series(published, seen.points(registry), quantity)
         check_rated(shown, rated=rated)
-        holder = holder_of(registry, unit, asked, now=now)
+        holder = holder_of(registry, seen, asked, now=now)
         question = Question(seen, asked, shown, view, by == "meter", holder)
         look = Look(
             resolution, kind_of(request.headers.get("Accept", "")), locale_of(locale, request.headers.get("Accept-Language", "")), statistic, rated

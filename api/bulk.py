@@ -123,7 +123,7 @@ def _stretches(plan: Plan, registry: Registry, published: Published) -> Iterator
 
 
 def _all_series(seen: SeenUnit, registry: Registry, published: Published) -> list[Shown]:
-    points = {point.id: point for point in registry.points_of(seen.unit.id)}
+    points = {point.id: point for point in seen.points(registry)}
     return [Shown(points[one.point], one) for one in published.series_of(list(points))]
 
 
@@ -165,7 +165,7 @@ def _changes(access: Access, registry: Registry, published: Published, after: tu
     """The changes after a position, as far as they are of visible units; raises Invalid for a cursor of tables that are no more."""
     if after[0] > published.version():
         raise Invalid("the tables were made anew since this cursor: begin without one", "after")
-    points = {point.id: point for seen in access.units() for point in registry.points_of(seen.unit.id)}
+    points = {point.id: point for seen in access.units() for point in seen.points(registry)}
     changed = list(islice((one for one in _changed(published, after) if one.point in points), MOST_CHANGES + 1))
     told = changed[:MOST_CHANGES]
     return {

@@ -27,6 +27,7 @@ TEMPLATES: Final[Mapping[str, frozenset[str]]] = {
     "factor_changed": frozenset({"portal", "factor", "when"}),
     "contact_changed": frozenset({"portal", "contact", "when"}),
     "password_changed": frozenset({"portal", "when"}),
+    "recovery_started": frozenset({"portal"}),
     "suspicious_login": frozenset({"portal", "browser", "when"}),
     "invitation": frozenset({"portal", "link", "inviter", "unit", "until"}),
     "monthly_information": frozenset({"link", "unit", "month"}),
