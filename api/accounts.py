@@ -119,10 +119,11 @@ async def add_factor(access: Annotated[Access, scoped("me:self")], flows: FlowsH
 
 @routes.delete("/v1/me/factors/{kind}", status_code=204)
 async def drop_factor(kind: Literal["totp", "recovery"], access: Annotated[Access, scoped("me:self")], flows: FlowsHere) -> None:
-    """Give a factor up: codes come by SMS or mail again."""
+    """Give a factor up: codes come by SMS or mail again, and all other sessions end."""
     session, own = access.proven(), access.account()
     with access.registry.writing():
         access.registry.accounts.drop_factors(own, kind)
+        access.registry.accounts.end_sessions(own, access.now, but=session.id)
         flows.factor_changed(own, session.manager, kind)
 
 

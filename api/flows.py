@@ -423,8 +423,16 @@ class Flows:
         typed = draft.get("typed", {}).get("by")
         if step.channel == ("recovery",) and typed in order:
             order = (typed,)
-        ranked = sorted(verified, key=lambda contact: (step.factor == "second" and contact.channel in used, _rank(order, contact.channel)))
-        wanted = [contact for contact in ranked if step.factor or contact.channel in order]
+        recovering = step.channel == ("recovery",)
+        ranked = sorted(
+            verified,
+            key=lambda contact: (
+                step.factor == "second" and contact.channel in used,
+                (contact.use == "recovery") is not recovering,
+                _rank(order, contact.channel),
+            ),
+        )
+        wanted = [contact for contact in ranked if step.factor or contact.channel in order or (recovering and contact.use == "recovery")]
         if step.factor == "second" and flow.name == "recover":
             wanted = [contact for contact in wanted if contact.channel not in used]
         return (wanted[0].channel, wanted[0].address, who) if wanted else (None, None, who)

@@ -23,13 +23,21 @@ def here(tmp_path):
 
 
 def contacts(one):
+    """Own addresses as they are told."""
     return [(told["channel"], told["address"], told["use"]) for told in one.client.get("/v1/me/contacts").json()["contacts"]]
 
 
 def send(one, status=201, **body):
+    """A request for another address."""
     answer = one.client.post("/v1/me/contacts", json=NEW | body)
     assert answer.status_code == status, answer.text
     return answer.json()
+
+
+def proven(here):
+    """Everybody proved just now who it is."""
+    with here.registry.writing() as db:
+        db.execute("UPDATE sessions SET fresh = ?", (int(here.now * 1e6),))
 
 
 def accepted(here, code, mail="petr@example.org"):
@@ -157,22 +165,30 @@ def test_messages_to_a_new_address_are_limited(here):
     before = here.registry.outbox.counts()[("email", "waiting")]
     for _ in range(7):
         here.now += 61
-        here.registry.accounts.freshen(one.client.get("/v1/session").json()["id"], int(here.now * 1e6))
+        proven(here)
         send(one)
     assert here.registry.outbox.counts()[("email", "waiting")] == before + 4
     for number in range(25):
         here.now += 61
-        here.registry.accounts.freshen(one.client.get("/v1/session").json()["id"], int(here.now * 1e6))
+        proven(here)
         send(one, channel="phone", address=f"777 000 0{number:02d}")
     assert here.registry.outbox.counts()[("sms", "waiting")] == 20
 
 
 def test_an_address_for_recovery_gets_the_code_of_a_recovery(here):
-    """Its use is told."""
+    """Codes of a login go to the others, as before."""
     one, _ = inmes(here, phone=None)
     send(one, use="recovery")
     send(one, use="recovery", code=one.code())
     assert contacts(one)[1] == ("email", "new@example.org", "recovery")
+    lost = here.browser("inmes")
+    lost.start("recover")
+    lost.go(name="jana@example.org")
+    assert here.mail("code").address == "new@example.org"
+    two = here.browser("inmes")
+    two.start("login")
+    two.go(name="jana@example.org", password=PASSWORD)
+    assert here.mail("code").address == "jana@example.org"
 
 
 def test_name_language_and_the_last_unit_are_ones_own(here):
@@ -207,9 +223,7 @@ def test_consents_are_given_and_taken_back(here):
 def test_a_third_party_sees_chosen_quantities_as_coarse_and_as_long_as_it_was_invited_for(here):
     """Other meters are not there, days are too fine, rows before and after are not answered; no last index, no monthly information."""
     one, _ = inmes(here)
-    since, until = EDGE, EDGE + 40 * civil.DAY
-    here.now = (until - 2 * civil.DAY) / 1e6
-    here.registry.accounts.freshen(here.registry.accounts.sessions(one.client.get("/v1/me").json()["id"], int(here.now * 1e6))[0].id, int(here.now * 1e6))
+    since, until = EDGE, int(here.now) * civil.SECOND + 2 * civil.DAY
     asked = {"role": "third_party", "data_from": civil.iso(since), "until": civil.iso(until), "quantities": ["cold_water"], "finest": "month"}
     answer = one.client.post("/v1/units/cz-a/invitations", json=asked)
     assert answer.status_code == 201, answer.text
@@ -273,7 +287,9 @@ def test_an_invitation_with_an_address_is_sent_and_its_code_told_to_nobody(here)
     again.go(code=code, _status=422)
 
 
-@pytest.mark.parametrize("body", [{"role": "owner"}, {"quantities": ["gold"]}, {"finest": "year"}, {"until": "2020-01-01T00:00:00Z"}, {"until": "tomorrow"}])
+@pytest.mark.parametrize(
+    "body", [{"role": "owner"}, {"quantities": ["gold"]}, {"finest": "year"}, {"until": "2020-01-01T00:00:00Z"}, {"until": "tomorrow"}]
+)
 def test_an_invitation_that_means_nothing_is_refused(here, body):
     """Unknown roles, classes and levels, an end that is over."""
     one, _ = inmes(here)
@@ -289,3 +305,13 @@ def test_an_invitation_ends_with_the_grant_of_who_gave_it(here):
     late = here.browser("inmes")
     late.start("accept")
     late.go(code=code, _status=422)
+
+
+def test_a_factor_that_is_given_up_ends_all_other_sessions(here):
+    """Who signed in with it signs in again."""
+    one, _ = inmes(here)
+    two = logged_in(here, "inmes", "jana@example.org")
+    one.client.post("/v1/me/factors", json={"kind": "recovery"})
+    assert two.units() == ["cz-a"]
+    assert one.client.delete("/v1/me/factors/recovery").status_code == 204
+    assert (one.units(), two.units()) == (["cz-a"], 401)
