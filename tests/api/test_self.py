@@ -255,6 +255,8 @@ def test_quantities_that_are_not_chosen_are_as_if_there_was_no_meter(here):
     query = {"from": "2024-12-01", "to": "2025-02-01", "quantity": "volume"}
     assert len(one.client.get("/v1/units/cz-a/consumption", params=query).json()["series"]) == 1
     assert guest.client.get("/v1/units/cz-a/consumption", params=query).json()["series"] == []
+    here.registry.information.keep("cz-a", here.registry.occupancies_of("cz-a")[0].since, "2025-01", "{}", now=EDGE)
+    assert [who.client.get("/v1/units/cz-a/information/2025-01").status_code for who in (one, guest)] == [200, 404]
 
 
 def test_the_household_sees_from_the_day_that_was_chosen_also_in_comparisons(here):
