@@ -40,6 +40,11 @@ class SeenUnit:
     property: Property
     visible: Visible
 
+    def points(self, registry: Registry) -> list[Point]:
+        """The unit's points that are there for the principal."""
+        chosen = self.visible.quantities
+        return [point for point in registry.points_of(self.unit.id) if chosen is None or point.quantity in chosen]
+
 
 @dataclass(frozen=True, slots=True)
 class Access:
@@ -75,10 +80,6 @@ class Access:
             person = f"account:{self.principal.account}{'' if self.session else f'/{self.principal.token}'}" if self.principal.account else ""
             other = f"token:{self.principal.token}" if self.principal.held is None else "guest:"
             self.read(seen, person or other, self.route, self.now)
-
-    def points(self, seen: SeenUnit) -> list[Point]:
-        """The points of a visible unit that may be seen."""
-        return [point for point in self.registry.points_of(seen.unit.id) if seen.visible.shows(point)]
 
     def account(self) -> str:
         """The account that asks; raises ForbiddenScope for tokens and guests."""
@@ -127,7 +128,7 @@ def _access(request: Request, scopes: SecurityScopes, credentials: HTTPAuthoriza
     registry: Registry = request.app.state.registry
     session = None
     if credentials:
-        principal = registry.token(credentials.credentials)
+        principal = registry.token(credentials.credentials, now=microseconds(request))
     else:
         session = session_of(request)
         principal = _in_session(registry, session, microseconds(request)) if session else None

@@ -92,7 +92,7 @@ routes: Final = APIRouter(tags=["account"])
 
 
 @routes.get("/v1/me/access-log")
-async def access_log(request: Request, access: Annotated[Access, scoped("me:self")]) -> dict[str, Any]:
+async def access_log(request: Request, access: Annotated[Access, scoped("me:self", cost="r")]) -> dict[str, Any]:
     """Who else read the data of the units that one lives in, the newest first."""
     reads: ReadLog = request.app.state.reads
     access.account()

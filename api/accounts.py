@@ -1,4 +1,4 @@
-"""Routes of accounts: oneself, grants and invitations, and the operator's claims (portal API 3).
+"""Routes of accounts: oneself, grants, and the operator's claims (portal API 3).
 
 Rules: what changes who may get in asks for a proof of the last five minutes; secrets of claims are told once, when they are made.
 """
@@ -8,14 +8,15 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
 
+from submeter import civil
 from submeter.api.access import Access, scoped
 from submeter.api.flows import Flows
 from submeter.api.problems import Invalid, NotAccepted, NotFound
 from submeter.api.secrets import word
 from submeter.api.sign_in import FlowsHere, apart
 from submeter.config.portals import Portal
-from submeter.store.accounts import Claim
-from submeter.store.registry import new_id
+from submeter.store.accounts import Claim, Grant
+from submeter.store.registry import Registry, new_id
 
 __all__ = ["routes"]
 
@@ -56,6 +57,13 @@ class Wish(BaseModel):
     code: Annotated[str, Field(max_length=16)] | None = None
 
 
+class Decision(BaseModel):
+    """What an operator decides on a grant."""
+
+    model_config = ConfigDict(extra="forbid")
+    allow: bool
+
+
 routes: Final = APIRouter(tags=["account"])
 
 
@@ -72,6 +80,7 @@ async def me(access: Annotated[Access, scoped("me:self", cost="c")]) -> dict[str
         "username": own.username,
         "name": own.name,
         "locale": own.locale,
+        "unit": own.last_unit,
         "contacts": contacts,
         "consents": accounts.consents(own.id),
     }
@@ -109,11 +118,32 @@ async def add_factor(access: Annotated[Access, scoped("me:self", cost="w")], flo
 
 @routes.delete("/v1/me/factors/{kind}", status_code=204)
 async def drop_factor(kind: Literal["totp", "recovery"], access: Annotated[Access, scoped("me:self", cost="w")], flows: FlowsHere) -> None:
-    """Give a factor up: codes come by SMS or mail again."""
+    """Give a factor up: codes come by SMS or mail again, and all other sessions end."""
     session, own = access.proven(), access.account()
     with access.registry.writing():
         access.registry.accounts.drop_factors(own, kind)
+        access.registry.accounts.end_sessions(own, access.now, but=session.id)
         flows.factor_changed(own, session.manager, kind)
+
+
+@routes.get("/v1/grants")
+async def grants(access: Annotated[Access, scoped("grants:self", cost="c")]) -> dict[str, Any]:
+    """Units that one may see, and why; what one gave to others."""
+    accounts, own = access.registry.accounts, access.account()
+    return {
+        "grants": [_grant(access.registry, one) for one in accounts.grants(own)],
+        "given": [_grant(access.registry, one) for one in accounts.grants_given(own)],
+    }
+
+
+@routes.delete("/v1/grants/{identity}", status_code=204)
+async def end(identity: str, access: Annotated[Access, scoped("grants:self", cost="w")]) -> None:
+    """Give up an own grant, or take back one that one gave."""
+    accounts, own = access.registry.accounts, access.account()
+    if identity not in {one.id for one in [*accounts.grants(own), *accounts.grants_given(own)]}:
+        raise NotFound
+    accounts.end_grant(identity, access.now)
+    access.registry.record(f"account:{own}", "grant.end", identity)
 
 
 @routes.post("/v1/claims", status_code=201, tags=["operator"])
@@ -161,3 +191,21 @@ def _make(access: Access, flows: Flows, portal: Portal, wanted: Wanted, number: 
     )
     access.registry.accounts.add_claim(claim)
     return {"id": claim.id, "unit": unit, "entrance": seen.unit.entrance, "kind": wanted.kind, "fields": given | made}
+
+
+def _grant(registry: Registry, one: Grant) -> dict[str, Any]:
+    unit = registry.unit(one.unit)
+    since, until = civil.iso(one.since), None if one.until is None else civil.iso(one.until)
+    return {
+        "id": one.id,
+        "unit": one.unit,
+        "label": unit.label if unit else None,
+        "role": one.role,
+        "manager": one.manager,
+        "since": since,
+        "until": until,
+        "data_from": None if one.data_from is None else civil.iso(one.data_from),
+        "finest": one.finest,
+        "quantities": None if one.quantities is None else one.quantities.split(),
+        "evidence": one.evidence,
+    }

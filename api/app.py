@@ -16,7 +16,21 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from submeter import civil
-from submeter.api import access_log, accounts, audit, bulk, grants, privacy, problems, sign_in, trace
+from submeter.api import (
+    access_log,
+    accounts,
+    audit,
+    bulk,
+    contacts,
+    invitations,
+    operator_accounts,
+    own,
+    personal_tokens,
+    privacy,
+    problems,
+    sign_in,
+    trace,
+)
 from submeter.api.access import Access, scoped
 from submeter.api.access_log import ReadLog
 from submeter.api.compare import Comparison, Question, building_series, compared, holder_of
@@ -73,10 +87,8 @@ def create_app(
         app.state.published = published
         app.state.realm_of = app.state.flows.realm_of
         app.include_router(sign_in.routes)
-        app.include_router(accounts.routes)
-        app.include_router(grants.routes)
-        app.include_router(access_log.routes)
-        app.include_router(privacy.routes)
+        for part in (accounts, contacts, invitations, operator_accounts, own, personal_tokens, access_log, privacy):
+            app.include_router(part.routes)
     app.include_router(audit.routes)
     bulk.install(app, published, clock)
 
@@ -94,7 +106,7 @@ def create_app(
     async def meters(unit: str, access: Annotated[Access, scoped("units:read", cost="c")]) -> dict[str, Any]:
         """Metering points of a unit: device, last index, when last heard, exchanges."""
         seen = access.unit(unit)
-        return meters_of(seen, access.points(seen), registry, published, now=int(clock() * civil.SECOND))
+        return meters_of(seen, registry, published, now=int(clock() * civil.SECOND))
 
     @app.get("/v1/units/{unit}/consumption", tags=["read"])
     async def consumption(
@@ -119,11 +131,9 @@ def create_app(
         view = _view(as_of)
         now = int(clock() * civil.SECOND)
         asked = period(start, end, resolution, replace(seen.property, finest=seen.visible.finest), now=now, visible=seen.visible)
-        shown = shown_series(published, access.points(seen), quantity)
+        shown = shown_series(published, seen.points(registry), quantity)
         check_rated(shown, rated=rated)
-        holder = holder_of(registry, unit, asked, now=now)
-        if holder is not None and seen.visible.since is not None:
-            holder = replace(holder, since=max(holder.since, seen.visible.since))
+        holder = holder_of(registry, seen, asked, now=now)
         question = Question(seen, asked, shown, view, by == "meter", holder)
         look = Look(
             resolution, kind_of(request.headers.get("Accept", "")), locale_of(locale, request.headers.get("Accept-Language", "")), statistic, rated

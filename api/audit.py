@@ -23,7 +23,7 @@ routes: Final = APIRouter(tags=["operator"])
 
 @routes.get("/v1/audit")
 async def audit(
-    access: Annotated[Access, scoped("audit:read")],
+    access: Annotated[Access, scoped("audit:read", cost="r")],
     start: Annotated[str | None, Query(alias="from", description="UTC date or instant with offset, included")] = None,
     end: Annotated[str | None, Query(alias="to", description="UTC date or instant with offset, excluded")] = None,
     actor: Annotated[str | None, Query(max_length=200, description="who, e.g. account:a_…, token:k_…, operator")] = None,

@@ -124,7 +124,7 @@ def _stretches(plan: Plan, access: Access, published: Published) -> Iterator[Str
 
 
 def _all_series(seen: SeenUnit, registry: Registry, published: Published) -> list[Shown]:
-    points = {point.id: point for point in registry.points_of(seen.unit.id) if seen.visible.shows(point)}
+    points = {point.id: point for point in seen.points(registry)}
     return [Shown(points[one.point], one) for one in published.series_of(list(points))]
 
 
@@ -167,7 +167,7 @@ def _changes(access: Access, published: Published, after: tuple[int, int]) -> di
     if after[0] > published.version():
         raise Invalid("the tables were made anew since this cursor: begin without one", "after")
     units = {seen.unit.id: seen for seen in access.units()}
-    points = {point.id: point for seen in units.values() for point in access.points(seen)}
+    points = {point.id: point for seen in units.values() for point in seen.points(access.registry)}
     changed = list(islice((one for one in _changed(published, after) if one.point in points), MOST_CHANGES + 1))
     told = changed[:MOST_CHANGES]
     for unit in {points[one.point].unit for one in told}:

@@ -57,10 +57,11 @@ class Question:
     holder: Occupancy | None
 
 
-def holder_of(registry: Registry, unit: str, period: Period, *, now: int) -> Occupancy | None:
-    """Who holds a unit at the end of the asked range, or now if that is still to come; None if nobody does."""
-    last = max(period.start, min(period.end - 1, now))
-    return next((one for one in registry.holders_of(unit) if one.holds(last)), None)
+def holder_of(registry: Registry, seen: SeenUnit, period: Period, *, now: int) -> Occupancy | None:
+    """Who holds a unit at the end of the asked range, or now if that is still to come, not before what is visible; None if nobody does."""
+    last, since = max(period.start, min(period.end - 1, now)), seen.visible.since
+    found = next((one for one in registry.holders_of(seen.unit.id) if one.holds(last)), None)
+    return found if found is None or since is None else replace(found, since=max(found.since, since))
 
 
 def compared(name: Comparison, question: Question, base: Sequence[Series], registry: Registry, published: Published) -> dict[str, Any]:

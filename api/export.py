@@ -101,14 +101,14 @@ def _units(of: Subject) -> Iterator[Row]:
 
 def _meters(of: Subject) -> Iterator[Row]:
     for seen in of.units:
-        for meter in meters_of(seen, of.access.points(seen), of.access.registry, of.published, now=of.access.now)["meters"]:
+        for meter in meters_of(seen, of.access.registry, of.published, now=of.access.now)["meters"]:
             yield {"unit": seen.unit.id, **meter}
 
 
 def _consumption(of: Subject) -> Iterator[Row]:
     """Every row that lies wholly in the person's time, of every level that the unit shows."""
     for seen in of.units:
-        points = {point.id: point for point in of.access.points(seen)}
+        points = {point.id: point for point in seen.points(of.access.registry)}
         for series in of.published.series_of(list(points)):
             about = {"unit": seen.unit.id, "meter": series.point, "class": points[series.point].quantity}
             for level in LEVELS[LEVELS.index(seen.visible.finest) :]:

@@ -11,7 +11,7 @@ import hmac
 import re
 import secrets as random
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -23,6 +23,8 @@ from submeter.api.forms import address_of, masked, text_of, username_of
 from submeter.api.problems import Invalid, NotAccepted, StepExpired
 from submeter.api.refusals import Refusals
 from submeter.api.secrets import Secrets, code, fault_of, normalised, word
+from submeter.api.sending import delay as _delay
+from submeter.api.sending import let_out
 from submeter.config.portals import ClaimKind, Portal, Step
 from submeter.config.texts import TEMPLATES
 from submeter.store.accounts import Account, Claim, Contact, FlowRow, Grant, Session, digest
@@ -43,8 +45,6 @@ FAILURES: Final = 100
 MANY: Final = 5
 #: Tries a day of a claim's identifier, and of a /24, by the class of its fields.
 TRIES: Final[Mapping[str, tuple[int, int | None]]] = {"secret": (5, None), "knowledge": (3, 20), "identifier": (3, 20)}
-#: SMS a day to numbers that nobody proved yet, of one prefix: pumping needs many of them, residents who are known never wait for others.
-PREFIX_A_DAY: Final = 20
 #: Tries a day of a /24 at claims that are a secret alone: a stranger must not use up the tries of all.
 A_NETWORK: Final = 20
 ATTACH: Final = tuple(
@@ -490,15 +490,17 @@ class Flows:
         typed = draft.get("typed", {}).get("by")
         if step.channel == ("recovery",) and typed in order:
             order = (typed,)
+        recovering = step.channel == ("recovery",)
         ranked = sorted(
             verified,
             key=lambda contact: (
                 step.factor == "second" and contact.channel in used,
                 step.channel != ("recovery",) and self._delayed(contact.channel),
+                (contact.use == "recovery") is not recovering,
                 _rank(order, contact.channel),
             ),
         )
-        wanted = [contact for contact in ranked if step.factor or contact.channel in order]
+        wanted = [contact for contact in ranked if step.factor or contact.channel in order or (recovering and contact.use == "recovery")]
         if step.factor == "second" and flow.name == "recover":
             wanted = [contact for contact in wanted if contact.channel not in used]
         return (wanted[0].channel, wanted[0].address, who) if wanted else (None, None, who)
@@ -510,14 +512,10 @@ class Flows:
     def _send(self, flow: FlowRow, draft: State, channel: str, address: str, secret: str) -> None:
         """Put the message into the outbox, unless so many went there already: then nothing is sent, and nothing is said."""
         now, policy, challenge = self._now(), self._tenant(flow).portal.policy, draft["challenge"]
-        place, prefix = f"send:{flow.realm}:{address}:{now // HOUR}", f"sms:{flow.manager}:{address[:6]}"
-        full = self._accounts.held_up(place, now, daily=policy.resend_per_hour)
-        new = channel == "phone" and challenge["account"] is None
-        if full or (new and self._accounts.held_up(prefix, now, daily=PREFIX_A_DAY)):
+        proven = challenge["account"] is not None
+        if not let_out(self._accounts, flow.realm, flow.manager, channel, address, policy.resend_per_hour, now, proven=proven):
             self._registry.record(f"flow:{flow.id}", "message.held_back", flow.manager, "too many to this address")
             return
-        for key in (place, *((prefix,) if new else ())):
-            self._accounts.count(key, now, lambda _: 0, daily=True)
         minutes = str((challenge["expires"] - now) // (60 * SECOND))
         host = self._tenant(flow).host
         told = {"code": secret, "secret": secret, "transaction": challenge["transaction"], "minutes": minutes, "portal": f"https://{host}"}
@@ -619,6 +617,7 @@ class Flows:
         with self._registry.writing():
             self._accounts.set_password(account.id, hashed)
             self._accounts.end_sessions(account.id, now, but=session.id)
+            self._registry.personal.end_all(account.id, now)
             self._registry.record(f"account:{account.id}", "password.change", account.id)
             self.tell(account, session.manager, "password_changed")
 
@@ -656,7 +655,7 @@ class Flows:
         for channel, one in contacts.items():
             self._accounts.add_contact(Contact(new_id("c_"), account.id, channel, one["address"], one["use"], one["proven"]), flow.realm)
         for one in draft.get("consents", []):
-            self._accounts.consent(account.id, one["doc"], one["version"], account.locale, one["at"])
+            self._accounts.consent(new_id("n_"), account.id, one["doc"], one["version"], account.locale, one["at"])
         self._registry.record(f"account:{account.id}", "account.create", flow.manager, flow.name)
         return account.id
 
@@ -671,29 +670,12 @@ class Flows:
             return
         others = [one for one in self._accounts.grants_of(claim.unit) if one.occupancy == claim.occupancy and one.account != account]
         since = now + self._wait(flow, draft, kind, others)
-        role = step.role if step.role != "resident" else claim.role
-        grant = Grant(
-            new_id("g_"),
-            account,
-            claim.manager,
-            claim.unit,
-            claim.occupancy,
-            role,
-            since,
-            claim.until,
-            claim.kind,
-            claim.giver,
-            now,
-            None,
-            *_shown_by(claim),
-        )
-        self._accounts.add_grant(grant)
+        role = claim.role if claim.giver or step.role == "resident" else step.role
+        grant = Grant(new_id("g_"), account, claim.manager, claim.unit, claim.occupancy, role, since, claim.until, claim.kind, claim.giver, now, None)
+        self._accounts.add_grant(replace(grant, data_from=claim.data_from, finest=claim.finest, quantities=claim.quantities))
         self._registry.record(f"account:{account}", "grant.create", claim.unit, f"{claim.kind} {grant.id}", manager=claim.manager)
         before = {account} if draft.get("attach") else set()
-        for one in sorted({one.account for one in others} | before):
-            if holder := self._accounts.account(one):
-                unit = self._registry.unit(claim.unit)
-                self.tell(holder, claim.manager, "new_grant", {"unit": unit.label if unit else claim.unit})
+        self.tell_holders({one.account for one in others} | before, claim.manager, claim.unit)
 
     def _wait(self, flow: FlowRow, draft: State, kind: ClaimKind, others: Sequence[Grant]) -> int:
         """How long a grant by printed identifiers waits where the holder has another phone (FLOWS 4); raises _Refused where that is denied."""
@@ -752,6 +734,7 @@ class Flows:
                 account = self._accounts.account(draft["who"])
                 self._accounts.set_password(draft["who"], draft["password"])
                 self._accounts.end_sessions(draft["who"], now)
+                self._registry.personal.end_all(draft["who"], now)
                 self._registry.record(f"account:{draft['who']}", "account.recover", flow.manager)
                 if account:
                     self.tell(account, flow.manager, "password_changed")
@@ -768,14 +751,12 @@ class Flows:
             draft.pop(name, None)
         return secret
 
-    def invite(self, giver: str, unit: str, address: str, claim: Claim, invited: str) -> None:
-        """Send the code of an invitation to an address; it is not told to anybody else."""
-        account, portal = self._accounts.account(giver), f"https://{self.host_of(claim.manager)}"
-        until = "–" if claim.expires is None else civil.iso(claim.expires)  # noqa: RUF001 - a dash
-        values = {"portal": portal, "link": f"{portal}/start/accept", "code": invited, "unit": unit, "until": until}
-        values["inviter"] = (account.name if account else "") or portal
-        locale = account.locale if account else "en"
-        self._registry.outbox.put(claim.manager, "email", address, "invitation", locale, values, now=self._now(), expires=claim.expires)
+    def tell_holders(self, accounts: Collection[str], manager: str, identity: str) -> None:
+        """Tell these accounts that somebody has new access to a unit."""
+        unit = self._registry.unit(identity)
+        for one in sorted(accounts):
+            if holder := self._accounts.account(one):
+                self.tell(holder, manager, "new_grant", {"unit": unit.label if unit else identity})
 
     def tell(
         self,
@@ -814,16 +795,6 @@ def _page(steps: Sequence[Step], at: int) -> tuple[Step, ...]:
 
 def _kinds(tenant: Tenant, step: Step) -> list[str]:
     return [kind for kind in step.kind if tenant.portal.claims[kind].enabled]
-
-
-def _shown_by(claim: Claim) -> tuple[int | None, str | None, str | None]:
-    """What an invitation shows: from when on, how fine, which classes of points."""
-    return claim.data_from, claim.finest, claim.quantities
-
-
-def _delay(fails: int) -> int:
-    """How long the next try waits: nothing for four failures, then half a minute, doubled with each, a day at most."""
-    return 0 if fails < (free := 5) else min(30 * 2 ** (fails - free), 86_400) * SECOND
 
 
 def _rank(order: Sequence[str], channel: str) -> int:

@@ -16,7 +16,7 @@ MONTH = re.compile(r"\d{4}-(0[1-9]|1[0-2])")
 
 
 def information_of(seen: SeenUnit, registry: Registry, month: str, at: str | None, version: int | None) -> dict[str, Any]:
-    """The body of the response: of the holder at `at`, at the end of the month if that is None. Raises Invalid; NotFound where nothing was published."""
+    """The body of the response: of the holder at `at`, at the end of the month if that is None. Raises Invalid; NotFound where nothing was published, or of whose quantities not all are visible."""
     if not MONTH.fullmatch(month):
         raise Invalid("write a month: 2026-01", "month")
     zone = seen.property.zone
@@ -27,7 +27,7 @@ def information_of(seen: SeenUnit, registry: Registry, month: str, at: str | Non
         moment = instant_of("at", at, zone)
     own = seen.visible.since if at is None else None
     holder = next((one for one in registry.holders_of(seen.unit.id) if (one.holds(moment) if own is None else one.since == own)), None)
-    if holder is None or seen.visible.since not in {None, holder.since}:
+    if holder is None or seen.visible.since not in {None, holder.since} or seen.visible.quantities is not None:
         raise NotFound
     kept = registry.information
     found = kept.newest(seen.unit.id, holder.since, month) if version is None else kept.version(seen.unit.id, holder.since, month, version)

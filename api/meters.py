@@ -17,9 +17,12 @@ from submeter.store.registry_types import Assignment, Point
 __all__ = ["meters_of"]
 
 
-def meters_of(seen: SeenUnit, points: Sequence[Point], registry: Registry, published: Published, *, now: int) -> dict[str, Any]:
+def meters_of(seen: SeenUnit, registry: Registry, published: Published, *, now: int) -> dict[str, Any]:
     """Class counts and the points of a unit as of `now` (µs UTC); instants are local with offset."""
+    points = seen.points(registry)
     series = published.series_of([point.id for point in points])
+    if seen.visible.finest != seen.property.finest:
+        series = [_before_the_end(one) for one in series]
     seen_until = seen.visible.until
     if seen_until is not None:
         now = min(now, seen_until - 1)
@@ -49,7 +52,7 @@ def _meter(point: Point, assignments: Sequence[Assignment], series: Sequence[Pub
 
 
 def _before_the_end(one: PublishedSeries) -> PublishedSeries:
-    """A series without the reading that came after somebody's time: it is the next holder's."""
+    """A series without its last reading: it is the next holder's, or its instant is finer than what may be seen."""
     return replace(one, last_t=None, last_value=None, last_heard=None)
 
 

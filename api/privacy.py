@@ -38,7 +38,7 @@ _pool: Final = ThreadPoolExecutor(AT_ONCE, "export")
 
 
 @routes.post("/v1/me/export", status_code=202)
-async def ask_export(request: Request, access: Annotated[Access, scoped("me:self")], flows: FlowsHere) -> dict[str, Any]:
+async def ask_export(request: Request, access: Annotated[Access, scoped("me:self", cost="e")], flows: FlowsHere) -> dict[str, Any]:
     """Ask for a copy of one's data; the one that is being made already, if there is one."""
     access.proven()
     own, exports = access.account(), access.registry.exports
@@ -53,7 +53,7 @@ async def ask_export(request: Request, access: Annotated[Access, scoped("me:self
 
 
 @routes.get("/v1/me/export/{identity}")
-async def export(identity: str, access: Annotated[Access, scoped("me:self")]) -> Response:
+async def export(identity: str, access: Annotated[Access, scoped("me:self", cost="e")]) -> Response:
     """The zip, once it is ready; until then 202 with its state."""
     access.proven()
     one = access.registry.exports.one(identity, access.account(), access.now)
@@ -66,7 +66,7 @@ async def export(identity: str, access: Annotated[Access, scoped("me:self")]) ->
 
 
 @routes.post("/v1/me/erasure", status_code=202)
-async def ask_erasure(access: Annotated[Access, scoped("me:self")], flows: FlowsHere) -> dict[str, Any]:
+async def ask_erasure(access: Annotated[Access, scoped("me:self", cost="w")], flows: FlowsHere) -> dict[str, Any]:
     """Ask for the own account to be erased in a week; tells every address of it."""
     session, own = access.proven(), access.account()
     with access.registry.writing():
@@ -80,7 +80,7 @@ async def ask_erasure(access: Annotated[Access, scoped("me:self")], flows: Flows
 
 
 @routes.delete("/v1/me/erasure", status_code=204)
-async def withdraw_erasure(access: Annotated[Access, scoped("me:self")]) -> None:
+async def withdraw_erasure(access: Annotated[Access, scoped("me:self", cost="w")]) -> None:
     """Take the wish back."""
     access.proven()
     with access.registry.writing():

@@ -19,6 +19,8 @@ T = TypeVar("T")
 DAY: Final = 86_400_000_000
 #: How long the holder of an ended occupancy reads what was measured in it: settlement (FLOWS 9).
 SETTLEMENT: Final = 365 * DAY
+#: Roles of those who are invited: they see nothing once the inviter's time is over.
+INVITED: Final = ("household", "third_party")
 #: What every account may do with itself.
 OWN: Final = ("me:self", "sessions:self", "grants:self")
 _READS: Final = ("units:read", "consumption:read")
@@ -36,19 +38,15 @@ ROLES: Final[Mapping[str, tuple[str, ...]]] = {
     "submitter": ("readings:self",),
     "demo": _HOUSEHOLD,
 }
-#: Roles that a resident gives: they end with the occupancy.
-INVITED: Final = ("household", "third_party")
-_ACCOUNT: Final = "id, realm, username, name, locale, password, created, failures, ended"
+_ACCOUNT: Final = "id, realm, username, name, locale, password, created, failures, ended, last_unit"
 _FACTOR: Final = "id, account, kind, secret, counter, created, used"
-_CLAIM: Final = (
-    "id, manager, kind, unit, occupancy, role, identifier, proof, created, expires, used, withdrawn, giver, until, data_from, finest, quantities"
-)
-_GRANT: Final = "id, account, manager, unit, occupancy, role, since, until, source, giver, created, ended, data_from, finest, quantities"
+_CLAIM: Final = "id, manager, kind, unit, occupancy, role, identifier, proof, created, expires, used, withdrawn, giver, until, data_from, finest, quantities, sent_to"
+_GRANT: Final = "id, account, manager, unit, occupancy, role, since, until, source, giver, created, ended, data_from, finest, quantities, evidence"
 _SESSION: Final = "id, realm, manager, account, role, held, created, seen, expires, idle, fresh, agent, ended"
 #: Units of an account at an instant: each grant in force with its occupancy (none on record: since ever) and the finest level of its property.
 _VISIBLE: Final = """
 SELECT g.unit, g.role, g.since, g.until, o.since, o.until, p.finest, g.occupancy IS NOT NULL AND o.since IS NULL AS lost,
-  g.data_from, g.finest, g.quantities
+  g.id, g.data_from, g.finest, g.quantities
 FROM grants g JOIN units u ON u.id = g.unit JOIN properties p ON p.id = u.property AND p.manager = g.manager
 LEFT JOIN occupancies o ON o.unit = g.unit AND o.since = g.occupancy
 WHERE g.account = ? AND g.ended IS NULL AND g.since <= ? ORDER BY g.unit, o.since DESC
@@ -57,7 +55,7 @@ WHERE g.account = ? AND g.ended IS NULL AND g.since <= ? ORDER BY g.unit, o.sinc
 #: The same of a claim, for a guest.
 _HELD: Final = """
 SELECT g.unit, g.role, ?, g.until, o.since, o.until, p.finest, g.occupancy IS NOT NULL AND o.since IS NULL AS lost,
-  g.data_from, g.finest, g.quantities
+  g.id, g.data_from, g.finest, g.quantities
 FROM claims g JOIN units u ON u.id = g.unit JOIN properties p ON p.id = u.property AND p.manager = g.manager
 LEFT JOIN occupancies o ON o.unit = g.unit AND o.since = g.occupancy WHERE g.id = ? AND g.withdrawn IS NULL
 """
@@ -65,7 +63,7 @@ LEFT JOIN occupancies o ON o.unit = g.unit AND o.since = g.occupancy WHERE g.id 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A person in a realm; `password` is the argon2id hash, `failures` the wrong ones in a row."""
+    """A person in a realm; `password` is the argon2id hash, `failures` the wrong ones in a row, `last_unit` the one that was shown last."""
 
     id: str
     realm: str
@@ -76,6 +74,7 @@ class Account:
     created: int
     failures: int
     ended: int | None
+    last_unit: str | None = None
 
     def __repr__(self) -> str:
         """Name the account without its hash."""
@@ -111,7 +110,7 @@ class Factor:
 class Claim:
     """What gives the right to a unit, for the occupancy that begins at `occupancy`; hashes only.
 
-    An invitation has a `giver` (account), an end, and what it shows: from when on, how fine, and of which classes of points (words with spaces; None: all).
+    An invitation has a `giver` (account), an end, and what the grant is narrowed to; `sent_to` is the masked address that it was sent to.
     """
 
     id: str
@@ -131,11 +130,15 @@ class Claim:
     data_from: int | None = None
     finest: str | None = None
     quantities: str | None = None
+    sent_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Who may see a unit, as what, in which occupancy, from when on and until when; `giver` invited, and what is shown is as in Claim."""
+    """Who may see a unit, as what, in which occupancy, from when on and until when; `giver` invited.
+
+    Narrowed to data not before `data_from`, to a level, and to `quantities` (classes, with spaces between); `evidence` is the kind that an operator saw.
+    """
 
     id: str
     account: str
@@ -152,6 +155,7 @@ class Grant:
     data_from: int | None = None
     finest: str | None = None
     quantities: str | None = None
+    evidence: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,13 +216,6 @@ class Accounts:
         sql = "SELECT account FROM contacts WHERE realm = ? AND channel = ? AND address = ? AND use <> 'notify' AND verified IS NOT NULL"
         return next((self.account(identity) for (identity,) in self._rows(sql, realm, channel, address)), None)
 
-    def end(self, account: str, now: int) -> None:
-        """End an account: its sessions end, and its addresses and name are free again."""
-        with self._file.writing() as db:
-            db.execute("UPDATE accounts SET ended = ?, username = NULL WHERE id = ?", (now, account))
-            db.execute("UPDATE contacts SET verified = NULL WHERE account = ?", (account,))
-            self.end_sessions(account, now)
-
     def set_password(self, account: str, password: str) -> None:
         """Keep another hash; the count of failures begins anew."""
         with self._file.writing() as db:
@@ -237,6 +234,25 @@ class Accounts:
         """Add an address."""
         columns = "id, account, realm, channel, address, use, verified"
         self._insert("contacts", columns, contact.id, contact.account, realm, contact.channel, contact.address, contact.use, contact.verified)
+
+    def drop_contact(self, account: str, identity: str) -> None:
+        """Forget an address of an account."""
+        with self._file.writing() as db:
+            db.execute("DELETE FROM contacts WHERE id = ? AND account = ?", (identity, account))
+
+    def describe(self, account: str, name: str, locale: str, last_unit: str | None) -> None:
+        """Keep how a person is called, in which language, and the unit that was shown last."""
+        with self._file.writing() as db:
+            db.execute("UPDATE accounts SET name = ?, locale = ?, last_unit = ? WHERE id = ?", (name, locale, last_unit, account))
+
+    def end(self, account: str, now: int) -> None:
+        """End an account with its grants, those it gave, and its sessions; its addresses are free for others."""
+        with self._file.writing() as db:
+            db.execute("UPDATE accounts SET ended = ?, username = NULL WHERE id = ? AND ended IS NULL", (now, account))
+            db.execute("UPDATE contacts SET verified = NULL WHERE account = ?", (account,))
+            for one in self.grants(account):
+                self.end_grant(one.id, now)
+            self.end_sessions(account, now)
 
     # Factors
 
@@ -267,15 +283,21 @@ class Accounts:
         with self._file.writing() as db:
             db.executemany("DELETE FROM factors WHERE account = ? AND kind = ?", [(account, kind) for kind in kinds])
 
-    def consent(self, account: str, doc: str, version: str, locale: str, at: int) -> None:
+    def consent(self, identity: str, account: str, doc: str, version: str, locale: str, at: int) -> None:
         """Keep that a document was accepted."""
-        self._insert("consents", "account, doc, version, locale, at", account, doc, version, locale, at)
+        self._insert("consents", "id, account, doc, version, locale, at", identity, account, doc, version, locale, at)
 
     def consents(self, account: str) -> list[dict[str, Any]]:
         """Return what was accepted, in order of time."""
-        names = ("doc", "version", "locale", "at", "withdrawn")
-        rows = self._rows("SELECT doc, version, locale, at, withdrawn FROM consents WHERE account = ? ORDER BY at, doc", account)
+        names = ("id", "doc", "version", "locale", "at", "withdrawn")
+        rows = self._rows("SELECT id, doc, version, locale, at, withdrawn FROM consents WHERE account = ? ORDER BY at, doc", account)
         return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def withdraw_consent(self, account: str, identity: str, now: int) -> bool:
+        """Note that a consent was taken back; False if the account has none like that."""
+        with self._file.writing() as db:
+            sql = "UPDATE consents SET withdrawn = coalesce(withdrawn, ?) WHERE id = ? AND account = ?"
+            return bool(db.execute(sql, (now, identity, account)).rowcount)
 
     # Claims and grants
 
@@ -295,12 +317,6 @@ class Accounts:
     def claims_of(self, manager: str) -> list[Claim]:
         """Return all claims of a manager, the newest first."""
         return self._read(Claim, "claims", _CLAIM, "manager = ? ORDER BY created DESC, id", manager)
-
-    def invitations(self, giver: str, unit: str) -> list[Claim]:
-        """Return the invitations to a unit that an account gave and nobody followed or took back, the newest first."""
-        return self._read(
-            Claim, "claims", _CLAIM, "giver = ? AND unit = ? AND used IS NULL AND withdrawn IS NULL ORDER BY created DESC, id", giver, unit
-        )
 
     def use_claim(self, identity: str, now: int) -> bool:
         """Mark a claim as used; False if it is used, withdrawn or over by now: then nothing may follow from it."""
@@ -335,16 +351,22 @@ class Accounts:
         """Return the grants that an account gave and that have not ended."""
         return self._read(Grant, "grants", _GRANT, "giver = ? AND ended IS NULL ORDER BY created, id", account)
 
+    def invitations(self, account: str, unit: str, now: int) -> list[Claim]:
+        """Return what an account gave for a unit and nobody followed yet, in order of making."""
+        standing = "used IS NULL AND withdrawn IS NULL AND (expires IS NULL OR expires > ?)"
+        return self._read(Claim, "claims", _CLAIM, f"giver = ? AND unit = ? AND {standing} ORDER BY created, id", account, unit, now)
+
     def start_grant(self, identity: str, now: int) -> None:
         """Let a grant that waits begin now."""
         with self._file.writing() as db:
             db.execute("UPDATE grants SET since = min(since, ?) WHERE id = ?", (now, identity))
 
     def end_grant(self, identity: str, now: int) -> None:
-        """End a grant, and those that its holder gave for the same unit."""
+        """End a grant, and those that its holder gave for the same unit, also those that nobody took up yet."""
         with self._file.writing() as db:
             row = db.execute("SELECT account, unit FROM grants WHERE id = ?", (identity,)).fetchone()
             db.execute("UPDATE grants SET ended = ? WHERE ended IS NULL AND (id = ? OR (giver = ? AND unit = ?))", (now, identity, *row))
+            db.execute("UPDATE claims SET withdrawn = ? WHERE giver = ? AND unit = ? AND used IS NULL AND withdrawn IS NULL", (now, *row))
 
     def visible(self, account: str, now: int) -> list[Visible]:
         """Return what an account sees: the time of each grant's occupancy, as far as the grant reaches."""
@@ -486,12 +508,12 @@ def digest(secret: str) -> bytes:
 
 def _shown(rows: Sequence[tuple[Any, ...]], now: int) -> Iterator[Visible]:
     """The visible part of each grant: inside its occupancy, none once the settlement of an ended one is over, none of an occupancy that is no more."""
-    for unit, role, _, until, begun, ended, finest, lost, data_from, coarser, quantities in rows:
+    for unit, role, _, until, begun, ended, finest, lost, grant, data_from, own_finest, quantities in rows:
         settled = ended is not None and ended + (SETTLEMENT if role not in INVITED else 0) <= now
         if lost or settled or (until is not None and until <= now):
             continue
         ends = [end for end in (ended, until) if end is not None]
         begins = [begin for begin in (begun, data_from) if begin is not None]
-        level = max((finest, coarser or finest, "month" if role == "resident:limited" else finest), key=FINEST.index)
-        classes = None if quantities is None else frozenset(quantities.split())
-        yield Visible(unit, max(begins) if begins else None, min(ends) if ends else None, level, role, classes)
+        level = "month" if role == "resident:limited" else max(finest, own_finest or finest, key=FINEST.index)
+        chosen = None if quantities is None else frozenset(quantities.split())
+        yield Visible(unit, max(begins) if begins else None, min(ends) if ends else None, level, role, grant, chosen)

@@ -26,7 +26,9 @@ from submeter.store.errors import StoreError, VaultError
 from submeter.store.events import Events
 from submeter.store.exports import Exports
 from submeter.store.information import Informations
+from submeter.store.new_contacts import NewContacts
 from submeter.store.outbox import Outbox
+from submeter.store.personal import PERSONAL, PersonalTokens
 from submeter.store.reads import Reads
 from submeter.store.registry_schema import MIGRATIONS
 from submeter.store.registry_types import (
@@ -91,6 +93,8 @@ class Registry:
         self.reads = Reads(self, self._rows)
         self.exports = Exports(self, self._rows)
         self.erasures = Erasures(self, self._rows)
+        self.personal = PersonalTokens(self, self._rows)
+        self.new_contacts = NewContacts(self, self._rows)
 
     def __enter__(self) -> Self:
         return self
@@ -229,7 +233,7 @@ class Registry:
         """Return the units that `principal` may see, or the one asked for if it is among them. The one gate (API.md, principle 2)."""
         if principal.account is not None or principal.held is not None:
             held = principal.held or () if principal.account is None else self.accounts.visible(principal.account, _now() if now is None else now)
-            return [one for one in held if unit in {None, one.unit}]
+            return [one for one in held if unit in {None, one.unit} and (principal.grants is None or one.grant in principal.grants)]
         one, values = ("", [principal.manager]) if unit is None else (" AND u.id = ?", [principal.manager, unit])
         rows = self._rows(f"{SELECT_VISIBLE}{one} ORDER BY u.id", *values)
         return [Visible(identity, None, None, finest) for identity, finest in rows]
@@ -247,8 +251,11 @@ class Registry:
             self.record("operator", "token.create", identity, " ".join(scopes), manager=manager)
         return secret
 
-    def token(self, secret: str) -> Principal | None:
-        """Return who holds this secret; None if nobody, or if the token was revoked."""
+    def token(self, secret: str, *, now: int | None = None) -> Principal | None:
+        """Return who holds this secret; None if nobody, or if the token was revoked or is over."""
+        if secret.startswith(PERSONAL):
+            own = self.personal.held(secret, _now() if now is None else now)
+            return Principal(own.id, own.manager, frozenset(own.scopes), own.account, None, frozenset(own.grants)) if own else None
         rows = self._rows("SELECT id, manager, scopes FROM tokens WHERE hash = ? AND revoked IS NULL", _digest(secret))
         return Principal(rows[0][0], rows[0][1], frozenset(rows[0][2].split())) if rows else None
 

@@ -116,14 +116,6 @@ MIGRATIONS: Final = (
     CREATE TABLE browsers (hash BLOB NOT NULL, account TEXT NOT NULL REFERENCES accounts, seen INTEGER NOT NULL, PRIMARY KEY (hash, account)) STRICT;
     """,
     """
-    ALTER TABLE claims ADD COLUMN data_from INTEGER;
-    ALTER TABLE claims ADD COLUMN finest TEXT;
-    ALTER TABLE claims ADD COLUMN quantities TEXT;
-    ALTER TABLE grants ADD COLUMN data_from INTEGER;
-    ALTER TABLE grants ADD COLUMN finest TEXT;
-    ALTER TABLE grants ADD COLUMN quantities TEXT;
-    """,
-    """
     ALTER TABLE audit ADD COLUMN manager TEXT;
     ALTER TABLE audit ADD COLUMN purpose TEXT;
     ALTER TABLE audit ADD COLUMN outcome TEXT;
@@ -142,5 +134,26 @@ MIGRATIONS: Final = (
       failed INTEGER NOT NULL) STRICT;
     CREATE INDEX exports_account ON exports (account);
     CREATE TABLE erasures (account TEXT PRIMARY KEY REFERENCES accounts, asked INTEGER NOT NULL, due INTEGER NOT NULL) STRICT;
+    """,
+    """
+    CREATE TABLE personal_tokens (
+      id TEXT PRIMARY KEY, hash BLOB NOT NULL UNIQUE, account TEXT NOT NULL REFERENCES accounts, manager TEXT NOT NULL, scopes TEXT NOT NULL,
+      grants TEXT NOT NULL, label TEXT NOT NULL, created INTEGER NOT NULL, expires INTEGER NOT NULL, used INTEGER, ended INTEGER) STRICT;
+    CREATE INDEX personal_tokens_account ON personal_tokens (account);
+    CREATE TABLE new_contacts (
+      account TEXT PRIMARY KEY REFERENCES accounts, channel TEXT NOT NULL, address TEXT NOT NULL, use TEXT NOT NULL, hash BLOB NOT NULL,
+      tries INTEGER NOT NULL, expires INTEGER NOT NULL, resend INTEGER NOT NULL) STRICT;
+    ALTER TABLE accounts ADD COLUMN last_unit TEXT;
+    ALTER TABLE consents ADD COLUMN id TEXT;
+    UPDATE consents SET id = 'n_' || substr(lower(hex(randomblob(8))), 1, 16);
+    CREATE UNIQUE INDEX consents_id ON consents (id);
+    ALTER TABLE claims ADD COLUMN data_from INTEGER;
+    ALTER TABLE claims ADD COLUMN finest TEXT;
+    ALTER TABLE claims ADD COLUMN quantities TEXT;
+    ALTER TABLE claims ADD COLUMN sent_to TEXT;
+    ALTER TABLE grants ADD COLUMN data_from INTEGER;
+    ALTER TABLE grants ADD COLUMN finest TEXT;
+    ALTER TABLE grants ADD COLUMN quantities TEXT;
+    ALTER TABLE grants ADD COLUMN evidence TEXT;
     """,
 )

@@ -179,7 +179,7 @@ class Token:
 class Principal:
     """Who asks: the token or session, the manager it belongs to, and what it may do.
 
-    `account` where a person asks; `held` are the units of a guest, who has none.
+    `account` where a person asks; `held` are the units of a guest, who has none; `grants` are those of the account that a personal token reads by (None: all).
     """
 
     token: str
@@ -187,13 +187,14 @@ class Principal:
     scopes: frozenset[str]
     account: str | None = None
     held: "tuple[Visible, ...] | None" = None
+    grants: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Visible:
-    """One unit that a principal may see, in which period (None = without end) and down to which level; `role` of a person's grant, "" of a token.
+    """One unit that a principal may see, in which period (None = without end) and down to which level; `role` and id of a person's grant, "" of a token.
 
-    `quantities` are the classes of points that are shown, None all of them.
+    `quantities` are the classes of points that are there for the principal (None: all).
     """
 
     unit: str
@@ -201,11 +202,8 @@ class Visible:
     until: int | None
     finest: str
     role: str = ""
+    grant: str = ""
     quantities: frozenset[str] | None = None
-
-    def shows(self, point: Point) -> bool:
-        """Whether a point of the unit is among what may be seen."""
-        return self.quantities is None or point.quantity in self.quantities
 
 
 @dataclass(frozen=True, slots=True)

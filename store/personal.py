@@ -1,0 +1,94 @@
+"""Personal read tokens: what a resident gives to programs of the own home (portal FLOWS 8). Part of registry.sqlite, as `registry.personal`.
+
+Rules: a secret is kept as SHA-256 only and told once; a token reads through some grants of its account and dies with them, with the account, and when all are
+ended at once; its last use is written at most once a minute. Instants are µs UTC.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from submeter.store.events import File
+
+__all__ = ["PERSONAL", "PersonalToken", "PersonalTokens"]
+
+#: What every secret begins with, so that a leaked one is found.
+PERSONAL: Final = "sm_"
+ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
+MINUTE: Final = 60_000_000
+_COLUMNS: Final = "id, account, manager, scopes, grants, label, created, expires, used"
+_RUNNING: Final = "ended IS NULL AND expires > ? AND account IN (SELECT id FROM accounts WHERE ended IS NULL)"
+
+
+@dataclass(frozen=True, slots=True)
+class PersonalToken:
+    """A token as listed, never its secret: whose, from which manager's portal, for what, by which grants, until when, and when it was used last."""
+
+    id: str
+    account: str
+    manager: str
+    scopes: tuple[str, ...]
+    grants: tuple[str, ...]
+    label: str
+    created: int
+    expires: int
+    used: int | None
+
+
+class PersonalTokens:
+    """The personal tokens of a registry."""
+
+    def __init__(self, file: File, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
+        self._file = file
+        self._rows = rows
+
+    def make(
+        self, account: str, manager: str, scopes: Sequence[str], grants: Sequence[str], label: str, *, now: int, expires: int
+    ) -> tuple[PersonalToken, str]:
+        """Make a token; returns it with its secret, which is told this once."""
+        identity = _word(8)
+        secret = f"{PERSONAL}{identity}_{_word(32)}"
+        row = (identity, _digest(secret), account, manager, " ".join(scopes), " ".join(grants), label, now, expires)
+        with self._file.writing() as db:
+            db.execute("INSERT INTO personal_tokens VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)", row)
+        return PersonalToken(identity, account, manager, tuple(scopes), tuple(grants), label, now, expires, None), secret
+
+    def of(self, account: str, now: int) -> list[PersonalToken]:
+        """Return the running tokens of an account in order of their making."""
+        return self._read("account = ? AND " + _RUNNING + " ORDER BY created, id", account, now)
+
+    def held(self, secret: str, now: int) -> PersonalToken | None:
+        """Return the token of a secret unless it is over, and note that it was used."""
+        found = next(iter(self._read("hash = ? AND " + _RUNNING, _digest(secret), now)), None)
+        if found is not None and (found.used is None or now - found.used > MINUTE):
+            with self._file.writing() as db:
+                db.execute("UPDATE personal_tokens SET used = ? WHERE id = ?", (now, found.id))
+        return found
+
+    def end(self, account: str, identity: str, now: int) -> bool:
+        """End one token at once; False if the account has none like that."""
+        with self._file.writing() as db:
+            sql = "UPDATE personal_tokens SET ended = ? WHERE id = ? AND account = ? AND ended IS NULL"
+            return bool(db.execute(sql, (now, identity, account)).rowcount)
+
+    def end_all(self, account: str, now: int) -> None:
+        """End all tokens of an account at once."""
+        with self._file.writing() as db:
+            db.execute("UPDATE personal_tokens SET ended = ? WHERE account = ? AND ended IS NULL", (now, account))
+
+    def _read(self, where: str, *values: object) -> list[PersonalToken]:
+        rows = self._rows(f"SELECT {_COLUMNS} FROM personal_tokens WHERE {where}", *values)  # noqa: S608 - our own words
+        return [
+            PersonalToken(identity, account, manager, tuple(scopes.split()), tuple(grants.split()), label, created, expires, used)
+            for identity, account, manager, scopes, grants, label, created, expires, used in rows
+        ]
+
+
+def _word(length: int) -> str:
+    return "".join(secrets.choice(ALPHABET) for _ in range(length))
+
+
+def _digest(secret: str) -> bytes:
+    return hashlib.sha256(secret.encode()).digest()
