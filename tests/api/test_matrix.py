@@ -105,8 +105,9 @@ def ids(here, principals):
     own = accounts.reached("inmes", "email", "own@example.org").id
     accounts.add(Account("a_foreign", "iiportal", None, "", "en", "", now, 0, None))
     accounts.add_grant(Grant("g_foreign", "a_foreign", "si", "si-a", None, "resident", 0, None, "test", None, now, None))
-    for name, account, realm, manager, ended in (("s_foreign", "a_foreign", "iiportal", "si", None), ("s_ended", own, "inmes", "cz", now)):
-        accounts.open_session(Session(name, realm, manager, account, "account", {}, now, now, now + 10**12, 10**12, now, "", ended), name)
+    for name, account, realm, manager in (("s_foreign", "a_foreign", "iiportal", "si"), ("s_ended", own, "inmes", "cz")):
+        accounts.open_session(Session(name, realm, manager, account, "account", {}, now, now, now + 10**12, 10**12, now, "", None), name)
+    accounts.end_session("s_ended", now)
     with here.registry.writing() as db:
         db.execute("INSERT INTO occupancies VALUES ('cz-c', 1, 2, 'Long ago')")
     accounts.add_grant(Grant("g_long_ago", own, "cz", "cz-c", 1, "resident", 1, None, "test", None, 1, None))
