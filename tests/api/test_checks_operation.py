@@ -38,7 +38,7 @@ def test_check_45_with_the_gateway_down_another_factor_works_and_nothing_opens(h
     one.start("login")
     assert one.go(name="jana@example.org", password=PASSWORD)["step"]["channel"] == "phone"
     code = one.code()
-    with hanging() as hung, smtp() as (port, inbox):
+    with hanging() as hung, smtp() as (port, _inbox):
         route = outlets(config(here.registry.path.parent, {"dead": free_port(), "hanging": hung, "refusing": port}[fault]))
         worker = threading.Thread(target=lambda: deliver(here.registry, route, lambda: int(here.now * 1e6), limit=5))
         worker.start()
