@@ -1,6 +1,9 @@
 """Who may do what: every route with its rule, and seven principals against own, foreign and nonexistent units (portal FLOWS 10: 37, 39, 40)."""
 
 import itertools
+import json
+import re
+import sqlite3
 
 import numpy as np
 import pytest
@@ -14,7 +17,7 @@ from submeter.api.consumption import _part
 from submeter.api.periods import period
 from submeter.reading import LEVELS, Register
 from submeter.store import Block, PublishedSeries
-from submeter.store.accounts import Grant
+from submeter.store.accounts import Account, Claim, Grant, Session
 from submeter.store.published import POINT
 from submeter.store.registry_types import Property, Visible
 
@@ -70,8 +73,13 @@ def publish(here):
 
 
 def routes(here):
-    """Every route of the application with its methods."""
-    return [route for route in here.app.routes if isinstance(route, APIRoute)]
+    """Every route of the application with its methods, also those of included routers; as many as the document has."""
+    parts = [getattr(one, "original_router", here.app).routes if hasattr(one, "original_router") else [one] for one in here.app.routes]
+    found = [route for part in parts for route in part if isinstance(route, APIRoute)]
+    assert {(route.path, method.lower()) for route in found for method in route.methods} == {
+        (path, method) for path, methods in here.app.openapi()["paths"].items() for method in methods
+    }
+    return found
 
 
 def test_check_37_every_route_declares_its_rule(here):
@@ -87,24 +95,139 @@ def _all(dependant):
         yield from _all(inner)
 
 
-def _asked(here):
-    """Reads of a unit: path and query."""
-    for route in routes(here):
-        if "{unit}" in route.path and "GET" in route.methods:
-            yield route.path, {"from": "2025-06-01", "to": "2025-06-10"} if route.path.endswith("consumption") else {}
+@pytest.fixture(scope="module")
+def ids(here, principals):
+    """By what stands before it in a path: ids of the resident of cz-a, of another tenant, of nobody, and of what has ended.
+
+    A route with a new parameter needs a row here.
+    """
+    accounts, now = here.registry.accounts, int(here.now * 1e6)
+    own = accounts.reached("inmes", "email", "own@example.org").id
+    accounts.add(Account("a_foreign", "iiportal", None, "", "en", "", now, 0, None))
+    accounts.add_grant(Grant("g_foreign", "a_foreign", "si", "si-a", None, "resident", 0, None, "test", None, now, None))
+    for name, account, realm, manager in (("s_foreign", "a_foreign", "iiportal", "si"), ("s_ended", own, "inmes", "cz")):
+        accounts.open_session(Session(name, realm, manager, account, "account", {}, now, now, now + 10**12, 10**12, now, "", None), name)
+    accounts.end_session("s_ended", now)
+    with here.registry.writing() as db:
+        db.execute("INSERT INTO occupancies VALUES ('cz-c', 1, 2, 'Long ago')")
+    accounts.add_grant(Grant("g_long_ago", own, "cz", "cz-c", 1, "resident", 1, None, "test", None, 1, None))
+    accounts.add_grant(Grant("g_ended", own, "cz", "cz-b", None, "resident", 1, None, "test", None, 1, now))
+    for name, manager, unit, giver, withdrawn in (
+        ("l_own", "cz", "cz-a", None, None),
+        ("l_foreign", "si", "si-a", None, None),
+        ("l_ended", "cz", "cz-a", None, now),
+        ("i_own", "cz", "cz-a", own, None),
+        ("i_foreign", "si", "si-a", "a_foreign", None),
+        ("i_ended", "cz", "cz-a", "a_ended", now),
+    ):
+        accounts.add_claim(Claim(name, manager, "bill", unit, None, "household", b"", b"", now, None, None, withdrawn, giver, None))
+    grant, session = accounts.grants(own)[0].id, accounts.sessions(own, now)[0].id
+    return {
+        "units": ("cz-a", "si-a", "u_nowhere", "cz-c"),
+        "information": ("2025-05",) * 4,
+        "factors": ("totp",) * 4,
+        "sessions": (session, "s_foreign", "s_nowhere", "s_ended"),
+        "grants": (grant, "g_foreign", "g_nowhere", "g_ended"),
+        "claims": ("l_own", "l_foreign", "l_nowhere", "l_ended"),
+        "invitations": ("i_own", "i_foreign", "i_nowhere", "i_ended"),
+        "accounts": (own, "a_foreign", "a_nowhere", "a_ended"),
+        "flows": ("f_own", "f_foreign", "f_nowhere", "f_ended"),
+        "confirmations": ("own", "foreign", "nowhere", "ended"),
+    }
 
 
-def test_foreign_units_are_like_nonexistent_ones_for_everybody(here, principals):
-    """For every read of a unit and every principal: what is not the own is answered as what is not there, byte for byte."""
-    for (path, query), (name, client) in itertools.product(_asked(here), principals.items()):
+#: What a route is asked with besides its path: a query or a body that is right, "{unit}" where a unit is named. A route with a body needs a row here.
+RANGE = {"from": "2025-06-01", "to": "2025-06-10"}
+ASKED = {
+    ("GET", "/v1/units/{unit}/consumption"): RANGE,
+    ("GET", "/v1/bulk/consumption"): RANGE,
+    ("GET", "/v1/accounts"): {"unit": "{unit}"},
+    ("POST", "/v1/flows/{name}"): {},
+    ("PUT", "/v1/me/password"): {"present": "not this one", "new": "another fine sentence"},
+    ("POST", "/v1/me/factors"): {"kind": "recovery"},
+    ("POST", "/v1/units/{unit}/invitations"): {},
+    ("POST", "/v1/claims"): {"claims": [{"unit": "{unit}", "kind": "one_time_credentials", "fields": {"payer_id": "1"}}]},
+    ("POST", "/v1/grants/{identity}/decision"): {"allow": True},
+}
+#: Whose each kind of id is; for everybody else it must be like one that is not there. What has ended is still the operator's to see.
+WHOSE = {
+    "own": {"resident", "former", "token with the wrong scope"},
+    "foreign": {"operator of another tenant"},
+    "nowhere": set(),
+    "ended": {"token with the wrong scope"},
+}
+#: Tables that a refused request may write to, out of sight of who asked.
+UNSEEN = {"throttle", "flows", "audit", "sqlite_sequence"}
+
+
+def asked_of(here, ids):
+    """Each route and method with its requests, one for each kind of id."""
+    for route, method in [(one, method) for one in routes(here) for method in sorted(one.methods)]:
+        parts = re.findall(r"(\w+)/{\w+}", route.path)
+        assert not set(parts) - set(ids), f"{route.path}: add {set(parts) - set(ids)} to `ids` in tests/api/test_matrix.py"
+        wanted = ASKED.get((method, route.path))
+        assert wanted is not None or not route.body_field, f"{method} {route.path}: add a body to ASKED in tests/api/test_matrix.py"
+        yield route, method, {kind: _request(route.path, method, wanted, ids, place) for place, kind in enumerate(WHOSE)}
+
+
+def _request(path, method, wanted, ids, place):
+    filled = re.sub(r"(\w+)/{\w+}", lambda found: f"{found[1]}/{ids[found[1]][place]}", path)
+    named = json.loads(json.dumps(wanted).replace("{unit}", ids["units"][place])) if wanted is not None else None
+    return {"method": method, "url": filled, **({} if named is None else {"params": named} if method == "GET" else {"json": named})}
+
+
+def kept(here):
+    """All rows but those out of sight."""
+    with here.registry.writing() as db:
+        names = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name") if name not in UNSEEN]
+        return {name: db.execute(f"SELECT * FROM {name} ORDER BY 1").fetchall() for name in names}
+
+
+def test_check_37_foreign_and_ended_are_like_nonexistent_for_everybody(here, principals, ids):
+    """Every route, method, principal and kind of id: what is not the own is answered as what is not there, byte for byte, and changes nothing."""
+    copy = sqlite3.connect(":memory:")
+    here.registry._connection.backup(copy)
+    before, cells = kept(here), 0
+    cookies = {name: dict(client.cookies) for name, client in principals.items()}
+    for (route, method, requests), (name, client) in itertools.product(asked_of(here, ids), principals.items()):
         seen = {}
-        for unit in ("cz-a", "si-a", "u_nowhere"):
-            answer = client.get(path.replace("{unit}", unit).replace("{month}", "2025-05"), params=query)
-            seen[unit] = answer.status_code, answer.content
-        assert seen["si-a"] == seen["u_nowhere"] or name == "operator of another tenant", (path, name)
-        expected = {"nobody": {401}, "token with the wrong scope": {403}, "resident": {200, 404}, "former": {200, 404}}.get(name, {404})
-        assert seen["cz-a"][0] in expected, (path, name, seen)
-        assert (seen["cz-a"][0] == 200) <= (name in {"resident", "former"})
+        for kind, request in requests.items():
+            client.cookies.clear()
+            client.cookies.update(cookies[name])
+            answer = client.request(**request)
+            seen[kind] = answer.status_code, answer.content
+            cell, cells = (method, route.path, name, kind, seen[kind]), cells + 1
+            assert answer.status_code < 500, cell
+            assert route.path in OPEN or (answer.status_code == 401) == (name == "nobody"), cell
+            if kept(here) != before:
+                assert answer.is_success, cell
+                assert name in WHOSE[kind] or requests[kind] == requests["nowhere"], cell
+                copy.backup(here.registry._connection)
+        for kind, owners in WHOSE.items():
+            named = requests[kind] != requests["nowhere"]
+            if named and (name not in owners or (name == "former" and not route.path.startswith("/v1/units"))):
+                assert seen[kind] == seen["nowhere"], (method, route.path, name, kind)
+                assert not 200 <= seen[kind][0] < 300, (method, route.path, name, kind)
+    assert cells == sum(len(route.methods) for route in routes(here)) * len(principals) * len(WHOSE)
+
+
+def test_check_37_every_route_says_what_it_costs(here):
+    """A route of `scoped` without a cost fails: write scoped(..., cost="c", "r", "w" or "e")."""
+    for route in routes(here):
+        assert GATES[None] not in {dependency.call for dependency in _all(route.dependant)}, route.path
+
+
+def test_check_39_the_tenant_is_that_of_the_token_host_or_grant(here, principals, ids):
+    """No parameter chooses a tenant: a token's lists are its manager's, a host's cookie is its own portal's, and no route takes a manager."""
+    parameters = {
+        one["name"] for methods in here.app.openapi()["paths"].values() for route in methods.values() for one in route.get("parameters", [])
+    }
+    assert not parameters & {"manager", "tenant", "realm"}
+    operator = principals["operator of another tenant"]
+    assert {one["id"][:2] for one in operator.get("/v1/units").json()["units"]} == {"si"}
+    assert {one["id"] for one in operator.get("/v1/claims").json()["claims"]} == {"l_foreign", "i_foreign"}
+    for host in ("iiportal.localhost", "second.localhost", "elsewhere.example"):
+        assert principals["resident"].get("/v1/units", headers={"Host": host}).status_code == 401
 
 
 def test_the_resident_reads_and_the_neighbour_does_not(here, principals):

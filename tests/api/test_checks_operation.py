@@ -1,0 +1,97 @@
+"""Gateways that are down, a fresh installation, retention: checks 45 to 47 (portal FLOWS 10)."""
+
+import threading
+
+import pytest
+from broker import free_port
+from portals import PASSWORD, Here, inmes
+from receivers import hanging, smtp
+
+from submeter.config import parse
+from submeter.post import deliver, outlets
+from submeter.store import Registry
+from submeter.store.directory import import_directory
+
+
+@pytest.fixture
+def here(tmp_path):
+    """Five portals."""
+    made = Here(tmp_path)
+    yield made
+    made.close()
+
+
+def config(folder, sms, mail=0):
+    """A configuration whose gateways listen at these ports."""
+    text = f'[data]\nfolder = "{folder}"\n[sms]\nsink = "http"\nurl = "http://127.0.0.1:{sms}/"\ntimeout_s = 1\n'
+    text += f'[mail]\nsink = "smtp"\nhost = "127.0.0.1"\nport = {mail}\ntls = "none"\nsender = "a@example.org"\ntimeout_s = 1\n' if mail else ""
+    return parse(text, folder / "pipeline.toml")
+
+
+@pytest.mark.parametrize("fault", ["dead", "hanging", "refusing"])
+def test_check_45_with_the_gateway_down_another_factor_works_and_nothing_opens(here, fault, capfd, monkeypatch):
+    """The page says that messages are delayed; sent again, the code goes by mail; no page waits for the gateway; once it is over no file and no log holds a code."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    inmes(here)
+    here.registry.outbox.forget(address="+420777123456")
+    one = here.browser("inmes")
+    one.start("login")
+    assert one.go(name="jana@example.org", password=PASSWORD)["step"]["channel"] == "phone"
+    code = one.code()
+    with hanging() as hung, smtp() as (port, _inbox):
+        route = outlets(config(here.registry.path.parent, {"dead": free_port(), "hanging": hung, "refusing": port}[fault]))
+        worker = threading.Thread(target=lambda: deliver(here.registry, route, lambda: int(here.now * 1e6), limit=5))
+        worker.start()
+        assert one.client.get(f"/v1/flows/{one.flow['id']}").status_code == 200
+        one.go(code="not it", _status=422)
+        worker.join(20)
+        assert not worker.is_alive()
+    assert one.client.get(f"/v1/flows/{one.flow['id']}").json()["step"]["delayed"] is True
+    assert one.units() == 401
+    here.now += 61
+    again = one.client.post(f"/v1/flows/{one.flow['id']}/resend").json()["step"]
+    assert (again["channel"], again["delayed"]) == ("email", False)
+    by_mail = one.code()
+    one.go(code=by_mail)
+    assert one.units() == ["cz-a"]
+    here.now += 601
+    here.registry.outbox.expire(int(here.now * 1e6))
+    for notice in here.registry.outbox.due(int(here.now * 1e6), 1000):
+        here.registry.outbox.cancel(notice.id, now=int(here.now * 1e6))
+    with here.registry.writing() as db:
+        dump = "\n".join(db.iterdump())
+    told = "".join(capfd.readouterr()) + dump + "".join(f"{entry}" for entry in here.registry.audit())
+    assert f'"code": "{code}"' not in told
+    assert not {f" {one_code} " for one_code in (code, by_mail)} & set(told.split())
+    here.registry._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    for file in here.registry.path.parent.glob("registry.sqlite*"):
+        content = file.read_bytes()
+        assert f'"code": "{code}"'.encode() not in content
+        assert f'"code": "{by_mail}"'.encode() not in content
+
+
+def test_check_46_a_fresh_installation_has_no_account_and_no_token(tmp_path):
+    """Nobody gets in until an operator makes a token with the command line; its secret is told once and kept as a hash."""
+    (tmp_path / "directory.toml").write_text('[[manager]]\nid = "c_1"\nname = "House"\n')
+    with Registry(tmp_path / "registry.sqlite") as registry:
+        import_directory(registry, tmp_path / "directory.toml")
+        with registry.writing() as db:
+            for table in ("tokens", "accounts", "sessions", "grants", "claims", "contacts"):
+                assert db.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+        assert registry.token("") is None
+        secret = registry.create_token("c_1")
+        with registry.writing() as db:
+            assert secret not in "\n".join(db.iterdump())
+        assert registry.token(secret) is not None
+    assert parse("", tmp_path / "pipeline.toml").portal == ()
+
+
+def test_check_47_what_is_over_is_deleted(here):
+    """Flows and sessions a day after their end, failures after a week: codes and addresses of flows go with them."""
+    one, _ = inmes(here)
+    one.start("login")
+    one.go(name="jana@example.org", password="wrong", _status=422)
+    here.now += 9 * 86_400
+    assert here.registry.accounts.expire(int(here.now * 1e6)) > 0
+    with here.registry.writing() as db:
+        assert [db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("flows", "sessions", "throttle")] == [0, 0, 0]
