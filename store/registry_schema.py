@@ -115,4 +115,20 @@ MIGRATIONS: Final = (
     CREATE TABLE throttle (key TEXT PRIMARY KEY, fails INTEGER NOT NULL, until INTEGER NOT NULL, day INTEGER NOT NULL) STRICT;
     CREATE TABLE browsers (hash BLOB NOT NULL, account TEXT NOT NULL REFERENCES accounts, seen INTEGER NOT NULL, PRIMARY KEY (hash, account)) STRICT;
     """,
+    """
+    CREATE TABLE wishes (
+      account TEXT NOT NULL REFERENCES accounts, event TEXT NOT NULL, channel TEXT NOT NULL, since INTEGER NOT NULL,
+      PRIMARY KEY (account, event, channel)) STRICT;
+    CREATE TABLE posted (
+      id INTEGER PRIMARY KEY AUTOINCREMENT, manager TEXT NOT NULL REFERENCES managers, name TEXT NOT NULL, kind TEXT NOT NULL, unit TEXT NOT NULL,
+      amount INTEGER NOT NULL, currency TEXT NOT NULL, day TEXT NOT NULL, at INTEGER NOT NULL, UNIQUE (manager, name)) STRICT;
+    CREATE TABLE alert_rules (
+      id TEXT PRIMARY KEY, account TEXT NOT NULL REFERENCES accounts, unit TEXT NOT NULL, quantity TEXT NOT NULL, kind TEXT NOT NULL,
+      amount INTEGER NOT NULL, channels TEXT NOT NULL, since INTEGER NOT NULL, told INTEGER) STRICT;
+    CREATE INDEX alert_rules_account ON alert_rules (account, unit);
+    CREATE TABLE notice_marks (source TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
+    CREATE TABLE flow_counts (
+      manager TEXT NOT NULL, day TEXT NOT NULL, name TEXT NOT NULL, started INTEGER NOT NULL, finished INTEGER NOT NULL,
+      PRIMARY KEY (manager, day, name)) STRICT;
+    """,
 )
