@@ -9,6 +9,7 @@ Problem
 ├── StepExpired       410  a flow or challenge that is over
 ├── ForbiddenScope    403  visible, but the token lacks the scope
 ├── TooFine           403  finer than the property's `finest`
+├── Conflict          409  something else under the same name
 ├── NotFound          404  foreign, other manager's or nonexistent: one answer for all three
 └── Invalid           422  a parameter, with its name
 """
@@ -22,6 +23,7 @@ from fastapi.responses import JSONResponse
 from submeter.store.errors import StoreError
 
 __all__ = [
+    "Conflict",
     "CrossSite",
     "ForbiddenScope",
     "Invalid",
@@ -97,6 +99,12 @@ class TooFine(Problem):
     """Finer than the property shows."""
 
     type, status, title = "resolution-not-available", 403, "This property shows no data this fine"
+
+
+class Conflict(Problem):
+    """Something else is there under the same name."""
+
+    type, status, title = "conflict", 409, "This differs from what is there"
 
 
 class NotFound(Problem):

@@ -160,6 +160,7 @@ class Rollup(Section):
     hourly: Cron = Field(default="5 * * * *", description='five cron fields in UTC, e.g. hourly = "5 * * * *"')
     monthly: Cron = Field(default="0 5 6 * *", description='five cron fields in UTC, e.g. monthly = "0 5 6 * *"')
     nightly: Cron = Field(default="15 2 * * *", description='five cron fields in UTC, e.g. nightly = "15 2 * * *"')
+    notices: Cron = Field(default="20 6-19 * * *", description='five cron fields in UTC, e.g. notices = "20 6-19 * * *"')
     final_after_hours: Annotated[int, Field(ge=0)] = Field(default=48, description="whole hours, e.g. final_after_hours = 48")
     month_final_day: Annotated[int, Field(ge=1, le=28)] = Field(
         default=5, description="a day of the next month from 1 to 28, e.g. month_final_day = 5"

@@ -90,14 +90,15 @@ class Notices:
 
     # What accounting posted
 
-    def post(self, manager: str, name: str, said: tuple[str, str, int, str, str], *, now: int) -> Posted:
-        """Keep what was posted (kind, unit, amount, currency, day); posted again under its name it is what it was."""
+    def post(self, manager: str, name: str, said: tuple[str, str, int, str, str], *, now: int) -> tuple[Posted, bool]:
+        """Keep what was posted (kind, unit, amount, currency, day), and whether it is new; posted again under its name it is what it was."""
         with self._file.writing() as db:
-            db.execute(
+            made = db.execute(
                 "INSERT INTO posted (manager, name, kind, unit, amount, currency, day, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 (manager, name, *said, now),
-            )
-            return Posted(*db.execute(f"SELECT {_POSTED} FROM posted WHERE manager = ? AND name = ?", (manager, name)).fetchone())  # noqa: S608 - ours
+            ).rowcount
+            row = db.execute(f"SELECT {_POSTED} FROM posted WHERE manager = ? AND name = ?", (manager, name)).fetchone()  # noqa: S608 - ours
+            return Posted(*row), bool(made)
 
     def posted(self, after: int) -> list[Posted]:
         """Return what was posted after a number, in order."""
@@ -119,7 +120,7 @@ class Notices:
     def told(self, rule: str, start: int) -> bool:
         """Note that a rule told of the period that begins then; False if it told of that, or a later one, before."""
         with self._file.writing() as db:
-            return bool(db.execute("UPDATE alert_rules SET told = ? WHERE id = ? AND coalesce(told, since - 1) < ?", (start, rule, start)).rowcount)
+            return bool(db.execute("UPDATE alert_rules SET told = ? WHERE id = ? AND (told IS NULL OR told < ?)", (start, rule, start)).rowcount)
 
     # How far was told
 
