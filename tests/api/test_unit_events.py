@@ -103,6 +103,11 @@ def test_each_holder_sees_the_own_time_only(building, monkeypatch):
     former = {one[0]: one for one in shown(building, **{"from": "2024-01-15"})}
     assert set(former) == {"backflow", "leak", "dry"}
     assert former["leak"][2:] == ("2024-02-28T00:00", "2024-03-01T12:00")
+    body = ask(building, "units/u/events", scopes=("events:read",), now=NOW).json()["events"]
+    assert {one["kind"]: (one["cut"], one["amount"]) for one in body if one["kind"] in {"leak", "dry"}} == {
+        "leak": (True, None),
+        "dry": (False, None),
+    }
     seen_by(building, monkeypatch, since=HAND_OVER)
     present = {one[0]: one for one in shown(building)}
     assert set(present) == {"leak", "burst"}
