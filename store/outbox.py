@@ -186,9 +186,10 @@ class Outbox:
         """Return the messages in these states in order of their making."""
         return self._find("state IN (SELECT value FROM json_each(?)) ORDER BY id", json.dumps(list(states)))
 
-    def counts(self) -> dict[tuple[str, str], int]:
-        """Return how many messages there are of each channel and state."""
-        rows = self._rows("SELECT channel, state, count(*) FROM outbox GROUP BY channel, state ORDER BY channel, state")
+    def counts(self, manager: str | None = None) -> dict[tuple[str, str], int]:
+        """Return how many messages there are of each channel and state, of one manager or of all."""
+        sql = "SELECT channel, state, count(*) FROM outbox WHERE manager = coalesce(?, manager) GROUP BY channel, state ORDER BY channel, state"
+        rows = self._rows(sql, manager)
         return {(channel, state): count for channel, state, count in rows}
 
     def forget(self, *, before: int | None = None, address: str | None = None) -> int:

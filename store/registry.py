@@ -22,6 +22,7 @@ from submeter.store.accounts import Accounts
 from submeter.store.decisions import Decisions
 from submeter.store.errors import StoreError, VaultError
 from submeter.store.events import Events
+from submeter.store.funnel import Funnel
 from submeter.store.information import Informations
 from submeter.store.notices import Notices
 from submeter.store.outbox import Outbox
@@ -85,6 +86,7 @@ class Registry:
         self.outbox = Outbox(self, self._rows)
         self.accounts = Accounts(self, self._rows)
         self.notices = Notices(self, self._rows)
+        self.funnel = Funnel(self, self._rows)
 
     def __enter__(self) -> Self:
         return self
@@ -184,6 +186,10 @@ class Registry:
     def assignments_of(self, point: str) -> list[Assignment]:
         """Return the assignments of one point in order of time."""
         return [Assignment(*row) for row in self._rows("SELECT * FROM assignments WHERE point = ? ORDER BY since", point)]
+
+    def assignments_with(self, device: str) -> list[Assignment]:
+        """Return the assignments of one device in order of time."""
+        return [Assignment(*row) for row in self._rows("SELECT * FROM assignments WHERE device = ? ORDER BY since", device)]
 
     def replace_assignments(self, point: str, assignments: Sequence[Assignment]) -> None:
         """Make these all the assignments of a point; StoreError for a device that the directory does not have."""

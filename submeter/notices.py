@@ -193,7 +193,7 @@ class _Round:
         """The point that an event is about: its own, or that of its device at the time."""
         kind, _, name = event.subject.partition(":")
         if kind == "device":
-            name = next((one.point for one in self._registry.assignments() if one.device == name and one.holds(event.at)), "")
+            name = next((one.point for one in self._registry.assignments_with(name) if one.holds(event.at)), "")
         return self._points.get(name.partition("/")[0])
 
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from decimal import Decimal
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 from asking import ask
@@ -38,7 +38,7 @@ class Feed:
     """A parsed feed: entries by path, and what they link to."""
 
     def __init__(self, content):
-        self.entries = ElementTree.fromstring(content).findall("a:entry", NAMES)
+        self.entries = ET.fromstring(content).findall("a:entry", NAMES)
         self.by_path = {self.links(one, "self")[0]: one for one in self.entries}
 
     def links(self, entry, rel):
