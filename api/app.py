@@ -16,7 +16,7 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from submeter import civil
-from submeter.api import accounts, alert_rules, bulk, directory, manager_operations, notifications, problems, sign_in, unit_events
+from submeter.api import accounts, alert_rules, bulk, directory, manager_operations, notifications, problems, sign_in, unit_events, webhooks
 from submeter.api.access import Access, scoped
 from submeter.api.compare import Comparison, Question, building_series, compared, holder_of
 from submeter.api.consumption import Shown, View, answer, shown_series
@@ -65,6 +65,7 @@ def create_app(
     app.include_router(alert_rules.routes)
     app.include_router(directory.routes)
     app.include_router(manager_operations.routes)
+    app.include_router(webhooks.routes)
     bulk.install(app, registry, published, clock)
 
     @app.get("/v1/units", tags=["read"])

@@ -32,6 +32,7 @@ __all__ = [
     "Sender",
     "SerialPort",
     "Sms",
+    "Webhooks",
 ]
 
 LOOPBACK: Final = "127.0.0.1"
@@ -282,6 +283,12 @@ class Letters(Section):
     folder: Folder = Field(default=Path("outbox"), description='the folder of the sink "file", e.g. folder = "outbox"')
 
 
+class Webhooks(Section):
+    """Where managers' systems may be told that something is new (docs/outbox.md)."""
+
+    private: bool = Field(default=False, description="true or false")
+
+
 class Sender(Section):
     """As whom a manager writes; managers that are not listed write as [mail] and [sms] say, under their name in the directory."""
 
@@ -332,6 +339,7 @@ class Config(Section):
     mail: Mail
     sms: Sms
     letters: Letters
+    webhooks: Webhooks
     sender: Annotated[tuple[Sender, ...], Strict(strict=False)] = ()
     portal: Annotated[tuple[PortalHost, ...], Strict(strict=False)] = ()
     api: Api

@@ -168,6 +168,10 @@ class Events:
         )
         return [Event(*row) for row in rows]
 
+    def last(self) -> int:
+        """Return the id of the event that was raised last; 0 before the first."""
+        return int(self._rows("SELECT coalesce(max(id), 0) FROM events")[0][0])
+
     def counts(self) -> dict[str, int]:
         """Return how many events of each kind are open."""
         return dict(self._rows("SELECT kind, count(*) FROM events WHERE state = 'open' GROUP BY kind ORDER BY kind"))

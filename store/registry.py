@@ -44,6 +44,7 @@ from submeter.store.registry_types import (
 )
 from submeter.store.runs import Runs
 from submeter.store.sqlite import open_sqlite, querying, rehearsal, transaction
+from submeter.store.webhooks import Webhooks
 
 __all__ = ["Registry", "Sealer", "new_id"]
 
@@ -87,6 +88,7 @@ class Registry:
         self.accounts = Accounts(self, self._rows)
         self.notices = Notices(self, self._rows)
         self.funnel = Funnel(self, self._rows)
+        self.webhooks = Webhooks(self, self._rows)
 
     def __enter__(self) -> Self:
         return self

@@ -130,5 +130,9 @@ MIGRATIONS: Final = (
     CREATE TABLE flow_counts (
       manager TEXT NOT NULL, day TEXT NOT NULL, name TEXT NOT NULL, started INTEGER NOT NULL, finished INTEGER NOT NULL,
       PRIMARY KEY (manager, day, name)) STRICT;
+    CREATE TABLE webhooks (
+      id TEXT PRIMARY KEY, manager TEXT NOT NULL REFERENCES managers, url TEXT NOT NULL, secret TEXT NOT NULL, created INTEGER NOT NULL,
+      due INTEGER NOT NULL, tries INTEGER NOT NULL, delivered INTEGER, error TEXT NOT NULL, version INTEGER, series INTEGER, event INTEGER,
+      information INTEGER) STRICT;
     """,
 )
