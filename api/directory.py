@@ -106,8 +106,8 @@ def _of_lines(body: bytes) -> Iterator[Entry]:
 def _entry(kind: object, place: str, row: object) -> Entry:
     """One entry; raises Invalid for a kind that is not a manager's, and for values that are no plain ones. Null is a field left out."""
     if not isinstance(kind, str) or kind not in OF_MANAGERS:
-        raise Invalid(f"write some of {', '.join(one for one in FILES if one in OF_MANAGERS)}", place)
-    if not isinstance(row, dict) or not all(isinstance(value, str | int | bool | None) for value in row.values()):
+        raise Invalid(f"write some of {', '.join(one for one in FILES if one in OF_MANAGERS)}", place.encode("ascii", "replace").decode())
+    if not isinstance(row, dict) or not all(isinstance(value, str | int | bool | None) and name.isascii() for name, value in row.items()):
         raise Invalid("write an object of texts, whole numbers and true or false; decimals are texts", place)
     return Entry(kind, place, {name: value for name, value in row.items() if value is not None})
 

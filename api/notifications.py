@@ -43,7 +43,7 @@ class Post(BaseModel):
     model_config = ConfigDict(extra="forbid")
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/-]{1,64}$")]
     kind: Literal["balance.due", "payment.received"]
-    unit: str
+    unit: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
     amount: Annotated[Decimal, Field(gt=0, lt=1_000_000_000, decimal_places=2)]
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")]
     date: Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$"), AfterValidator(_real_day)]

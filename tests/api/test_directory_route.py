@@ -91,7 +91,7 @@ def test_mistakes_are_told_with_their_places_and_nothing_is_taken(here):
     [
         b"", b"[]", b"{", b'{"unit": {}}', b'{"unit": [1]}', b'{"unit": [{"label": {}}]}', b'{"unit": [{"label": 1.5}]}', b"[" * 100_000, b"\xff",
         b'{"property": [{"name": "a", "zone": "UTC", "year_start": []}]}', b'{"occupancy": [{"unit": "cz-a", "name": "x", "from": "9999-12-31"}]}',
-        b'{"occupancy": [{"unit": "cz-a", "name": "x", "from": "0001-01-01"}]}', b'{"unit": [{"property": "cz1", "label": "\\ud800"}]}',
+        b'{"occupancy": [{"unit": "cz-a", "name": "x", "from": "0001-01-01"}]}', b'{"unit": [{"property": "cz1", "label": "\\ud800"}]}', b'{"\\ud800": [{}]}', b'{"unit": [{"\\ud800": 1}]}', b'{"unit": [{"id": "\\ud800"}]}',
     ],
 )  # fmt: skip
 def test_what_is_no_directory_is_refused(here, body):
