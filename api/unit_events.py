@@ -31,6 +31,8 @@ AMOUNTS: Final = {"leak": "m3/h"}
 MOST: Final = 1000
 #: How far back set days are told without `from`.
 BACK: Final = 2 * 366 * civil.DAY
+#: There are no set days before 1980.
+EARLIEST: Final = 10 * 365 * civil.DAY
 
 routes: Final = APIRouter(tags=["read"])
 
@@ -64,7 +66,7 @@ async def events(
     last = access.now + 1 if end is None else instant_of("to", end, zone)
     if first >= last:
         raise Invalid("`to` must be later than `from`", "to")
-    found = [one for one in _all(seen, access.registry, max(first, last - BACK), min(last, access.now + 1)) if _touches(one, first, last)]
+    found = [one for one in _all(seen, access.registry, max(first, last - BACK, EARLIEST), min(last, access.now + 1)) if _touches(one, first, last)]
     wanted = [one for one in found if state is None or (one.end is None) == (state == "open")]
     newest = sorted(wanted, key=lambda one: (one.start, one.kind, one.point.id), reverse=True)
     return {
@@ -88,7 +90,7 @@ def _all(seen: SeenUnit, registry: Registry, first: int, last: int) -> Iterator[
             if device == event.subject or any(one.device == device and one.holds(event.at) for one in assignments):
                 yield from _visible(seen, point, event)
         instants = [("exchange", new.since) for _, new in pairwise(assignments) if new.since < last]
-        if day := point.parameters.get("set_day"):
+        if (day := point.parameters.get("set_day")) and first < last:
             instants += [("set_day", int(at)) for at in civil.set_days(seen.property.zone, day, first - 1, last - 1)]
         yield from (Shown(kind, point, at, at) for kind, at in instants if _holds(seen, at))
 

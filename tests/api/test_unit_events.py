@@ -89,6 +89,8 @@ def test_ranges_are_half_open_and_state_filters(building):
         assert [one[0] for one in shown(building, **{"from": start, "to": end})] == kinds, (start, end)
     assert [one[0] for one in shown(building, state="open")] == ["leak"]
     assert "leak" not in [one[0] for one in shown(building, state="closed")]
+    for start, end, kinds in (("2099-01-01", "2101-01-01", ["leak"]), ("1899-01-01", "1900-01-01", []), ("1600-01-01", "1970-06-01", [])):
+        assert [one[0] for one in shown(building, **{"from": start, "to": end})] == kinds
     for wrong in ({"from": "2024-02-02", "to": "2024-02-02"}, {"from": "yesterday"}, {"state": "pending"}):
         assert ask(building, "units/u/events", scopes=("events:read",), now=NOW, **wrong).status_code == 422
 
