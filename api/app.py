@@ -10,7 +10,8 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, Literal
+from types import ModuleType
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
@@ -19,10 +20,14 @@ from submeter import civil
 from submeter.api import (
     access_log,
     accounts,
+    alert_rules,
     audit,
     bulk,
     contacts,
+    directory,
     invitations,
+    manager_operations,
+    notifications,
     operator_accounts,
     own,
     personal_tokens,
@@ -30,6 +35,8 @@ from submeter.api import (
     problems,
     sign_in,
     trace,
+    unit_events,
+    webhooks,
 )
 from submeter.api.access import Access, scoped
 from submeter.api.access_log import ReadLog
@@ -51,6 +58,10 @@ from submeter.store.published import Published
 from submeter.store.registry import Registry
 
 __all__ = ["SignIn", "create_app"]
+
+#: Routes where residents have accounts, and those that need none.
+PORTAL: Final = (sign_in, accounts, contacts, invitations, operator_accounts, own, personal_tokens, access_log, privacy)
+ALWAYS: Final = (unit_events, notifications, alert_rules, directory, manager_operations, webhooks, audit)
 
 Quantities = Annotated[list[str] | None, Query(description="register names, e.g. volume, energy, hca, power; default: each point's main register")]
 
@@ -86,10 +97,7 @@ def create_app(
         app.state.flows = Flows(registry, portals.secrets, {one.host: one for one in portals.tenants}, lambda: int(clock() * civil.SECOND), refusals)
         app.state.published = published
         app.state.realm_of = app.state.flows.realm_of
-        app.include_router(sign_in.routes)
-        for part in (accounts, contacts, invitations, operator_accounts, own, personal_tokens, access_log, privacy):
-            app.include_router(part.routes)
-    app.include_router(audit.routes)
+    _include(app, [*(PORTAL if portals else ()), *ALWAYS])
     bulk.install(app, published, clock)
 
     @app.get("/v1/units", tags=["read"])
@@ -166,6 +174,12 @@ def create_app(
         return information_of(seen, registry, month, at, version)
 
     return app
+
+
+def _include(app: FastAPI, parts: Sequence[ModuleType]) -> None:
+    """Add the routes of these parts."""
+    for part in parts:
+        app.include_router(part.routes)
 
 
 def _view(as_of: str) -> View:

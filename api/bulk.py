@@ -20,7 +20,8 @@ from fastapi.responses import StreamingResponse
 
 from submeter import civil
 from submeter.api.access import Access, SeenUnit, scoped
-from submeter.api.bulk_formats import CSV, NDJSON, PARQUET, WRITERS, Stretch
+from submeter.api.bulk_formats import CSV, ESPI, NDJSON, PARQUET, WRITERS
+from submeter.api.bulk_stretch import Stretch
 from submeter.api.consumption import Shown
 from submeter.api.negotiation import preferred
 from submeter.api.periods import Period, Resolution, period
@@ -38,7 +39,7 @@ AT_ONCE: Final = 2
 MOST_CHANGES: Final = 1000
 #: Series that are read at a time.
 PAGE: Final = 5000
-ENDINGS: Final = {NDJSON: "ndjson", CSV: "csv", PARQUET: "parquet"}
+ENDINGS: Final = {NDJSON: "ndjson", CSV: "csv", PARQUET: "parquet", ESPI: "xml"}
 CURSOR: Final = re.compile(r"([0-9]{1,18})-([0-9]{1,18})")
 
 
@@ -62,7 +63,7 @@ def install(app: FastAPI, published: Published, clock: Callable[[], float]) -> N
         end: Annotated[str, Query(alias="to", description="local date of each property, or instant with offset, excluded")],
         resolution: Resolution = "P1D",
     ) -> StreamingResponse:
-        """Rows of all registers of all units that the token may see; as NDJSON, CSV or Parquet by Accept."""
+        """Rows of all registers of all units that the token may see; as NDJSON, CSV, Parquet or ESPI by Accept."""
         kind = preferred(request.headers.get("Accept", ""), tuple(WRITERS))
         now = int(clock() * civil.SECOND)
         plan = await run_in_threadpool(_plan, access, start, end, resolution, now)

@@ -1,4 +1,4 @@
-"""Rows of many series as NDJSON, CSV or Parquet, a part at a time: functions of one signature, from stretches of rows to bytes.
+"""Rows of many series as NDJSON, CSV, Parquet or ESPI, a part at a time: functions of one signature, from stretches of rows to bytes.
 
 Numbers are decimals in the unit `uom`, exact to six places: in Parquet DECIMAL(19, 6), else written out. Instants are local time with offset, in Parquet
 microseconds UTC. Of counters `lo` and `hi` are known, of gauges `min`, `max` and `n`. No more than a few stretches are held at a time.
@@ -7,7 +7,6 @@ microseconds UTC. Of counters `lo` and `hi` are known, of gauges `min`, `max` an
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final, Protocol
 
@@ -16,14 +15,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from submeter import civil
-from submeter.api.access import SeenUnit
-from submeter.api.consumption import UOM, Shown
+from submeter.api.bulk_stretch import Stretch
+from submeter.api.espi import ESPI, espi
 from submeter.api.files import Cell, comma_separated
 from submeter.api.numbers import number
 from submeter.reading import FLAGS, QUALITIES, STATES
-from submeter.store.published import NULL, Points
+from submeter.store.published import NULL
 
-__all__ = ["CSV", "NDJSON", "PARQUET", "WRITERS", "Stretch", "Writer"]
+__all__ = ["CSV", "ESPI", "NDJSON", "PARQUET", "WRITERS", "Writer"]
 
 NDJSON: Final = "application/x-ndjson"
 CSV: Final = "text/csv"
@@ -44,28 +43,6 @@ COLUMNS: Final[list[str]] = SCHEMA.names
 #: Rows that are written at a time: as a group in Parquet, as text.
 GROUP: Final = 50_000
 SOME: Final = 2_000
-
-
-@dataclass(frozen=True, slots=True)
-class Stretch:
-    """Rows of a unit's series, in order of time."""
-
-    seen: SeenUnit
-    shown: Shown
-    points: Points
-
-    @property
-    def words(self) -> list[str]:
-        """What is the same in all rows, in the order of OF_SERIES."""
-        point, series = self.shown.point, self.shown.series
-        uom = UOM.get(series.register.unit, series.register.unit)
-        statistic = "mean" if self.is_gauge else "sum"
-        return [self.seen.unit.id, point.id, point.quantity, series.register.name, str(series.register), statistic, uom]
-
-    @property
-    def is_gauge(self) -> bool:
-        """Whether `value` is a mean, `lo` and `hi` minimum and maximum."""
-        return self.shown.series.kind == "gauge"
 
 
 class Writer(Protocol):
@@ -101,7 +78,7 @@ def parquet(stretches: Iterable[Stretch]) -> Iterator[bytes]:
     yield sink.taken()
 
 
-WRITERS: Final[Mapping[str, Writer]] = {NDJSON: ndjson, CSV: separated, PARQUET: parquet}
+WRITERS: Final[Mapping[str, Writer]] = {NDJSON: ndjson, CSV: separated, PARQUET: parquet, ESPI: espi}
 
 
 class _Sink(io.RawIOBase):

@@ -165,7 +165,9 @@ class Flows:
         state |= self._begun_by(browser.session, name)
         secret = random.token_urlsafe(32)
         flow = FlowRow(new_id("f_"), digest(secret), tenant.portal.name, tenant.manager, name, state, self._now() + IDLE)
-        return self._advanced(flow, state, browser), secret
+        begun = self._advanced(flow, state, browser), secret
+        self._registry.funnel.count(flow.manager, name, "started", self._now())
+        return begun
 
     def _begun_by(self, session: Session | None, name: str) -> State:
         """What a session brings to `add`, `upgrade` and `reauth`; raises NotAccepted where one is needed and is not there."""
@@ -747,6 +749,7 @@ class Flows:
             with self._registry.writing():
                 draft["account"] = self._made(flow, draft, now)
         draft["done"] = True
+        self._registry.funnel.count(flow.manager, flow.name, "finished", now)
         for name in ("password", "claims", "contacts", "consents", "profile", "challenge"):
             draft.pop(name, None)
         return secret

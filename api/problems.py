@@ -126,9 +126,9 @@ class TooFine(Problem):
 
 
 class Conflict(Problem):
-    """What is asked for is there already, or something stands against it."""
+    """Something else is there under the same name, or what is asked for is there already."""
 
-    type, status, title = "conflict", 409, "This is so already"
+    type, status, title = "conflict", 409, "This differs from what is there"
 
 
 class NotFound(Problem):

@@ -23,6 +23,7 @@ from submeter.config.sections import (
     Sender,
     SerialPort,
     Sms,
+    Webhooks,
 )
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "Sender",
     "SerialPort",
     "Sms",
+    "Webhooks",
     "load",
     "parse",
 ]

@@ -33,6 +33,7 @@ __all__ = [
     "Sender",
     "SerialPort",
     "Sms",
+    "Webhooks",
 ]
 
 LOOPBACK: Final = "127.0.0.1"
@@ -167,6 +168,7 @@ class Rollup(Section):
     hourly: Cron = Field(default="5 * * * *", description='five cron fields in UTC, e.g. hourly = "5 * * * *"')
     monthly: Cron = Field(default="0 5 6 * *", description='five cron fields in UTC, e.g. monthly = "0 5 6 * *"')
     nightly: Cron = Field(default="15 2 * * *", description='five cron fields in UTC, e.g. nightly = "15 2 * * *"')
+    notices: Cron = Field(default="20 6-19 * * *", description='five cron fields in UTC, e.g. notices = "20 6-19 * * *"')
     final_after_hours: Annotated[int, Field(ge=0)] = Field(default=48, description="whole hours, e.g. final_after_hours = 48")
     month_final_day: Annotated[int, Field(ge=1, le=28)] = Field(
         default=5, description="a day of the next month from 1 to 28, e.g. month_final_day = 5"
@@ -288,6 +290,12 @@ class Letters(Section):
     folder: Folder = Field(default=Path("outbox"), description='the folder of the sink "file", e.g. folder = "outbox"')
 
 
+class Webhooks(Section):
+    """Where managers' systems may be told that something is new (docs/outbox.md)."""
+
+    private: bool = Field(default=False, description="true or false")
+
+
 class Sender(Section):
     """As whom a manager writes; managers that are not listed write as [mail] and [sms] say, under their name in the directory."""
 
@@ -345,6 +353,7 @@ class Config(Section):
     mail: Mail
     sms: Sms
     letters: Letters
+    webhooks: Webhooks
     sender: Annotated[tuple[Sender, ...], Strict(strict=False)] = ()
     portal: Annotated[tuple[PortalHost, ...], Strict(strict=False)] = ()
     api: Api

@@ -35,6 +35,7 @@ TEMPLATES: Final[Mapping[str, frozenset[str]]] = {
     "payment_received": frozenset({"link", "unit", "amount", "date"}),
     "leak": frozenset({"link", "unit", "point", "since"}),
     "silence": frozenset({"link", "unit", "point", "since"}),
+    "limit_exceeded": frozenset({"link", "unit", "quantity", "when", "used", "limit"}),
     "statement": frozenset({"link", "unit", "period"}),
     "message_to_operator": frozenset({"link", "unit", "sender", "text"}),
     "export_ready": frozenset({"link", "until"}),

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 from submeter.store.events import File
 from submeter.store.registry_types import FINEST, Visible
 
-__all__ = ["INVITED", "OWN", "ROLES", "Account", "Accounts", "Claim", "Contact", "Factor", "FlowRow", "Grant", "Session", "digest"]
+__all__ = ["INVITED", "OWN", "ROLES", "Account", "Accounts", "Claim", "Contact", "Factor", "FlowRow", "Grant", "Session", "digest", "notice_address"]
 
 T = TypeVar("T")
 DAY: Final = 86_400_000_000
@@ -504,6 +504,13 @@ class Accounts:
 def digest(secret: str) -> bytes:
     """SHA-256 of a random secret: enough for what nobody can guess."""
     return hashlib.sha256(secret.encode()).digest()
+
+
+def notice_address(contacts: Sequence[Contact], way: str) -> str | None:
+    """The proven address for notices by 'email' or 'sms': one given for notices, else one to sign in with; never one for recovery."""
+    channel, uses = "phone" if way == "sms" else way, ("notify", "auth")
+    found = [one for one in contacts if one.channel == channel and one.verified is not None and one.use in uses]
+    return min(found, key=lambda one: uses.index(one.use)).address if found else None
 
 
 def _shown(rows: Sequence[tuple[Any, ...]], now: int) -> Iterator[Visible]:

@@ -20,7 +20,7 @@ from submeter.store.errors import DirectoryError, VaultError
 from submeter.store.registry import Registry, new_id
 from submeter.store.registry_types import QUANTITIES
 
-__all__ = ["Report", "import_directory", "shared_keys"]
+__all__ = ["OF_MANAGERS", "Report", "import_directory", "import_entries", "shared_keys"]
 
 
 Check = Callable[[Registry], Iterable[str]]
@@ -69,6 +69,15 @@ SELECT b.point, b.since, b.device, a.point, q.registers, p.registers FROM assign
 JOIN assignments b ON a.device = b.device AND (a.since, a.point) < (b.since, b.point) AND a.point <> b.point AND (a.until IS NULL OR a.until > b.since)
 JOIN points p ON p.id = a.point JOIN points q ON q.id = b.point"""
 UNKNOWN_DEVICE: Final = "SELECT 1 FROM devices WHERE id = ?"
+#: Devices whose assignments are all of one manager; one without any is that manager's who is alone.
+OWN_DEVICE: Final = """
+SELECT 1 FROM devices d WHERE d.id = :device
+  AND NOT EXISTS (SELECT 1 FROM assignments a JOIN points p ON p.id = a.point JOIN properties r ON r.id = p.property
+                  WHERE a.device = d.id AND r.manager <> :manager)
+  AND (EXISTS (SELECT 1 FROM assignments a WHERE a.device = d.id) OR NOT EXISTS (SELECT 1 FROM managers WHERE id <> :manager))
+"""
+#: Kinds that a manager may write by itself: no points, no devices, no keys.
+OF_MANAGERS: Final = ("property", "unit", "assignment", "occupancy")
 
 
 @dataclass(slots=True)
@@ -109,12 +118,34 @@ def import_directory(registry: Registry, path: Path, check: Check = lambda _regi
     return report
 
 
-class _Import:
-    """One import inside its transaction."""
+def import_entries(registry: Registry, entries: Iterable[Entry], manager: str, *, by: str, check: Check = lambda _registry: ()) -> Report:
+    """Bring the properties, units, assignments and occupancies of one manager up to these entries; DirectoryError as above.
 
-    def __init__(self, registry: Registry, db: sqlite3.Connection) -> None:
+    What is another manager's is as if it were not there: it is neither found, nor changed, nor shown.
+    """
+    order = list(FILES)
+    whole = [_owned(entry, manager) for entry in sorted(entries, key=lambda entry: order.index(entry.kind))]
+    rows = [parsed(entry) for entry in whole]
+    _refuse(mistake for _, mistakes in rows for mistake in mistakes)
+    with registry.writing() as db:
+        report = _Import(registry, db, manager).run([(entry, row) for entry, (row, _) in zip(whole, rows, strict=True)])
+        _refuse(check(registry))
+        registry.record(by, "directory.import", f"manager:{manager}", f"{report.changed} differences")
+    return report
+
+
+def _owned(entry: Entry, manager: str) -> Entry:
+    return Entry(entry.kind, entry.place, {"manager": manager, **entry.values}) if entry.kind == "property" else entry
+
+
+class _Import:
+    """One import inside its transaction; of one `manager`, if there is one, who sees and changes nothing of others."""
+
+    def __init__(self, registry: Registry, db: sqlite3.Connection, manager: str | None = None) -> None:
         self._registry = registry
         self._db = db
+        self._manager = manager
+        self._foreign: set[tuple[str, str]] = set()
         self._report = Report()
         self._mistakes: list[str] = []
         self._places: dict[tuple[str, tuple[Any, ...]], str] = {}
@@ -124,13 +155,17 @@ class _Import:
         for kind in NATURAL:
             columns = ("id", *TABLES[kind].columns)
             for values in db.execute(f"SELECT {', '.join(columns)} FROM {TABLES[kind].name}"):  # noqa: S608 - names of the table above
-                self._know(kind, dict(zip(columns, values, strict=True)))
+                row = dict(zip(columns, values, strict=True))
+                if self._own(kind, row):
+                    self._know(kind, row)
+                else:
+                    self._foreign.add((kind, row["id"]))
 
     def run(self, entries: Iterable[tuple[Entry, Row]]) -> Report:
         for entry, row in entries:
             try:
                 self._take(entry, row)
-            except (LookupError, civil.CivilError) as error:
+            except (LookupError, ValueError, OverflowError, civil.CivilError) as error:
                 self._mistakes.append(f"{entry.place}: {error.args[0]}")
         for kind, query in OVERLAPS.items():
             self._mistakes += [f"{self._place(kind, (of, since))}: from: {said}" for of, since, said in self._db.execute(query)]
@@ -153,6 +188,8 @@ class _Import:
         if entry.kind in NATURAL:
             natural = tuple(resolved[name] for name in NATURAL[entry.kind])
             resolved["id"] = resolved["id"] or self._ids.get((entry.kind, natural)) or new_id(PREFIXES[entry.kind])
+            if (entry.kind, resolved["id"]) in self._foreign:
+                raise LookupError(f"id: {resolved['id']} cannot be used here: choose another, or leave it out to get a random one")
             self._know(entry.kind, resolved)
         key = tuple(resolved[name] for name in TABLES[entry.kind].key)
         if (entry.kind, key) in self._places:
@@ -168,14 +205,28 @@ class _Import:
         resolved = row | {name: self._reference(name, row[name]) for name in REFERENCES if row.get(name) is not None}
         if kind == "point":
             return resolved | self._place_of_point(resolved)
-        if kind == "assignment" and not self._db.execute(UNKNOWN_DEVICE, (row["device"],)).fetchone():
-            raise LookupError(f"device: there is no device {row['device']}: add it to the devices")
+        if kind == "assignment":
+            self._check_device(row["device"])
         if "from" in row:
             zone = self._zone(resolved)
             resolved |= {"since": _instant(zone, row["from"]), "until": _instant(zone, row["to"])}
             if resolved["until"] is not None and resolved["until"] <= resolved["since"]:
                 raise LookupError("to: is not after from; the end itself does not belong to the period")
         return resolved
+
+    def _check_device(self, device: str) -> None:
+        if self._manager is None and not self._db.execute(UNKNOWN_DEVICE, (device,)).fetchone():
+            raise LookupError(f"device: there is no device {device}: add it to the devices")
+        if self._manager is not None and not self._db.execute(OWN_DEVICE, {"device": device, "manager": self._manager}).fetchone():
+            raise LookupError(f"device: there is no device {device} of yours: the operator imports it and assigns it first")
+
+    def _own(self, kind: str, row: Row) -> bool:
+        """Whether a thing of the registry may be seen and changed by this import."""
+        if self._manager is None:
+            return True
+        if kind in {"manager", "property"}:
+            return bool(row["id" if kind == "manager" else "manager"] == self._manager)
+        return ("property", row["property"]) in self._things
 
     def _place_of_point(self, row: Row) -> Row:
         building = self._things["unit", row["unit"]]["property"] if row["unit"] else row["property"]

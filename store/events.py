@@ -46,6 +46,11 @@ _SETTLE: Final = """
 UPDATE events SET state = 'closed', until = :ended, decided_at = :now, decision = 'gone'
 WHERE kind = :kind AND subject = :subject AND state = 'open' AND at >= :since AND at < :until AND at NOT IN (SELECT value FROM json_each(:still))
 """
+#: `0` is the sign after `/`: subjects of a point begin with its id and `/`.
+_ABOUT: Final = """
+SELECT e.* FROM json_each(?) p JOIN events e ON e.subject >= 'point:' || p.value || '/' AND e.subject < 'point:' || p.value || '0'
+UNION ALL SELECT e.* FROM json_each(?) d JOIN events e ON e.subject = 'device:' || d.value ORDER BY 4, 1
+"""
 _ALWAYS: Final = 2**63 - 1
 
 
@@ -150,6 +155,22 @@ class Events:
         where = " AND ".join(f"{name} = ?" for name in asked) or "1"
         rows = self._rows(f"SELECT * FROM events WHERE {where} ORDER BY at, id", *asked.values())  # noqa: S608 - names of columns, written above
         return [event for event in (Event(*row) for row in rows) if event.kind in kinds]
+
+    def about(self, points: Collection[str], devices: Collection[str], *, kinds: Collection[str] = KINDS) -> list[Event]:
+        """Return the events of some `kinds` of these points and devices, in order of their instants."""
+        rows = self._rows(_ABOUT, json.dumps(list(points)), json.dumps(list(devices)))
+        return [event for event in (Event(*row) for row in rows) if event.kind in kinds]
+
+    def newer(self, identity: int, kinds: Collection[str]) -> list[Event]:
+        """Return the events of some `kinds` that were first raised after another one (its id), in that order."""
+        rows = self._rows(
+            "SELECT * FROM events WHERE id > ? AND kind IN (SELECT value FROM json_each(?)) ORDER BY id", identity, json.dumps(list(kinds))
+        )
+        return [Event(*row) for row in rows]
+
+    def last(self) -> int:
+        """Return the id of the event that was raised last; 0 before the first."""
+        return int(self._rows("SELECT coalesce(max(id), 0) FROM events")[0][0])
 
     def counts(self) -> dict[str, int]:
         """Return how many events of each kind are open."""

@@ -14,6 +14,9 @@ __all__ = ["Information", "Informations"]
 
 _NOTICE: Final = "information"
 _KEY: Final = ("unit", "since", "month", "version")
+_NEWEST: Final = (
+    "version = (SELECT max(version) FROM information o WHERE (o.unit, o.since, o.month) = (information.unit, information.since, information.month))"
+)
 _COLUMNS: Final = "unit, since, month, version, published, body, notified, via"
 
 
@@ -59,8 +62,12 @@ class Informations:
 
     def of(self, unit: str, month: str) -> list[Information]:
         """Return the newest version of each holder, in order of their times."""
-        newest = "version = (SELECT max(version) FROM information o WHERE (o.unit, o.since, o.month) = (information.unit, information.since, information.month))"
-        rows = self._rows(f"SELECT {_COLUMNS} FROM information WHERE unit = ? AND month = ? AND {newest} ORDER BY since", unit, month)  # noqa: S608 - ours
+        rows = self._rows(f"SELECT {_COLUMNS} FROM information WHERE unit = ? AND month = ? AND {_NEWEST} ORDER BY since", unit, month)  # noqa: S608 - ours
+        return [Information(*row) for row in rows]
+
+    def newer(self, published: int) -> list[Information]:
+        """Return the newest versions that were published after an instant, in that order."""
+        rows = self._rows(f"SELECT {_COLUMNS} FROM information WHERE published > ? AND {_NEWEST} ORDER BY published", published)  # noqa: S608 - ours
         return [Information(*row) for row in rows]
 
     def version(self, unit: str, since: int, month: str, version: int) -> Information | None:

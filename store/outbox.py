@@ -191,9 +191,10 @@ class Outbox:
         sql = "SELECT 1 FROM outbox WHERE channel = ? AND error <> '' AND state <> 'given_up' AND tried > max(?, coalesce((SELECT max(ended) FROM outbox WHERE channel = ? AND state = 'sent'), 0)) LIMIT 1"
         return bool(self._rows(sql, channel, since, channel))
 
-    def counts(self) -> dict[tuple[str, str], int]:
-        """Return how many messages there are of each channel and state."""
-        rows = self._rows("SELECT channel, state, count(*) FROM outbox GROUP BY channel, state ORDER BY channel, state")
+    def counts(self, manager: str | None = None) -> dict[tuple[str, str], int]:
+        """Return how many messages there are of each channel and state, of one manager or of all."""
+        sql = "SELECT channel, state, count(*) FROM outbox WHERE manager = coalesce(?, manager) GROUP BY channel, state ORDER BY channel, state"
+        rows = self._rows(sql, manager)
         return {(channel, state): count for channel, state, count in rows}
 
     def forget(self, *, before: int | None = None, address: str | None = None) -> int:

@@ -25,8 +25,10 @@ from submeter.store.erasures import Erasures
 from submeter.store.errors import StoreError, VaultError
 from submeter.store.events import Events
 from submeter.store.exports import Exports
+from submeter.store.funnel import Funnel
 from submeter.store.information import Informations
 from submeter.store.new_contacts import NewContacts
+from submeter.store.notices import Notices
 from submeter.store.outbox import Outbox
 from submeter.store.personal import PERSONAL, PersonalTokens
 from submeter.store.reads import Reads
@@ -48,6 +50,7 @@ from submeter.store.registry_types import (
 )
 from submeter.store.runs import Runs
 from submeter.store.sqlite import open_sqlite, querying, rehearsal, transaction
+from submeter.store.webhooks import Webhooks
 
 __all__ = ["Registry", "Sealer", "new_id"]
 
@@ -95,6 +98,9 @@ class Registry:
         self.erasures = Erasures(self, self._rows)
         self.personal = PersonalTokens(self, self._rows)
         self.new_contacts = NewContacts(self, self._rows)
+        self.notices = Notices(self, self._rows)
+        self.funnel = Funnel(self, self._rows)
+        self.webhooks = Webhooks(self, self._rows)
 
     def __enter__(self) -> Self:
         return self
@@ -194,6 +200,10 @@ class Registry:
     def assignments_of(self, point: str) -> list[Assignment]:
         """Return the assignments of one point in order of time."""
         return [Assignment(*row) for row in self._rows("SELECT * FROM assignments WHERE point = ? ORDER BY since", point)]
+
+    def assignments_with(self, device: str) -> list[Assignment]:
+        """Return the assignments of one device in order of time."""
+        return [Assignment(*row) for row in self._rows("SELECT * FROM assignments WHERE device = ? ORDER BY since", device)]
 
     def replace_assignments(self, point: str, assignments: Sequence[Assignment]) -> None:
         """Make these all the assignments of a point; StoreError for a device that the directory does not have."""

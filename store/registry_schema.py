@@ -156,4 +156,24 @@ MIGRATIONS: Final = (
     ALTER TABLE grants ADD COLUMN quantities TEXT;
     ALTER TABLE grants ADD COLUMN evidence TEXT;
     """,
+    """
+    CREATE TABLE wishes (
+      account TEXT NOT NULL REFERENCES accounts, event TEXT NOT NULL, channel TEXT NOT NULL, since INTEGER NOT NULL,
+      PRIMARY KEY (account, event, channel)) STRICT;
+    CREATE TABLE posted (
+      id INTEGER PRIMARY KEY AUTOINCREMENT, manager TEXT NOT NULL REFERENCES managers, name TEXT NOT NULL, kind TEXT NOT NULL, unit TEXT NOT NULL,
+      amount INTEGER NOT NULL, currency TEXT NOT NULL, day TEXT NOT NULL, at INTEGER NOT NULL, UNIQUE (manager, name)) STRICT;
+    CREATE TABLE alert_rules (
+      id TEXT PRIMARY KEY, account TEXT NOT NULL REFERENCES accounts, unit TEXT NOT NULL, quantity TEXT NOT NULL, kind TEXT NOT NULL,
+      amount INTEGER NOT NULL, channels TEXT NOT NULL, since INTEGER NOT NULL, told INTEGER) STRICT;
+    CREATE INDEX alert_rules_account ON alert_rules (account, unit);
+    CREATE TABLE notice_marks (source TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
+    CREATE TABLE flow_counts (
+      manager TEXT NOT NULL, day TEXT NOT NULL, name TEXT NOT NULL, started INTEGER NOT NULL, finished INTEGER NOT NULL,
+      PRIMARY KEY (manager, day, name)) STRICT;
+    CREATE TABLE webhooks (
+      id TEXT PRIMARY KEY, manager TEXT NOT NULL REFERENCES managers, url TEXT NOT NULL, secret TEXT NOT NULL, created INTEGER NOT NULL,
+      due INTEGER NOT NULL, tries INTEGER NOT NULL, delivered INTEGER, error TEXT NOT NULL, version INTEGER, series INTEGER, event INTEGER,
+      information INTEGER) STRICT;
+    """,
 )

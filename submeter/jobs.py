@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import structlog
 from apscheduler.triggers.cron import CronTrigger
 
-from submeter import civil, information, keep
+from submeter import civil, information, keep, notices
 from submeter import core as cores
 from submeter.config import Config
 from submeter.core import Core
@@ -92,6 +92,12 @@ JOBS: Final = {
             "closes the month before and makes the monthly information of every flat, of three months back too where it changed",
             lambda config: config.rollup.monthly,
             _monthly,
+        ),
+        Job(
+            "notices",
+            "puts into the outbox what people wished to be told: monthly information, leaks, silence, balance and payments, limits",
+            lambda config: config.rollup.notices,
+            notices.tell,
         ),
         Job(
             "archive", "moves closed messages and the readings of closed months to the archive", lambda config: config.retention.archive, keep.archive

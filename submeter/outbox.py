@@ -1,4 +1,4 @@
-"""The outbox of a running submeter: a thread for each channel, so that a slow mail server keeps neither SMS nor the core waiting.
+"""The outbox of a running submeter: a thread for each channel and one for webhooks, so that a slow mail server keeps neither SMS nor the core waiting.
 
 Each thread has a connection to the registry of its own and looks for what is due about once a second. Trouble of any kind is told once and tried again.
 Without any sink one thread remains, which takes away what has expired.
@@ -14,13 +14,15 @@ from submeter.config import Config
 from submeter.config.texts import verify
 from submeter.errors import SubmeterError
 from submeter.post import Outlets, deliver, outlets
-from submeter.store import Registry
+from submeter.post.webhooks import notify
+from submeter.store import Published, Registry
 
 __all__ = ["Postmen"]
 
 log = structlog.get_logger()
 
 LOOK_S: Final = 1.0
+HOOKS_S: Final = 5.0
 #: How long a sink that takes nothing is left alone, and how long it may take to stop.
 TROUBLE_S: Final = 15.0
 STOP_S: Final = 5.0
@@ -40,6 +42,9 @@ class Postmen:
             threading.Thread(target=self._loop, args=[name, route], name=f"outbox {name}", daemon=True)
             for name, route in (routes or {"nothing": found}).items()
         ]
+        self._published, self._private = config.data.folder / "published.sqlite", config.webhooks.private
+        self._told["webhooks"] = ""
+        self._threads.append(threading.Thread(target=self._hooks, name="webhooks", daemon=True))
 
     def start(self) -> None:
         """Begin to deliver."""
@@ -60,6 +65,19 @@ class Postmen:
                     self._deliver(registry, name, route)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again
                 self._tell(name, str(error) if isinstance(error, SubmeterError) else type(error).__name__)
+                self._stop.wait(TROUBLE_S)
+
+    def _hooks(self) -> None:
+        """Tell the webhooks, as the others deliver messages."""
+        while not self._stop.is_set():
+            try:
+                with Registry(self._path) as registry, Published(self._published) as published:
+                    while not self._stop.is_set():
+                        notify(registry, published, self._now, private=self._private)
+                        self._tell("webhooks", "")
+                        self._stop.wait(HOOKS_S)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again
+                self._tell("webhooks", str(error) if isinstance(error, SubmeterError) else type(error).__name__)
                 self._stop.wait(TROUBLE_S)
 
     def _deliver(self, registry: Registry, name: str, route: Outlets) -> None:

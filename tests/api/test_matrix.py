@@ -19,7 +19,7 @@ from submeter.reading import LEVELS, Register
 from submeter.store import Block, PublishedSeries
 from submeter.store.accounts import Account, Claim, Grant, Session
 from submeter.store.published import POINT
-from submeter.store.registry_types import Property, Visible
+from submeter.store.registry_types import READS, Property, Visible
 
 EDGE = 1_735_689_600_000_000
 #: Routes that need nobody: those of flows, bound by a cookie of their own.
@@ -51,8 +51,8 @@ def principals(here):
     begun = here.registry.occupancies_of("cz-a")[0].since
     here.registry.accounts.add_grant(Grant("g_former", account, "cz", "cz-a", begun, "resident", begun, None, "test", None, begun, None))
     tokens = {
-        "manager of another property": here.registry.create_token("ug"),
-        "operator of another tenant": here.registry.create_token("si", ["units:read", "consumption:read", "claims:write"]),
+        "manager of another property": here.registry.create_token("ug", [*READS, "events:read"]),
+        "operator of another tenant": here.registry.create_token("si", [*READS, "events:read", "claims:write"]),
         "token with the wrong scope": here.registry.create_token("cz", ["claims:write"]),
     }
     clients = {name: TestClient(here.app, headers={"Authorization": f"Bearer {token}"}) for name, token in tokens.items()}

@@ -1,0 +1,135 @@
+"""Who wants to be told what: wishes of accounts, limits that they set, and what the accounting system posted. Part of registry.sqlite, as `registry.notices`.
+
+Rules: nobody is told without a wish, and nothing that happened before it; how far each source was told is a mark, written with the messages, so that a
+message is made once however often the job runs and whatever the outbox forgets. Instants are µs UTC, amounts micro units (of money: of the currency).
+"""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import astuple, dataclass
+from typing import Any, Final
+
+from submeter.store.events import File
+
+__all__ = ["KINDS_OF_RULE", "KINDS_POSTED", "WAYS", "WISHES", "Notices", "Posted", "Rule", "Wish"]
+
+#: What one may wish to be told, and by which channels.
+WISHES: Final = ("monthly_information", "balance_due", "payment_received", "leak", "silence", "statement", "announcement")
+WAYS: Final = ("email", "sms")
+#: What the accounting system posts.
+KINDS_POSTED: Final = ("balance.due", "payment.received")
+#: A limit on a day's use, on a month's use in percent over last year's, and on use between 02:00 and 05:00.
+KINDS_OF_RULE: Final = ("day", "year", "night")
+_POSTED: Final = "id, manager, name, kind, unit, amount, currency, day, at"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """An account wants to be told of an event (one of WISHES) by a channel (one of WAYS), of what happens from `since` on."""
+
+    account: str
+    event: str
+    channel: str
+    since: int
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What the accounting system told of a unit; `name` is its own id of it, `day` an ISO date, `at` when it came."""
+
+    id: int
+    manager: str
+    name: str
+    kind: str
+    unit: str
+    amount: int
+    currency: str
+    day: str
+    at: int
+
+    @property
+    def said(self) -> tuple[str, str, int, str, str]:
+        """What makes two of one name the same."""
+        return self.kind, self.unit, self.amount, self.currency, self.day
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A limit on a class of points of a unit: `amount` in micro units, or millionths of a percent; `told` is the start of the last period that was told."""
+
+    id: str
+    account: str
+    unit: str
+    quantity: str
+    kind: str
+    amount: int
+    channels: str
+    since: int
+    told: int | None = None
+
+
+class Notices:
+    """The wishes, rules and posts of a registry."""
+
+    def __init__(self, file: File, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
+        self._file = file
+        self._rows = rows
+
+    # Wishes
+
+    def wishes(self, account: str | None = None) -> list[Wish]:
+        """Return the wishes of an account, or of all that have not ended."""
+        where, values = ("account = ?", [account]) if account else ("account IN (SELECT id FROM accounts WHERE ended IS NULL)", [])
+        return [Wish(*row) for row in self._rows(f"SELECT * FROM wishes WHERE {where} ORDER BY account, event, channel", *values)]  # noqa: S608 - ours
+
+    def wish(self, account: str, wanted: Collection[tuple[str, str]], *, now: int) -> None:
+        """Make these (event, channel) all that an account wants; what it wanted before counts from when it did."""
+        kept = {(one.event, one.channel): one.since for one in self.wishes(account)}
+        with self._file.writing() as db:
+            db.execute("DELETE FROM wishes WHERE account = ?", (account,))
+            db.executemany("INSERT INTO wishes VALUES (?, ?, ?, ?)", [(account, *one, kept.get(one, now)) for one in sorted(wanted)])
+
+    # What accounting posted
+
+    def post(self, manager: str, name: str, said: tuple[str, str, int, str, str], *, now: int) -> tuple[Posted, bool]:
+        """Keep what was posted (kind, unit, amount, currency, day), and whether it is new; posted again under its name it is what it was."""
+        with self._file.writing() as db:
+            made = db.execute(
+                "INSERT INTO posted (manager, name, kind, unit, amount, currency, day, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (manager, name, *said, now),
+            ).rowcount
+            row = db.execute(f"SELECT {_POSTED} FROM posted WHERE manager = ? AND name = ?", (manager, name)).fetchone()  # noqa: S608 - ours
+            return Posted(*row), bool(made)
+
+    def posted(self, after: int) -> list[Posted]:
+        """Return what was posted after a number, in order."""
+        return [Posted(*row) for row in self._rows(f"SELECT {_POSTED} FROM posted WHERE id > ? ORDER BY id", after)]  # noqa: S608 - ours
+
+    # Limits
+
+    def rules(self, account: str | None = None, unit: str | None = None) -> list[Rule]:
+        """Return the limits of an account at a unit, or all of accounts that have not ended."""
+        where = "account IN (SELECT id FROM accounts WHERE ended IS NULL) AND ? IS ?" if account is None else "account = ? AND unit = ?"
+        return [Rule(*row) for row in self._rows(f"SELECT * FROM alert_rules WHERE {where} ORDER BY rowid", account, unit)]  # noqa: S608 - ours
+
+    def set_rules(self, account: str, unit: str, rules: Sequence[Rule]) -> None:
+        """Make these all the limits of an account at a unit."""
+        with self._file.writing() as db:
+            db.execute("DELETE FROM alert_rules WHERE account = ? AND unit = ?", (account, unit))
+            db.executemany("INSERT INTO alert_rules VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", [astuple(one) for one in rules])
+
+    def told(self, rule: str, start: int) -> bool:
+        """Note that a rule told of the period that begins then; False if it told of that, or a later one, before."""
+        with self._file.writing() as db:
+            return bool(db.execute("UPDATE alert_rules SET told = ? WHERE id = ? AND (told IS NULL OR told < ?)", (start, rule, start)).rowcount)
+
+    # How far was told
+
+    def mark(self, source: str) -> int:
+        """Return how far a source was told; before everything if it never was."""
+        rows = self._rows("SELECT value FROM notice_marks WHERE source = ?", source)
+        return int(rows[0][0]) if rows else -(2**62)
+
+    def set_mark(self, source: str, value: int) -> None:
+        """Note how far a source was told."""
+        with self._file.writing() as db:
+            db.execute("INSERT OR REPLACE INTO notice_marks VALUES (?, ?)", (source, value))
