@@ -16,7 +16,7 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from submeter import civil
-from submeter.api import accounts, bulk, problems, sign_in
+from submeter.api import accounts, announcements, balance, bulk, documents, messages, problems, sign_in
 from submeter.api.access import Access, scoped
 from submeter.api.compare import Comparison, Question, building_series, compared, holder_of
 from submeter.api.consumption import Shown, View, answer, shown_series
@@ -60,6 +60,8 @@ def create_app(
         app.state.realm_of = app.state.flows.realm_of
         app.include_router(sign_in.routes)
         app.include_router(accounts.routes)
+        for mirrored in (documents, announcements, balance, messages):
+            app.include_router(mirrored.routes)
     bulk.install(app, registry, published, clock)
 
     @app.get("/v1/units", tags=["read"])

@@ -16,9 +16,9 @@ HEADERS: Final = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-#: Longest body, bytes; batches of claims may be longer.
+#: Longest body, bytes, and that of routes that take more: batches, and documents of 10 MiB in base64.
 BODY: Final = 65_536
-BATCH: Final = 8_388_608
+LONGER: Final = {"/v1/claims": 8_388_608, "/v1/balance": 8_388_608, "/v1/documents": 14_680_064}
 
 
 def harden(app: FastAPI) -> None:
@@ -26,7 +26,7 @@ def harden(app: FastAPI) -> None:
 
     @app.middleware("http")
     async def _hardened(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        length, most = request.headers.get("content-length", "0"), BATCH if request.url.path == "/v1/claims" else BODY
+        length, most = request.headers.get("content-length", "0"), LONGER.get(request.url.path, BODY)
         if "transfer-encoding" in request.headers or not length.isdecimal() or int(length) > most:
             answer: Response = answer_of(TooLarge(f"{most} bytes at most, with their length in the head"))
         else:

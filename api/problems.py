@@ -9,6 +9,7 @@ Problem
 ├── StepExpired       410  a flow or challenge that is over
 ├── ForbiddenScope    403  visible, but the token lacks the scope
 ├── TooFine           403  finer than the property's `finest`
+├── TooManyRequests   429  with Retry-After
 ├── NotFound          404  foreign, other manager's or nonexistent: one answer for all three
 └── Invalid           422  a parameter, with its name
 """
@@ -32,6 +33,7 @@ __all__ = [
     "StepExpired",
     "TooFine",
     "TooLarge",
+    "TooManyRequests",
     "Unauthenticated",
     "answer_of",
     "install",
@@ -93,6 +95,16 @@ class TooLarge(Problem):
     type, status, title = "too-large", 413, "The body is too large"
 
 
+class TooManyRequests(Problem):
+    """More than the rate of this principal; `after` is when to ask again, seconds."""
+
+    type, status, title = "too-many-requests", 429, "Too many requests: wait a little"
+
+    def __init__(self, after: int) -> None:
+        super().__init__()
+        self.after = after
+
+
 class TooFine(Problem):
     """Finer than the property shows."""
 
@@ -121,6 +133,8 @@ def answer_of(error: Problem) -> JSONResponse:
     answer = _body(error.type, error.status, error.title, error.detail, error.errors)
     if error.status == Unauthenticated.status:
         answer.headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, TooManyRequests):
+        answer.headers["Retry-After"] = str(error.after)
     return answer
 
 

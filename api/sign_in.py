@@ -20,7 +20,7 @@ from submeter.api.flows import Browser, Flows, Outcome, Tenant
 from submeter.api.problems import NotFound, StepExpired
 from submeter.store.accounts import Session
 
-__all__ = ["FlowsHere", "apart", "routes"]
+__all__ = ["FlowsHere", "apart", "opened", "routes"]
 
 T = TypeVar("T")
 #: How long a browser is known by the accounts that it signed in to, seconds.
@@ -51,7 +51,7 @@ async def submit(request: Request, flows: FlowsHere, name: str, fields: Fields =
     """Start the flow of this name, or submit a page of the flow with this id."""
     browser, known = _browser(request)
     if name.startswith("f_"):
-        outcome, cookie = await apart(flows.submit, _opened(flows, request, name), fields, browser), None
+        outcome, cookie = await apart(flows.submit, opened(flows, request, name), fields, browser), None
     else:
         outcome, cookie = await apart(flows.start, _tenant(flows, request), name, browser, fields.get("locale"))
     return _answer(flows, outcome, cookie, browser, known=known)
@@ -60,20 +60,20 @@ async def submit(request: Request, flows: FlowsHere, name: str, fields: Fields =
 @routes.get("/v1/flows/{identity}", dependencies=[anyone])
 async def page(request: Request, flows: FlowsHere, identity: str) -> Response:
     """The present page, also after a reload."""
-    return JSONResponse(flows.shown(_opened(flows, request, identity)))
+    return JSONResponse(flows.shown(opened(flows, request, identity)))
 
 
 @routes.post("/v1/flows/{identity}/resend", dependencies=[anyone])
 async def resend(request: Request, flows: FlowsHere, identity: str) -> Response:
     """Send the code or link again."""
-    outcome = await apart(flows.resend, _opened(flows, request, identity))
+    outcome = await apart(flows.resend, opened(flows, request, identity))
     return JSONResponse(flows.shown(outcome.flow))
 
 
 @routes.delete("/v1/flows/{identity}", dependencies=[anyone], status_code=204)
 async def cancel(request: Request, flows: FlowsHere, identity: str) -> Response:
     """Leave: nothing of the flow lasts."""
-    flows.cancel(_opened(flows, request, identity))
+    flows.cancel(opened(flows, request, identity))
     answer = Response(status_code=204)
     answer.delete_cookie(FLOW, secure=True, httponly=True)
     return answer
@@ -132,7 +132,7 @@ def _tenant(flows: Flows, request: Request) -> Tenant:
     return found
 
 
-def _opened(flows: Flows, request: Request, identity: str) -> Any:
+def opened(flows: Flows, request: Request, identity: str) -> Any:
     """A flow of this browser and host; raises StepExpired."""
     tenant, flow = _tenant(flows, request), flows.open(identity, request.cookies.get(FLOW, ""))
     if (flow.realm, flow.manager) != (tenant.portal.name, tenant.manager):

@@ -35,7 +35,8 @@ TEMPLATES: Final[Mapping[str, frozenset[str]]] = {
     "leak": frozenset({"link", "unit", "point", "since"}),
     "silence": frozenset({"link", "unit", "point", "since"}),
     "statement": frozenset({"link", "unit", "period"}),
-    "message_to_operator": frozenset({"link", "unit", "sender", "text"}),
+    "message_to_operator": frozenset({"link", "unit", "ticket", "sender", "text"}),
+    "announcement": frozenset({"link", "title", "text"}),
 }
 #: Templates with something that opens a door: they end with it, so they must say when.
 SECRET: Final = frozenset({"activation_password", "confirm_link", "code", "invitation"})

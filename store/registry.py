@@ -19,10 +19,14 @@ from typing import Any, Final, Protocol, Self
 
 from submeter.reading import DeviceId
 from submeter.store.accounts import Accounts
+from submeter.store.announcements import Announcements
+from submeter.store.balance import Balance
 from submeter.store.decisions import Decisions
+from submeter.store.documents import Documents
 from submeter.store.errors import StoreError, VaultError
 from submeter.store.events import Events
 from submeter.store.information import Informations
+from submeter.store.messages import Messages
 from submeter.store.outbox import Outbox
 from submeter.store.registry_schema import MIGRATIONS
 from submeter.store.registry_types import (
@@ -83,6 +87,10 @@ class Registry:
         self.information = Informations(self, self._rows)
         self.outbox = Outbox(self, self._rows)
         self.accounts = Accounts(self, self._rows)
+        self.documents = Documents(self, self._rows)
+        self.announcements = Announcements(self, self._rows)
+        self.balance = Balance(self, self._rows)
+        self.messages = Messages(self, self._rows)
 
     def __enter__(self) -> Self:
         return self
