@@ -16,7 +16,7 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from submeter import civil
-from submeter.api import accounts, announcements, balance, bulk, documents, messages, problems, sign_in
+from submeter.api import accounts, announcements, balance, bulk, documents, messages, problems, sign_in, statements
 from submeter.api.access import Access, scoped
 from submeter.api.compare import Comparison, Question, building_series, compared, holder_of
 from submeter.api.consumption import Shown, View, answer, shown_series
@@ -52,7 +52,7 @@ def create_app(
 ) -> FastAPI:
     """The application over two open stores; `clock` gives Unix seconds, `portals` those where residents have accounts."""
     app = FastAPI(title="submeter", version=version, openapi_url="/v1/openapi.json", docs_url=None, redoc_url=None)
-    app.state.registry, app.state.clock, app.state.realm_of = registry, clock, lambda _host: None
+    app.state.registry, app.state.published, app.state.clock, app.state.realm_of = registry, published, clock, lambda _host: None
     problems.install(app)
     harden(app)
     if portals is not None:
@@ -60,7 +60,7 @@ def create_app(
         app.state.realm_of = app.state.flows.realm_of
         app.include_router(sign_in.routes)
         app.include_router(accounts.routes)
-        for mirrored in (documents, announcements, balance, messages):
+        for mirrored in (documents, announcements, balance, statements, messages):
             app.include_router(mirrored.routes)
     bulk.install(app, registry, published, clock)
 

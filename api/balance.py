@@ -16,7 +16,7 @@ from submeter import civil
 from submeter.api.access import Access, SeenUnit, scoped
 from submeter.api.documents import documents_of
 from submeter.api.mirror import Currency, Money, holder_of, minor, money
-from submeter.api.payments import Payment, payment_string
+from submeter.api.payments import Payment, drawn, payment_string
 from submeter.api.periods import instant_of
 from submeter.api.problems import ForbiddenScope, Invalid, NotFound
 from submeter.api.sign_in import FlowsHere
@@ -154,4 +154,5 @@ def _payment_of(access: Access, seen: SeenUnit) -> dict[str, Any] | None:
         return None
     data = _payment.validate_json(one.payment)
     string = payment_string(data, one.amount, one.currency, one.due)
-    return {"document": one.id, "scheme": data.scheme, "amount": money(one.amount), "currency": one.currency, "due": one.due, "string": string}
+    said = {"document": one.id, "scheme": data.scheme, "amount": money(one.amount), "currency": one.currency, "due": one.due}
+    return said | {"string": string, "svg": drawn(data, string)}

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import structlog
 from apscheduler.triggers.cron import CronTrigger
 
-from submeter import civil, information, keep
+from submeter import civil, information, keep, statements
 from submeter import core as cores
 from submeter.config import Config
 from submeter.core import Core
@@ -69,6 +69,7 @@ def _monthly(core: Core) -> Iterator[str]:
     for _ in range(MONTHS):
         month = civil.month_before(month)
         yield from information.publish_all(core, month)
+    yield from statements.send_all(core, civil.month_before(civil.utc_date(cores.now())))
 
 
 JOBS: Final = {
@@ -88,7 +89,7 @@ JOBS: Final = {
         ),
         Job(
             "monthly",
-            "closes the month before and makes the monthly information of every flat, of three months back too where it changed",
+            "closes the month before and makes the monthly information of every flat, of three months back too where it changed; sends statements to those who want them",
             lambda config: config.rollup.monthly,
             _monthly,
         ),
