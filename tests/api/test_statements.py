@@ -10,7 +10,7 @@ from test_matrix import EDGE, publish
 
 from submeter import civil
 from submeter.api.statement_words import WORDS
-from submeter.store.accounts import Contact
+from submeter.store.accounts import Contact, Grant
 
 FORMER, PRESENT = {"from": "2024-12-01", "to": "2025-01-01"}, {"from": "2025-01-01", "to": "2025-02-01"}
 
@@ -67,12 +67,18 @@ def test_a_statement_has_the_months_of_the_own_time_alone(who):
 
 
 def test_only_who_asked_sees_it(here, who):
-    """Neither the next holder, nor a neighbour, nor the household, nor a token of the manager; the list of who asked has it."""
+    """Neither the next holder, nor another account of the same one, a neighbour, the household, a token of the manager; the list of who asked has it."""
     made = make(who.former, **FORMER)["document"]["id"]
     service = here.service("cz", "documents:read")
     assert [client.get(f"/v1/documents/{made}").status_code for client in (who.present, who.neighbour, who.household, service)] == [404] * 4
     assert made in [one["id"] for one in who.former.get("/v1/units/cz-a/documents").json()["documents"]]
     assert made not in service.get("/v1/units/cz-a/documents").text
+    mine, other = make(who.present, **PRESENT)["document"]["id"], account_of(here, "household@example.org")
+    begun = here.registry.occupancies_of("cz-a")[-1].since
+    here.registry.accounts.add_grant(Grant("g_too", other, "cz", "cz-a", begun, "resident", begun, None, "test", None, begun, None))
+    assert who.household.get("/v1/units/cz-a/documents").json()["documents"] == []
+    assert who.household.get(f"/v1/documents/{mine}").status_code == 404
+    here.registry.accounts.end_grant("g_too", begun)
     make(who.neighbour, 404, **PRESENT)
     make(who.household, 403, **PRESENT)
     make(who.neighbour, 404, "u_nowhere", **PRESENT)
