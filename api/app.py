@@ -21,12 +21,16 @@ from submeter.api import (
     access_log,
     accounts,
     alert_rules,
+    announcements,
     audit,
+    balance,
     bulk,
     contacts,
     directory,
+    documents,
     invitations,
     manager_operations,
+    messages,
     notifications,
     operator_accounts,
     own,
@@ -34,6 +38,7 @@ from submeter.api import (
     privacy,
     problems,
     sign_in,
+    statements,
     trace,
     unit_events,
     webhooks,
@@ -59,8 +64,10 @@ from submeter.store.registry import Registry
 
 __all__ = ["SignIn", "create_app"]
 
+#: What the accounting system pushes, shown to residents.
+MIRROR: Final = (documents, announcements, balance, statements, messages)
 #: Routes where residents have accounts, and those that need none.
-PORTAL: Final = (sign_in, accounts, contacts, invitations, operator_accounts, own, personal_tokens, access_log, privacy)
+PORTAL: Final = (sign_in, accounts, contacts, invitations, operator_accounts, own, personal_tokens, access_log, privacy, *MIRROR)
 ALWAYS: Final = (unit_events, notifications, alert_rules, directory, manager_operations, webhooks, audit)
 
 Quantities = Annotated[list[str] | None, Query(description="register names, e.g. volume, energy, hca, power; default: each point's main register")]
@@ -86,7 +93,13 @@ def create_app(
 ) -> FastAPI:
     """The application over two open stores; `clock` gives Unix seconds, `portals` those where residents have accounts, `rates` how often one may ask (None: always)."""
     app = FastAPI(title="submeter", version=version, openapi_url="/v1/openapi.json", docs_url=None, redoc_url=None)
-    app.state.registry, app.state.clock, app.state.realm_of, app.state.rates = registry, clock, lambda _host: None, rates
+    app.state.registry, app.state.published, app.state.clock, app.state.realm_of, app.state.rates = (
+        registry,
+        published,
+        clock,
+        lambda _host: None,
+        rates,
+    )
     app.state.reads, refusals = ReadLog(registry), Refusals(registry, lambda: int(clock() * civil.SECOND))
     hosts = {one.host: one.manager for one in portals.tenants} if portals else {}
     problems.install(app, trace.refused)
@@ -95,7 +108,6 @@ def create_app(
     describe(app)
     if portals is not None:
         app.state.flows = Flows(registry, portals.secrets, {one.host: one for one in portals.tenants}, lambda: int(clock() * civil.SECOND), refusals)
-        app.state.published = published
         app.state.realm_of = app.state.flows.realm_of
     _include(app, [*(PORTAL if portals else ()), *ALWAYS])
     bulk.install(app, published, clock)

@@ -13,7 +13,7 @@ import secrets as random
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -60,11 +60,13 @@ State = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """The manager that a host stands for, and the portal whose accounts it takes."""
+    """The manager that a host stands for, and the portal whose accounts it takes; where messages to the operator go, and links out, by name."""
 
     portal: Portal
     manager: str
     host: str
+    operator_email: str = ""
+    links: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +153,10 @@ class Flows:
         if found is None:
             raise Invalid("this manager has no portal: add [[portal]] to pipeline.toml", "manager")
         return found
+
+    def operated(self, manager: str) -> Tenant | None:
+        """The first host that stands for a manager; None where it has none."""
+        return next((one for one in self._tenants.values() if one.manager == manager), None)
 
     def _tenant(self, flow: FlowRow) -> Tenant:
         return next(one for one in self._tenants.values() if (one.portal.name, one.manager) == (flow.realm, flow.manager))
@@ -248,6 +254,14 @@ class Flows:
             yield from ("new_password", "new_password_again")
         elif step.do == "verify":
             yield "password"
+
+    def reviewed(self, flow: FlowRow) -> Claim:
+        """The claim whose rooms a flow shows now to be agreed to; raises NotAccepted at any other page."""
+        page = () if flow.state.get("done") else _page(self._steps(flow.realm, flow.state), flow.state["at"])
+        claim = self._accounts.claim(flow.state["claims"][-1]) if any(step.do == "review" for step in page) else None
+        if claim is None:
+            raise NotAccepted
+        return claim
 
     # A page
 

@@ -18,10 +18,10 @@ HEADERS: Final = {
 }
 #: Bodies that a form of another site could send: no route of the interface takes them.
 OF_FORMS: Final = frozenset({"", "application/x-www-form-urlencoded", "multipart/form-data", "text/plain"})
-#: Longest body, bytes; of batches it may be longer.
+#: Longest body, bytes, and that of routes that take more: batches, and documents of 10 MiB in base64.
 BODY: Final = 65_536
 BATCH: Final = 8_388_608
-BATCHES: Final = frozenset({"/v1/claims", "/v1/directory"})
+LONGER: Final = {"/v1/claims": BATCH, "/v1/directory": BATCH, "/v1/balance": BATCH, "/v1/documents": 14_680_064}
 
 
 def harden(app: FastAPI) -> None:
@@ -29,7 +29,7 @@ def harden(app: FastAPI) -> None:
 
     @app.middleware("http")
     async def _hardened(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        length, most = request.headers.get("content-length", "0"), BATCH if request.url.path in BATCHES else BODY
+        length, most = request.headers.get("content-length", "0"), LONGER.get(request.url.path, BODY)
         if "transfer-encoding" in request.headers or not length.isdecimal() or int(length) > most:
             answer: Response = answer_of(TooLarge(f"{most} bytes at most, with their length in the head"))
         elif int(length) and request.url.path.startswith("/v1/") and _kind(request) in OF_FORMS:

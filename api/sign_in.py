@@ -22,7 +22,7 @@ from submeter.api.trace import network_of
 from submeter.store.accounts import FlowRow, Session
 from submeter.store.audit import ORIGIN
 
-__all__ = ["FlowsHere", "apart", "routes"]
+__all__ = ["FlowsHere", "apart", "opened", "routes"]
 
 T = TypeVar("T")
 #: How long a browser is known by the accounts that it signed in to, seconds.
@@ -68,7 +68,7 @@ async def submit(request: Request, flows: FlowsHere, name: str, fields: Fields =
 @routes.get("/v1/flows/{identity}", dependencies=[anyone])
 async def page(request: Request, flows: FlowsHere, identity: str) -> Response:
     """The present page, also after a reload."""
-    return JSONResponse(flows.shown(_opened(flows, request, identity)))
+    return JSONResponse(flows.shown(opened(flows, request, identity)))
 
 
 @routes.post("/v1/flows/{identity}/resend", dependencies=[anyone])
@@ -144,7 +144,7 @@ def _tenant(flows: Flows, request: Request) -> Tenant:
     return found
 
 
-def _opened(flows: Flows, request: Request, identity: str) -> FlowRow:
+def opened(flows: Flows, request: Request, identity: str) -> FlowRow:
     """A flow of this browser and host; raises StepExpired."""
     tenant, flow = _tenant(flows, request), flows.open(identity, request.cookies.get(FLOW, ""))
     if (flow.realm, flow.manager) != (tenant.portal.name, tenant.manager):
@@ -155,7 +155,7 @@ def _opened(flows: Flows, request: Request, identity: str) -> FlowRow:
 def _in_turn(flows: Flows, request: Request, identity: str, work: Callable[[FlowRow], T]) -> T:
     """Work on a flow as it stands when it is its turn."""
     with flows.turn(identity):
-        return work(_opened(flows, request, identity))
+        return work(opened(flows, request, identity))
 
 
 def _browser(request: Request) -> tuple[Browser, bool]:

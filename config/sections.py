@@ -8,6 +8,7 @@ import ipaddress
 import os
 import re
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
 from zoneinfo import ZoneInfo
@@ -70,6 +71,7 @@ Limit = Annotated[int, Field(ge=0)]
 Seconds = Annotated[int, Field(ge=1, le=60)]
 Status = Annotated[int, Field(ge=100, le=599)]
 Address = Annotated[str, Field(pattern=r"^([^\s@<>,;:\"]+@[^\s@<>,;:\"]+)?$")]
+Link = Annotated[str, Field(pattern=r"^https://([^{}\s]|\{(amount|currency|unit|account)\})+$")]
 Url = Annotated[str, Field(pattern=r"^(https?://\S+)?$")]
 Header = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+: ?[^\r\n]+$")]
 Pattern = Annotated[str, AfterValidator(_pattern)]
@@ -312,6 +314,12 @@ class PortalHost(Section):
     file: File = Field(default=None, description='a file with a portal of your own, e.g. file = "portal.toml", or "" for the shipped one')
     host: Text = Field(default="localhost", description='the host name that browsers ask for, e.g. host = "portal.example.org"')
     manager: Text = Field(default="c_1", description='the id of a manager in the directory, e.g. manager = "c_1"')
+    operator_email: Address = Field(
+        default="", description='where messages of residents go, e.g. operator_email = "office@example.org", or "" for nowhere'
+    )
+    links: Mapping[Literal["pay"], Link] = Field(
+        default={}, description='https addresses, e.g. links = {pay = "https://pay.example.org/?account={account}&sum={amount}"}, or {} for none'
+    )
 
 
 class Api(Section):

@@ -37,7 +37,8 @@ TEMPLATES: Final[Mapping[str, frozenset[str]]] = {
     "silence": frozenset({"link", "unit", "point", "since"}),
     "limit_exceeded": frozenset({"link", "unit", "quantity", "when", "used", "limit"}),
     "statement": frozenset({"link", "unit", "period"}),
-    "message_to_operator": frozenset({"link", "unit", "sender", "text"}),
+    "message_to_operator": frozenset({"link", "unit", "ticket", "sender", "text"}),
+    "announcement": frozenset({"link", "title", "text"}),
     "export_ready": frozenset({"link", "until"}),
     "erasure_asked": frozenset({"portal", "when"}),
 }

@@ -19,14 +19,18 @@ from typing import Any, Final, Protocol, Self
 
 from submeter.reading import DeviceId
 from submeter.store.accounts import Accounts
+from submeter.store.announcements import Announcements
 from submeter.store.audit import Trail
+from submeter.store.balance import Balance
 from submeter.store.decisions import Decisions
+from submeter.store.documents import Documents
 from submeter.store.erasures import Erasures
 from submeter.store.errors import StoreError, VaultError
 from submeter.store.events import Events
 from submeter.store.exports import Exports
 from submeter.store.funnel import Funnel
 from submeter.store.information import Informations
+from submeter.store.messages import Messages
 from submeter.store.new_contacts import NewContacts
 from submeter.store.notices import Notices
 from submeter.store.outbox import Outbox
@@ -101,6 +105,10 @@ class Registry:
         self.notices = Notices(self, self._rows)
         self.funnel = Funnel(self, self._rows)
         self.webhooks = Webhooks(self, self._rows)
+        self.documents = Documents(self, self._rows)
+        self.announcements = Announcements(self, self._rows)
+        self.balance = Balance(self, self._rows)
+        self.messages = Messages(self, self._rows)
 
     def __enter__(self) -> Self:
         return self

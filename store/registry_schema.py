@@ -176,4 +176,37 @@ MIGRATIONS: Final = (
       due INTEGER NOT NULL, tries INTEGER NOT NULL, delivered INTEGER, error TEXT NOT NULL, version INTEGER, series INTEGER, event INTEGER,
       information INTEGER) STRICT;
     """,
+    """
+    CREATE TABLE document_files (sha TEXT PRIMARY KEY, content BLOB NOT NULL) STRICT;
+    CREATE TABLE documents (
+      id TEXT PRIMARY KEY, manager TEXT NOT NULL REFERENCES managers, property TEXT, entrance TEXT, unit TEXT, holder INTEGER,
+      account TEXT REFERENCES accounts, kind TEXT NOT NULL, title TEXT NOT NULL, locale TEXT NOT NULL, since TEXT, until TEXT, amount INTEGER,
+      currency TEXT, due TEXT, visible_from INTEGER NOT NULL, payment TEXT, media TEXT NOT NULL, sha TEXT NOT NULL REFERENCES document_files,
+      size INTEGER NOT NULL, created INTEGER NOT NULL) STRICT;
+    CREATE INDEX documents_unit ON documents (manager, unit);
+    CREATE INDEX documents_account ON documents (account) WHERE account IS NOT NULL;
+    CREATE TRIGGER documents_are_not_edited BEFORE UPDATE ON documents BEGIN SELECT RAISE(ABORT, 'documents are never edited'); END;
+    CREATE TRIGGER document_files_are_not_edited BEFORE UPDATE ON document_files BEGIN SELECT RAISE(ABORT, 'documents are never edited'); END;
+    CREATE TABLE document_reads (
+      document TEXT NOT NULL REFERENCES documents, account TEXT NOT NULL REFERENCES accounts, at INTEGER NOT NULL, PRIMARY KEY (document, account)) STRICT;
+    CREATE TABLE unit_wishes (
+      account TEXT NOT NULL REFERENCES accounts, unit TEXT NOT NULL, e_invoices INTEGER NOT NULL, statement_monthly INTEGER NOT NULL,
+      announcements_by_mail INTEGER NOT NULL, PRIMARY KEY (account, unit)) STRICT;
+    CREATE TABLE announcements (
+      id TEXT PRIMARY KEY, manager TEXT NOT NULL REFERENCES managers, property TEXT, entrance TEXT, unit TEXT, since INTEGER NOT NULL, until INTEGER,
+      created INTEGER NOT NULL, texts TEXT NOT NULL) STRICT;
+    CREATE INDEX announcements_manager ON announcements (manager, since);
+    CREATE TABLE announcement_reads (
+      announcement TEXT NOT NULL REFERENCES announcements, account TEXT NOT NULL REFERENCES accounts, at INTEGER NOT NULL,
+      PRIMARY KEY (announcement, account)) STRICT;
+    CREATE TABLE balance (
+      manager TEXT NOT NULL REFERENCES managers, id TEXT NOT NULL, unit TEXT NOT NULL, holder INTEGER, account TEXT NOT NULL, period TEXT NOT NULL,
+      at INTEGER NOT NULL, service TEXT NOT NULL, kind TEXT NOT NULL CHECK (kind IN ('charge', 'payment', 'penalty')), amount INTEGER NOT NULL,
+      currency TEXT NOT NULL, PRIMARY KEY (manager, id)) STRICT;
+    CREATE INDEX balance_unit ON balance (unit, at);
+    CREATE TABLE messages (
+      id TEXT PRIMARY KEY, manager TEXT NOT NULL REFERENCES managers, unit TEXT NOT NULL, account TEXT REFERENCES accounts, text TEXT NOT NULL,
+      created INTEGER NOT NULL, status TEXT NOT NULL, changed INTEGER) STRICT;
+    CREATE INDEX messages_account ON messages (account, unit);
+    """,
 )

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 import structlog
 from apscheduler.triggers.cron import CronTrigger
 
-from submeter import civil, information, keep, notices
+from submeter import civil, information, keep, notices, statements
 from submeter import core as cores
 from submeter.config import Config
 from submeter.core import Core
@@ -70,6 +70,7 @@ def _monthly(core: Core) -> Iterator[str]:
     for _ in range(MONTHS):
         month = civil.month_before(month)
         yield from information.publish_all(core, month)
+    yield from statements.send_all(core, civil.month_before(civil.utc_date(cores.now())))
 
 
 JOBS: Final = {
@@ -89,7 +90,7 @@ JOBS: Final = {
         ),
         Job(
             "monthly",
-            "closes the month before and makes the monthly information of every flat, of three months back too where it changed",
+            "closes the month before and makes the monthly information of every flat, of three months back too where it changed; sends statements to those who want them",
             lambda config: config.rollup.monthly,
             _monthly,
         ),

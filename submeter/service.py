@@ -285,7 +285,13 @@ def sign_in(config: Config) -> SignIn | None:
     if not config.portal:
         return None
     loaded = {one.name: load_portal(one.name, one.file) for one in config.portal}
-    return SignIn(Secrets.of(config.data.folder / "portal.key"), [Tenant(loaded[one.name], one.manager, one.host) for one in config.portal])
+    return SignIn(
+        Secrets.of(config.data.folder / "portal.key"),
+        [
+            Tenant(loaded[one.name], one.manager, one.host, one.operator_email, {str(name): link for name, link in one.links.items()})
+            for one in config.portal
+        ],
+    )
 
 
 def _listen(app: FastAPI, host: str, port: int, name: str, stack: ExitStack, *, proxies: Sequence[str] = ()) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from submeter.api import create_app
+from submeter.api import announcements, balance, create_app, documents, messages, statements
 from submeter.cli import app
 from submeter.config.texts import SECRET, TEMPLATES
 from submeter.decoders import DICTIONARY, DecodeError
@@ -91,6 +91,13 @@ def test_every_route_is_in_the_api_page(tmp_path):
     told = {f"`{method.upper()} {path}" for path, methods in paths.items() for method in methods}
     assert {one for one in told if one not in DOCS["api.md"]} == set()
     assert all(route["security"] for methods in paths.values() for route in methods.values())
+
+
+def test_every_mirrored_route_is_in_its_page():
+    """docs/mirror.md names each route of documents, announcements, balance, statements and messages."""
+    routers = (documents, announcements, balance, statements, messages)
+    routes = [(method, route.path) for one in routers for route in one.routes.routes for method in route.methods]
+    assert [route for route in routes if f"`{' '.join(route)}" not in DOCS["mirror.md"]] == []
 
 
 @pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"])

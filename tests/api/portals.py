@@ -1,7 +1,10 @@
 """Portals over a real registry for tests: five hosts, flats with holders, and browsers that keep cookies."""
 
+from datetime import date
+
 from fastapi.testclient import TestClient
 
+from submeter import civil
 from submeter.api import SignIn, create_app
 from submeter.api.flows import Tenant
 from submeter.api.secrets import Secrets
@@ -10,6 +13,7 @@ from submeter.store import Published, Registry
 from submeter.store.directory import import_directory
 
 HOSTS = {"inmes": "cz", "iiportal": "si", "impreso": "no", "infoyugra": "ug", "inkomus": "ru"}
+PAY = "https://pay.example/?sum={amount}&for={account}"
 START = 1_750_000_000.0
 PASSWORD = "correct horse battery"
 DIRECTORY = "".join(
@@ -31,7 +35,7 @@ class Here:
         self.now = START
         self.registry, self.published = Registry(folder / "registry.sqlite"), Published(folder / "published.sqlite")
         import_directory(self.registry, folder / "directory.toml")
-        tenants = [Tenant(load_portal(name), manager, f"{name}.localhost") for name, manager in HOSTS.items()]
+        tenants = [Tenant(load_portal(name), manager, f"{name}.localhost", "office@example.org", {"pay": PAY}) for name, manager in HOSTS.items()]
         tenants.append(Tenant(tenants[1].portal, "si2", "second.localhost"))
         portals = SignIn(Secrets(bytes(32)), tenants)
         self.app = create_app(self.registry, self.published, "1", clock=lambda: self.now, portals=portals)
@@ -48,6 +52,17 @@ class Here:
         made = TestClient(self.app, headers={"Authorization": f"Bearer {token}"}).post("/v1/claims", json=body)
         assert made.status_code == 201, made.text
         return made.json()["claims"][0]["fields"]
+
+    def service(self, manager, *scopes):
+        """A client with a service token of a manager."""
+        return TestClient(self.app, headers={"Authorization": f"Bearer {self.registry.create_token(manager, scopes)}"})
+
+    def hand_over(self, unit, day="2025-01-01"):
+        """The holder of a flat leaves on a day, and somebody else comes."""
+        at = civil.midnight("UTC", date.fromisoformat(day))
+        with self.registry.writing() as db:
+            db.execute("UPDATE occupancies SET until = ? WHERE unit = ? AND until IS NULL", (at, unit))
+            db.execute("INSERT INTO occupancies VALUES (?, ?, NULL, 'Next')", (unit, at))
 
     def mail(self, template=None):
         """The newest message (of a template), which leaves now."""

@@ -23,7 +23,14 @@ from submeter.store.registry_types import READS, Property, Visible
 
 EDGE = 1_735_689_600_000_000
 #: Routes that need nobody: those of flows, bound by a cookie of their own.
-OPEN = {"/v1/portal", "/v1/flows/{name}", "/v1/flows/{identity}", "/v1/flows/{identity}/resend", "/v1/confirmations/{link}"}
+OPEN = {
+    "/v1/portal",
+    "/v1/flows/{name}",
+    "/v1/flows/{identity}",
+    "/v1/flows/{identity}/resend",
+    "/v1/flows/{identity}/objection",
+    "/v1/confirmations/{link}",
+}
 
 
 @pytest.fixture(scope="module")

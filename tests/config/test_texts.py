@@ -62,9 +62,12 @@ def test_the_languages_are_not_each_others(locale):
 def test_a_value_is_not_read_for_braces_and_makes_no_line():
     """Braces in a value stay; line ends and controls are spaces where there may be one line only."""
     text = written(
-        "message_to_operator", "en", {"link": "x", "unit": "1\r\nBcc: all@example.org", "sender": "{text}", "text": "a\nb {link}"}, "B\r\nX: y"
+        "message_to_operator",
+        "en",
+        {"link": "x", "unit": "1\r\nBcc: all@example.org", "ticket": "t_1", "sender": "{text}", "text": "a\nb {link}"},
+        "B\r\nX: y",
     )
-    assert text.subject == "[B X: y] Message of a user: 1 Bcc: all@example.org"
+    assert text.subject == "[B X: y] Message of a user: 1 Bcc: all@example.org, t_1"
     assert "{text} writes" in text.body
     assert "a\nb {link}" in text.body
 

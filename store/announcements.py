@@ -1,0 +1,92 @@
+"""Announcements of managers in the languages that they wrote, and who read them: as `registry.announcements` (portal FEATURES b, S11). Instants are µs UTC."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from submeter.store.accounts import ROLES
+from submeter.store.audience import MEANT, Audience
+from submeter.store.events import File
+
+__all__ = ["Announcement", "Announcements"]
+
+_COLUMNS: Final = "id, manager, property, entrance, unit, since, until, created, texts"
+
+#: Proven mail addresses of those who live now where an announcement is for, of all or of those who chose it; each once.
+_ADDRESSEES: Final = """
+SELECT c.address, min(a.locale) FROM grants g JOIN units u ON u.id = g.unit JOIN properties p ON p.id = u.property AND p.manager = g.manager
+JOIN accounts a ON a.id = g.account AND a.ended IS NULL JOIN contacts c ON c.account = a.id AND c.channel = 'email' AND c.verified IS NOT NULL
+LEFT JOIN occupancies o ON o.unit = g.unit AND o.since = g.occupancy LEFT JOIN unit_wishes w ON w.account = g.account AND w.unit = g.unit
+WHERE g.manager = :manager AND (:property IS NULL OR p.id = :property) AND (:entrance IS NULL OR u.entrance = :entrance)
+  AND (:unit IS NULL OR u.id = :unit) AND g.ended IS NULL AND g.since <= :now AND (g.until IS NULL OR g.until > :now)
+  AND (g.occupancy IS NULL OR (o.since <= :now AND (o.until IS NULL OR o.until > :now)))
+  AND g.role IN (SELECT value FROM json_each(:roles)) AND (:everybody OR coalesce(w.announcements_by_mail, 0))
+GROUP BY c.address ORDER BY c.address
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Announcement:
+    """One announcement, shown from `since` to `until` (None: without end); `texts` by language, each a title and a text."""
+
+    id: str
+    manager: str
+    property: str | None
+    entrance: str | None
+    unit: str | None
+    since: int
+    until: int | None
+    created: int
+    texts: Mapping[str, Mapping[str, str]]
+
+
+class Announcements:
+    """The announcements of a registry."""
+
+    def __init__(self, file: File, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
+        self._file = file
+        self._rows = rows
+
+    def add(self, one: Announcement) -> None:
+        """Keep an announcement."""
+        values = (one.id, one.manager, one.property, one.entrance, one.unit, one.since, one.until, one.created, json.dumps(dict(one.texts)))
+        with self._file.writing() as db:
+            db.execute(f"INSERT INTO announcements ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)  # noqa: S608 - ours
+
+    def one(self, identity: str) -> Announcement | None:
+        """Return one announcement."""
+        return next(iter(self._find("id = ?", identity)), None)
+
+    def of(self, place: Audience, now: int) -> list[Announcement]:
+        """Return what is shown now to a flat, the newest first."""
+        values = (place.manager, place.property, place.entrance, place.unit, now, now)
+        return self._find(f"{MEANT} AND since <= ? AND (until IS NULL OR until > ?) ORDER BY since DESC, id", *values)
+
+    def of_manager(self, manager: str) -> list[Announcement]:
+        """Return all announcements of a manager, the newest first."""
+        return self._find("manager = ? ORDER BY since DESC, id", manager)
+
+    def read(self, identity: str, account: str, now: int) -> None:
+        """Note that an account read an announcement; the first time counts."""
+        with self._file.writing() as db:
+            db.execute("INSERT OR IGNORE INTO announcement_reads VALUES (?, ?, ?)", (identity, account, now))
+
+    def read_by(self, account: str) -> dict[str, int]:
+        """Return when an account read which announcements."""
+        return dict(self._rows("SELECT announcement, at FROM announcement_reads WHERE account = ?", account))
+
+    def readers(self, identity: str) -> int:
+        """Return how many accounts read an announcement."""
+        return int(self._rows("SELECT count(*) FROM announcement_reads WHERE announcement = ?", identity)[0][0])
+
+    def addressees(self, one: Announcement, now: int, *, everybody: bool) -> list[tuple[str, str]]:
+        """Return the mail addresses and languages of those who live where it is for: of all, or of those who chose mails."""
+        roles = json.dumps([role for role, scopes in ROLES.items() if "announcements:read" in scopes])
+        named = {"manager": one.manager, "property": one.property, "entrance": one.entrance, "unit": one.unit}
+        with self._file.writing() as db:
+            return db.execute(_ADDRESSEES, named | {"now": now, "roles": roles, "everybody": everybody}).fetchall()
+
+    def _find(self, where: str, *values: object) -> list[Announcement]:
+        rows = self._rows(f"SELECT {_COLUMNS} FROM announcements WHERE {where}", *values)  # noqa: S608 - ours
+        return [replace(one, texts=json.loads(str(one.texts))) for one in (Announcement(*row) for row in rows)]
