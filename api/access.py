@@ -6,7 +6,7 @@ portal's own pages (portal API 1, FLOWS 10).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
@@ -16,7 +16,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityS
 from submeter.api.problems import CrossSite, ForbiddenScope, NotFound, Reauth, Unauthenticated
 from submeter.store.accounts import OWN, ROLES, Session
 from submeter.store.registry import Registry
-from submeter.store.registry_types import Principal, Property, Unit, Visible
+from submeter.store.registry_types import Point, Principal, Property, Unit, Visible
 
 __all__ = ["BROWSER", "FLOW", "SESSION", "Access", "SeenUnit", "anyone", "microseconds", "own_pages", "scoped", "session_of"]
 
@@ -60,6 +60,13 @@ class Access:
         if visible:
             raise ForbiddenScope(f"a {visible[0].role.replace(':', ', ')} of this unit may not do this")
         raise NotFound
+
+    def meter(self, identity: str) -> tuple[SeenUnit, Point]:
+        """The point of this id with its visible unit, for a submitter the one of its claim alone; raises as `unit` does."""
+        point = self.registry.point_of(identity)
+        if point is None or point.unit is None or (self.session is not None and self.session.held.get("point", identity) != identity):
+            raise NotFound
+        return self.unit(point.unit), point
 
     def account(self) -> str:
         """The account that asks; raises ForbiddenScope for tokens and guests."""
@@ -126,6 +133,9 @@ def _in_session(registry: Registry, session: Session, now: int) -> Principal:
     scopes = frozenset(ROLES[session.role])
     if session.account is not None:
         return Principal(session.id, session.manager, scopes, session.account)
+    if demo := session.held.get("demo"):
+        shown = registry.visible(Principal(session.id, demo, scopes), now=now)
+        return Principal(session.id, session.manager, scopes, None, tuple(replace(one, role="demo") for one in shown))
     held = registry.accounts.held(session.held.get("claims", []), session.held.get("since", 0), now)
     return Principal(session.id, session.manager, scopes, None, tuple(held))
 

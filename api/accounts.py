@@ -13,7 +13,7 @@ from submeter.api.access import Access, SeenUnit, scoped
 from submeter.api.flows import Flows
 from submeter.api.forms import masked
 from submeter.api.problems import Invalid, NotAccepted, NotFound
-from submeter.api.secrets import word
+from submeter.api.secrets import normalised, word
 from submeter.api.sign_in import FlowsHere, apart
 from submeter.config.portals import Portal
 from submeter.store.accounts import Claim, Grant
@@ -33,6 +33,7 @@ class Wanted(BaseModel):
     unit: str
     kind: str
     fields: dict[str, str] = Field(default_factory=dict, max_length=8)
+    meter: str | None = None
 
 
 class Batch(BaseModel):
@@ -262,15 +263,26 @@ def _make(access: Access, flows: Flows, portal: Portal, wanted: Wanted, number: 
     given = {name: wanted.fields.get(name, "") or (word(8) if name == "login" else "") for name in kind.fields if name not in made}
     if empty := sorted(name for name, value in given.items() if not value.strip()):
         raise Invalid("is missing", f"{where}/fields/{empty[0]}")
+    point = _point(access, seen, wanted, where) if kind.grant_role == "submitter" else None
     identifier, proof = flows.hashes(access.principal.manager, wanted.kind, kind, given | made)
     holder = next((one.since for one in access.registry.occupancies_of(seen.unit.id) if one.holds(access.now)), None)
     expires = access.now + portal.policy.letter_days * DAY if kind.single_use else None
     role, unit = kind.grant_role, seen.unit.id
     claim = Claim(
-        new_id("l_"), access.principal.manager, wanted.kind, unit, holder, role, identifier, proof, access.now, expires, None, None, None, None
+        new_id("l_"), access.principal.manager, wanted.kind, unit, holder, role, identifier, proof, access.now, expires, None, None, None, None, point
     )
     access.registry.accounts.add_claim(claim)
     return {"id": claim.id, "unit": unit, "entrance": seen.unit.entrance, "kind": wanted.kind, "fields": given | made}
+
+
+def _point(access: Access, seen: SeenUnit, wanted: Wanted, where: str) -> str:
+    """The meter of a claim to send readings in: the one named, else the one whose number was given; raises Invalid."""
+    number = normalised(wanted.fields.get("meter_no", ""))
+    for point in access.registry.points_of(seen.unit.id):
+        devices = {one.device for one in access.registry.assignments_of(point.id) if one.holds(access.now)}
+        if point.id == wanted.meter or (wanted.meter is None and number and any(number in device.split("-") for device in devices)):
+            return point.id
+    raise Invalid("no meter of this unit: give the number of its device, or name its id in `meter`", f"{where}/meter")
 
 
 def _until(seen: SeenUnit, until: str | None) -> int | None:

@@ -16,7 +16,7 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from submeter import civil
-from submeter.api import accounts, bulk, problems, sign_in
+from submeter.api import accounts, bulk, problems, readings, sign_in
 from submeter.api.access import Access, scoped
 from submeter.api.compare import Comparison, Question, building_series, compared, holder_of
 from submeter.api.consumption import Shown, View, answer, shown_series
@@ -53,13 +53,16 @@ def create_app(
     """The application over two open stores; `clock` gives Unix seconds, `portals` those where residents have accounts."""
     app = FastAPI(title="submeter", version=version, openapi_url="/v1/openapi.json", docs_url=None, redoc_url=None)
     app.state.registry, app.state.clock, app.state.realm_of = registry, clock, lambda _host: None
+    app.state.published, app.state.readings_open = published, {}
     problems.install(app)
     harden(app)
     if portals is not None:
         app.state.flows = Flows(registry, portals.secrets, {one.host: one for one in portals.tenants}, lambda: int(clock() * civil.SECOND))
         app.state.realm_of = app.state.flows.realm_of
+        app.state.readings_open = {one.manager: one.readings_open for one in portals.tenants}
         app.include_router(sign_in.routes)
         app.include_router(accounts.routes)
+    app.include_router(readings.routes)
     bulk.install(app, registry, published, clock)
 
     @app.get("/v1/units", tags=["read"])

@@ -46,6 +46,8 @@ A_NETWORK: Final = 20
 ATTACH: Final = tuple(
     Step.model_validate(one) for one in ({"do": "verify"}, {"do": "challenge", "factor": "second"}, {"do": "grant"}, {"do": "session"})
 )
+#: Who has a session without an account.
+VISITORS: Final = frozenset({"guest", "submitter", "demo"})
 #: Template of the message for each form of a challenge.
 FORMS: Final = {"code": "code", "password": "activation_password", "link": "confirm_link"}
 
@@ -59,6 +61,9 @@ class Tenant:
     portal: Portal
     manager: str
     host: str
+    #: The manager whose units the demo shows, and the days of the month on which readings are taken.
+    demo: str = ""
+    readings_open: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,8 +122,9 @@ class Flows:
 
     def start(self, tenant: Tenant, name: str, browser: Browser, locale: str | None = None) -> tuple[Outcome, str]:
         """Begin a flow; returns it with the secret that binds it to this browser. Raises Invalid for a flow that the portal does not have."""
-        if name not in tenant.portal.flows:
-            raise Invalid(f"this portal has {', '.join(sorted(tenant.portal.flows))}", "name")
+        offered = {one for one in tenant.portal.flows if one != "demo" or tenant.demo}
+        if name not in offered:
+            raise Invalid(f"this portal has {', '.join(sorted(offered))}", "name")
         state: State = {"list": name, "at": 0, "page": 0, "locale": locale if locale in tenant.portal.locales else tenant.portal.locales[0]}
         state |= self._begun_by(browser.session, name)
         secret = random.token_urlsafe(32)
@@ -571,7 +577,7 @@ class Flows:
         if claim is None:
             raise _Refused("the claim is gone")
         kind = self._tenant(flow).portal.claims[claim.kind]
-        if not (self._accounts.use_claim(claim.id, now) if kind.single_use else claim.withdrawn is None):
+        if not (self._accounts.use_claim(claim.id, now) if kind.single_use else self._accounts.stands(claim, now)):
             raise _Refused("the claim was used or withdrawn meanwhile")
         if any((one.unit, one.occupancy) == (claim.unit, claim.occupancy) for one in self._accounts.grants(account)):
             return
@@ -601,20 +607,18 @@ class Flows:
         """Open a session: of the account, or of a guest with what it proved."""
         now, policy = self._now(), self._tenant(flow).portal.policy
         account = draft.get("account") or draft.get("who")
-        guest = step.role == "guest"
+        guest = step.role in VISITORS
         if account is None and not guest:
             raise _Refused("nobody to open a session for")
         if step.single and account:
             self._accounts.end_sessions(account, now)
         if (before := draft.get("session")) is not None:
             self._accounts.end_session(before, now)
-        held: State = {name: draft[name] for name in ("contacts", "claims", "consents", "locale") if name in draft} if guest else {}
-        if guest:
-            held["since"] = now + self._guest_wait(flow, draft)
+        held: State = self._held(flow, draft, step.role, now) if guest else {}
         hours = policy.guest_hours if guest else policy.absolute_hours
         life = min((step.ttl or hours * 3600) * SECOND, hours * HOUR)
         secret, idle = random.token_urlsafe(32), policy.idle_minutes * 60 * SECOND
-        role = "guest" if guest else "account"
+        role = step.role if guest else "account"
         owner = None if guest else account
         session = Session(new_id("s_"), flow.realm, flow.manager, owner, role, held, now, now, now + life, idle, now, browser.agent[:100], None)
         self._accounts.open_session(session, secret)
@@ -624,6 +628,18 @@ class Flows:
             self._accounts.remember_browser(owner, browser.secret, now)
         self._registry.record(f"account:{owner}" if owner else f"flow:{flow.id}", "session.open", flow.manager, session.id)
         return secret
+
+    def _held(self, flow: FlowRow, draft: State, role: str, now: int) -> State:
+        """What a session without an account holds: claims from when on, for a submitter the one meter of its claim, for a demo whose units it shows."""
+        if role == "demo":
+            return {"demo": self._tenant(flow).demo}
+        held: State = {name: draft[name] for name in ("contacts", "claims", "consents", "locale") if name in draft}
+        if role == "submitter":
+            claims = [claim for one in draft.get("claims", []) if (claim := self._accounts.claim(one)) and claim.point]
+            if not claims:
+                raise _Refused("no meter to send a reading of")
+            return held | {"since": now, "point": claims[0].point}
+        return held | {"since": now + self._guest_wait(flow, draft)}
 
     def _guest_wait(self, flow: FlowRow, draft: State) -> int:
         found = [claim for one in draft.get("claims", []) if (claim := self._accounts.claim(one))]

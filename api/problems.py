@@ -22,6 +22,7 @@ from fastapi.responses import JSONResponse
 from submeter.store.errors import StoreError
 
 __all__ = [
+    "Conflict",
     "CrossSite",
     "ForbiddenScope",
     "Invalid",
@@ -97,6 +98,12 @@ class TooFine(Problem):
     """Finer than the property shows."""
 
     type, status, title = "resolution-not-available", 403, "This property shows no data this fine"
+
+
+class Conflict(Problem):
+    """What is asked does not fit what is there."""
+
+    type, status, title = "conflict", 409, "That does not fit what is there"
 
 
 class NotFound(Problem):

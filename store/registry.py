@@ -41,6 +41,7 @@ from submeter.store.registry_types import (
     Visible,
 )
 from submeter.store.runs import Runs
+from submeter.store.self_readings import SelfReadings
 from submeter.store.sqlite import open_sqlite, querying, rehearsal, transaction
 
 __all__ = ["Registry", "Sealer", "new_id"]
@@ -83,6 +84,7 @@ class Registry:
         self.information = Informations(self, self._rows)
         self.outbox = Outbox(self, self._rows)
         self.accounts = Accounts(self, self._rows)
+        self.self_readings = SelfReadings(self, self._rows)
 
     def __enter__(self) -> Self:
         return self
@@ -198,6 +200,10 @@ class Registry:
         if not found:
             raise StoreError(f"there is no point {identity}: the directory names them, `GET /v1/units/{{unit}}/meters` shows them")
         return _point(found[0])
+
+    def point_of(self, identity: str) -> Point | None:
+        """Return one point, None if there is none."""
+        return next((_point(row) for row in self._rows("SELECT * FROM points WHERE id = ?", identity)), None)
 
     def occupancies_of(self, unit: str) -> list[Occupancy]:
         """Return who lived in a unit in order of time."""

@@ -25,7 +25,8 @@ from submeter.api.flows import Tenant
 from submeter.api.secrets import Secrets
 from submeter.collectors import collectors
 from submeter.config import Config
-from submeter.config.portals import load_portal
+from submeter.config.portals import Portal, load_portal
+from submeter.config.sections import PortalHost
 from submeter.control import ControlServer
 from submeter.core import Core, make_folder, now
 from submeter.errors import SubmeterError
@@ -272,7 +273,12 @@ def sign_in(config: Config) -> SignIn | None:
     if not config.portal:
         return None
     loaded = {one.name: load_portal(one.name, one.file) for one in config.portal}
-    return SignIn(Secrets.of(config.data.folder / "portal.key"), [Tenant(loaded[one.name], one.manager, one.host) for one in config.portal])
+    return SignIn(Secrets.of(config.data.folder / "portal.key"), [_tenant(one, loaded[one.name]) for one in config.portal])
+
+
+def _tenant(one: PortalHost, portal: Portal) -> Tenant:
+    days = (one.readings_open[0], one.readings_open[-1]) if one.readings_open else None
+    return Tenant(portal, one.manager, one.host, one.demo_manager, days)
 
 
 def _listen(app: FastAPI, host: str, port: int, name: str, stack: ExitStack) -> None:
