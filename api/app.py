@@ -16,7 +16,7 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from submeter import civil
-from submeter.api import accounts, bulk, problems, readings, sign_in
+from submeter.api import accounts, bulk, claims, letters, problems, readings, sign_in
 from submeter.api.access import Access, scoped
 from submeter.api.compare import Comparison, Question, building_series, compared, holder_of
 from submeter.api.consumption import Shown, View, answer, shown_series
@@ -62,6 +62,8 @@ def create_app(
         app.state.readings_open = {one.manager: one.readings_open for one in portals.tenants}
         app.include_router(sign_in.routes)
         app.include_router(accounts.routes)
+        app.include_router(claims.routes)
+        app.include_router(letters.routes)
     app.include_router(readings.routes)
     bulk.install(app, registry, published, clock)
 

@@ -18,6 +18,7 @@ from typing import Any, Final
 from submeter import civil
 from submeter.api.factors import Factors
 from submeter.api.forms import address_of, masked, text_of, username_of
+from submeter.api.post_codes import PostCodes
 from submeter.api.problems import Invalid, NotAccepted, StepExpired
 from submeter.api.secrets import Secrets, code, fault_of, normalised, word
 from submeter.config.portals import ClaimKind, Portal, Step
@@ -98,6 +99,7 @@ class Flows:
         self._tenants = tenants
         self._now = clock
         self.factors = Factors(self._accounts, secrets)
+        self.post_codes = PostCodes(registry, secrets)
 
     def tenant(self, host: str) -> Tenant | None:
         """The tenant of a host name, with or without a port."""
@@ -114,6 +116,18 @@ class Flows:
         if found is None:
             raise Invalid("this manager has no portal: add [[portal]] to pipeline.toml", "manager")
         return found
+
+    def host(self, manager: str) -> str:
+        """The host of a manager's portal, "" where it has none."""
+        return next((one.host for one in self._tenants.values() if one.manager == manager), "")
+
+    def order_letter(self, account: str, manager: str, *, by: str) -> bool:
+        """Send a recovery code to the unit of an account, as an operator orders it; False where there is no account or unit of this manager."""
+        found = self._accounts.account(account)
+        if found is None or manager not in {one.manager for one in self._accounts.grants(account)}:
+            return False
+        self._registry.record(by, "recovery.letter", account)
+        return self.post_codes.recovery(found, self.portal(manager).policy, f"https://{self.host(manager)}", self._now(), again=True)
 
     def _tenant(self, flow: FlowRow) -> Tenant:
         return next(one for one in self._tenants.values() if (one.portal.name, one.manager) == (flow.realm, flow.manager))
@@ -285,13 +299,14 @@ class Flows:
             raise Invalid("fields are missing", next(iter(self._fields(tenant, step)), "claim"))
         kind = tenant.portal.claims[kinds[0]]
         identifier, proof = self.hashes(manager, kinds[0], kind, {name: text_of(fields, name) for name in kind.fields})
-        mine, network = TRIES[kind.strength]
+        now = self._now()
+        known = self._accounts.claims(manager, kinds[0], identifier, now)
+        mine, network = TRIES["knowledge" if any(one.role == "resident:limited" for one in known) else kind.strength]
         named = "identifier" in kind.fields.values()
         own, place = (f"claim:{identifier.hex()}", mine), (f"claims:{manager}:{browser.network}", network or A_NETWORK)
         keys = [*([own] if named else []), *([place] if network or not named else [])]
-        now = self._now()
         waits = any(self._accounts.held_up(key, now, daily=most) for key, most in keys)
-        found = [one for one in self._accounts.claims(manager, kinds[0], identifier, now) if hmac.compare_digest(one.proof, proof)]
+        found = [one for one in known if hmac.compare_digest(one.proof, proof)]
         if waits or not found:
             for key, _ in keys:
                 self._accounts.count(key, now, lambda _: 0, daily=True)
@@ -405,7 +420,15 @@ class Flows:
             draft["challenge"]["hash"] = self.secrets.keyed("code", flow.id, secret).hex()
         if address and channel:
             self._send(flow, draft, channel, address, secret)
+        elif step.otherwise == "letter" and channel is None and account and not self.factors.codes_left(account):
+            self._by_letter(flow, draft, account)
         return True
+
+    def _by_letter(self, flow: FlowRow, draft: State, identity: str) -> None:
+        """No factor is left: a code goes to the unit of the account by post, and the challenge waits for it as long as it holds (FLOWS 6)."""
+        tenant, now, account = self._tenant(flow), self._now(), self._accounts.account(identity)
+        if account and self.post_codes.recovery(account, tenant.portal.policy, f"https://{tenant.host}", now):
+            draft["challenge"] |= {"channel": "letter", "shown": "letter", "expires": now + tenant.portal.policy.letter_days * DAY}
 
     def _reach(self, flow: FlowRow, draft: State, step: Step) -> tuple[str | None, str | None, str | None]:
         """Channel and address that a challenge goes to, and the account that it proves; None, None, account for its own device (TOTP)."""
@@ -472,7 +495,8 @@ class Flows:
         over = challenge["expires"] <= now or challenge["tries"] > self._tenant(flow).portal.policy.code_tries
         key = f"codes:{flow.realm}:{challenge['account'] or challenge['address']}"
         waits = self._accounts.held_up(key, now) and not (account and self._accounts.knows_browser(account.id, browser.secret))
-        right = self._proven(flow, challenge, account, given)
+        letter = self.post_codes.proves("recovery", account.id, given, now) if account and challenge["channel"] == "letter" else None
+        right = letter is not None or self._proven(flow, challenge, account, given)
         if over or waits or not right:
             self._accounts.count(key, now, _delay)
             if account is not None:
@@ -480,6 +504,7 @@ class Flows:
             raise _Refused("code: " + ("over" if over else "too soon" if waits else "wrong"))
         self._accounts.forgive(key)
         draft.pop("challenge")
+        draft["letter"] = letter.id if letter else None
         draft.setdefault("methods", []).append(f"code:{challenge['channel']}")
         if account is not None:
             self._accounts.failed(account.id, reset=True)
@@ -492,7 +517,7 @@ class Flows:
         if account is not None and challenge["second"] and account_is_on(account) and self.factors.proves(account.id, given, self._now()):
             return True
         sent = bytes.fromhex(challenge.get("hash", "00"))
-        return hmac.compare_digest(self.secrets.keyed("code", flow.id, given), sent) and account_is_on(account)
+        return hmac.compare_digest(self.secrets.keyed("code", flow.id, given), sent) and (account_is_on(account) or flow.name == "recover")
 
     def _prove(self, flow: FlowRow, draft: State, channel: str, now: int) -> None:
         """An address of this flow is proven; where it belongs to an account, the rest of the flow is that account's (FLOWS 5, attach)."""
@@ -586,6 +611,8 @@ class Flows:
         role = step.role if step.role != "resident" else claim.role
         grant = Grant(new_id("g_"), account, claim.manager, claim.unit, claim.occupancy, role, since, claim.until, claim.kind, claim.giver, now, None)
         self._accounts.add_grant(grant)
+        if role == "resident:limited" and (own := self._accounts.account(account)):
+            self.post_codes.confirmation(own, grant, self._tenant(flow).portal.policy, f"https://{self._tenant(flow).host}", now)
         self._registry.record(f"account:{account}", "grant.create", claim.unit, f"{claim.kind} {grant.id}")
         for one in {one.account for one in others}:
             if holder := self._accounts.account(one):
@@ -655,6 +682,8 @@ class Flows:
         if flow.name == "recover" and "password" in draft and draft.get("who"):
             with self._registry.writing():
                 account = self._accounts.account(draft["who"])
+                if draft.get("letter") and not self._registry.letters.use(draft["letter"], now):
+                    raise _Refused("the letter was used meanwhile")
                 self._accounts.set_password(draft["who"], draft["password"])
                 self._accounts.end_sessions(draft["who"], now)
                 self._registry.record(f"account:{draft['who']}", "account.recover", flow.manager)

@@ -323,6 +323,11 @@ class Accounts:
         with self._file.writing() as db:
             db.execute("UPDATE grants SET since = min(since, ?) WHERE id = ?", (now, identity))
 
+    def confirm_grant(self, identity: str) -> None:
+        """Make a limited grant a whole one."""
+        with self._file.writing() as db:
+            db.execute("UPDATE grants SET role = 'resident' WHERE id = ? AND role = 'resident:limited'", (identity,))
+
     def end_grant(self, identity: str, now: int) -> None:
         """End a grant, and those that its holder gave for the same unit."""
         with self._file.writing() as db:

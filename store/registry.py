@@ -23,6 +23,7 @@ from submeter.store.decisions import Decisions
 from submeter.store.errors import StoreError, VaultError
 from submeter.store.events import Events
 from submeter.store.information import Informations
+from submeter.store.letters import Letters
 from submeter.store.outbox import Outbox
 from submeter.store.registry_schema import MIGRATIONS
 from submeter.store.registry_types import (
@@ -84,6 +85,7 @@ class Registry:
         self.information = Informations(self, self._rows)
         self.outbox = Outbox(self, self._rows)
         self.accounts = Accounts(self, self._rows)
+        self.letters = Letters(self, self._rows)
         self.self_readings = SelfReadings(self, self._rows)
 
     def __enter__(self) -> Self:
