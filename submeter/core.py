@@ -104,10 +104,10 @@ class Core:
 
     def rollup(self, *, settle: bool = True, everything: bool = False) -> Report:
         """Compute and publish what changed since the last run, see `Rollups.run`; what residents sent in and a changed directory are taken up first."""
-        started = time.monotonic()
-        sent_in.take(self.registry, self.readings, now())
+        started, at = time.monotonic(), now()
+        sent_in.take(self.registry, self.readings, at)
         keyed = self._directory_changed() if self.registry.version() != self.readings.directory() else set()
-        report = self._rollups.run(now=now(), settle=settle, everything=everything, progress=self._stepped, keyed=keyed)
+        report = self._rollups.run(now=at, settle=settle, everything=everything, progress=self._stepped, keyed=keyed)
         log.info("rollup done", seconds=round(time.monotonic() - started, 2), series=report.series, rows=report.rows, blocks=report.blocks)
         return report
 
