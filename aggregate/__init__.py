@@ -11,7 +11,7 @@ from submeter.aggregate.parameters import Exchange, Parameters, SeriesSpec
 from submeter.aggregate.retain import Kept, Limits
 from submeter.aggregate.rollups import Progress, Report, Rollups
 from submeter.aggregate.rows import Row
-from submeter.aggregate.series import Series, faults
+from submeter.aggregate.series import Series, faults, register_named
 from submeter.aggregate.states import Finality
 from submeter.aggregate.watch import watch
 
@@ -34,6 +34,7 @@ __all__ = [
     "SeriesSpec",
     "UnknownSeriesError",
     "faults",
+    "register_named",
     "rollup",
     "watch",
 ]

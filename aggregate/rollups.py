@@ -19,6 +19,7 @@ from submeter import civil
 from submeter.aggregate import findings, recompute
 from submeter.aggregate.causes import causes
 from submeter.aggregate.columns import SCHEMA
+from submeter.aggregate.covered import uncovered
 from submeter.aggregate.days import summed
 from submeter.aggregate.decided import SEQ, Decided, decided
 from submeter.aggregate.events import UNUSABLE, Sample
@@ -137,6 +138,10 @@ class Rollups:
         reasons = {number: changed(cast("str | None", state.stored.get(number, {}).get("spec")), state.prints[number]) for number in known}
         whole = {number: reason or "config" for number, reason in reasons.items() if everything or reason or number in moved}
         ranges = {number: some for number, some in _fed(known, marks).items() if number not in whole}
+        sent_in = self._registry.self_readings.places()
+        for number in [one for one in ranges if (known[one].point.id, str(known[one].register)) in sent_in]:
+            whole[number] = "late_reading"
+            ranges.pop(number)
         work: list[Work] = [(number, reason, [Window.whole(number, specs[number], floors.get(number))]) for number, reason in whole.items()]
         return work + [(number, "late_reading", windows) for number, windows in planned(ranges, specs, floors, self._readings.begun)]
 
@@ -233,7 +238,8 @@ class Rollups:
         table = pl.DataFrame([span for span in spans if span[2] < span[3]], schema=schema, orient="row")
         readings = framed(self._readings.readings_inside(table.to_arrow()))
         readings = readings.rename({"id": "series", "register": "dev"}).select(READINGS.names)
-        return _as_decided(readings, {i: (window, batch[window.series]) for i, window in windows.items()})
+        counting = _as_decided(readings, {i: (window, batch[window.series]) for i, window in windows.items()})
+        return uncovered(counting, {i: batch[window.series].spec.parameters.max_gap for i, window in windows.items()})
 
     def _summed(self, batch: Mapping[int, Series], windows: Sequence[Window], fresh: pl.DataFrame) -> pl.DataFrame:
         """Rows of months and years that windows touch in part, from the days that are known outside them and those `fresh` inside."""

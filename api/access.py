@@ -8,7 +8,7 @@ portal's own pages (portal API 1, FLOWS 10).
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Annotated, Any, Final, get_args
 from urllib.parse import urlsplit
@@ -80,6 +80,16 @@ class Access:
             person = f"account:{self.principal.account}{'' if self.session else f'/{self.principal.token}'}" if self.principal.account else ""
             other = f"token:{self.principal.token}" if self.principal.held is None else "guest:"
             self.read(seen, person or other, self.route, self.now)
+
+    def meter(self, identity: str) -> tuple[SeenUnit, Point]:
+        """The point of this id with its visible unit, for a submitter the one of its claim alone; raises as `unit` does."""
+        point = self.registry.point_of(identity)
+        if point is None or point.unit is None or (self.session is not None and self.session.held.get("point", identity) != identity):
+            raise NotVisible
+        seen = self.unit(point.unit)
+        if point not in seen.points(self.registry):
+            raise NotVisible
+        return seen, point
 
     def account(self) -> str:
         """The account that asks; raises ForbiddenScope for tokens and guests."""
@@ -171,6 +181,9 @@ def _in_session(registry: Registry, session: Session, now: int) -> Principal:
     scopes = frozenset(ROLES[session.role])
     if session.account is not None:
         return Principal(session.id, session.manager, scopes, session.account)
+    if demo := session.held.get("demo"):
+        shown = registry.visible(Principal(session.id, demo, scopes), now=now)
+        return Principal(session.id, session.manager, scopes, None, tuple(replace(one, role="demo") for one in shown))
     held = registry.accounts.held(session.held.get("claims", []), session.held.get("since", 0), now)
     return Principal(session.id, session.manager, scopes, None, tuple(held))
 

@@ -1,6 +1,6 @@
-"""Routes of accounts: oneself, grants, and the operator's claims (portal API 3).
+"""Routes of accounts: oneself, and grants (portal API 3).
 
-Rules: what changes who may get in asks for a proof of the last five minutes; secrets of claims are told once, when they are made.
+Rules: what changes who may get in asks for a proof of the last five minutes; codes are told once, when they are made.
 """
 
 from typing import Annotated, Any, Final, Literal
@@ -10,35 +10,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from submeter import civil
 from submeter.api.access import Access, scoped
-from submeter.api.flows import Flows
-from submeter.api.problems import Invalid, NotAccepted, NotFound
-from submeter.api.secrets import word
+from submeter.api.problems import NotAccepted, NotFound
 from submeter.api.sign_in import FlowsHere, apart
-from submeter.config.portals import Portal
-from submeter.store.accounts import Claim, Grant
-from submeter.store.registry import Registry, new_id
+from submeter.store.accounts import Grant
+from submeter.store.registry import Registry
 
 __all__ = ["routes"]
 
 #: How long a printed secret is: 12 letters, 60 bits.
 PRINTED: Final = 12
 DAY: Final = 86_400_000_000
-
-
-class Wanted(BaseModel):
-    """A claim to be made: the fields of its kind but the secret, which is made here."""
-
-    model_config = ConfigDict(extra="forbid")
-    unit: str
-    kind: str
-    fields: dict[str, str] = Field(default_factory=dict, max_length=8)
-
-
-class Batch(BaseModel):
-    """Claims to be made together."""
-
-    model_config = ConfigDict(extra="forbid")
-    claims: Annotated[list[Wanted], Field(min_length=1, max_length=1000)]
 
 
 class Passwords(BaseModel):
@@ -144,53 +125,6 @@ async def end(identity: str, access: Annotated[Access, scoped("grants:self", cos
         raise NotFound
     accounts.end_grant(identity, access.now)
     access.registry.record(f"account:{own}", "grant.end", identity)
-
-
-@routes.post("/v1/claims", status_code=201, tags=["operator"])
-async def make(access: Annotated[Access, scoped("claims:write", cost="w")], flows: FlowsHere, body: Batch) -> dict[str, Any]:
-    """Make claims: what is to be printed is told this once."""
-    portal = flows.portal(access.principal.manager)
-    with access.registry.writing():
-        made = [_make(access, flows, portal, one, number) for number, one in enumerate(body.claims)]
-        access.registry.record(f"token:{access.principal.token}", "claims.create", access.principal.manager, f"{len(made)} claims")
-    return {"claims": made}
-
-
-@routes.get("/v1/claims", tags=["operator"])
-async def claims(access: Annotated[Access, scoped("claims:write", cost="r")]) -> dict[str, Any]:
-    """Claims, the newest first, without what proves them."""
-    names = ("id", "kind", "unit", "created", "expires", "used", "withdrawn")
-    found = access.registry.accounts.claims_of(access.principal.manager)[:1000]
-    return {"claims": [{name: getattr(one, name) for name in names} for one in found]}
-
-
-@routes.delete("/v1/claims/{identity}", status_code=204, tags=["operator"])
-async def withdraw(identity: str, access: Annotated[Access, scoped("claims:write", cost="w")]) -> None:
-    """Take a claim back."""
-    if not access.registry.accounts.withdraw_claim(access.principal.manager, identity, access.now):
-        raise NotFound
-    access.registry.record(f"token:{access.principal.token}", "claims.withdraw", identity)
-
-
-def _make(access: Access, flows: Flows, portal: Portal, wanted: Wanted, number: int) -> dict[str, Any]:
-    """One claim of a batch, for who lives there now; raises Invalid with its place, NotFound for a unit that is not the manager's."""
-    seen, kind = access.unit(wanted.unit), portal.claims.get(wanted.kind)
-    where = f"claims/{number}"
-    if kind is None or wanted.kind == "invitation":
-        raise Invalid(f"this portal has {', '.join(sorted(set(portal.claims) - {'invitation'}))}", f"{where}/kind")
-    made = {name: word(PRINTED) for name, one in kind.fields.items() if one == "secret"}
-    given = {name: wanted.fields.get(name, "") or (word(8) if name == "login" else "") for name in kind.fields if name not in made}
-    if empty := sorted(name for name, value in given.items() if not value.strip()):
-        raise Invalid("is missing", f"{where}/fields/{empty[0]}")
-    identifier, proof = flows.hashes(access.principal.manager, wanted.kind, kind, given | made)
-    holder = next((one.since for one in access.registry.occupancies_of(seen.unit.id) if one.holds(access.now)), None)
-    expires = access.now + portal.policy.letter_days * DAY if kind.single_use else None
-    role, unit = kind.grant_role, seen.unit.id
-    claim = Claim(
-        new_id("l_"), access.principal.manager, wanted.kind, unit, holder, role, identifier, proof, access.now, expires, None, None, None, None
-    )
-    access.registry.accounts.add_claim(claim)
-    return {"id": claim.id, "unit": unit, "entrance": seen.unit.entrance, "kind": wanted.kind, "fields": given | made}
 
 
 def _grant(registry: Registry, one: Grant) -> dict[str, Any]:

@@ -25,10 +25,12 @@ from submeter.api import (
     audit,
     balance,
     bulk,
+    claims,
     contacts,
     directory,
     documents,
     invitations,
+    letters,
     manager_operations,
     messages,
     notifications,
@@ -37,6 +39,7 @@ from submeter.api import (
     personal_tokens,
     privacy,
     problems,
+    readings,
     sign_in,
     statements,
     trace,
@@ -67,8 +70,8 @@ __all__ = ["SignIn", "create_app"]
 #: What the accounting system pushes, shown to residents.
 MIRROR: Final = (documents, announcements, balance, statements, messages)
 #: Routes where residents have accounts, and those that need none.
-PORTAL: Final = (sign_in, accounts, contacts, invitations, operator_accounts, own, personal_tokens, access_log, privacy, *MIRROR)
-ALWAYS: Final = (unit_events, notifications, alert_rules, directory, manager_operations, webhooks, audit)
+PORTAL: Final = (sign_in, accounts, claims, letters, contacts, invitations, operator_accounts, own, personal_tokens, access_log, privacy, *MIRROR)
+ALWAYS: Final = (readings, unit_events, notifications, alert_rules, directory, manager_operations, webhooks, audit)
 
 Quantities = Annotated[list[str] | None, Query(description="register names, e.g. volume, energy, hca, power; default: each point's main register")]
 
@@ -93,13 +96,8 @@ def create_app(
 ) -> FastAPI:
     """The application over two open stores; `clock` gives Unix seconds, `portals` those where residents have accounts, `rates` how often one may ask (None: always)."""
     app = FastAPI(title="submeter", version=version, openapi_url="/v1/openapi.json", docs_url=None, redoc_url=None)
-    app.state.registry, app.state.published, app.state.clock, app.state.realm_of, app.state.rates = (
-        registry,
-        published,
-        clock,
-        lambda _host: None,
-        rates,
-    )
+    app.state.registry, app.state.published, app.state.clock, app.state.rates = registry, published, clock, rates
+    app.state.realm_of, app.state.readings_open = lambda _host: None, {}
     app.state.reads, refusals = ReadLog(registry), Refusals(registry, lambda: int(clock() * civil.SECOND))
     hosts = {one.host: one.manager for one in portals.tenants} if portals else {}
     problems.install(app, trace.refused)
@@ -109,6 +107,7 @@ def create_app(
     if portals is not None:
         app.state.flows = Flows(registry, portals.secrets, {one.host: one for one in portals.tenants}, lambda: int(clock() * civil.SECOND), refusals)
         app.state.realm_of = app.state.flows.realm_of
+        app.state.readings_open = {one.manager: one.readings_open for one in portals.tenants}
     _include(app, [*(PORTAL if portals else ()), *ALWAYS])
     bulk.install(app, published, clock)
 

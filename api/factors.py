@@ -44,6 +44,10 @@ class Factors:
         """Whether codes come from a device of one's own."""
         return any(one.kind == "totp" for one in self._accounts.factors(account))
 
+    def codes_left(self, account: str) -> bool:
+        """Whether an account has recovery codes that were not used."""
+        return any(one.kind == "recovery" and one.used is None for one in self._accounts.factors(account))
+
     def begin(self, account: str, name: str, now: int) -> dict[str, str]:
         """A new secret, told this once; it counts when a code of it was given."""
         secret, nonce = secrets.token_bytes(20), secrets.token_bytes(NONCE)

@@ -20,6 +20,7 @@ from typing import Any, Final
 from submeter import civil
 from submeter.api.factors import Factors
 from submeter.api.forms import address_of, masked, text_of, username_of
+from submeter.api.post_codes import PostCodes
 from submeter.api.problems import Invalid, NotAccepted, StepExpired
 from submeter.api.refusals import Refusals
 from submeter.api.secrets import Secrets, code, fault_of, normalised, word
@@ -52,6 +53,8 @@ ATTACH: Final = tuple(
 )
 #: Wrong passwords a day from a /24 of a manager; browsers that an account knows are not held up by others.
 PASSWORDS_A_NETWORK: Final = 100
+#: Who has a session without an account.
+VISITORS: Final = frozenset({"guest", "submitter", "demo"})
 #: Template of the message for each form of a challenge.
 FORMS: Final = {"code": "code", "password": "activation_password", "link": "confirm_link"}
 
@@ -67,6 +70,9 @@ class Tenant:
     host: str
     operator_email: str = ""
     links: Mapping[str, str] = field(default_factory=dict)
+    #: The manager whose units the demo shows, and the days of the month on which readings are taken.
+    demo: str = ""
+    readings_open: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +109,7 @@ class Flows:
         self._refusals = refusals
         self.factors = Factors(self._accounts, secrets)
         self._turns = [threading.RLock() for _ in range(64)]
+        self.post_codes = PostCodes(registry, secrets)
 
     def tenant(self, host: str) -> Tenant | None:
         """The tenant of a host name, with or without a port."""
@@ -158,6 +165,14 @@ class Flows:
         """The first host that stands for a manager; None where it has none."""
         return next((one for one in self._tenants.values() if one.manager == manager), None)
 
+    def order_letter(self, account: str, manager: str, *, by: str) -> bool:
+        """Send a recovery code to the unit of an account, as an operator orders it; False where there is no account or unit of this manager."""
+        found = self._accounts.account(account)
+        if found is None or manager not in {one.manager for one in self._accounts.grants(account)}:
+            return False
+        self._registry.record(by, "recovery.letter", account)
+        return self.post_codes.recovery(found, self.portal(manager).policy, f"https://{self.host_of(manager)}", self._now(), again=True)
+
     def _tenant(self, flow: FlowRow) -> Tenant:
         return next(one for one in self._tenants.values() if (one.portal.name, one.manager) == (flow.realm, flow.manager))
 
@@ -165,8 +180,9 @@ class Flows:
 
     def start(self, tenant: Tenant, name: str, browser: Browser, locale: str | None = None) -> tuple[Outcome, str]:
         """Begin a flow; returns it with the secret that binds it to this browser. Raises Invalid for a flow that the portal does not have."""
-        if name not in tenant.portal.flows:
-            raise Invalid(f"this portal has {', '.join(sorted(tenant.portal.flows))}", "name")
+        offered = {one for one in tenant.portal.flows if one != "demo" or tenant.demo}
+        if name not in offered:
+            raise Invalid(f"this portal has {', '.join(sorted(offered))}", "name")
         state: State = {"list": name, "at": 0, "page": 0, "locale": locale if locale in tenant.portal.locales else tenant.portal.locales[0]}
         state |= self._begun_by(browser.session, name)
         secret = random.token_urlsafe(32)
@@ -354,13 +370,14 @@ class Flows:
             raise Invalid("fields are missing", next(iter(self._fields(tenant, step)), "claim"))
         kind = tenant.portal.claims[kinds[0]]
         identifier, proof = self.hashes(manager, kinds[0], kind, {name: text_of(fields, name) for name in kind.fields})
-        mine, network = TRIES[kind.strength]
+        now = self._now()
+        known = self._accounts.claims(manager, kinds[0], identifier, now)
+        mine, network = TRIES["knowledge" if any(one.role == "resident:limited" for one in known) else kind.strength]
         named = "identifier" in kind.fields.values()
         own, place = (f"claim:{identifier.hex()}", mine), (f"claims:{manager}:{browser.network}", network or A_NETWORK)
         keys = [*([own] if named else []), *([place] if network or not named else [])]
-        now = self._now()
         waits = any(self._accounts.held_up(key, now, daily=most) for key, most in keys)
-        found = [one for one in self._accounts.claims(manager, kinds[0], identifier, now) if hmac.compare_digest(one.proof, proof)]
+        found = [one for one in known if hmac.compare_digest(one.proof, proof)]
         if waits or not found:
             for key, _ in keys:
                 self._accounts.count(key, now, lambda _: 0, daily=True)
@@ -487,7 +504,15 @@ class Flows:
             draft["challenge"]["hash"] = self.secrets.keyed("code", flow.id, secret).hex()
         if address and channel:
             self._send(flow, draft, channel, address, secret)
+        elif step.otherwise == "letter" and channel is None and account and not self.factors.codes_left(account):
+            self._by_letter(flow, draft, account)
         return True
+
+    def _by_letter(self, flow: FlowRow, draft: State, identity: str) -> None:
+        """No factor is left: a code goes to the unit of the account by post, and the challenge waits for it as long as it holds (FLOWS 6)."""
+        tenant, now, account = self._tenant(flow), self._now(), self._accounts.account(identity)
+        if account and self.post_codes.recovery(account, tenant.portal.policy, f"https://{tenant.host}", now):
+            draft["challenge"] |= {"channel": "letter", "shown": "letter", "expires": now + tenant.portal.policy.letter_days * DAY}
 
     def _reach(self, flow: FlowRow, draft: State, step: Step) -> tuple[str | None, str | None, str | None]:
         """Channel and address that a challenge goes to, and the account that it proves; None, None, account for its own device (TOTP)."""
@@ -565,7 +590,8 @@ class Flows:
         over = challenge["expires"] <= now or challenge["tries"] > self._tenant(flow).portal.policy.code_tries
         key = f"codes:{flow.realm}:{challenge['account'] or challenge['address']}"
         waits = self._accounts.held_up(key, now) and not (account and self._accounts.knows_browser(account.id, browser.secret))
-        right = self._proven(flow, challenge, account, given)
+        letter = self.post_codes.proves("recovery", account.id, given, now) if account and challenge["channel"] == "letter" else None
+        right = letter is not None or self._proven(flow, challenge, account, given)
         if over or waits or not right:
             with self._registry.writing():
                 self._accounts.count(key, now, _delay)
@@ -574,6 +600,7 @@ class Flows:
             raise _Refused("code: " + ("over" if over else "too soon" if waits else "wrong"))
         self._accounts.forgive(key)
         draft.pop("challenge")
+        draft["letter"] = letter.id if letter else None
         draft.setdefault("methods", []).append(f"code:{challenge['channel']}")
         if account is not None:
             self._accounts.failed(account.id, reset=True)
@@ -586,7 +613,7 @@ class Flows:
         if account is not None and challenge["second"] and account_is_on(account) and self.factors.proves(account.id, given, self._now()):
             return True
         sent = bytes.fromhex(challenge.get("hash", "00"))
-        return hmac.compare_digest(self.secrets.keyed("code", flow.id, given), sent) and account_is_on(account)
+        return hmac.compare_digest(self.secrets.keyed("code", flow.id, given), sent) and (account_is_on(account) or flow.name == "recover")
 
     def _prove(self, flow: FlowRow, draft: State, channel: str, now: int) -> None:
         """An address of this flow is proven; where it belongs to an account, the rest of the flow is that account's (FLOWS 5, attach)."""
@@ -680,7 +707,7 @@ class Flows:
         if claim is None:
             raise _Refused("the claim is gone")
         kind = self._tenant(flow).portal.claims[claim.kind]
-        if not (self._accounts.use_claim(claim.id, now) if kind.single_use else claim.withdrawn is None):
+        if not (self._accounts.use_claim(claim.id, now) if kind.single_use else self._accounts.stands(claim, now)):
             raise _Refused("the claim was used or withdrawn meanwhile")
         if any((one.unit, one.occupancy) == (claim.unit, claim.occupancy) for one in self._accounts.grants(account)):
             return
@@ -689,6 +716,8 @@ class Flows:
         role = claim.role if claim.giver or step.role == "resident" else step.role
         grant = Grant(new_id("g_"), account, claim.manager, claim.unit, claim.occupancy, role, since, claim.until, claim.kind, claim.giver, now, None)
         self._accounts.add_grant(replace(grant, data_from=claim.data_from, finest=claim.finest, quantities=claim.quantities))
+        if role == "resident:limited" and (own := self._accounts.account(account)):
+            self.post_codes.confirmation(own, grant, self._tenant(flow).portal.policy, f"https://{self._tenant(flow).host}", now)
         self._registry.record(f"account:{account}", "grant.create", claim.unit, f"{claim.kind} {grant.id}", manager=claim.manager)
         before = {account} if draft.get("attach") else set()
         self.tell_holders({one.account for one in others} | before, claim.manager, claim.unit)
@@ -708,20 +737,18 @@ class Flows:
         """Open a session: of the account, or of a guest with what it proved."""
         now, policy = self._now(), self._tenant(flow).portal.policy
         account = draft.get("account") or draft.get("who")
-        guest = step.role == "guest"
+        guest = step.role in VISITORS
         if account is None and not guest:
             raise _Refused("nobody to open a session for")
         if step.single and account:
             self._accounts.end_sessions(account, now)
         if (before := draft.get("session")) is not None:
             self._accounts.end_session(before, now)
-        held: State = {name: draft[name] for name in ("contacts", "claims", "consents", "locale") if name in draft} if guest else {}
-        if guest:
-            held["since"] = now + self._guest_wait(flow, draft)
+        held: State = self._held(flow, draft, step.role, now) if guest else {}
         hours = policy.guest_hours if guest else policy.absolute_hours
         life = min((step.ttl or hours * 3600) * SECOND, hours * HOUR)
         secret, idle = random.token_urlsafe(32), policy.idle_minutes * 60 * SECOND
-        role = "guest" if guest else "account"
+        role = step.role if guest else "account"
         owner = None if guest else account
         session = Session(new_id("s_"), flow.realm, flow.manager, owner, role, held, now, now, now + life, idle, now, browser.agent[:100], None)
         self._accounts.open_session(session, secret)
@@ -733,6 +760,18 @@ class Flows:
             self._accounts.remember_browser(owner, browser.secret, now)
         self._registry.record(f"account:{owner}" if owner else f"flow:{flow.id}", "session.open", flow.manager, session.id)
         return secret
+
+    def _held(self, flow: FlowRow, draft: State, role: str, now: int) -> State:
+        """What a session without an account holds: claims from when on, for a submitter the one meter of its claim, for a demo whose units it shows."""
+        if role == "demo":
+            return {"demo": self._tenant(flow).demo}
+        held: State = {name: draft[name] for name in ("contacts", "claims", "consents", "locale") if name in draft}
+        if role == "submitter":
+            claims = [claim for one in draft.get("claims", []) if (claim := self._accounts.claim(one)) and claim.point]
+            if not claims:
+                raise _Refused("no meter to send a reading of")
+            return held | {"since": now, "point": claims[0].point}
+        return held | {"since": now + self._guest_wait(flow, draft)}
 
     def _guest_wait(self, flow: FlowRow, draft: State) -> int:
         found = [claim for one in draft.get("claims", []) if (claim := self._accounts.claim(one))]
@@ -748,6 +787,8 @@ class Flows:
         if flow.name == "recover" and "password" in draft and draft.get("who"):
             with self._registry.writing():
                 account = self._accounts.account(draft["who"])
+                if draft.get("letter") and not self._registry.letters.use(draft["letter"], now):
+                    raise _Refused("the letter was used meanwhile")
                 self._accounts.set_password(draft["who"], draft["password"])
                 self._accounts.end_sessions(draft["who"], now)
                 self._registry.personal.end_all(draft["who"], now)

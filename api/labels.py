@@ -9,12 +9,13 @@ rating factors the tables hold what the register showed; with them they hold rat
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, get_args
 
+from submeter import civil
 from submeter.api.consumption import Shown
 from submeter.api.negotiation import likes
 from submeter.api.problems import Invalid
 from submeter.store.registry_types import Point
 
-__all__ = ["Locale", "Statistic", "check_rated", "decimals_of", "label_of", "labelled", "locale_of"]
+__all__ = ["Locale", "Statistic", "check_rated", "decimals_of", "label_of", "labelled", "locale_of", "written_date"]
 
 Locale = Literal["cs", "sl", "nb", "ru", "en", "de"]
 Statistic = Literal["sum", "mean", "max"]
@@ -94,3 +95,11 @@ def labelled(series: Mapping[str, Any], locale: Locale, statistic: Statistic | N
 def _maxima(points: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Points of a gauge with their maximum as the value; one that is unknown stays so."""
     return [{**point, "value": point.get("max")} for point in points]
+
+
+def written_date(locale: str, zone: str, at: int) -> str:
+    """The local date of an instant (µs UTC) as it is written in a language."""
+    day = civil.to_local(zone, at)
+    if locale in {"cs", "sl"}:
+        return f"{day.day}. {day.month}. {day.year}"
+    return f"{day:%Y-%m-%d}" if locale == "en" else f"{day:%d.%m.%Y}"

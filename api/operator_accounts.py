@@ -40,7 +40,7 @@ class Recovery(BaseModel):
     """How a recovery is started."""
 
     model_config = ConfigDict(extra="forbid")
-    by: Literal["message"] = "message"
+    by: Literal["message", "letter"] = "message"
 
 
 routes: Final = APIRouter(tags=["operator"])
@@ -126,8 +126,13 @@ def _message(access: Access, flows: Flows, account: Account) -> int:
     return sent
 
 
-#: What starts a recovery, by its name in the body; a code by letter is another entry.
-_STARTS: Final = {"message": _message}
+def _letter(access: Access, flows: Flows, account: Account) -> int:
+    """Order a code by letter to the unit that the account holds now; returns how many letters that are."""
+    return int(flows.order_letter(account.id, access.principal.manager, by=f"token:{access.principal.token}"))
+
+
+#: What starts a recovery, by its name in the body.
+_STARTS: Final = {"message": _message, "letter": _letter}
 
 
 def _until(text: str | None, now: int) -> int | None:

@@ -126,9 +126,9 @@ class TooFine(Problem):
 
 
 class Conflict(Problem):
-    """Something else is there under the same name, or what is asked for is there already."""
+    """What is asked for does not fit what is there: something else under the same name, or the same already."""
 
-    type, status, title = "conflict", 409, "This differs from what is there"
+    type, status, title = "conflict", 409, "That does not fit what is there"
 
 
 class NotFound(Problem):

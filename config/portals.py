@@ -26,7 +26,7 @@ Channel = Literal["email", "phone", "recovery"]
 Names = Annotated[tuple[str, ...], Strict(strict=False), BeforeValidator(lambda one: [one] if isinstance(one, str) else one)]
 Channels = Annotated[tuple[Channel, ...], Strict(strict=False), BeforeValidator(lambda one: [one] if isinstance(one, str) else one)]
 Class = Literal["identifier", "secret", "knowledge"]
-Role = Literal["resident", "resident:limited", "household", "guest"]
+Role = Literal["resident", "resident:limited", "household", "guest", "submitter", "demo"]
 
 
 class Step(Section):
@@ -128,6 +128,8 @@ class Portal(Section):
             typed = set(step.channel) - {"recovery"}
             if step.do == "challenge" and typed and name in {*MAKING, "guest"} and not typed & asked:
                 yield number, f"no contact of {' or '.join(sorted(typed))} stands before it"
+            if step.do == "session" and step.role == "submitter" and name != "self_reading":
+                yield number, "a submitter's session belongs to self_reading alone"
             if step.join and number == 1:
                 yield number, "the first step joins nothing"
         kinds = [step.do for step in steps]

@@ -66,6 +66,7 @@ def _pattern(text: str) -> str:
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 Text = Annotated[str, Field(min_length=1)]
 Port = Annotated[int, Field(ge=1, le=65535)]
+MonthDay = Annotated[int, Field(ge=1, le=31)]
 Count = Annotated[int, Field(ge=1)]
 Limit = Annotated[int, Field(ge=0)]
 Seconds = Annotated[int, Field(ge=1, le=60)]
@@ -320,6 +321,20 @@ class PortalHost(Section):
     links: Mapping[Literal["pay"], Link] = Field(
         default={}, description='https addresses, e.g. links = {pay = "https://pay.example.org/?account={account}&sum={amount}"}, or {} for none'
     )
+    demo_manager: str = Field(
+        default="", description='the id of a manager whose units anybody may look at, e.g. demo_manager = "demo", or "" for no demo'
+    )
+    readings_open: Annotated[tuple[MonthDay, ...], Strict(strict=False), Field(max_length=2)] = Field(
+        default=(), description="first and last day of the month on which readings are taken, e.g. readings_open = [20, 25], or [] for always"
+    )
+
+    @model_validator(mode="after")
+    def _agrees(self) -> Self:
+        if len(self.readings_open) == 1:
+            raise ValueError("readings_open: write two days, e.g. [20, 25], or [] for always")
+        if self.demo_manager and self.demo_manager == self.manager:
+            raise ValueError("demo_manager is the portal's own manager: everybody would see its residents")
+        return self
 
 
 class Api(Section):

@@ -41,9 +41,13 @@ TEMPLATES: Final[Mapping[str, frozenset[str]]] = {
     "announcement": frozenset({"link", "title", "text"}),
     "export_ready": frozenset({"link", "until"}),
     "erasure_asked": frozenset({"portal", "when"}),
+    "recovery_letter": frozenset({"portal", "unit", "secret", "until"}),
+    "confirmation_letter": frozenset({"portal", "unit", "secret", "until"}),
+    "claim_letter": frozenset({"portal", "unit", "until"}),
+    "claims_cover": frozenset({"portal", "place"}),
 }
 #: Templates with something that opens a door: they end with it, so they must say when.
-SECRET: Final = frozenset({"activation_password", "confirm_link", "code", "invitation"})
+SECRET: Final = frozenset({"activation_password", "confirm_link", "code", "invitation", "recovery_letter", "confirmation_letter"})
 
 #: Parts of a template in the files, and what the frame of a mail is called there.
 PARTS: Final = ("subject", "body", "sms")

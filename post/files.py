@@ -4,6 +4,7 @@ import os
 import sys
 from pathlib import Path
 
+from submeter.pdf import Paper
 from submeter.post.errors import SinkError
 from submeter.post.message import Message, mail
 
@@ -11,16 +12,15 @@ __all__ = ["Console", "Files"]
 
 
 class Files:
-    """One file a message, whole or not there: `.eml` of a mail, else `.txt`. Sent again, it is the same file. Its owner alone reads it."""
+    """One file a message, whole or not there: `.eml` of a mail, `.pdf` of a letter, else `.txt`. Sent again, it is the same file. Its owner alone reads it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
     def send(self, message: Message) -> None:
         """Write the file."""
-        mailed = message.channel == "email"
-        name = f"{message.channel}-{message.id:06}-{message.mark[:8]}.{'eml' if mailed else 'txt'}"
-        content = mail(message).as_bytes() if mailed else _plain(message).encode()
+        ending, content = _file(message)
+        name = f"{message.channel}-{message.id:06}-{message.mark[:8]}.{ending}"
         try:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             _write(self._folder / name, content)
@@ -35,6 +35,25 @@ class Console:
         """Print the message."""
         sys.stdout.write(f"OUTBOX  {message.channel}\n{_plain(message)}\n")
         sys.stdout.flush()
+
+
+def _file(message: Message) -> tuple[str, bytes]:
+    """The ending and the content of a message's file."""
+    if message.channel == "email":
+        return "eml", mail(message).as_bytes()
+    if message.channel == "letter":
+        return "pdf", _letter(message)
+    return "txt", _plain(message).encode()
+
+
+def _letter(message: Message) -> bytes:
+    """A letter of one page or more: where it goes, then what it says."""
+    paper = Paper(message.text.subject, message.locale, message.created, message.brand)
+    paper.page()
+    paper.paragraph("\n".join(message.to.split(", ")))
+    paper.heading(message.text.subject)
+    paper.paragraph(message.text.body)
+    return paper.made()
 
 
 def _plain(message: Message) -> str:

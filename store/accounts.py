@@ -40,7 +40,10 @@ ROLES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 _ACCOUNT: Final = "id, realm, username, name, locale, password, created, failures, ended, last_unit"
 _FACTOR: Final = "id, account, kind, secret, counter, created, used"
-_CLAIM: Final = "id, manager, kind, unit, occupancy, role, identifier, proof, created, expires, used, withdrawn, giver, until, data_from, finest, quantities, sent_to"
+_CLAIM: Final = "id, manager, kind, unit, occupancy, role, identifier, proof, created, expires, used, withdrawn, giver, until, data_from, finest, quantities, sent_to, point"
+#: The occupancy that a claim was made for is there and has not ended; a claim without one has no such end.
+_LASTS: Final = """(occupancy IS NULL OR EXISTS (SELECT 1 FROM occupancies o WHERE o.unit = claims.unit AND o.since = claims.occupancy
+  AND (o.until IS NULL OR o.until > ?)))"""
 _GRANT: Final = "id, account, manager, unit, occupancy, role, since, until, source, giver, created, ended, data_from, finest, quantities, evidence"
 _SESSION: Final = "id, realm, manager, account, role, held, created, seen, expires, idle, fresh, agent, ended"
 #: Units of an account at an instant: each grant in force with its occupancy (none on record: since ever) and the finest level of its property.
@@ -110,7 +113,8 @@ class Factor:
 class Claim:
     """What gives the right to a unit, for the occupancy that begins at `occupancy`; hashes only.
 
-    An invitation has a `giver` (account), an end, and what the grant is narrowed to; `sent_to` is the masked address that it was sent to.
+    An invitation has a `giver` (account), an end, and what the grant is narrowed to; `sent_to` is the masked address that it was sent to. A claim to send
+    readings in has the `point` of its meter.
     """
 
     id: str
@@ -131,6 +135,7 @@ class Claim:
     finest: str | None = None
     quantities: str | None = None
     sent_to: str | None = None
+    point: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,8 +312,12 @@ class Accounts:
 
     def claims(self, manager: str, kind: str, identifier: bytes, now: int) -> list[Claim]:
         """Return the claims of an identifier that are in force."""
-        standing = "used IS NULL AND withdrawn IS NULL AND (expires IS NULL OR expires > ?)"
-        return self._read(Claim, "claims", _CLAIM, f"manager = ? AND kind = ? AND identifier = ? AND {standing}", manager, kind, identifier, now)
+        standing = f"used IS NULL AND withdrawn IS NULL AND (expires IS NULL OR expires > ?) AND {_LASTS}"
+        return self._read(Claim, "claims", _CLAIM, f"manager = ? AND kind = ? AND identifier = ? AND {standing}", manager, kind, identifier, now, now)
+
+    def stands(self, claim: Claim, now: int) -> bool:
+        """Whether a claim is in force."""
+        return claim.id in {one.id for one in self.claims(claim.manager, claim.kind, claim.identifier, now)}
 
     def claim(self, identity: str) -> Claim | None:
         """Return one claim, also a used one."""
@@ -321,8 +330,8 @@ class Accounts:
     def use_claim(self, identity: str, now: int) -> bool:
         """Mark a claim as used; False if it is used, withdrawn or over by now: then nothing may follow from it."""
         with self._file.writing() as db:
-            sql = "UPDATE claims SET used = ? WHERE id = ? AND used IS NULL AND withdrawn IS NULL AND (expires IS NULL OR expires > ?)"
-            return bool(db.execute(sql, (now, identity, now)).rowcount)
+            sql = f"UPDATE claims SET used = ? WHERE id = ? AND used IS NULL AND withdrawn IS NULL AND (expires IS NULL OR expires > ?) AND {_LASTS}"  # noqa: S608
+            return bool(db.execute(sql, (now, identity, now, now)).rowcount)
 
     def withdraw_claim(self, manager: str, identity: str, now: int) -> bool:
         """Take a claim back; False if the manager has none like that."""
@@ -360,6 +369,11 @@ class Accounts:
         """Let a grant that waits begin now."""
         with self._file.writing() as db:
             db.execute("UPDATE grants SET since = min(since, ?) WHERE id = ?", (now, identity))
+
+    def confirm_grant(self, identity: str) -> None:
+        """Make a limited grant a whole one."""
+        with self._file.writing() as db:
+            db.execute("UPDATE grants SET role = 'resident' WHERE id = ? AND role = 'resident:limited'", (identity,))
 
     def end_grant(self, identity: str, now: int) -> None:
         """End a grant, and those that its holder gave for the same unit, also those that nobody took up yet."""

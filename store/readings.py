@@ -145,11 +145,20 @@ class Readings:
         """Return every known series with its number."""
         return dict(self._series)
 
-    def store(self, batch: pa.Table, receptions: pa.Table, upto: int, accepted: pa.Table = NOTHING_RISEN, formats: pa.Table = NOTHING_TAUGHT) -> int:
+    def store(
+        self,
+        batch: pa.Table,
+        receptions: pa.Table,
+        upto: int,
+        accepted: pa.Table = NOTHING_RISEN,
+        formats: pa.Table = NOTHING_TAUGHT,
+        *,
+        sent_in: int = 0,
+    ) -> int:
         """Keep a batch (schema READING), its receptions (RECEPTION) and the inbox watermark `upto` in one transaction; return how many were new.
 
         Repetitions are left out; the ranges that the others touch are marked dirty. `accepted` (ACCEPTED) replaces what is kept of the same device and
-        name, `formats` (FORMAT) adds to what is known.
+        name, `formats` (FORMAT) adds to what is known. `sent_in` is the number of the last reading of residents that is in the batch.
         """
         tables = {"batch": batch.select(READING.names).cast(READING), "heard": receptions.select(RECEPTION.names).cast(RECEPTION)}
         tables |= {"risen": accepted.select(ACCEPTED.names).cast(ACCEPTED), "taught": formats.select(FORMAT.names).cast(FORMAT)}
@@ -165,6 +174,8 @@ class Readings:
             if formats.num_rows:
                 connection.execute(sql.LEARN)
             connection.execute("UPDATE progress SET value = greatest(value, ?) WHERE name = 'inbox'", [upto])
+            if sent_in:
+                connection.execute("UPDATE progress SET value = greatest(value, ?) WHERE name = 'self'", [sent_in])
             connection.unregister("fresh")
         return int(fresh.num_rows)
 
@@ -187,6 +198,10 @@ class Readings:
     def watermark(self) -> int:
         """Return the highest inbox message whose readings are stored; 0 at first."""
         return int(self._duck.read("SELECT value FROM progress WHERE name = 'inbox'")["value"][0].as_py())
+
+    def sent_in(self) -> int:
+        """Return the number of the last reading of residents that is stored; 0 at first."""
+        return int(self._duck.read("SELECT value FROM progress WHERE name = 'self'")["value"][0].as_py())
 
     def directory(self) -> int:
         """Return the version of the directory that the rows were last computed from; 0 at first."""

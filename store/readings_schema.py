@@ -66,6 +66,9 @@ MIGRATIONS: Final = (
     """
     CREATE TABLE floors (series INTEGER, what VARCHAR, start BIGINT);
     """,
+    """
+    INSERT INTO progress VALUES ('self', 0);
+    """,
 )
 
 #: What `Readings.store` takes. `seq` is the order of the inbox (message, position, reading: ingest/rows.py), so it is the same after a rebuild (DECISIONS 2).

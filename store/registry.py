@@ -30,6 +30,7 @@ from submeter.store.events import Events
 from submeter.store.exports import Exports
 from submeter.store.funnel import Funnel
 from submeter.store.information import Informations
+from submeter.store.letters import Letters
 from submeter.store.messages import Messages
 from submeter.store.new_contacts import NewContacts
 from submeter.store.notices import Notices
@@ -53,6 +54,7 @@ from submeter.store.registry_types import (
     Visible,
 )
 from submeter.store.runs import Runs
+from submeter.store.self_readings import SelfReadings
 from submeter.store.sqlite import open_sqlite, querying, rehearsal, transaction
 from submeter.store.webhooks import Webhooks
 
@@ -109,6 +111,8 @@ class Registry:
         self.announcements = Announcements(self, self._rows)
         self.balance = Balance(self, self._rows)
         self.messages = Messages(self, self._rows)
+        self.letters = Letters(self, self._rows)
+        self.self_readings = SelfReadings(self, self._rows)
 
     def __enter__(self) -> Self:
         return self
@@ -228,6 +232,10 @@ class Registry:
         if not found:
             raise StoreError(f"there is no point {identity}: the directory names them, `GET /v1/units/{{unit}}/meters` shows them")
         return _point(found[0])
+
+    def point_of(self, identity: str) -> Point | None:
+        """Return one point, None if there is none."""
+        return next((_point(row) for row in self._rows("SELECT * FROM points WHERE id = ?", identity)), None)
 
     def occupancies_of(self, unit: str) -> list[Occupancy]:
         """Return who lived in a unit in order of time."""

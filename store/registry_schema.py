@@ -209,4 +209,15 @@ MIGRATIONS: Final = (
       created INTEGER NOT NULL, status TEXT NOT NULL, changed INTEGER) STRICT;
     CREATE INDEX messages_account ON messages (account, unit);
     """,
+    """
+    CREATE TABLE self_readings (
+      id INTEGER PRIMARY KEY AUTOINCREMENT, point TEXT NOT NULL, register TEXT NOT NULL, t INTEGER NOT NULL, value INTEGER NOT NULL,
+      received INTEGER NOT NULL, sender TEXT NOT NULL, confirmation TEXT NOT NULL UNIQUE, photo TEXT, taken INTEGER) STRICT;
+    CREATE INDEX self_readings_point ON self_readings (point, t);
+    ALTER TABLE claims ADD COLUMN point TEXT;
+    CREATE TABLE letters (
+      id TEXT PRIMARY KEY, kind TEXT NOT NULL CHECK (kind IN ('recovery', 'confirmation')), subject TEXT NOT NULL, proof BLOB NOT NULL,
+      created INTEGER NOT NULL, expires INTEGER NOT NULL, used INTEGER) STRICT;
+    CREATE INDEX letters_subject ON letters (kind, subject);
+    """,
 )

@@ -18,7 +18,7 @@ import polars as pl
 import pyarrow as pa
 import structlog
 
-from submeter import civil
+from submeter import civil, sent_in
 from submeter.aggregate import Finality, Kept, Limits, Report, Rollups, Row, Series, watch
 from submeter.config import Config
 from submeter.decoders import Profile
@@ -103,10 +103,11 @@ class Core:
         return self._drain.redecode(self.inbox.quarantined(reason=reason, device=device), replays=reason == "replay")
 
     def rollup(self, *, settle: bool = True, everything: bool = False) -> Report:
-        """Compute and publish what changed since the last run, see `Rollups.run`; a changed directory is taken up first."""
-        started = time.monotonic()
+        """Compute and publish what changed since the last run, see `Rollups.run`; what residents sent in and a changed directory are taken up first."""
+        started, at = time.monotonic(), now()
+        sent_in.take(self.registry, self.readings, at)
         keyed = self._directory_changed() if self.registry.version() != self.readings.directory() else set()
-        report = self._rollups.run(now=now(), settle=settle, everything=everything, progress=self._stepped, keyed=keyed)
+        report = self._rollups.run(now=at, settle=settle, everything=everything, progress=self._stepped, keyed=keyed)
         log.info("rollup done", seconds=round(time.monotonic() - started, 2), series=report.series, rows=report.rows, blocks=report.blocks)
         return report
 

@@ -26,7 +26,8 @@ from submeter.api.rates import Rates
 from submeter.api.secrets import Secrets
 from submeter.collectors import collectors
 from submeter.config import Config
-from submeter.config.portals import load_portal
+from submeter.config.portals import Portal, load_portal
+from submeter.config.sections import PortalHost
 from submeter.control import ControlServer
 from submeter.core import Core, make_folder, now
 from submeter.errors import SubmeterError
@@ -285,13 +286,13 @@ def sign_in(config: Config) -> SignIn | None:
     if not config.portal:
         return None
     loaded = {one.name: load_portal(one.name, one.file) for one in config.portal}
-    return SignIn(
-        Secrets.of(config.data.folder / "portal.key"),
-        [
-            Tenant(loaded[one.name], one.manager, one.host, one.operator_email, {str(name): link for name, link in one.links.items()})
-            for one in config.portal
-        ],
-    )
+    return SignIn(Secrets.of(config.data.folder / "portal.key"), [_tenant(one, loaded[one.name]) for one in config.portal])
+
+
+def _tenant(one: PortalHost, portal: Portal) -> Tenant:
+    days = (one.readings_open[0], one.readings_open[-1]) if one.readings_open else None
+    links = {str(name): link for name, link in one.links.items()}
+    return Tenant(portal, one.manager, one.host, one.operator_email, links, one.demo_manager, days)
 
 
 def _listen(app: FastAPI, host: str, port: int, name: str, stack: ExitStack, *, proxies: Sequence[str] = ()) -> None:

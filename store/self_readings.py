@@ -1,0 +1,68 @@
+"""Readings that residents sent in: an inbox of the API's own, which the core drains into the readings' file (FEATURES b, DECISIONS 11). Part of registry.sqlite.
+
+Rules: a row is never edited but for `taken`, which the core notes; the confirmation number is random and tells nothing of how many there are. Instants are µs
+UTC, values micro units of the register's unit.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from submeter.store.events import File
+
+__all__ = ["SelfReading", "SelfReadings"]
+
+_COLUMNS: Final = "id, point, register, t, value, received, sender, confirmation, photo, taken"
+
+
+@dataclass(frozen=True, slots=True)
+class SelfReading:
+    """One index of a point's register (`str(Register)`) at an instant; `sender` is `account:…` or `claim:…`, `photo` the SHA-256 of a picture."""
+
+    id: int
+    point: str
+    register: str
+    t: int
+    value: int
+    received: int
+    sender: str
+    confirmation: str
+    photo: str | None
+    taken: int | None
+
+
+class SelfReadings:
+    """The readings sent in to a registry, as `registry.self_readings`."""
+
+    def __init__(self, file: File, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
+        self._file = file
+        self._rows = rows
+
+    def keep(
+        self, point: str, register: str, *, t: int, value: int, now: int, sender: str, confirmation: str, photo: str | None = None
+    ) -> SelfReading:
+        """Keep a reading; durable on return."""
+        with self._file.writing() as db:
+            row = (point, register, t, value, now, sender, confirmation, photo)
+            made = db.execute(f"INSERT INTO self_readings VALUES (NULL{', ?' * len(row)}, NULL) RETURNING {_COLUMNS}", row).fetchone()  # noqa: S608
+        return SelfReading(*made)
+
+    def of(self, point: str, start: int, end: int) -> list[SelfReading]:
+        """Return those of a point in [start, end) in order of time."""
+        return self._select("point = ? AND t >= ? AND t < ? ORDER BY t, id", point, start, end)
+
+    def after(self, last: int, limit: int) -> list[SelfReading]:
+        """Return those that came after the one of this number, in order, at most so many."""
+        return self._select("id > ? ORDER BY id LIMIT ?", last, limit)
+
+    def places(self) -> set[tuple[str, str]]:
+        """Return the points and registers with any."""
+        return {(point, register) for point, register in self._rows("SELECT DISTINCT point, register FROM self_readings")}
+
+    def take(self, ids: Iterable[int], now: int) -> None:
+        """Note that the core has these."""
+        with self._file.writing() as db:
+            db.executemany("UPDATE self_readings SET taken = coalesce(taken, ?) WHERE id = ?", [(now, one) for one in ids])
+
+    def _select(self, where: str, *values: object) -> list[SelfReading]:
+        return [SelfReading(*row) for row in self._rows(f"SELECT {_COLUMNS} FROM self_readings WHERE {where}", *values)]  # noqa: S608 - ours
