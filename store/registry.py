@@ -11,6 +11,7 @@ import secrets
 import sqlite3
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple
@@ -202,6 +203,14 @@ class Registry:
     def occupancies_of(self, unit: str) -> list[Occupancy]:
         """Return who lived in a unit in order of time."""
         return [Occupancy(*row) for row in self._rows("SELECT * FROM occupancies WHERE unit = ? ORDER BY since", unit)]
+
+    def hand_overs(self) -> dict[str, tuple[int, ...]]:
+        """Return the instants at which an occupancy of a unit begins or ends, in order, of units that have any."""
+        found = defaultdict[str, tuple[int, ...]](tuple)
+        ends = "SELECT unit, since AS at FROM occupancies UNION SELECT unit, until FROM occupancies WHERE until IS NOT NULL ORDER BY unit, at"
+        for unit, at in self._rows(ends):
+            found[unit] += (at,)
+        return dict(found)
 
     def holders_of(self, unit: str) -> list[Occupancy]:
         """Return its occupancies; of a unit without any on record one without beginning and end, so that what it uses has a holder."""
