@@ -13,10 +13,11 @@ import numpy as np
 
 from submeter import civil
 from submeter.api.access import SeenUnit
+from submeter.api.parts import NAMES, seen_of
 from submeter.api.periods import RESOLUTIONS, Period
-from submeter.reading import FLAGS, LEVELS, MICRO, QUALITIES, STATES
-from submeter.store.published import NULL, Points, Published, PublishedSeries
-from submeter.store.registry_types import Point
+from submeter.reading import LEVELS, MICRO, QUALITIES, STATES
+from submeter.store.published import NULL, Published, PublishedSeries
+from submeter.store.registry_types import Point, Visible
 
 __all__ = ["UOM", "Shown", "View", "answer", "shown_series"]
 
@@ -62,7 +63,7 @@ def answer(
         "as_of": view,
         "complete_until": _iso(min(last), zone) if last and len(last) == len(shown) else None,
         "version": max((one.series.version for one in shown), default=0),
-        "series": [_series(group, period, published, zone, view=view, index=index) for group in _groups(shown, by_meter=by_meter)],
+        "series": [_series(group, period, published, seen, view=view, index=index) for group in _groups(shown, by_meter=by_meter)],
         "next": {"from": _iso(period.next, zone), "to": _iso(period.end, zone)} if period.next else None,
     }
 
@@ -78,10 +79,10 @@ def _groups(shown: Sequence[Shown], *, by_meter: bool) -> Iterator[list[Shown]]:
         yield list(group)
 
 
-def _series(group: Sequence[Shown], period: Period, published: Published, zone: str, *, view: View, index: bool) -> dict[str, Any]:
-    first = group[0]
+def _series(group: Sequence[Shown], period: Period, published: Published, seen: SeenUnit, *, view: View, index: bool) -> dict[str, Any]:
+    first, zone = group[0], seen.property.zone
     gauge = first.series.kind == "gauge"
-    rows = [_rows(one.series, period, published, zone, view) for one in group]
+    rows = [_rows(one.series, period, published, seen.visible, view) for one in group]
     corrected = [_corrections(one, period, published, zone) for one in group] if view == "latest" else []
     return {
         "quantity": first.series.register.name,
@@ -91,24 +92,25 @@ def _series(group: Sequence[Shown], period: Period, published: Published, zone: 
         "meter": first.point.id if len(group) == 1 else None,
         "label": first.point.label if len(group) == 1 else None,
         "points": [
-            _part(start, end, zone) if start in period.cut else _point(start, end, [row.get(start) for row in rows], zone, gauge=gauge, index=index)
+            _point(start, end, [row.get(start) for row in rows], zone, gauge=gauge, index=index, cut=start in period.cut)
             for start, end in pairwise(period.edges.tolist())
         ],
         "corrections": [correction for of_point in corrected for correction in of_point],
     }
 
 
-def _rows(series: PublishedSeries, period: Period, published: Published, zone: str, view: View) -> dict[int, Any]:
-    """Published rows of the period by their start: as they are, as they were billed, or as they stood at a revision."""
+def _rows(series: PublishedSeries, period: Period, published: Published, visible: Visible, view: View) -> dict[int, Any]:
+    """What is seen of published rows of the period by its start: as they are, as they were billed, or as they stood at a revision."""
     if len(period.edges) < len(("start", "end")):
         return {}
-    labels = civil.blocks_of(zone, period.level, period.edges[[0, -2]])
+    labels = civil.blocks_of(series.zone, period.level, period.edges[[0, -2]])
     asked = series.id, LEVELS.index(period.level), labels[0], labels[-1]
-    points: Points = published.read(*asked)
+    points = published.read(*asked)
     if view != "latest":
         points = np.concatenate([published.revisions(*asked), points])
         points = points[points["state"] == BILLED][::-1] if view == "billed" else points[points["rev"] <= view]
-    return {int(point["start"]): point for point in points}
+    seen = seen_of(points, series, period.level, visible, published, newest=view == "latest")
+    return {int(point["start"]): point for point in seen}
 
 
 def _corrections(shown: Shown, period: Period, published: Published, zone: str) -> Iterator[dict[str, Any]]:
@@ -131,13 +133,7 @@ def _corrections(shown: Shown, period: Period, published: Published, zone: str) 
         }
 
 
-def _part(start: int, end: int, zone: str) -> dict[str, Any]:
-    """What is seen of a bucket that is another holder's too: its time, not its use, which the tables have of the whole only."""
-    unknown = _point(start, end, [], zone, gauge=False, index=False)
-    return unknown | {"flags": ["cut", *unknown["flags"]]}
-
-
-def _point(start: int, end: int, rows: Sequence[Any], zone: str, *, gauge: bool, index: bool) -> dict[str, Any]:
+def _point(start: int, end: int, rows: Sequence[Any], zone: str, *, gauge: bool, index: bool, cut: bool) -> dict[str, Any]:
     there = [row for row in rows if row is not None]
     point: dict[str, Any] = {"start": _iso(start, zone), "end": _iso(end, zone)}
     if not there:
@@ -147,7 +143,7 @@ def _point(start: int, end: int, rows: Sequence[Any], zone: str, *, gauge: bool,
             "hi": None,
             "quality": "incomplete",
             "coverage": 0,
-            "flags": ["no_data"],
+            "flags": [*(["cut"] if cut else []), "no_data"],
             "state": "open",
             "rev": 0,
         }
@@ -159,7 +155,7 @@ def _point(start: int, end: int, rows: Sequence[Any], zone: str, *, gauge: bool,
         "hi": _sum(row["hi"] for row in there) if whole else None,
         "quality": QUALITIES[max(int(row["quality"]) for row in there) if whole else INCOMPLETE],
         "coverage": round(sum(int(row["coverage"]) for row in there) / len(rows) / 10_000, 4),
-        "flags": [name for bit, name in enumerate(FLAGS) if flags >> bit & 1] + ["no_data"] * (not whole),
+        "flags": [name for bit, name in enumerate(NAMES) if flags >> bit & 1] + ["no_data"] * (not whole),
         "state": STATES[min(int(row["state"]) for row in there)],
         "rev": max(int(row["rev"]) for row in there),
     }
