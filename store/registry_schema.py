@@ -115,4 +115,9 @@ MIGRATIONS: Final = (
     CREATE TABLE throttle (key TEXT PRIMARY KEY, fails INTEGER NOT NULL, until INTEGER NOT NULL, day INTEGER NOT NULL) STRICT;
     CREATE TABLE browsers (hash BLOB NOT NULL, account TEXT NOT NULL REFERENCES accounts, seen INTEGER NOT NULL, PRIMARY KEY (hash, account)) STRICT;
     """,
+    """
+    CREATE INDEX audit_of_directory ON audit (id)
+    WHERE (action IN ('directory.import', 'keys.import') AND detail <> '0 differences')
+      OR action IN ('decision.accept', 'decision.reject', 'decision.exchange', 'decision.reading', 'decision.withdraw');
+    """,
 )
