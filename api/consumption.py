@@ -107,7 +107,7 @@ def _series(group: Sequence[Shown], period: Period, published: Published, seen: 
     first, zone = group[0], seen.property.zone
     gauge = first.series.kind == "gauge"
     rows = [_rows(one.series, period, published, seen.visible, view) for one in group]
-    corrected = [_corrections(one, period, published, seen) for one in group] if view == "latest" else []
+    corrected = _corrections(group, period, published, seen) if view == "latest" else []
     return {
         "quantity": first.series.register.name,
         "class": first.point.quantity,
@@ -117,11 +117,17 @@ def _series(group: Sequence[Shown], period: Period, published: Published, seen: 
         "label": first.point.label if len(group) == 1 else None,
         "points": [
             _point(
-                start, end, _together([row.get(start) for row in rows]), zone, gauge=gauge, index=index and len(group) == 1, cut=start in period.cut
+                start,
+                end,
+                rows[0].get(start) if len(rows) == 1 else _together([row.get(start) for row in rows]),
+                zone,
+                gauge=gauge,
+                index=index and len(group) == 1,
+                cut=start in period.cut,
             )
             for start, end in pairwise(period.edges.tolist())
         ],
-        "corrections": [correction for of_point in corrected for correction in of_point],
+        "corrections": list(corrected),
     }
 
 
@@ -145,14 +151,15 @@ def _blocks(zone: str, level: str, first: int, last: int) -> tuple[str, str]:
     return begin, end
 
 
-def _corrections(shown: Shown, period: Period, published: Published, seen: SeenUnit) -> Iterator[dict[str, Any]]:
+def _corrections(group: Sequence[Shown], period: Period, published: Published, seen: SeenUnit) -> Iterator[dict[str, Any]]:
     """What changed in billed rows that touch the period and are seen as a whole (portal API 2)."""
     zone, since, until = seen.property.zone, seen.visible.since, seen.visible.until
-    for one in published.corrections(shown.series.id, period.start, period.end):
+    meters = {one.series.id: one.point.id for one in group}
+    for one in published.corrections([*meters], period.start, period.end):
         if (since is not None and one.start < since) or (until is not None and one.end > until):
             continue
         yield {
-            "meter": shown.point.id,
+            "meter": meters[one.series],
             "resolution": RESOLUTIONS[one.level],
             "start": _iso(one.start, zone),
             "end": _iso(one.end, zone),
@@ -192,8 +199,8 @@ def _point(start: int, end: int, row: Row | None, zone: str, *, gauge: bool, ind
 def _together(rows: Sequence[Row | None]) -> Row | None:
     """The rows of one bucket as one: the sum is as good as its worst part, and incomplete where one has no row."""
     there = [row for row in rows if row is not None]
-    if len(rows) == 1 or not there:
-        return rows[0]
+    if not there:
+        return None
     whole = len(there) == len(rows)
     return there[0]._replace(
         value=_sum([row.value for row in there]),

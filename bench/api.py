@@ -49,7 +49,7 @@ NOW: Final = civil.instant("2026-01-15T12:00:00Z")
 ONE = "units/u7/consumption?from=2025-01-01&to=2026-01-01&resolution=P1M"
 THREE = "units/u7/consumption?from=2023-01-01&to=2026-01-01&resolution=P1M"
 PASSWORD: Final = "a long enough password"
-PEOPLE, READERS, MANY = 50, 8, 64
+PEOPLE, READERS, MANY, SOME = 50, 8, 64, 400
 #: Series beside those of the flats, whose rollup runs meanwhile.
 METERS, HOURS, NUMBER = 200, 60 * 24, 100_000
 
@@ -82,8 +82,8 @@ def beside_fixed(port: int, path: str, head: str, name: str, rounds: int) -> Non
     for _ in range(rounds + 1):
         for one in paths:
             before = float(asked(port, "bench/cpu", head))
-            clients(port, one, head, connections=4, requests=1000)
-            used[one].append((float(asked(port, "bench/cpu", head)) - before) * 1e6 / 1000)
+            clients(port, one, head, connections=4, requests=SOME)
+            used[one].append((float(asked(port, "bench/cpu", head)) - before) * 1e6 / SOME)
     table, fixed = (median(used[one][1:]) for one in paths)
     ratio = median(a / b for a, b in zip(*(used[one][1:] for one in paths), strict=True))
     out(f"cost    {name:12} {head.split(':', maxsplit=1)[0]:14} {size:6,} bytes: {table:5.0f} µs, fixed {fixed:5.0f} µs: {ratio:.2f} x")

@@ -63,7 +63,6 @@ MIGRATIONS: Final = (
 UPSERT_SERIES: Final = "INSERT OR REPLACE INTO series VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 UPSERT_BLOCK: Final = "INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?)"
 READ_REVISIONS: Final = "SELECT data FROM revisions WHERE series = ? AND level = ? AND block BETWEEN ? AND ? ORDER BY block"
-READ_CORRECTIONS: Final = 'SELECT * FROM corrections WHERE series = ? AND start < ? AND "end" > ? ORDER BY start, made, rev'
 READ_PARTS: Final = "SELECT data FROM parts WHERE series = ? AND level = ? AND block BETWEEN ? AND ? ORDER BY start"
 DELETE_PARTS: Final = "DELETE FROM parts WHERE series = ? AND level = ? AND start >= ? AND start < ?"
 INSERT_CORRECTION: Final = "INSERT INTO corrections VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -252,10 +251,12 @@ class Published:
         with self._lock, transaction(self._connection) as db:
             db.executemany("DELETE FROM parts WHERE series = ? AND level = ? AND start < ?", before)
 
-    def corrections(self, series: int, start: int, end: int) -> list[Correction]:
-        """Return the corrections of billed rows that touch [start, end), in order of start and time."""
+    def corrections(self, series: Sequence[int], start: int, end: int) -> list[Correction]:
+        """Return the corrections of billed rows of some series that touch [start, end), in order of start and time."""
+        marks = ", ".join("?" * len(series))
+        sql = f'SELECT * FROM corrections WHERE series IN ({marks}) AND start < ? AND "end" > ? ORDER BY start, made, rev'  # noqa: S608 - marks only
         with self._lock, querying(self._connection) as db:
-            return [Correction(*row) for row in db.execute(READ_CORRECTIONS, (series, end, start))]
+            return [Correction(*row) for row in db.execute(sql, (*series, end, start))]
 
 
 def _replace_parts(db: sqlite3.Connection, parts: Sequence[Parts], cuts: Sequence[Cut]) -> None:
