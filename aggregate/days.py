@@ -25,7 +25,7 @@ from submeter.aggregate.wide import Ints, rounded
 from submeter.reading import LEVELS
 from submeter.store import DAYS
 
-__all__ = ["DAYS", "SUMMED", "counter_days", "gauge_days", "summed"]
+__all__ = ["DAYS", "SUMMED", "added", "counter_days", "gauge_days", "summed"]
 
 DAY: Final = LEVELS.index("day")
 #: Levels whose rows are sums of days.
@@ -106,7 +106,11 @@ def _summed(days: pl.DataFrame, level: int, zone: str, year_start: str, *, gauge
     first, last = (int(days[name].to_numpy()[at]) for name, at in (("start", days["start"].arg_min() or 0), ("end", days["end"].arg_max() or 0)))
     bounds = civil.boundaries(zone, LEVELS[level], first, last, year_start)
     bucket = np.searchsorted(bounds, days["start"].to_numpy(), "right") - 1
-    own = days.with_columns(bucket=pl.Series(bounds[bucket]), bucket_end=pl.Series(bounds[bucket + 1]))
+    return added(days.with_columns(bucket=pl.Series(bounds[bucket]), bucket_end=pl.Series(bounds[bucket + 1])), level, gauge=gauge)
+
+
+def added(own: pl.DataFrame, level: int, *, gauge: bool) -> pl.DataFrame:
+    """Rows (SCHEMA) from days, or pieces of days, in order of series and start, of which `bucket` and `bucket_end` say what they are added up to."""
     begin = ("below_start", "above_start", "split_start", "index_start", "part_start", "of_start", "start", "early")
     until = ("below_end", "above_end", "split_end", "index_end", "part_end", "of_end", "end", "late")
     sums = own.group_by("series", "bucket", "bucket_end", maintain_order=True).agg(

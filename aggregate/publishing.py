@@ -16,6 +16,7 @@ import pyarrow as pa
 from submeter import civil
 from submeter.aggregate.events import UNUSABLE
 from submeter.aggregate.frames import framed
+from submeter.aggregate.parts import Cutter
 from submeter.aggregate.series import Series
 from submeter.aggregate.windows import Window
 from submeter.reading import LEVELS, Source
@@ -35,21 +36,30 @@ Rows = Callable[[Sequence[int], int, int, int], pa.Table]
 class Publisher:
     """From the readings' file to the published one."""
 
-    def __init__(self, readings: Readings, published: Published) -> None:
+    def __init__(self, readings: Readings, published: Published, cutter: Cutter) -> None:
         self._readings = readings
         self._published = published
+        self._cutter = cutter
 
-    def publish(self, known: Mapping[int, Series], heads: Sequence[PublishedSeries]) -> int:
-        """Publish where series stand together with the blocks that committed changes touched; returns how many blocks."""
+    def publish(self, known: Mapping[int, Series], heads: Sequence[PublishedSeries], windows: Sequence[Window] = ()) -> int:
+        """Publish where series stand together with the blocks that committed changes touched, and the parts of buckets in `windows`, which were computed.
+
+        Returns how many blocks.
+        """
         noted = framed(self._readings.unpublished())
         if not noted.height and not heads:
             return 0
         levels = [(cast("int", level), rows) for (level,), rows in noted.group_by("level")]
         blocks = [block for level, rows in levels for block in _blocks(known, level, rows, self._readings.rollups, gone=True)]
         revisions = [block for level, rows in levels for block in _blocks(known, level, rows, self._readings.revisions, gone=False)]
-        self._published.replace(heads, blocks, revisions, self._corrections(noted["series"].unique().to_list()))
+        self._published.replace(heads, blocks, revisions, self._corrections(noted["series"].unique().to_list()), self._cutter.touched(windows))
         self._readings.clear_unpublished(noted.to_arrow())
         return len(blocks)
+
+    def cut_anew(self) -> None:
+        """Publish the parts of series whose hand-overs are others than those that they were cut by."""
+        for parts, cuts in self._cutter.anew():
+            self._published.replace([], [], parts=parts, cuts=cuts)
 
     def heads(self, batch: Mapping[int, Series], windows: Sequence[Window], readings: pl.DataFrame) -> list[PublishedSeries]:
         """Where each series stands, by the readings of its windows and, where they began later than it, by what was published before."""

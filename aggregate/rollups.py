@@ -22,10 +22,10 @@ from submeter.aggregate.columns import SCHEMA
 from submeter.aggregate.covered import uncovered
 from submeter.aggregate.days import summed
 from submeter.aggregate.decided import SEQ, Decided, decided
-from submeter.aggregate.events import UNUSABLE, Sample
 from submeter.aggregate.frames import framed
 from submeter.aggregate.kernel import READINGS, Rollup
-from submeter.aggregate.periods import use_between
+from submeter.aggregate.parts import Cutter
+from submeter.aggregate.periods import samples_of, use_between
 from submeter.aggregate.publishing import Publisher
 from submeter.aggregate.retain import Kept, Limits, retain
 from submeter.aggregate.rows import Row
@@ -89,7 +89,8 @@ class Rollups:
         self._readings = readings
         self._registry = registry
         self._published = published
-        self._publisher = Publisher(readings, published)
+        self._cutter = Cutter(readings, registry, published, self._stitched)
+        self._publisher = Publisher(readings, published, self._cutter)
         self._finality = finality
         self._stitched_at: tuple[tuple[int, int], dict[int, Series], dict[int, str]] | None = None
         #: The series that the published file was last compared with.
@@ -104,19 +105,23 @@ class Rollups:
         marks, directory = self._readings.dirty(), self._registry.version()
         known, prints = self._known()
         moved = self._withdraw(known)
+        if not self._readings.rehearsing:
+            self._cutter.look(known, prints)
         rows, blocks, done, held = 0, 0, 0, Counter[str]()
         stored = self._readings.computed()
         self._readings.forget(stored.keys() - known.keys())
         state = _State(now, known, prints, stored, *self._floors(), self._new_decisions(), self._fed_by(known, keyed))
         work = self._work(state, moved, marks, everything=everything)
         for batch in _batches(work, now):
-            touched, heads = self._compute(state, batch, held)
-            rows, blocks, done = rows + touched, blocks + self._publisher.publish(known, heads), done + len(batch)
+            touched, heads, windows = self._compute(state, batch, held)
+            rows, blocks, done = rows + touched, blocks + self._publisher.publish(known, heads, windows), done + len(batch)
             progress(done, len(work))
         if settle:
             rows += self._settle(known, now)
         self._bill(known)
         blocks += self._publisher.publish(known, [])
+        if not self._readings.rehearsing:
+            self._publisher.cut_anew()
         self._withdrawn_from = known
         self._readings.clear_dirty(marks)
         if directory != self._readings.directory():
@@ -186,8 +191,8 @@ class Rollups:
             self._published.drop(gone)
         return moved
 
-    def _compute(self, state: "_State", work: Sequence[Work], held: Counter[str]) -> tuple[int, list[PublishedSeries]]:
-        """Compute the windows of a batch of series and replace their rows; returns how many were touched, and where each series stands."""
+    def _compute(self, state: "_State", work: Sequence[Work], held: Counter[str]) -> tuple[int, list[PublishedSeries], Sequence[Window]]:
+        """Compute the windows of a batch of series and replace their rows; returns how many were touched, where each series stands, and the final windows."""
         now, batch = state.now, {number: state.known[number] for number, _, _ in work}
         windows, result, readings = self._rolled_up(batch, [window for _, _, some in work for window in some])
         within = recompute.within(batch, windows)
@@ -208,7 +213,7 @@ class Rollups:
         )
         findings.found(self._registry, batch, result, windows, now=now)
         findings.revised(self._registry, batch, changed_rows, now=now, reason=work[0][1])
-        return changed_rows.num_rows, self._publisher.heads(batch, windows, readings)
+        return changed_rows.num_rows, self._publisher.heads(batch, windows, readings), windows
 
     def _rolled_up(self, batch: Mapping[int, Series], windows: Sequence[Window]) -> tuple[list[Window], Rollup, pl.DataFrame]:
         """The kernel over windows of series, wider ones where they turn out too narrow: the final windows, what was found in them, and their readings."""
@@ -335,15 +340,14 @@ class Rollups:
             series, readings = self.readings_of(point, register)
         except StoreError:
             return None
-        columns = readings.select("t", "value", "src", "due", "seq", "dev", "pinned", "status").iter_rows()
-        samples = (Sample(t, v, rank, due, seq, dev, pinned, not status & UNUSABLE) for t, v, rank, due, seq, dev, pinned, status in columns)
-        return use_between(samples, series.spec, start, end, rated=rated)
+        return use_between(samples_of(readings), series.spec, start, end, rated=rated)
 
     def retain(self, limits: Limits, *, now: int) -> Kept:
         """Delete readings, hours and days older than these limits and their properties' own, and publish what is left, see `retain`."""
         known, _ = self._known()
         kept = retain(self._readings, known, {one.id: limits.of(one) for one in self._registry.properties()}, now=now)
         self._publisher.publish(known, [])
+        self._published.forget_parts(self._floors()[1].rows())
         return kept
 
 

@@ -24,6 +24,7 @@ from submeter.api.bulk_formats import CSV, ESPI, NDJSON, PARQUET, WRITERS
 from submeter.api.bulk_stretch import Stretch
 from submeter.api.consumption import Shown
 from submeter.api.negotiation import preferred
+from submeter.api.parts import seen_of
 from submeter.api.periods import Period, Resolution, period
 from submeter.api.problems import Invalid, TooFine
 from submeter.reading import LEVELS
@@ -130,13 +131,12 @@ def _all_series(seen: SeenUnit, registry: Registry, published: Published) -> lis
 
 
 def _stretch(seen: SeenUnit, shown: Shown, asked: Period, published: Published) -> Stretch:
-    """Rows of one series whose buckets touch the range and lie wholly in what is visible of the unit."""
+    """What is visible of rows of one series whose buckets touch the range."""
     first, last = int(asked.edges[0]), int(asked.edges[-1])
-    since, until = seen.visible.since, seen.visible.until
     labels = civil.blocks_of(seen.property.zone, asked.level, asked.edges[[0, -1]])
     rows = published.read(shown.series.id, LEVELS.index(asked.level), labels[0], labels[-1])
-    wanted = (rows["start"] >= (first if since is None else max(first, since))) & (rows["start"] < last)
-    return Stretch(seen, shown, rows[wanted if until is None else wanted & (rows["end"] <= until)])
+    inside = rows[(rows["start"] >= first) & (rows["start"] < last)]
+    return Stretch(seen, shown, seen_of(inside, shown.series, asked.level, seen.visible, published))
 
 
 def _position(after: str | None) -> tuple[int, int]:

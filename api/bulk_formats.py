@@ -19,7 +19,8 @@ from submeter.api.bulk_stretch import Stretch
 from submeter.api.espi import ESPI, espi
 from submeter.api.files import Cell, comma_separated
 from submeter.api.numbers import number
-from submeter.reading import FLAGS, QUALITIES, STATES
+from submeter.api.parts import NAMES
+from submeter.reading import QUALITIES, STATES
 from submeter.store.published import NULL
 
 __all__ = ["CSV", "ESPI", "NDJSON", "PARQUET", "WRITERS", "Writer"]
@@ -130,7 +131,7 @@ def _rows(one: Stretch) -> Iterator[list[Cell]]:
     for start, end, value, lo, hi, _, _, n, flags, coverage, rev, quality, state in one.points.tolist():
         bounds = [number(lo), number(hi)]
         known = [None, None, *bounds, n] if one.is_gauge else [*bounds, None, None, None]
-        said = " ".join(name for bit, name in enumerate(FLAGS) if flags >> bit & 1)
+        said = " ".join(name for bit, name in enumerate(NAMES) if flags >> bit & 1)
         at = civil.to_local(zone, start).isoformat(), civil.to_local(zone, end).isoformat()
         yield [*words, *at, number(value), *known, QUALITIES[quality], coverage / 10_000, said, STATES[state], rev]
 
@@ -164,5 +165,5 @@ def _words(numbers: Any, names: Sequence[str]) -> pa.Array:
 
 
 def _flags(bits: Any) -> pa.Array:
-    said = [" ".join(name for bit, name in enumerate(FLAGS) if some >> bit & 1) for some in bits.tolist()]
+    said = [" ".join(name for bit, name in enumerate(NAMES) if some >> bit & 1) for some in bits.tolist()]
     return pa.array(said, pa.string()).dictionary_encode()

@@ -93,7 +93,7 @@ def _earlier(question: Question, base: Sequence[Series], published: Published, s
     zone, grid = question.seen.property.zone, _grid(question, starts)
     if not len(grid):
         return {"from": None, "to": None, "series": [_like(series, _places(question, starts, {})) for series in base]}
-    span = replace(question.period, start=int(grid[0]), end=int(grid[-1]), edges=grid, next=None)
+    span = replace(question.period, start=int(grid[0]), end=int(grid[-1]), edges=grid, next=None, cut={})
     rows = answer(question.seen, span, question.shown, published, view=question.view, by_meter=question.by_meter, index=False)["series"]
     places = _places(question, starts, dict(pairwise(grid.tolist())))
     series = [_like(one, _filled(places, found["points"])) for one, found in zip(base, rows, strict=True)]
@@ -130,7 +130,7 @@ def _filled(places: Sequence[Point], points: Sequence[Point]) -> list[Point]:
 
 def _before(period: Period, building: Property) -> list[int | None]:
     """As many buckets, just before the first one."""
-    count, first = len(period.edges) - 1, int(period.edges[0])
+    count, first = len(period.edges) - 1, period.starts[0] if len(period.edges) > 1 else period.start
     try:
         grid = civil.boundaries(building.zone, period.level, first - (count + 1) * LONGEST[period.level], first, building.year_start)
     except civil.CivilError as error:
@@ -142,7 +142,7 @@ def _year_before(period: Period, building: Property) -> list[int | None]:
     """Each bucket a year earlier by the calendar: the same month, date, or hour on the clock; None where that year had none."""
     shift = _hour_before if period.level == "hour" else _date_before
     try:
-        return [shift(building.zone, start) for start in period.edges[:-1].tolist()]
+        return [shift(building.zone, start) for start in period.starts]
     except civil.CivilError as error:
         raise Invalid(str(error), "compare") from error
 
@@ -191,7 +191,10 @@ def _means(question: Question, published: Published, flats: Iterable[Sequence[Sh
         used, known = _used(question, published, of_flat)
         sums, counts = sums + used, counts + known
     for (start, end), whole, count in zip(pairwise(edges), sums.tolist(), counts.tolist(), strict=True):
-        mean = {"value": number(Fraction(whole, count)), "flats": count} if count >= LEAST else {"value": None, "reason": why}
+        if start in question.period.cut or count < LEAST:
+            mean: dict[str, Any] = {"value": None, "reason": "cut" if start in question.period.cut else why}
+        else:
+            mean = {"value": number(Fraction(whole, count)), "flats": count}
         yield {"start": _iso(start, zone), "end": _iso(end, zone), **mean}
 
 
@@ -215,7 +218,7 @@ def _weathered(question: Question, base: Sequence[Series], registry: Registry, p
     """The values of last year by the degree days of both months: of heat alone, by the month alone."""
     building = question.seen.property
     earlier = _earlier(question, base, published, _year_before(question.period, building))
-    months = [f"{civil.to_local(building.zone, start):%Y-%m}" for start in question.period.edges[:-1].tolist()]
+    months = [f"{civil.to_local(building.zone, start):%Y-%m}" for start in question.period.starts]
     days = registry.degree_days(building.id)
     series = []
     for one, then in zip(base, earlier["series"], strict=True):

@@ -6,17 +6,20 @@ gauges answer one by one): the sum is as good as its worst part, and incomplete 
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, reduce
 from itertools import groupby, pairwise
-from typing import Any, Final, Literal
+from operator import or_
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 
 from submeter import civil
 from submeter.api.access import SeenUnit
+from submeter.api.parts import NAMES, seen_of
 from submeter.api.periods import RESOLUTIONS, Period
-from submeter.reading import FLAGS, LEVELS, MICRO, QUALITIES, STATES
-from submeter.store.published import NULL, Points, Published, PublishedSeries
-from submeter.store.registry_types import Point
+from submeter.reading import LEVELS, MICRO, QUALITIES, STATES
+from submeter.store.published import NULL, Published, PublishedSeries
+from submeter.store.registry_types import Point, Visible
 
 __all__ = ["UOM", "Shown", "View", "answer", "shown_series"]
 
@@ -28,6 +31,28 @@ View = Literal["latest", "billed"] | int
 EVER: Final = 2**62
 BILLED: Final = STATES.index("billed")
 INCOMPLETE: Final = QUALITIES.index("incomplete")
+#: Said of a sum where one point has no row, after the flags of rows and parts.
+NO_DATA: Final = 1 << len(NAMES)
+#: Coverage is kept in parts of this.
+WHOLE: Final = 10_000
+
+
+class Row(NamedTuple):
+    """A published row, its fields in the order of POINT."""
+
+    start: int
+    end: int
+    value: int
+    lo: int
+    hi: int
+    index_start: int
+    index_end: int
+    n: int
+    flags: int
+    coverage: int
+    rev: int
+    quality: int
+    state: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +87,7 @@ def answer(
         "as_of": view,
         "complete_until": _iso(min(last), zone) if last and len(last) == len(shown) else None,
         "version": max((one.series.version for one in shown), default=0),
-        "series": [_series(group, period, published, zone, view=view, index=index) for group in _groups(shown, by_meter=by_meter)],
+        "series": [_series(group, period, published, seen, view=view, index=index) for group in _groups(shown, by_meter=by_meter)],
         "next": {"from": _iso(period.next, zone), "to": _iso(period.end, zone)} if period.next else None,
     }
 
@@ -78,11 +103,11 @@ def _groups(shown: Sequence[Shown], *, by_meter: bool) -> Iterator[list[Shown]]:
         yield list(group)
 
 
-def _series(group: Sequence[Shown], period: Period, published: Published, zone: str, *, view: View, index: bool) -> dict[str, Any]:
-    first = group[0]
+def _series(group: Sequence[Shown], period: Period, published: Published, seen: SeenUnit, *, view: View, index: bool) -> dict[str, Any]:
+    first, zone = group[0], seen.property.zone
     gauge = first.series.kind == "gauge"
-    rows = [_rows(one.series, period, published, zone, view) for one in group]
-    corrected = [_corrections(one, period, published, zone) for one in group] if view == "latest" else []
+    rows = [_rows(one.series, period, published, seen.visible, view) for one in group]
+    corrected = _corrections(group, period, published, seen) if view == "latest" else []
     return {
         "quantity": first.series.register.name,
         "class": first.point.quantity,
@@ -91,39 +116,56 @@ def _series(group: Sequence[Shown], period: Period, published: Published, zone: 
         "meter": first.point.id if len(group) == 1 else None,
         "label": first.point.label if len(group) == 1 else None,
         "points": [
-            _part(start, end, zone) if start in period.cut else _point(start, end, [row.get(start) for row in rows], zone, gauge=gauge, index=index)
+            _point(
+                start,
+                end,
+                rows[0].get(start) if len(rows) == 1 else _together([row.get(start) for row in rows]),
+                zone,
+                gauge=gauge,
+                index=index and len(group) == 1,
+                cut=start in period.cut,
+            )
             for start, end in pairwise(period.edges.tolist())
         ],
-        "corrections": [correction for of_point in corrected for correction in of_point],
+        "corrections": list(corrected),
     }
 
 
-def _rows(series: PublishedSeries, period: Period, published: Published, zone: str, view: View) -> dict[int, Any]:
-    """Published rows of the period by their start: as they are, as they were billed, or as they stood at a revision."""
+def _rows(series: PublishedSeries, period: Period, published: Published, visible: Visible, view: View) -> dict[int, Row]:
+    """What is seen of published rows of the period by its start: as they are, as they were billed, or as they stood at a revision."""
     if len(period.edges) < len(("start", "end")):
         return {}
-    labels = civil.blocks_of(zone, period.level, period.edges[[0, -2]])
-    asked = series.id, LEVELS.index(period.level), labels[0], labels[-1]
-    points: Points = published.read(*asked)
+    asked = series.id, LEVELS.index(period.level), *_blocks(series.zone, period.level, int(period.edges[0]), int(period.edges[-2]))
+    points = published.read(*asked)
     if view != "latest":
         points = np.concatenate([published.revisions(*asked), points])
         points = points[points["state"] == BILLED][::-1] if view == "billed" else points[points["rev"] <= view]
-    return {int(point["start"]): point for point in points}
+    seen = seen_of(points, series, period.level, visible, published, newest=view == "latest")
+    return {row.start: row for row in map(Row._make, seen.tolist())}
 
 
-def _corrections(shown: Shown, period: Period, published: Published, zone: str) -> Iterator[dict[str, Any]]:
-    """What changed in billed rows that touch the period (portal API 2)."""
-    for one in published.corrections(shown.series.id, period.start, period.end):
-        if one.start in period.cut or (period.cut and (one.start < period.edges[0] or one.end > period.edges[-1])):
+@lru_cache(maxsize=2**12)
+def _blocks(zone: str, level: str, first: int, last: int) -> tuple[str, str]:
+    """The labels of the blocks of two buckets."""
+    begin, end = civil.blocks_of(zone, level, np.array([first, last], np.int64))
+    return begin, end
+
+
+def _corrections(group: Sequence[Shown], period: Period, published: Published, seen: SeenUnit) -> Iterator[dict[str, Any]]:
+    """What changed in billed rows that touch the period and are seen as a whole (portal API 2)."""
+    zone, since, until = seen.property.zone, seen.visible.since, seen.visible.until
+    meters = {one.series.id: one.point.id for one in group}
+    for one in published.corrections([*meters], period.start, period.end):
+        if (since is not None and one.start < since) or (until is not None and one.end > until):
             continue
         yield {
-            "meter": shown.point.id,
+            "meter": meters[one.series],
             "resolution": RESOLUTIONS[one.level],
             "start": _iso(one.start, zone),
             "end": _iso(one.end, zone),
-            "old": None if one.old is None else _sum([one.old]),
-            "new": None if one.new is None else _sum([one.new]),
-            "diff": _sum([one.diff]),
+            "old": None if one.old is None else _number(one.old),
+            "new": None if one.new is None else _number(one.new),
+            "diff": _number(one.diff),
             "reason": one.reason,
             "by": one.by,
             "at": _iso(one.at, zone),
@@ -131,53 +173,64 @@ def _corrections(shown: Shown, period: Period, published: Published, zone: str) 
         }
 
 
-def _part(start: int, end: int, zone: str) -> dict[str, Any]:
-    """What is seen of a bucket that is another holder's too: its time, not its use, which the tables have of the whole only."""
-    unknown = _point(start, end, [], zone, gauge=False, index=False)
-    return unknown | {"flags": ["cut", *unknown["flags"]]}
-
-
-def _point(start: int, end: int, rows: Sequence[Any], zone: str, *, gauge: bool, index: bool) -> dict[str, Any]:
-    there = [row for row in rows if row is not None]
-    point: dict[str, Any] = {"start": _iso(start, zone), "end": _iso(end, zone)}
-    if not there:
-        return point | {
-            "value": None,
-            "lo": None,
-            "hi": None,
-            "quality": "incomplete",
-            "coverage": 0,
-            "flags": ["no_data"],
-            "state": "open",
-            "rev": 0,
-        }
-    whole = len(there) == len(rows)
-    flags = int(np.bitwise_or.reduce([int(row["flags"]) for row in there]))
-    point |= {
-        "value": _sum(row["value"] for row in there),
-        "lo": _sum(row["lo"] for row in there),
-        "hi": _sum(row["hi"] for row in there) if whole else None,
-        "quality": QUALITIES[max(int(row["quality"]) for row in there) if whole else INCOMPLETE],
-        "coverage": round(sum(int(row["coverage"]) for row in there) / len(rows) / 10_000, 4),
-        "flags": [name for bit, name in enumerate(FLAGS) if flags >> bit & 1] + ["no_data"] * (not whole),
-        "state": STATES[min(int(row["state"]) for row in there)],
-        "rev": max(int(row["rev"]) for row in there),
+def _point(start: int, end: int, row: Row | None, zone: str, *, gauge: bool, index: bool, cut: bool) -> dict[str, Any]:
+    ends = {"start": _iso(start, zone), "end": _iso(end, zone)}
+    if row is None:
+        flags = ["cut", "no_data"] if cut else ["no_data"]
+        return {**ends, "value": None, "lo": None, "hi": None, "quality": "incomplete", "coverage": 0, "flags": flags, "state": "open", "rev": 0}
+    point = {
+        **ends,
+        "value": _number(row.value),
+        "min" if gauge else "lo": _number(row.lo),
+        "max" if gauge else "hi": _number(row.hi),
+        "quality": QUALITIES[row.quality],
+        "coverage": row.coverage / WHOLE,
+        "flags": [*_named(row.flags)],
+        "state": STATES[row.state],
+        "rev": row.rev,
     }
     if gauge:
-        point |= {"min": point.pop("lo"), "max": point.pop("hi"), "n": sum(int(row["n"]) for row in there)}
-    if index and len(rows) == 1:
-        point |= {"index_start": _sum([there[0]["index_start"]]), "index_end": _sum([there[0]["index_end"]])}
+        point["n"] = row.n
+    if index:
+        point |= {"index_start": _number(row.index_start), "index_end": _number(row.index_end)}
     return point
 
 
-def _sum(values: Iterable[int]) -> float | int | None:
-    """Micro units as a JSON number with at most six decimals; null if one part is unknown."""
-    parts = [int(value) for value in values]
-    if NULL in parts:
+def _together(rows: Sequence[Row | None]) -> Row | None:
+    """The rows of one bucket as one: the sum is as good as its worst part, and incomplete where one has no row."""
+    there = [row for row in rows if row is not None]
+    if not there:
         return None
-    whole, rest = divmod(sum(parts), MICRO)
-    return whole if rest == 0 else sum(parts) / MICRO
+    whole = len(there) == len(rows)
+    return there[0]._replace(
+        value=_sum([row.value for row in there]),
+        lo=_sum([row.lo for row in there]),
+        hi=_sum([row.hi for row in there]) if whole else NULL,
+        flags=reduce(or_, [row.flags for row in there]) | (0 if whole else NO_DATA),
+        coverage=round(sum(row.coverage for row in there) / len(rows)),
+        rev=max(row.rev for row in there),
+        quality=max(row.quality for row in there) if whole else INCOMPLETE,
+        state=min(row.state for row in there),
+    )
 
 
+@lru_cache
+def _named(flags: int) -> tuple[str, ...]:
+    return tuple(name for bit, name in enumerate((*NAMES, "no_data")) if flags >> bit & 1)
+
+
+def _sum(parts: Sequence[int]) -> int:
+    return NULL if NULL in parts else sum(parts)
+
+
+def _number(micro: int) -> float | int | None:
+    """Micro units as a JSON number with at most six decimals; null if unknown."""
+    if micro == NULL:
+        return None
+    whole, rest = divmod(micro, MICRO)
+    return whole if rest == 0 else micro / MICRO
+
+
+@lru_cache(maxsize=2**16)
 def _iso(at: int, zone: str) -> str:
     return civil.to_local(zone, at).isoformat()

@@ -3,7 +3,8 @@
 Ranges are half-open. An ISO date means the local civil date of the property, an instant carries its offset (portal API 1.5).
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Final, Literal
 
@@ -28,7 +29,7 @@ LONGEST: Final = 5 * 366 * civil.DAY
 class Period:
     """Buckets of one level that touch a range and have begun: `edges[i]` to `edges[i + 1]`, µs UTC; `next` is where a further request goes on.
 
-    `cut` are the starts of buckets that lie over an edge of what may be seen.
+    `cut` are the buckets that lie over an edge of what may be seen: where each begins as seen, and where by itself.
     """
 
     level: str
@@ -36,7 +37,12 @@ class Period:
     end: int
     edges: civil.Instants
     next: int | None
-    cut: frozenset[int] = frozenset()
+    cut: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def starts(self) -> list[int]:
+        """Where the buckets begin by themselves."""
+        return [self.cut.get(start, start) for start in self.edges[:-1].tolist()]
 
 
 def period(start: str, end: str, resolution: Resolution, building: Property, *, now: int, visible: Visible | None = None) -> Period:
@@ -63,7 +69,8 @@ def period(start: str, end: str, resolution: Resolution, building: Property, *, 
     more = len(edges) > MOST_POINTS + 1
     shown = edges[: MOST_POINTS + 1]
     inside = np.clip(shown, since, until) if since is not None or until is not None else shown
-    cut = frozenset(inside[:-1][(inside[:-1] > shown[:-1]) | (inside[1:] < shown[1:])].tolist())
+    over = (inside[:-1] > shown[:-1]) | (inside[1:] < shown[1:])
+    cut = dict(zip(inside[:-1][over].tolist(), shown[:-1][over].tolist(), strict=True))
     return Period(level, lower, upper, inside, int(edges[MOST_POINTS]) if more else None, cut)
 
 

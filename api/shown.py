@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
+import msgspec
 from fastapi import Response
-from fastapi.responses import JSONResponse
 
 from submeter.api.files import CSV, JSON, file_of, name_of
 from submeter.api.labels import Locale, Statistic, labelled
@@ -32,7 +32,7 @@ def response(body: Mapping[str, Any], compared: Mapping[str, Mapping[str, Any]],
     whole = {"resolution": look.resolution, **body, "series": series, "compare": compare}
     told = {**headers, "Content-Language": look.locale}
     if look.kind == JSON:
-        return JSONResponse(whole, headers=told)
+        return Response(msgspec.json.encode(whole), media_type=JSON, headers=told)
     content = file_of(look.kind, whole)
     name = name_of(look.kind, look.resolution, body["from"], body["to"])
     told["Content-Disposition"] = f'attachment; filename="{name}"'

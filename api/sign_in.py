@@ -1,6 +1,7 @@
 """Routes of sign-in: flows page by page, links of mails, sessions (portal API 3).
 
-Pages run on a pool of two threads, since a password takes 20 ms of a processor: a burst of sign-ins never holds up those who read (portal STACK 4).
+Pages run on one thread of their own, since a password takes 20 ms of a processor: a burst of sign-ins waits for itself and never holds up those who read
+(portal STACK 4).
 Cookies are `__Host-`, Secure, HttpOnly, SameSite=Lax; answers are `no-store`.
 """
 
@@ -27,12 +28,12 @@ __all__ = ["FlowsHere", "apart", "opened", "routes"]
 T = TypeVar("T")
 #: How long a browser is known by the accounts that it signed in to, seconds.
 KNOWN: Final = 400 * 86_400
-HASHING: Final = 2
 Fields = Annotated[dict[str, Any], Body(description="the fields of the page")]
 
 
 routes: Final = APIRouter(tags=["sign-in"])
-_pool: Final = ThreadPoolExecutor(HASHING, "sign-in")
+
+_pool: Final = ThreadPoolExecutor(1, "sign-in")
 
 
 def _flows(request: Request) -> Flows:
@@ -44,7 +45,7 @@ FlowsHere = Annotated[Flows, Depends(_flows)]
 
 
 async def apart(work: Callable[..., T], *args: Any) -> T:
-    """Work that takes a processor for long, on the threads of sign-in."""
+    """Work that takes a processor for long, on the thread of sign-in."""
     return await asyncio.get_running_loop().run_in_executor(_pool, partial(copy_context().run, work, *args))
 
 

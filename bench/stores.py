@@ -17,14 +17,19 @@ WATER = Register("volume", "m3")
 TOGETHER = 100
 
 
+def opened(folder: Path) -> tuple[Readings, Registry, Published, Rollups]:
+    """The stores of a folder and their rollups."""
+    readings, registry = Readings(folder / "readings.duckdb"), Registry(folder / "registry.sqlite")
+    published = Published(folder / "published.sqlite")
+    return readings, registry, published, Rollups(readings, registry, published, Finality())
+
+
 class House:
     """Stores of a folder with points of one water meter each."""
 
     def __init__(self, folder: Path, series: int, zone: str) -> None:
         folder.mkdir()
-        self.readings, self.registry = Readings(folder / "readings.duckdb"), Registry(folder / "registry.sqlite")
-        self.published = Published(folder / "published.sqlite")
-        self.rollups = Rollups(self.readings, self.registry, self.published, Finality())
+        self.readings, self.registry, self.published, self.rollups = opened(folder)
         names = [f"AAA-{number:08d}-01-07" for number in range(series)]
         with self.registry.writing() as db:
             db.execute("INSERT INTO managers VALUES ('c', 'C')")

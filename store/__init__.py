@@ -12,7 +12,7 @@ from submeter.store.inbox import Counts, Done, Inbox, Message, Quarantined, Stor
 from submeter.store.information import Information
 from submeter.store.outbox import CHANNELS, Notice, Outbox
 from submeter.store.packing import pack
-from submeter.store.published import NULL, POINT, Block, Correction, Points, Published, PublishedSeries
+from submeter.store.published import NULL, POINT, Block, Correction, Cut, Parts, Points, Published, PublishedSeries
 from submeter.store.readings import Accepted, Kind, Readings, SeriesKey
 from submeter.store.readings_schema import (
     ACCEPTED,
@@ -85,6 +85,7 @@ __all__ = [
     "Block",
     "Correction",
     "Counts",
+    "Cut",
     "Decision",
     "Decisions",
     "Device",
@@ -100,6 +101,7 @@ __all__ = [
     "Notice",
     "Occupancy",
     "Outbox",
+    "Parts",
     "Point",
     "Points",
     "Principal",

@@ -1,7 +1,8 @@
 """Residents' accounts: contacts, factors, claims, grants, consents, flows, sessions and what throttles them. Part of registry.sqlite, as `registry.accounts`.
 
 Rules: nothing here is a secret in clear: passwords are argon2id, codes and claims keyed hashes, sessions SHA-256; who sees what follows from a grant and the
-occupancy that it is of, both looked up at each request, so that an end works at once. Instants are µs UTC.
+occupancy that it is of, both looked up at each request, so that an end works at once. What flows, sessions and throttles keep does not wait for the disk:
+after a power cut the last of it may be missing. Instants are µs UTC.
 """
 
 import hashlib
@@ -396,7 +397,7 @@ class Accounts:
 
     def keep_flow(self, flow: FlowRow, link: bytes | None) -> None:
         """Keep a flow as it stands."""
-        with self._file.writing() as db:
+        with self._file.writing(synced=False) as db:
             values = (flow.id, flow.cookie, link, flow.realm, flow.manager, flow.name, json.dumps(dict(flow.state)), flow.expires)
             db.execute("INSERT OR REPLACE INTO flows VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
 
@@ -414,7 +415,7 @@ class Accounts:
 
     def end_flow(self, identity: str) -> None:
         """Forget a flow."""
-        with self._file.writing() as db:
+        with self._file.writing(synced=False) as db:
             db.execute("DELETE FROM flows WHERE id = ?", (identity,))
 
     # Sessions and browsers
@@ -429,7 +430,7 @@ class Accounts:
         """Return the session of a secret unless it is over, and note that it was seen."""
         found = next(iter(self._sessions("hash = ?", digest(secret), now)), None)
         if found is not None and now - found.seen > 60_000_000:
-            with self._file.writing() as db:
+            with self._file.writing(synced=False) as db:
                 db.execute("UPDATE sessions SET seen = ? WHERE id = ?", (now, found.id))
         return found if found is None or found.account is None or self.account(found.account) else None
 
@@ -444,7 +445,7 @@ class Accounts:
 
     def freshen(self, identity: str, secret: str, now: int) -> None:
         """Note that the holder of a session proved again who it is; the session has another secret from now on."""
-        with self._file.writing() as db:
+        with self._file.writing(synced=False) as db:
             db.execute("UPDATE sessions SET fresh = ?, hash = ? WHERE id = ?", (now, digest(secret), identity))
 
     def end_session(self, identity: str, now: int) -> None:
@@ -463,7 +464,7 @@ class Accounts:
 
     def remember_browser(self, account: str, secret: str, now: int) -> None:
         """Note that this browser signed in to this account."""
-        with self._file.writing() as db:
+        with self._file.writing(synced=False) as db:
             db.execute("INSERT OR REPLACE INTO browsers VALUES (?, ?, ?)", (digest(secret), account, now))
 
     # Throttle
@@ -475,14 +476,14 @@ class Accounts:
 
     def count(self, key: str, now: int, delay: Callable[[int], int], *, daily: bool = False) -> None:
         """Count a failure (or a message) under a key; `delay` gives how long the next try waits after so many, µs. A daily count begins anew each day."""
-        with self._file.writing() as db:
+        with self._file.writing(synced=False) as db:
             row = db.execute("SELECT fails, day FROM throttle WHERE key = ?", (key,)).fetchone() or (0, now // DAY)
             fails = (0 if daily and row[1] != now // DAY else row[0]) + 1
             db.execute("INSERT OR REPLACE INTO throttle VALUES (?, ?, ?, ?)", (key, fails, now + delay(fails), now // DAY))
 
     def forgive(self, key: str) -> None:
         """Forget the failures under a key."""
-        with self._file.writing() as db:
+        with self._file.writing(synced=False) as db:
             db.execute("DELETE FROM throttle WHERE key = ?", (key,))
 
     def expire(self, now: int) -> int:

@@ -85,8 +85,8 @@ class Event:
 class File(Protocol):
     """What the events need of the registry that they are a part of."""
 
-    def writing(self) -> AbstractContextManager[Connection]:
-        """One transaction; inside another one, a part of it."""
+    def writing(self, *, synced: bool = True) -> AbstractContextManager[Connection]:
+        """One transaction; inside another one, a part of it. Not `synced`: it need not outlast a power cut."""
 
     def record(self, actor: str, action: str, subject: str, detail: str = "") -> None:
         """A line of the audit."""

@@ -2,10 +2,12 @@
 
 Strategy: one row per (series, level, block) holding a numpy array of POINT; a block is the hours of a local day (label `2024-01-31`), the days of a
 month (`2024-01`), the months of a year (`2024`) or all years (`all`), so labels of one level sort by time.
+Beside them stand the parts of buckets that hand-overs cut, a row each, and by what the parts of a series were made.
 Rules: only the publisher writes, in one transaction per run with a version of its own; any number of processes read meanwhile (WAL, NORMAL: the file
 can be rebuilt from the readings at any time); instants are µs UTC, values micro units, NULL means unknown.
 """
 
+import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,7 +22,7 @@ from numpy.typing import NDArray
 from submeter.reading import Register
 from submeter.store.sqlite import open_sqlite, querying, rehearsal, transaction
 
-__all__ = ["NULL", "POINT", "Block", "Correction", "Points", "Published", "PublishedSeries"]
+__all__ = ["NULL", "POINT", "Block", "Correction", "Cut", "Parts", "Points", "Published", "PublishedSeries"]
 
 #: An unknown value, bound or index inside a block.
 NULL: Final = -(2**63)
@@ -51,11 +53,18 @@ MIGRATIONS: Final = (
       series INTEGER NOT NULL, level INTEGER NOT NULL, start INTEGER NOT NULL, "end" INTEGER NOT NULL, old INTEGER, new INTEGER, reason TEXT NOT NULL,
       author TEXT NOT NULL, made INTEGER NOT NULL, rev INTEGER NOT NULL, PRIMARY KEY (series, level, start, rev, made));
     """,
+    """
+    CREATE TABLE parts (
+      series INTEGER NOT NULL, level INTEGER NOT NULL, block TEXT NOT NULL, start INTEGER NOT NULL, data BLOB NOT NULL,
+      PRIMARY KEY (series, level, start));
+    CREATE TABLE cuts (series INTEGER PRIMARY KEY, made_by TEXT NOT NULL);
+    """,
 )
 UPSERT_SERIES: Final = "INSERT OR REPLACE INTO series VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 UPSERT_BLOCK: Final = "INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?)"
 READ_REVISIONS: Final = "SELECT data FROM revisions WHERE series = ? AND level = ? AND block BETWEEN ? AND ? ORDER BY block"
-READ_CORRECTIONS: Final = 'SELECT * FROM corrections WHERE series = ? AND start < ? AND "end" > ? ORDER BY start, made, rev'
+READ_PARTS: Final = "SELECT data FROM parts WHERE series = ? AND level = ? AND block BETWEEN ? AND ? ORDER BY start"
+DELETE_PARTS: Final = "DELETE FROM parts WHERE series = ? AND level = ? AND start >= ? AND start < ?"
 INSERT_CORRECTION: Final = "INSERT INTO corrections VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 READ_CHANGED: Final = "SELECT * FROM series WHERE (version, id) > (?, ?) ORDER BY version, id LIMIT ?"
 READ_BLOCKS: Final = "SELECT data FROM blocks WHERE series = ? AND level = ? AND block BETWEEN ? AND ? ORDER BY block"
@@ -110,6 +119,27 @@ class Correction:
         return (self.new or 0) - (self.old or 0)
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The rows of one bucket between its ends and the hand-overs inside it, in order of start; no rows: it has no parts (any more). `state` and `rev` are 0."""
+
+    series: int
+    level: int
+    label: str
+    start: int
+    end: int
+    points: Points
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A series whose parts are all made anew, but those that begin before `since`; what they are `made_by`, None if it is not cut any more."""
+
+    series: int
+    made_by: str | None
+    since: int
+
+
 class Published:
     """Open or create the file; StoreError names it if it is damaged, newer than this release or out of reach."""
 
@@ -139,10 +169,13 @@ class Published:
         blocks: Sequence[Block],
         revisions: Sequence[Block] = (),
         corrections: Mapping[int, Sequence[Correction]] = MappingProxyType({}),
+        parts: Sequence[Parts] = (),
+        cuts: Sequence[Cut] = (),
     ) -> int:
         """Publish these series and blocks together; return the version that readers see with them. The `version` of `series` is not looked at.
 
-        `revisions` are blocks of all rows that were replaced, `corrections` all those of a series; both replace what there was.
+        `revisions` are blocks of all rows that were replaced, `corrections` all those of a series, `parts` all those of a bucket; they replace
+        what there was, and `cuts` what there was of a series.
         """
         with self._lock, transaction(self._connection) as db:
             version = int(db.execute("UPDATE version SET number = number + 1 RETURNING number").fetchone()[0])
@@ -155,7 +188,9 @@ class Published:
             db.executemany(INSERT_CORRECTION, [astuple(one) for rows in corrections.values() for one in rows])
             gone = [(block.series, block.level, block.label) for block in blocks if not block.points.size]
             db.executemany("DELETE FROM blocks WHERE series = ? AND level = ? AND block = ?", gone)
-            db.executemany("UPDATE series SET version = ? WHERE id = ?", {(version, block.series) for block in blocks})
+            _replace_parts(db, parts, cuts)
+            touched = {one.series for some in (blocks, parts, cuts) for one in some}
+            db.executemany("UPDATE series SET version = ? WHERE id = ?", [(version, number) for number in touched])
         return version
 
     def series(self) -> list[PublishedSeries]:
@@ -177,9 +212,8 @@ class Published:
         """Take these series back with all their blocks."""
         gone = [(number,) for number in series]
         with self._lock, transaction(self._connection) as db:
-            db.executemany("DELETE FROM blocks WHERE series = ?", gone)
-            db.executemany("DELETE FROM revisions WHERE series = ?", gone)
-            db.executemany("DELETE FROM corrections WHERE series = ?", gone)
+            for table in ("blocks", "revisions", "corrections", "parts", "cuts"):
+                db.executemany(f"DELETE FROM {table} WHERE series = ?", gone)  # noqa: S608 - some of ours
             db.executemany("DELETE FROM series WHERE id = ?", gone)
 
     def series_of(self, points: Sequence[str]) -> list[PublishedSeries]:
@@ -201,10 +235,38 @@ class Published:
             rows = db.execute(READ_REVISIONS, (series, level, first, last)).fetchall()
         return np.frombuffer(b"".join([data for (data,) in rows]), POINT)
 
-    def corrections(self, series: int, start: int, end: int) -> list[Correction]:
-        """Return the corrections of billed rows that touch [start, end), in order of start and time."""
+    def parts(self, series: int, level: int, first: str, last: str) -> Points:
+        """Return the parts of buckets of the blocks labelled `first` to `last`, both included, in order of start."""
         with self._lock, querying(self._connection) as db:
-            return [Correction(*row) for row in db.execute(READ_CORRECTIONS, (series, end, start))]
+            rows = db.execute(READ_PARTS, (series, level, first, last)).fetchall()
+        return np.frombuffer(b"".join([data for (data,) in rows]), POINT)
+
+    def cuts(self) -> dict[int, str]:
+        """Return what the parts of each series that is cut were made by."""
+        with self._lock, querying(self._connection) as db:
+            return dict(db.execute("SELECT series, made_by FROM cuts"))
+
+    def forget_parts(self, before: Iterable[tuple[int, int, int]]) -> None:
+        """Delete the parts of a series and level that begin before an instant: what retention deleted the rows of."""
+        with self._lock, transaction(self._connection) as db:
+            db.executemany("DELETE FROM parts WHERE series = ? AND level = ? AND start < ?", before)
+
+    def corrections(self, series: Sequence[int], start: int, end: int) -> list[Correction]:
+        """Return the corrections of billed rows of some series that touch [start, end), in order of start and time."""
+        marks = ", ".join("?" * len(series))
+        sql = f'SELECT * FROM corrections WHERE series IN ({marks}) AND start < ? AND "end" > ? ORDER BY start, made, rev'  # noqa: S608 - marks only
+        with self._lock, querying(self._connection) as db:
+            return [Correction(*row) for row in db.execute(sql, (*series, end, start))]
+
+
+def _replace_parts(db: sqlite3.Connection, parts: Sequence[Parts], cuts: Sequence[Cut]) -> None:
+    """What `Published.replace` does with parts."""
+    db.executemany("DELETE FROM parts WHERE series = ? AND start >= ?", [(one.series, one.since) for one in cuts])
+    db.executemany("DELETE FROM cuts WHERE series = ?", [(one.series,) for one in cuts])
+    db.executemany("INSERT INTO cuts VALUES (?, ?)", [(one.series, one.made_by) for one in cuts if one.made_by])
+    db.executemany(DELETE_PARTS, [(one.series, one.level, one.start, one.end) for one in parts])
+    rows = [(one.series, one.level, one.label, int(point["start"]), point.tobytes()) for one in parts for point in one.points]
+    db.executemany("INSERT INTO parts VALUES (?, ?, ?, ?, ?)", rows)
 
 
 def _row(one: PublishedSeries) -> tuple[Any, ...]:

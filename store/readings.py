@@ -52,6 +52,9 @@ FINE, COARSE = (pa.array([level for level in range(len(LEVELS)) if (level <= LEV
 SELECT_ROLLUPS: Final = """
 SELECT * FROM rollups SEMI JOIN chosen USING (series) WHERE level = ? AND start >= ? AND start < ? ORDER BY series, start
 """
+SELECT_STANDING: Final = """
+SELECT series, level, start FROM rollups SEMI JOIN asked USING (series, level, start) WHERE start BETWEEN ? AND ? ORDER BY series, level, start
+"""
 SELECT_REVISIONS: Final = """
 SELECT * FROM history SEMI JOIN chosen USING (series) WHERE level = ? AND start >= ? AND start < ? ORDER BY series, start, rev
 """
@@ -366,6 +369,12 @@ class Readings:
     def rollups(self, series: Sequence[int], level: int, start: int, end: int) -> pa.Table:
         """Return the rows of one level that begin in [start, end), with `rev`, in order of series and start."""
         return self._duck.read(SELECT_ROLLUPS, [level, start, end], chosen=_ids("series", series))
+
+    def standing(self, asked: pa.Table) -> list[tuple[int, int, int]]:
+        """Return series, level and start of those of the rows `asked` for by these that are there."""
+        starts = pc.min_max(asked["start"])
+        found = self._duck.read(SELECT_STANDING, [starts["min"].as_py(), starts["max"].as_py()], asked=asked)
+        return list(zip(*(column.to_pylist() for column in found.columns), strict=True))
 
     def unsettled(self, now: int) -> pa.Table:
         """Return series, level, start, end, state of ended rows that are not final yet: time alone may change their state (SPEC 13)."""

@@ -11,8 +11,9 @@ import secrets
 import sqlite3
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
@@ -55,7 +56,7 @@ from submeter.store.registry_types import (
 )
 from submeter.store.runs import Runs
 from submeter.store.self_readings import SelfReadings
-from submeter.store.sqlite import open_sqlite, querying, rehearsal, transaction
+from submeter.store.sqlite import open_sqlite, querying, rehearsal, transaction, unsynced
 from submeter.store.webhooks import Webhooks
 
 __all__ = ["Registry", "Sealer", "new_id"]
@@ -65,6 +66,7 @@ SELECT_VISIBLE: Final = "SELECT u.id, p.finest FROM units u JOIN properties p ON
 SELECT_ZONE_OF_DEVICE: Final = """
 SELECT r.zone FROM assignments a JOIN points p ON p.id = a.point JOIN properties r ON r.id = p.property WHERE a.device = ? ORDER BY a.since DESC LIMIT 1
 """
+#: Its condition is that of the index `audit_of_directory`, word for word: else it would read the audit.
 SELECT_VERSION: Final = """
 SELECT coalesce(max(id), 0) FROM audit WHERE (action IN ('directory.import', 'keys.import') AND detail <> '0 differences')
   OR action IN ('decision.accept', 'decision.reject', 'decision.exchange', 'decision.reading', 'decision.withdraw')
@@ -92,6 +94,10 @@ class Registry:
         self.vault = vault
         self._connection = open_sqlite(path, MIGRATIONS)
         self._lock = threading.RLock()
+        #: Who reads waits for no other thread's writing; the thread that writes sees what it wrote.
+        self._reading = open_sqlite(path, MIGRATIONS)
+        self._reading_lock = threading.Lock()
+        self._writer: int | None = None
         self.events = Events(self, self._rows)
         self.runs = Runs(self, self._rows)
         self.decisions = Decisions(self, self._rows)
@@ -123,22 +129,35 @@ class Registry:
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+        self._reading.close()
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """Everything written inside is durable together or not at all; inside another `writing`, together with that one."""
+    def writing(self, *, synced: bool = True) -> Iterator[sqlite3.Connection]:
+        """Everything written inside is durable together or not at all; inside another `writing`, together with that one.
+
+        Not `synced`: nothing waits for the disk, and after a power cut the last of it may be missing.
+        """
         with self._lock:
             if self._connection.in_transaction:
                 yield self._connection
                 return
-            with transaction(self._connection) as connection:
+            with nullcontext() if synced else unsynced(self._connection), transaction(self._connection) as connection, self._seen_here():
                 yield connection
 
     @contextmanager
     def rehearsal(self) -> Iterator[None]:
         """Everything written inside is undone at the end; meant for the one thread that writes."""
-        with self._lock, rehearsal(self._connection):
+        with self._lock, rehearsal(self._connection), self._seen_here():
             yield
+
+    @contextmanager
+    def _seen_here(self) -> Iterator[None]:
+        """What this thread has written so far, it reads."""
+        self._writer = threading.get_ident()
+        try:
+            yield
+        finally:
+            self._writer = None
 
     # The directory
 
@@ -241,6 +260,14 @@ class Registry:
         """Return who lived in a unit in order of time."""
         return [Occupancy(*row) for row in self._rows("SELECT * FROM occupancies WHERE unit = ? ORDER BY since", unit)]
 
+    def hand_overs(self) -> dict[str, tuple[int, ...]]:
+        """Return the instants at which an occupancy of a unit begins or ends, in order, of units that have any."""
+        found = defaultdict[str, tuple[int, ...]](tuple)
+        ends = "SELECT unit, since AS at FROM occupancies UNION SELECT unit, until FROM occupancies WHERE until IS NOT NULL ORDER BY unit, at"
+        for unit, at in self._rows(ends):
+            found[unit] += (at,)
+        return dict(found)
+
     def holders_of(self, unit: str) -> list[Occupancy]:
         """Return its occupancies; of a unit without any on record one without beginning and end, so that what it uses has a holder."""
         return self.occupancies_of(unit) or [Occupancy(unit, -EVER, None, "")]
@@ -308,7 +335,8 @@ class Registry:
         return self.trail.find()
 
     def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        with self._lock, querying(self._connection) as db:
+        own = self._writer == threading.get_ident()
+        with self._lock if own else self._reading_lock, querying(self._connection if own else self._reading) as db:
             return db.execute(sql, values).fetchall()
 
     def _device(self, device: DeviceId, sealed: bytes | None, mode: int | None, whole: int) -> Device:

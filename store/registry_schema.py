@@ -220,4 +220,9 @@ MIGRATIONS: Final = (
       created INTEGER NOT NULL, expires INTEGER NOT NULL, used INTEGER) STRICT;
     CREATE INDEX letters_subject ON letters (kind, subject);
     """,
+    """
+    CREATE INDEX audit_of_directory ON audit (id)
+    WHERE (action IN ('directory.import', 'keys.import') AND detail <> '0 differences')
+      OR action IN ('decision.accept', 'decision.reject', 'decision.exchange', 'decision.reading', 'decision.withdraw');
+    """,
 )

@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from submeter.store.errors import StoreError
 
-__all__ = ["open_sqlite", "querying", "rehearsal", "transaction"]
+__all__ = ["open_sqlite", "querying", "rehearsal", "transaction", "unsynced"]
 
 BUSY_TIMEOUT_S: Final = 10.0
 
@@ -54,6 +54,17 @@ def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+
+
+@contextmanager
+def unsynced(connection: sqlite3.Connection) -> Iterator[None]:
+    """What is committed inside may be missing after a power cut, and nothing waits for the disk; the file stays sound (WAL). Outside transactions only."""
+    (before,) = connection.execute("PRAGMA synchronous").fetchone()
+    connection.execute("PRAGMA synchronous = NORMAL")
+    try:
+        yield
+    finally:
+        connection.execute(f"PRAGMA synchronous = {before}")
 
 
 @contextmanager

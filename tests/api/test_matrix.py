@@ -13,7 +13,6 @@ from portals import Here, inmes
 
 from submeter import civil
 from submeter.api.access import GATES, _anyone
-from submeter.api.consumption import _part
 from submeter.api.periods import period
 from submeter.reading import LEVELS, Register
 from submeter.store import Block, PublishedSeries
@@ -268,8 +267,8 @@ def test_the_last_index_of_the_next_holder_is_not_shown_to_the_former(here, prin
     assert (last["former"]["registers"][0]["last"], last["former"]["last_heard"]) == (None, None)
 
 
-def test_a_bucket_over_the_hand_over_is_cut_and_tells_nothing_of_the_whole():
-    """From noon on the eleventh: the month begins there, is marked, and its row (of two holders) is not taken."""
+def test_a_bucket_over_the_hand_over_is_cut_there():
+    """From noon on the eleventh: the month begins there, is marked, and known by where it begins by itself."""
     noon = civil.instant("2025-04-11T12:00:00Z")
     building = Property("b", "m", "B", "UTC", "01-01", "hour")
     for visible, edges, cut in (
@@ -278,9 +277,8 @@ def test_a_bucket_over_the_hand_over_is_cut_and_tells_nothing_of_the_whole():
         (Visible("u", noon, noon, "hour"), [noon], set()),
     ):
         found = period("2025-04-01", "2025-05-01", "P1M", building, now=civil.instant("2026-01-01T00:00:00Z"), visible=visible)
-        assert (found.edges.tolist(), found.cut) == (edges, cut)
-    part = _part(*found.edges.tolist() * 2, "UTC")
-    assert (part["value"], part["flags"]) == (None, ["cut", "no_data"])
+        assert (found.edges.tolist(), set(found.cut)) == (edges, cut)
+        assert found.starts == [civil.instant("2025-04-01T00:00:00Z")] * len(cut)
 
 
 def test_the_information_of_the_other_holder_is_not_there(here, principals):

@@ -1,9 +1,11 @@
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from submeter.reading import DeviceId
 from submeter.store import SCOPES, Registry, StoreError, Vault, VaultError
+from submeter.store.registry import SELECT_VERSION
 from submeter.store.registry_schema import MIGRATIONS
 from submeter.store.sqlite import open_sqlite
 
@@ -154,3 +156,32 @@ def test_a_newer_file_is_refused(tmp_path):
     with pytest.raises(StoreError, match=rf"registry\.sqlite has schema {known + 1}, this submeter knows {known}"):
         Registry(file)
     assert sqlite3.connect(file).execute("SELECT version FROM schema_version").fetchall() == [(known + 1,)]
+
+
+def test_who_reads_waits_for_no_writer_and_the_writer_sees_its_own(registry):
+    """While one thread writes, another reads what stood before; the one that writes reads what it wrote."""
+    with registry.writing() as db:
+        db.execute("INSERT INTO managers VALUES ('c_3', 'Three')")
+        with ThreadPoolExecutor(1) as other:
+            assert len(other.submit(registry.managers).result(timeout=10)) == 2
+        assert len(registry.managers()) == 3
+    assert len(registry.managers()) == 3
+    with registry.rehearsal():
+        with registry.writing() as db:
+            db.execute("INSERT INTO managers VALUES ('c_4', 'Four')")
+        assert len(registry.managers()) == 4
+    assert len(registry.managers()) == 3
+
+
+def test_the_version_of_the_directory_does_not_read_the_audit(registry):
+    """However many people signed in since, it is found by an index."""
+    ((*_, plan),) = registry._rows(f"EXPLAIN QUERY PLAN {SELECT_VERSION}")
+    assert "INDEX audit_of_directory" in plan
+
+
+def test_what_need_not_outlast_a_power_cut_does_not_wait_for_the_disk(registry):
+    """Only inside is the file written without waiting; the next transaction waits again."""
+    for synced, expected in ((False, 1), (True, 2)):
+        with registry.writing(synced=synced) as db:
+            db.execute("UPDATE managers SET name = name")
+            assert db.execute("PRAGMA synchronous").fetchone() == (expected,)
