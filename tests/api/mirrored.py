@@ -1,9 +1,9 @@
+from portals import inmes
+
 """A flat that changed hands, for tests of what the accounting system pushes: who lived there, who does, a neighbour and somebody of the household."""
 
 from dataclasses import dataclass
 from typing import Any
-
-from test_flows import inmes
 
 from submeter.store.accounts import Grant
 

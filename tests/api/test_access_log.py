@@ -4,9 +4,8 @@ import time
 
 import pytest
 from fastapi.testclient import TestClient
-from portals import Here
+from portals import PASSWORD, Here, inmes, logged_in
 from structlog.testing import capture_logs
-from test_flows import PASSWORD, inmes, logged_in
 from test_matrix import publish
 
 from submeter.api import access_log as module

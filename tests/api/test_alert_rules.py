@@ -2,9 +2,8 @@
 
 import pytest
 from fastapi.testclient import TestClient
-from portals import Here
+from portals import Here, inmes
 from residents import portal, resident, waiting
-from test_flows import inmes
 from test_information import Building, clock
 
 from submeter import civil, jobs

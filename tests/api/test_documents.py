@@ -5,8 +5,7 @@ import hashlib
 
 import pytest
 from mirrored import people
-from portals import Here
-from test_flows import logged_in
+from portals import Here, logged_in
 
 PDF = b"%PDF-1.4\n1 0 obj <<>> endobj\ntrailer <<>>\n%%EOF\n"
 IBAN = "CZ5855000000001265098001"

@@ -4,8 +4,7 @@ import sqlite3
 
 import pytest
 from fastapi.testclient import TestClient
-from portals import Here
-from test_flows import PASSWORD, inmes, logged_in
+from portals import PASSWORD, Here, inmes, logged_in
 
 from submeter.config import load
 from submeter.core import Core

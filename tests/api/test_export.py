@@ -9,8 +9,7 @@ import zipfile
 
 import pytest
 from fastapi.testclient import TestClient
-from portals import Here
-from test_flows import PASSWORD, inmes, logged_in
+from portals import PASSWORD, Here, inmes, logged_in
 from test_matrix import EDGE, publish
 
 from submeter.api import privacy

@@ -2,8 +2,7 @@
 
 import pytest
 from mirrored import people
-from portals import Here
-from test_flows import inmes
+from portals import Here, inmes
 
 
 @pytest.fixture

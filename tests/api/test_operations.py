@@ -2,8 +2,7 @@
 
 import pytest
 from fastapi.testclient import TestClient
-from portals import Here
-from test_flows import inmes
+from portals import Here, inmes
 
 ROWS = """
 INSERT INTO points VALUES ('p-cz', 'cz1', 'cz-a', 'cold_water', 'Kitchen', 'volume', '{}'), ('p-si', 'si1', 'si-a', 'cold_water', '', 'volume', '{}');

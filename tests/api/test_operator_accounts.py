@@ -2,8 +2,7 @@
 
 import pytest
 from fastapi.testclient import TestClient
-from portals import Here
-from test_flows import PASSWORD, inmes
+from portals import PASSWORD, Here, inmes
 
 
 @pytest.fixture

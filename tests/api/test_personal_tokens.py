@@ -5,8 +5,7 @@ from dataclasses import replace
 
 import pytest
 from fastapi.testclient import TestClient
-from portals import Here
-from test_flows import PASSWORD, inmes
+from portals import PASSWORD, Here, inmes
 from test_matrix import publish
 
 TIMES = {"from": "2025-01-01", "to": "2025-01-03"}

@@ -5,9 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from portals import Here
+from portals import PASSWORD, Here, inmes, logged_in
 from pypdf import PdfReader
-from test_flows import PASSWORD, inmes, logged_in
 
 from submeter.post import Outlets, deliver
 from submeter.post.files import Files

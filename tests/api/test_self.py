@@ -1,8 +1,7 @@
 """Self-service of an account: addresses, name and language, consents, invitations (portal FLOWS 5, 7 and 9; checks 23 and 31)."""
 
 import pytest
-from portals import Here
-from test_flows import PASSWORD, inmes, logged_in
+from portals import PASSWORD, Here, inmes, logged_in
 from test_matrix import EDGE, publish
 
 from submeter import civil

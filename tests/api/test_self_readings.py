@@ -3,8 +3,7 @@
 import pytest
 from fastapi.testclient import TestClient
 from installation import Installation
-from portals import Here
-from test_flows import PASSWORD, inmes
+from portals import PASSWORD, Here, inmes
 
 from submeter import civil
 from submeter.api import SignIn, create_app
