@@ -1,5 +1,3 @@
-from portals import inmes
-
 """A flat that changed hands, for tests of what the accounting system pushes: who lived there, who does, a neighbour and somebody of the household."""
 
 from dataclasses import dataclass
