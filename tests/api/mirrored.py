@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from portals import inmes
+
 from submeter.store.accounts import Grant
 
 
