@@ -66,7 +66,7 @@ async def add(access: Annotated[Access, scoped("me:self", cost="w")], flows: Flo
             return _begin(access, flows, portal, own, replace(_new(own), channel=body.channel, address=address, use=body.use))
     with access.registry.writing():
         waits = _proven(access, flows, portal, own, body.channel, address, body.code)
-        made = _add(access, flows, own, session.manager, waits) if waits else None
+        made = _add(access, flows, portal, own, waits) if waits else None
     if made is None:
         raise NotAccepted
     return _told(made)
@@ -144,16 +144,18 @@ def _proven(access: Access, flows: Flows, portal: Portal, own: Account, channel:
     return waits
 
 
-def _add(access: Access, flows: Flows, own: Account, manager: str, waits: NewContact) -> Contact:
-    """Add a proven address, instead of the own one of the same text; told to all."""
-    accounts = access.registry.accounts
-    same = [one for one in accounts.contacts(own.id) if (one.channel, one.address) == (waits.channel, waits.address)]
+def _add(access: Access, flows: Flows, portal: Portal, own: Account, waits: NewContact) -> Contact:
+    """Add a proven address, instead of the own one of the same text; told to all. Raises Invalid where that would be the last way in."""
+    accounts, held = access.registry.accounts, access.registry.accounts.contacts(own.id)
+    same = [one for one in held if (one.channel, one.address) == (waits.channel, waits.address)]
+    made = Contact(new_id("c_"), own.id, waits.channel, waits.address, waits.use, access.now)
+    if any(_ways_in(one) for one in same) and not _can_sign_in(portal, own, [*(one for one in held if one not in same), made]):
+        raise Invalid("nobody could sign in without this address: add another one first", "use")
     for one in same:
         accounts.drop_contact(own.id, one.id)
-    made = Contact(new_id("c_"), own.id, waits.channel, waits.address, waits.use, access.now)
     accounts.add_contact(made, own.realm)
     access.registry.new_contacts.drop(own.id)
-    _changed(access, flows, own, manager, made)
+    _changed(access, flows, own, access.principal.manager, made)
     return made
 
 
@@ -170,8 +172,10 @@ def _ways_in(contact: Contact) -> bool:
 def _can_sign_in(portal: Portal, own: Account, left: list[Contact]) -> bool:
     """Whether an account could sign in with these addresses: one that it is known by, and one that codes come to."""
     channels = {one.channel for one in left if _ways_in(one)}
-    names = {by for step in portal.flows["login"] if step.do == "identify" for by in step.by} if "login" in portal.flows else channels
-    return bool(channels) and bool(names & channels or ("username" in names and own.username))
+    login = portal.flows.get("login", ())
+    names = {by for step in login if step.do == "identify" for by in step.by} or channels
+    codes = {channel for step in login if step.do == "challenge" for channel in step.channel} or channels
+    return bool(codes & channels) and bool(names & channels or ("username" in names and own.username))
 
 
 def _told(one: Contact) -> dict[str, Any]:

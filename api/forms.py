@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from submeter.api.problems import Invalid
+from submeter.store.outbox import writable
 
 __all__ = ["address_of", "masked", "text_of", "username_of"]
 
@@ -31,15 +32,22 @@ def username_of(text: str) -> str:
 
 def address_of(channel: str, text: str, country: str, *, strict: bool = True) -> str:
     """An address in the one form in which it is kept: mail in lower case, phones as E.164 of the portal's country; raises Invalid, or gives "" if not `strict`."""
-    mail = text.strip().lower()
-    if channel == "email" and re.fullmatch(r"[^@\s\x00-\x1f]{1,64}@[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?", mail):
-        return mail
-    digits = re.sub(r"[\s().-]", "", text)
-    if channel == "phone" and re.fullmatch(r"\+?\d{8,15}", digits):
-        return digits if digits.startswith("+") else _international(digits, country)
+    found = _written(channel, text, country)
+    if writable("sms" if channel == "phone" else "email", found):
+        return found
     if strict:
         raise Invalid("write a mail address" if channel == "email" else "write a phone number with its country, e.g. +420777123456", channel)
     return ""
+
+
+def _written(channel: str, text: str, country: str) -> str:
+    mail = text.strip().lower()
+    if channel == "email":
+        return mail if re.fullmatch(r"[^@\s\x00-\x1f]{1,64}@[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?", mail) else ""
+    digits = re.sub(r"[\s().-]", "", text)
+    if not re.fullmatch(r"\+?\d{8,15}", digits):
+        return ""
+    return digits if digits.startswith("+") else _international(digits, country)
 
 
 def _international(digits: str, country: str) -> str:

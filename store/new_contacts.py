@@ -5,11 +5,13 @@ Rules: the code is a keyed hash; it is gone once the address is proven or anothe
 
 from collections.abc import Callable
 from dataclasses import astuple, dataclass
-from typing import Any
+from typing import Any, Final
 
 from submeter.store.events import File
 
 __all__ = ["NewContact", "NewContacts"]
+
+DAY: Final = 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,11 @@ class NewContacts:
     def of(self, account: str) -> NewContact | None:
         """Return the address that waits, also one whose code is over."""
         return next((NewContact(*row) for row in self._rows("SELECT * FROM new_contacts WHERE account = ?", account)), None)
+
+    def expire(self, now: int) -> None:
+        """Delete the addresses whose code is over for a day."""
+        with self._file.writing() as db:
+            db.execute("DELETE FROM new_contacts WHERE expires < ?", (now - DAY,))
 
     def drop(self, account: str) -> None:
         """Forget the address that waits."""

@@ -18,7 +18,7 @@ from submeter.config.texts import LOCALES, SECRET, TEMPLATES
 from submeter.store.errors import StoreError
 from submeter.store.events import File
 
-__all__ = ["CHANNELS", "GIVEN_UP_AFTER", "Channel", "Notice", "Outbox", "State"]
+__all__ = ["CHANNELS", "GIVEN_UP_AFTER", "Channel", "Notice", "Outbox", "State", "writable"]
 
 Channel = Literal["email", "sms", "letter"]
 State = Literal["waiting", "sent", "given_up", "expired", "cancelled"]
@@ -206,12 +206,16 @@ class Outbox:
         return [_notice(row) for row in self._rows(f"SELECT {_COLUMNS} FROM outbox WHERE {where}", *values)]  # noqa: S608 - ours
 
 
-def _check(channel: str, address: str, template: str, locale: str, values: Mapping[str, str]) -> None:
+def writable(channel: Channel, address: str) -> bool:
+    """Whether an address is one that messages of a channel can go to."""
+    return len(address) <= _LONGEST and address.isprintable() and _FORMS[channel][0].fullmatch(address) is not None
+
+
+def _check(channel: Channel, address: str, template: str, locale: str, values: Mapping[str, str]) -> None:
     if channel not in CHANNELS:
         raise StoreError(f"{channel} is no channel: write one of {', '.join(CHANNELS)}")
-    form, meant = _FORMS[channel]
-    if len(address) > _LONGEST or not address.isprintable() or not form.fullmatch(address):
-        raise StoreError(f"this address cannot be written to by {channel}: {meant}")
+    if not writable(channel, address):
+        raise StoreError(f"this address cannot be written to by {channel}: {_FORMS[channel][1]}")
     if locale not in LOCALES:
         raise StoreError(f"{locale} is no language of messages: write one of {', '.join(LOCALES)}")
     if template not in TEMPLATES:

@@ -18,6 +18,7 @@ __all__ = ["PERSONAL", "PersonalToken", "PersonalTokens"]
 PERSONAL: Final = "sm_"
 ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 MINUTE: Final = 60_000_000
+DAY: Final = 86_400_000_000
 _COLUMNS: Final = "id, account, manager, scopes, grants, label, created, expires, used"
 _RUNNING: Final = "ended IS NULL AND expires > ? AND account IN (SELECT id FROM accounts WHERE ended IS NULL)"
 
@@ -77,6 +78,11 @@ class PersonalTokens:
         """End all tokens of an account at once."""
         with self._file.writing() as db:
             db.execute("UPDATE personal_tokens SET ended = ? WHERE account = ? AND ended IS NULL", (now, account))
+
+    def expire(self, now: int) -> int:
+        """Delete tokens that are over for a day; returns how many."""
+        with self._file.writing() as db:
+            return db.execute("DELETE FROM personal_tokens WHERE min(expires, coalesce(ended, expires)) < ?", (now - DAY,)).rowcount
 
     def _read(self, where: str, *values: object) -> list[PersonalToken]:
         rows = self._rows(f"SELECT {_COLUMNS} FROM personal_tokens WHERE {where}", *values)  # noqa: S608 - our own words

@@ -24,11 +24,12 @@ def forget(registry: Registry, now: int, outbox_days: int) -> str:
         registry.exports.forget(now, one.account)
         registry.erasures.erase(one.account, now)
     exports = registry.exports.forget(now)
-    over = registry.accounts.expire(now)
+    over = registry.accounts.expire(now) + registry.personal.expire(now)
+    registry.new_contacts.expire(now)
     old = registry.accounts.forget(browsers=now - BROWSERS, claims=now - CLAIMS)
     reads = registry.reads.forget(now - READS)
     messages = registry.outbox.forget(before=now - outbox_days * civil.DAY) if outbox_days else 0
     return (
-        f"forgotten: {len(ripe)} accounts, {exports} exports, {over} flows and sessions, {old} browsers and claims, "
+        f"forgotten: {len(ripe)} accounts, {exports} exports, {over} flows, sessions and tokens, {old} browsers and claims, "
         f"{reads} lines of the access log, {messages} messages"
     )
