@@ -167,13 +167,13 @@ def test_47_the_nightly_job_does_it(tmp_path):
     config = tmp_path / "pipeline.toml"
     config.write_text(f'[data]\nfolder = "{tmp_path}"\n')
     with Registry(tmp_path / "registry.sqlite") as registry, Published(tmp_path / "published.sqlite"), registry.writing() as db:
-        db.execute("INSERT INTO accounts VALUES ('a_1', 'inmes', NULL, 'Jana', 'cs', '', 1, 0, NULL)")
+        db.execute("INSERT INTO accounts (id, realm, name, locale, password, created) VALUES ('a_1', 'inmes', 'Jana', 'cs', '', 1)")
         db.execute("INSERT INTO erasures VALUES ('a_1', 1, 2)")
         db.execute("INSERT INTO flows VALUES ('f_1', x'00', NULL, 'inmes', 'cz', 'login', '{}', 1)")
     core = Core(load(config))
     try:
         lines = list(perform(core, "nightly", by="operator"))
-        assert [line for line in lines if line.startswith("forgotten: 1 accounts, 0 exports, 1 flows and sessions")]
+        assert [line for line in lines if line.startswith("forgotten: 1 accounts, 0 exports, 1 flows, sessions and tokens")]
         assert core.registry._rows("SELECT * FROM accounts") == core.registry._rows("SELECT * FROM flows") == []
     finally:
         core.close()
