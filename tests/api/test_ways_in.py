@@ -1,8 +1,7 @@
 """Whoever changes the own addresses can still sign in, and an address that no message can go to is told by name (portal FLOWS 7)."""
 
 import pytest
-from portals import Here
-from test_flows import PASSWORD, inmes, logged_in
+from portals import PASSWORD, Here, inmes, logged_in
 
 from submeter.forget import forget
 
