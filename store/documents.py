@@ -112,7 +112,9 @@ class Documents:
 
     def monthly(self) -> list[tuple[str, str]]:
         """Return the accounts and flats of those who want a statement each month."""
-        return [(account, unit) for account, unit in self._rows("SELECT account, unit FROM unit_wishes WHERE statement_monthly ORDER BY account, unit")]
+        return [
+            (account, unit) for account, unit in self._rows("SELECT account, unit FROM unit_wishes WHERE statement_monthly ORDER BY account, unit")
+        ]
 
     def _find(self, where: str, *values: object) -> list[Document]:
         return [Document(*row) for row in self._rows(f"SELECT {_COLUMNS} FROM documents WHERE {where}", *values)]  # noqa: S608 - ours
