@@ -108,8 +108,6 @@ def create_app(
         app.state.flows = Flows(registry, portals.secrets, {one.host: one for one in portals.tenants}, lambda: int(clock() * civil.SECOND), refusals)
         app.state.realm_of = app.state.flows.realm_of
         app.state.readings_open = {one.manager: one.readings_open for one in portals.tenants}
-    _include(app, [*(PORTAL if portals else ()), *ALWAYS])
-    bulk.install(app, published, clock)
 
     @app.get("/v1/units", tags=["read"])
     async def units(access: Annotated[Access, scoped("units:read", cost="c")]) -> dict[str, Any]:
@@ -184,6 +182,9 @@ def create_app(
             raise problems.NotFound
         return information_of(seen, registry, month, at, version)
 
+    # Routes are tried in their order: what is read most stands first.
+    _include(app, [*(PORTAL if portals else ()), *ALWAYS])
+    bulk.install(app, published, clock)
     return app
 
 
