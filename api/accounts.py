@@ -15,7 +15,7 @@ from submeter.api.sign_in import FlowsHere, apart
 from submeter.store.accounts import Grant
 from submeter.store.registry import Registry
 
-__all__ = ["routes"]
+__all__ = ["grant_told", "routes"]
 
 #: How long a printed secret is: 12 letters, 60 bits.
 PRINTED: Final = 12
@@ -112,8 +112,8 @@ async def grants(access: Annotated[Access, scoped("grants:self", cost="c")]) -> 
     """Units that one may see, and why; what one gave to others."""
     accounts, own = access.registry.accounts, access.account()
     return {
-        "grants": [_grant(access.registry, one) for one in accounts.grants(own)],
-        "given": [_grant(access.registry, one) for one in accounts.grants_given(own)],
+        "grants": [grant_told(access.registry, one) for one in accounts.grants(own)],
+        "given": [grant_told(access.registry, one) for one in accounts.grants_given(own)],
     }
 
 
@@ -127,7 +127,8 @@ async def end(identity: str, access: Annotated[Access, scoped("grants:self", cos
     access.registry.record(f"account:{own}", "grant.end", identity)
 
 
-def _grant(registry: Registry, one: Grant) -> dict[str, Any]:
+def grant_told(registry: Registry, one: Grant) -> dict[str, Any]:
+    """A grant as its holder and the operator read it."""
     unit = registry.unit(one.unit)
     since, until = civil.iso(one.since), None if one.until is None else civil.iso(one.until)
     return {

@@ -118,8 +118,8 @@ class Flows:
     def front(self, tenant: Tenant) -> dict[str, Any]:
         """What a portal offers to who comes to it: its languages, and each flow with the fields of its first page."""
         flows = {}
-        for name, steps in tenant.portal.flows.items():
-            page = _page(steps, 0)
+        for name in sorted(self._offered(tenant)):
+            page = _page(tenant.portal.flows[name], 0)
             flows[name] = {
                 "do": [step.do for step in page],
                 "by": [by for step in page for by in step.by],
@@ -136,6 +136,11 @@ class Flows:
             "password_min": tenant.portal.policy.password_min,
             "flows": flows,
         }
+
+    @staticmethod
+    def _offered(tenant: Tenant) -> set[str]:
+        """The flows of a portal; the demo only where there is something to show."""
+        return {one for one in tenant.portal.flows if one != "demo" or tenant.demo}
 
     def _documents(self, tenant: Tenant, page: Sequence[Step]) -> list[dict[str, str]]:
         """What a page asks to accept."""
@@ -180,7 +185,7 @@ class Flows:
 
     def start(self, tenant: Tenant, name: str, browser: Browser, locale: str | None = None) -> tuple[Outcome, str]:
         """Begin a flow; returns it with the secret that binds it to this browser. Raises Invalid for a flow that the portal does not have."""
-        offered = {one for one in tenant.portal.flows if one != "demo" or tenant.demo}
+        offered = self._offered(tenant)
         if name not in offered:
             raise Invalid(f"this portal has {', '.join(sorted(offered))}", "name")
         state: State = {"list": name, "at": 0, "page": 0, "locale": locale if locale in tenant.portal.locales else tenant.portal.locales[0]}

@@ -12,8 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from submeter import civil
 from submeter.api.access import Access, scoped
+from submeter.api.accounts import grant_told
 from submeter.api.flows import Flows
-from submeter.api.forms import address_of
+from submeter.api.forms import address_of, masked
 from submeter.api.problems import Invalid, NotFound
 from submeter.api.sending import let_out
 from submeter.api.sign_in import FlowsHere
@@ -34,6 +35,13 @@ class Granted(BaseModel):
     role: Literal["resident", "resident:limited", "household", "third_party"] = "resident"
     evidence: Literal["identity document", "contract", "land register", "known in person"]
     until: str | None = None
+
+
+class Decision(BaseModel):
+    """What an operator decides on a grant."""
+
+    model_config = ConfigDict(extra="forbid")
+    allow: bool
 
 
 class Recovery(BaseModel):
@@ -61,6 +69,48 @@ async def grant(access: Annotated[Access, scoped("accounts:write", cost="w")], f
         access.registry.record(f"token:{access.principal.token}", "grant.create", unit, f"operator {made.id}, {body.evidence}")
         flows.tell_holders({account.id, *(one.account for one in others)}, manager, unit)
     return {"id": made.id, "account": account.id, "unit": unit, "role": body.role, "evidence": body.evidence}
+
+
+@routes.get("/v1/accounts")
+async def holders(access: Annotated[Access, scoped("accounts:write", cost="r")], unit: str) -> dict[str, Any]:
+    """Who may see a unit: accounts with their grants, addresses as far as one needs to know them."""
+    accounts = access.registry.accounts
+    found = [
+        grant_told(access.registry, one)
+        | {
+            "account": one.account,
+            "waits": one.since > access.now,
+            "contacts": [masked(contact.address) for contact in accounts.contacts(one.account)],
+        }
+        for one in accounts.grants_of(access.unit(unit).unit.id)
+    ]
+    return {"grants": found}
+
+
+@routes.post("/v1/grants/{identity}/decision", status_code=204)
+async def decide(identity: str, access: Annotated[Access, scoped("accounts:write", cost="w")], body: Decision) -> None:
+    """Let a grant that waits begin, or end any."""
+    accounts = access.registry.accounts
+    grant = accounts.grant(identity)
+    if grant is None or grant.manager != access.principal.manager or grant.ended is not None:
+        raise NotFound
+    with access.registry.writing():
+        if body.allow:
+            accounts.start_grant(identity, access.now)
+        else:
+            accounts.end_grant(identity, access.now)
+        access.registry.record(f"token:{access.principal.token}", f"grant.{'allow' if body.allow else 'deny'}", identity)
+
+
+@routes.delete("/v1/accounts/{identity}/sessions", status_code=204)
+async def sign_out(identity: str, access: Annotated[Access, scoped("accounts:write", cost="w")]) -> None:
+    """End all sessions of an account that sees a unit of the manager."""
+    accounts = access.registry.accounts
+    if access.principal.manager not in {one.manager for one in accounts.grants(identity)}:
+        raise NotFound
+    with access.registry.writing():
+        accounts.end_sessions(identity, access.now)
+        access.registry.record(f"token:{access.principal.token}", "sessions.end", identity)
 
 
 @routes.post("/v1/accounts/{identity}/recovery", status_code=202)

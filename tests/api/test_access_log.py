@@ -242,7 +242,7 @@ def test_the_audit_route_shows_rows_of_the_own_manager(here):
     whole = client.get("/v1/audit").json()
     assert {"grant.create", "session.open", "claims.create"} <= {row["action"] for row in whole["audit"]}
     assert {row.outcome for row in here.registry.audit() if row.manager != "cz"} == {"ok"}
-    assert service(here, "si", "audit:read")[0].get("/v1/audit").json()["audit"] == []
+    assert {row["action"] for row in service(here, "si", "audit:read")[0].get("/v1/audit").json()["audit"]} == {"token.create"}
     assert [row["action"] for row in client.get("/v1/audit", params={"unit": "cz-a"}).json()["audit"]] == ["grant.create"]
     pages, cursor = [], None
     while True:
