@@ -418,7 +418,7 @@ FULL_DISK = """
     readings = Readings(file)
     readings.register_ids([("A", VOLUME)])
     readings.store(batch((1, 1, 1, 1)), NOBODY, 1)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + 4096, resource.RLIM_INFINITY))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (min(file.stat().st_size + 4096, 2**20), resource.RLIM_INFINITY))
     try:
         readings.store(batch(*((1, t, t * 7919 % 10007, t) for t in range(2, 200_000))), NOBODY, 2)
     except StoreError as error:
