@@ -97,6 +97,12 @@ class Access:
             raise ForbiddenScope("only the holder of an account, signed in, may do this")
         return self.principal.account
 
+    def own_session(self) -> Session:
+        """The session that asks; raises ForbiddenScope for tokens."""
+        if self.session is None:
+            raise ForbiddenScope("only a browser's session may do this")
+        return self.session
+
     def proven(self) -> Session:
         """The session, if its holder proved within five minutes who it is; raises Reauth."""
         if self.session is None or self.now - self.session.fresh > FRESH:
@@ -148,6 +154,8 @@ def _access(request: Request, scopes: SecurityScopes, credentials: HTTPAuthoriza
     _paced(request, principal.account or principal.token, cost)
     if session is not None:
         own_pages(request)
+    elif principal.account is not None and request.method not in SAFE:
+        raise ForbiddenScope("a personal token reads and changes nothing")
     missing = set(scopes.scopes) - principal.scopes
     if missing:
         raise ForbiddenScope(f"missing: {', '.join(sorted(missing))}")

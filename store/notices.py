@@ -13,7 +13,7 @@ from submeter.store.events import File
 __all__ = ["KINDS_OF_RULE", "KINDS_POSTED", "WAYS", "WISHES", "Notices", "Posted", "Rule", "Wish"]
 
 #: What one may wish to be told, and by which channels.
-WISHES: Final = ("monthly_information", "balance_due", "payment_received", "leak", "silence", "statement", "announcement")
+WISHES: Final = ("monthly_information", "balance_due", "payment_received", "leak", "silence")
 WAYS: Final = ("email", "sms")
 #: What the accounting system posts.
 KINDS_POSTED: Final = ("balance.due", "payment.received")
