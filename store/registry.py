@@ -68,7 +68,7 @@ SELECT r.zone FROM assignments a JOIN points p ON p.id = a.point JOIN properties
 """
 #: Its condition is that of the index `audit_of_directory`, word for word: else it would read the audit.
 SELECT_VERSION: Final = """
-SELECT coalesce(max(id), 0) FROM audit WHERE (action IN ('directory.import', 'keys.import') AND detail <> '0 differences')
+SELECT coalesce(max(id), 0) FROM audit INDEXED BY audit_of_directory WHERE (action IN ('directory.import', 'keys.import') AND detail <> '0 differences')
   OR action IN ('decision.accept', 'decision.reject', 'decision.exchange', 'decision.reading', 'decision.withdraw')
 """
 #: No beginning, µs.
