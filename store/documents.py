@@ -104,6 +104,10 @@ class Documents:
         sql = "SELECT e_invoices, statement_monthly, announcements_by_mail FROM unit_wishes WHERE account = ? AND unit = ?"
         return next((Wishes(*map(bool, row)) for row in self._rows(sql, account, unit)), Wishes())
 
+    def wishes_of(self, account: str) -> dict[str, Wishes]:
+        """Return what an account chose, by flat."""
+        return {unit: self.wishes(account, unit) for (unit,) in self._rows("SELECT unit FROM unit_wishes WHERE account = ? ORDER BY unit", account)}
+
     def wish(self, account: str, unit: str, wishes: Wishes) -> None:
         """Keep what an account chooses for a flat."""
         values = (account, unit, wishes.e_invoices, wishes.statement_monthly, wishes.announcements_by_mail)

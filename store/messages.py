@@ -43,6 +43,10 @@ class Messages:
         rows = self._rows(f"SELECT {_COLUMNS} FROM messages WHERE account = ? AND unit = ? ORDER BY created DESC, id", account, unit)  # noqa: S608 - ours
         return [Letter(*row) for row in rows]
 
+    def written_by(self, account: str) -> list[Letter]:
+        """Return all that an account wrote, the newest first."""
+        return [Letter(*row) for row in self._rows(f"SELECT {_COLUMNS} FROM messages WHERE account = ? ORDER BY created DESC, id", account)]  # noqa: S608 - ours
+
     def of_manager(self, manager: str, limit: int) -> list[Letter]:
         """Return the newest messages to a manager."""
         rows = self._rows(f"SELECT {_COLUMNS} FROM messages WHERE manager = ? ORDER BY created DESC, id LIMIT ?", manager, limit)  # noqa: S608 - ours

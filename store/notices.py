@@ -111,6 +111,10 @@ class Notices:
         where = "account IN (SELECT id FROM accounts WHERE ended IS NULL) AND ? IS ?" if account is None else "account = ? AND unit = ?"
         return [Rule(*row) for row in self._rows(f"SELECT * FROM alert_rules WHERE {where} ORDER BY rowid", account, unit)]  # noqa: S608 - ours
 
+    def rules_of(self, account: str) -> list[Rule]:
+        """Return the limits of an account at all units."""
+        return [Rule(*row) for row in self._rows("SELECT * FROM alert_rules WHERE account = ? ORDER BY unit, rowid", account)]
+
     def set_rules(self, account: str, unit: str, rules: Sequence[Rule]) -> None:
         """Make these all the limits of an account at a unit."""
         with self._file.writing() as db:
