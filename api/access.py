@@ -42,8 +42,7 @@ class SeenUnit:
 
     def points(self, registry: Registry) -> list[Point]:
         """The unit's points that are there for the principal."""
-        chosen = self.visible.quantities
-        return [point for point in registry.points_of(self.unit.id) if chosen is None or point.quantity in chosen]
+        return [point for point in registry.points_of(self.unit.id) if self.visible.shows(point.quantity)]
 
 
 @dataclass(frozen=True, slots=True)
