@@ -97,6 +97,15 @@ class Documents:
         """Return when an account read which documents."""
         return dict(self._rows("SELECT document, at FROM document_reads WHERE account = ?", account))
 
+    def forget_made(self, before: int) -> int:
+        """Delete the statements that accounts had made before an instant: they can be made again. Returns how many."""
+        with self._file.writing() as db:
+            db.execute("DELETE FROM document_reads WHERE document IN (SELECT id FROM documents WHERE account IS NOT NULL AND created < ?)", (before,))
+            gone = db.execute("DELETE FROM documents WHERE account IS NOT NULL AND created < ?", (before,)).rowcount
+            if gone:
+                db.execute("DELETE FROM document_files WHERE sha NOT IN (SELECT sha FROM documents)")
+        return gone
+
     # What accounts chose
 
     def wishes(self, account: str, unit: str) -> Wishes:

@@ -52,6 +52,11 @@ class Messages:
         rows = self._rows(f"SELECT {_COLUMNS} FROM messages WHERE manager = ? ORDER BY created DESC, id LIMIT ?", manager, limit)  # noqa: S608 - ours
         return [Letter(*row) for row in rows]
 
+    def forget(self, before: int) -> int:
+        """Delete what was written, and answered if it was, before an instant; returns how many."""
+        with self._file.writing() as db:
+            return db.execute("DELETE FROM messages WHERE max(created, coalesce(changed, created)) < ?", (before,)).rowcount
+
     def answer(self, manager: str, identity: str, status: str, now: int) -> bool:
         """Keep what the operator says of a message; False if the manager has none like that."""
         with self._file.writing() as db:

@@ -104,6 +104,11 @@ class Notices:
         """Return what was posted after a number, in order."""
         return [Posted(*row) for row in self._rows(f"SELECT {_POSTED} FROM posted WHERE id > ? ORDER BY id", after)]  # noqa: S608 - ours
 
+    def forget(self, before: int) -> int:
+        """Delete what was told and came before an instant; returns how many."""
+        with self._file.writing() as db:
+            return db.execute("DELETE FROM posted WHERE at < ? AND id <= ?", (before, self.mark("posted"))).rowcount
+
     # Limits
 
     def rules(self, account: str | None = None, unit: str | None = None) -> list[Rule]:

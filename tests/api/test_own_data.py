@@ -14,7 +14,7 @@ from test_matrix import EDGE, publish
 from submeter import civil
 from submeter.api.access import Access
 from submeter.api.export import SECTIONS, Subject, write
-from submeter.forget import forget
+from submeter.forget import SAID, forget
 from submeter.reading import LEVELS
 from submeter.store.accounts import ROLES
 from submeter.store.announcements import Announcement
@@ -173,3 +173,48 @@ def test_nothing_of_the_account_is_left(here, full):
     assert here.registry._rows("SELECT sha FROM document_files") == [("b_all",)]
     assert here.registry._rows("SELECT count(*) FROM letters") == [(0,)]
     assert here.registry._rows("SELECT value, sender FROM self_readings") == [(8_000_000, "")]
+
+
+def test_what_was_said_is_deleted_in_its_time(here, full):
+    """Letters a day after they are over; announcements, statements, messages, posts that were told, counts after 400 days; what has no end stays."""
+    registry, now = here.registry, int(here.now * 1e6)
+    registry.announcements.add(Announcement("n_over", "cz", None, None, "cz-a", EDGE, now, 1, {"en": {"title": "t", "text": "t"}}))
+    registry.announcements.read("n_over", full.account, now)
+    for name in ("told", "waits"):
+        registry.notices.post("cz", name, ("balance.due", "cz-a", 1, "CZK", "2025-06-01"), now=now)
+    registry.notices.set_mark("posted", 1)
+    with registry.writing() as db:
+        db.execute("UPDATE letters SET expires = ?", (now,))
+    listed = {
+        "letters": "id",
+        "announcements": "id",
+        "announcement_reads": "announcement",
+        "documents": "id",
+        "document_files": "sha",
+        "messages": "id",
+    }
+    counted = {"posted": "name", "flow_counts": "name"}
+
+    def left():
+        return {table: {value for (value,) in registry._rows(f"SELECT {column} FROM {table}")} for table, column in (listed | counted).items()}
+
+    before = left()
+    assert all(before.values())
+    for days, letters, rest in ((0.9, True, True), (1.1, False, True), (SAID / civil.DAY - 0.1, False, True), (SAID / civil.DAY + 1.1, False, False)):
+        forget(registry, now + int(days * civil.DAY), 0)
+        found = left()
+        assert bool(found["letters"]) == letters, days
+        if rest:
+            assert {name: rows for name, rows in found.items() if name != "letters"} == {
+                name: rows for name, rows in before.items() if name != "letters"
+            }
+    assert found == {
+        "letters": set(),
+        "announcements": {"n"},
+        "announcement_reads": {"n"},
+        "documents": {"b_all"},
+        "document_files": {"b_all"},
+        "messages": set(),
+        "posted": {"waits"},
+        "flow_counts": set(),
+    }
