@@ -10,15 +10,11 @@ from typing import Any, Final
 
 from submeter.store.events import File
 
-__all__ = ["KINDS_OF_RULE", "KINDS_POSTED", "WAYS", "WISHES", "Notices", "Posted", "Rule", "Wish"]
+__all__ = ["WAYS", "WISHES", "Notices", "Posted", "Rule", "Wish"]
 
 #: What one may wish to be told, and by which channels.
 WISHES: Final = ("monthly_information", "balance_due", "payment_received", "leak", "silence")
 WAYS: Final = ("email", "sms")
-#: What the accounting system posts.
-KINDS_POSTED: Final = ("balance.due", "payment.received")
-#: A limit on a day's use, on a month's use in percent over last year's, and on use between 02:00 and 05:00.
-KINDS_OF_RULE: Final = ("day", "year", "night")
 _POSTED: Final = "id, manager, name, kind, unit, amount, currency, day, at"
 
 
