@@ -118,7 +118,7 @@ class Flows:
     def front(self, tenant: Tenant) -> dict[str, Any]:
         """What a portal offers to who comes to it: its languages, and each flow with the fields of its first page."""
         flows = {}
-        for name, steps in offered(tenant).items():
+        for name, steps in tenant.portal.flows.items():
             page = _page(steps, 0)
             flows[name] = {
                 "do": [step.do for step in page],
@@ -180,8 +180,9 @@ class Flows:
 
     def start(self, tenant: Tenant, name: str, browser: Browser, locale: str | None = None) -> tuple[Outcome, str]:
         """Begin a flow; returns it with the secret that binds it to this browser. Raises Invalid for a flow that the portal does not have."""
-        if name not in offered(tenant):
-            raise Invalid(f"this portal has {', '.join(sorted(offered(tenant)))}", "name")
+        offered = {one for one in tenant.portal.flows if one != "demo" or tenant.demo}
+        if name not in offered:
+            raise Invalid(f"this portal has {', '.join(sorted(offered))}", "name")
         state: State = {"list": name, "at": 0, "page": 0, "locale": locale if locale in tenant.portal.locales else tenant.portal.locales[0]}
         state |= self._begun_by(browser.session, name)
         secret = random.token_urlsafe(32)
@@ -840,11 +841,6 @@ class Flows:
 def account_is_on(account: Account | None) -> bool:
     """Whether an account may still prove itself by code: after too many failures only recovery helps."""
     return account is None or account.failures < FAILURES
-
-
-def offered(tenant: Tenant) -> Mapping[str, Sequence[Step]]:
-    """The flows of a tenant's portal by name; the demo only where it names whose units to show."""
-    return {name: steps for name, steps in tenant.portal.flows.items() if name != "demo" or tenant.demo}
 
 
 def _page(steps: Sequence[Step], at: int) -> tuple[Step, ...]:
