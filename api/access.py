@@ -42,8 +42,7 @@ class SeenUnit:
 
     def points(self, registry: Registry) -> list[Point]:
         """The unit's points that are there for the principal."""
-        chosen = self.visible.quantities
-        return [point for point in registry.points_of(self.unit.id) if chosen is None or point.quantity in chosen]
+        return [point for point in registry.points_of(self.unit.id) if self.visible.shows(point.quantity)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +96,12 @@ class Access:
             raise ForbiddenScope("only the holder of an account, signed in, may do this")
         return self.principal.account
 
+    def own_session(self) -> Session:
+        """The session that asks; raises ForbiddenScope for tokens."""
+        if self.session is None:
+            raise ForbiddenScope("only a browser's session may do this")
+        return self.session
+
     def proven(self) -> Session:
         """The session, if its holder proved within five minutes who it is; raises Reauth."""
         if self.session is None or self.now - self.session.fresh > FRESH:
@@ -148,6 +153,8 @@ def _access(request: Request, scopes: SecurityScopes, credentials: HTTPAuthoriza
     _paced(request, principal.account or principal.token, cost)
     if session is not None:
         own_pages(request)
+    elif principal.account is not None and request.method not in SAFE:
+        raise ForbiddenScope("a personal token reads and changes nothing")
     missing = set(scopes.scopes) - principal.scopes
     if missing:
         raise ForbiddenScope(f"missing: {', '.join(sorted(missing))}")

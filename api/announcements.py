@@ -21,7 +21,7 @@ from submeter.api.sign_in import FlowsHere
 from submeter.store.announcements import Announcement
 from submeter.store.registry import new_id
 
-__all__ = ["routes"]
+__all__ = ["announced_to", "routes"]
 
 
 class Words(BaseModel):
@@ -74,7 +74,7 @@ async def listed(request: Request, access: Annotated[Access, scoped("announcemen
     own = registry.accounts.account(account) if account else None
     chosen = locale_of(locale, own.locale if own else request.headers.get("Accept-Language", ""))
     read = registry.announcements.read_by(account) if account else {}
-    shown = [_told(one, units, read.get(one.id)) | _in(one, chosen) for one, units in _mine(access)]
+    shown = [_told(one, units, read.get(one.id)) | _in(one, chosen) for one, units in announced_to(access)]
     return {"unread": sum(one["read_at"] is None for one in shown) if account else None, "announcements": shown}
 
 
@@ -82,12 +82,12 @@ async def listed(request: Request, access: Annotated[Access, scoped("announcemen
 async def mark(identity: str, access: Annotated[Access, scoped("announcements:read", cost="w")]) -> None:
     """Note that the account read an announcement."""
     account = access.account()
-    if identity not in {one.id for one, _ in _mine(access)}:
+    if identity not in {one.id for one, _ in announced_to(access)}:
         raise NotFound
     access.registry.announcements.read(identity, account, access.now)
 
 
-def _mine(access: Access) -> list[tuple[Announcement, list[str]]]:
+def announced_to(access: Access) -> list[tuple[Announcement, list[str]]]:
     """What is announced to who asks, with the units that it is for."""
     found: dict[str, tuple[Announcement, list[str]]] = {}
     for seen in access.units():

@@ -22,7 +22,7 @@ from submeter.api.problems import ForbiddenScope, Invalid, NotFound
 from submeter.api.sign_in import FlowsHere
 from submeter.store.balance import Kind, Line
 
-__all__ = ["routes"]
+__all__ = ["lines_of", "routes"]
 
 #: Before and after all lines, µs.
 EVER: Final = 2**62
@@ -123,6 +123,11 @@ def _read(access: Access, units: dict[str, SeenUnit], text: bytes, number: int) 
     holder = holder_of(access.registry, seen, (at, end), one.holder, where)
     plain = one.model_dump(exclude={"amount", "holder"})
     return Line(manager=access.principal.manager, holder=holder, at=at, amount=minor(one.amount), **plain)
+
+
+def lines_of(access: Access, seen: SeenUnit) -> list[dict[str, Any]]:
+    """All lines of a visible unit that concern who asks, as they are told."""
+    return [_line(one) for one in _lines(access, seen, -EVER, EVER)]
 
 
 def _lines(access: Access, seen: SeenUnit, start: int, end: int) -> list[Line]:

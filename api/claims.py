@@ -23,7 +23,7 @@ from submeter.api.problems import Invalid, NotFound
 from submeter.api.secrets import normalised, word
 from submeter.api.sign_in import FlowsHere, apart
 from submeter.config.portals import Portal
-from submeter.store.accounts import Claim
+from submeter.store.accounts import Claim, Evidence
 from submeter.store.registry import new_id
 
 __all__ = ["routes"]
@@ -47,7 +47,7 @@ class Wanted(BaseModel):
     kind: str
     fields: dict[str, Annotated[str, Field(max_length=256)]] = Field(default_factory=dict, max_length=8)
     meter: str | None = None
-    evidence: Literal["identity_document", "bill", "lease", "deed", "power_of_attorney"] | None = None
+    evidence: Evidence | None = None
 
 
 _ONE: Final = Wanted.model_json_schema()

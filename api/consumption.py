@@ -152,11 +152,11 @@ def _blocks(zone: str, level: str, first: int, last: int) -> tuple[str, str]:
 
 
 def _corrections(group: Sequence[Shown], period: Period, published: Published, seen: SeenUnit) -> Iterator[dict[str, Any]]:
-    """What changed in billed rows that touch the period and are seen as a whole (portal API 2)."""
-    zone, since, until = seen.property.zone, seen.visible.since, seen.visible.until
+    """What changed in billed rows that touch the period, are seen as a whole, and are no finer than what is seen (portal API 2)."""
+    zone, since, until, finest = seen.property.zone, seen.visible.since, seen.visible.until, LEVELS.index(seen.visible.finest)
     meters = {one.series.id: one.point.id for one in group}
     for one in published.corrections([*meters], period.start, period.end):
-        if (since is not None and one.start < since) or (until is not None and one.end > until):
+        if one.level < finest or (since is not None and one.start < since) or (until is not None and one.end > until):
             continue
         yield {
             "meter": meters[one.series],

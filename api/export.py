@@ -7,16 +7,20 @@ time, through `Access`; nothing that opens a door (hashes, secrets); cells of CS
 import json
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, BinaryIO, Final
 
 from submeter import civil
 from submeter.api.access import Access, SeenUnit
 from submeter.api.access_log import told_of
+from submeter.api.announcements import announced_to
+from submeter.api.balance import lines_of
 from submeter.api.consumption import UOM
+from submeter.api.documents import documents_of, told
 from submeter.api.files import comma_separated
 from submeter.api.meters import meters_of
-from submeter.reading import FLAGS, LEVELS, QUALITIES, STATES, from_micro
+from submeter.api.parts import NAMES, seen_of
+from submeter.reading import LEVELS, QUALITIES, STATES, from_micro
 from submeter.store.accounts import Account
 from submeter.store.published import NULL, Published, PublishedSeries
 
@@ -37,6 +41,10 @@ class Subject:
     def units(self) -> list[SeenUnit]:
         """The units that the person may see."""
         return self.access.units()
+
+    def allowed(self, scope: str) -> Access:
+        """The person's access where this scope is allowed."""
+        return replace(self.access, scopes=frozenset({scope}))
 
 
 def write(subject: Subject, file: BinaryIO) -> None:
@@ -106,7 +114,7 @@ def _meters(of: Subject) -> Iterator[Row]:
 
 
 def _consumption(of: Subject) -> Iterator[Row]:
-    """Every row that lies wholly in the person's time, of every level that the unit shows."""
+    """Every row of the person's time, of every level that the unit shows; of a bucket over its edge the own part."""
     for seen in of.units:
         points = {point.id: point for point in seen.points(of.access.registry)}
         for series in of.published.series_of(list(points)):
@@ -118,10 +126,7 @@ def _consumption(of: Subject) -> Iterator[Row]:
 
 def _rows(published: Published, seen: SeenUnit, series: PublishedSeries, level: str) -> Iterator[Row]:
     rows = published.read(series.id, LEVELS.index(level), "", "\U0010ffff")
-    if seen.visible.since is not None:
-        rows = rows[rows["start"] >= seen.visible.since]
-    if seen.visible.until is not None:
-        rows = rows[rows["end"] <= seen.visible.until]
+    rows = seen_of(rows, series, level, seen.visible, published)
     low, high = ("min", "max") if series.kind == "gauge" else ("lo", "hi")
     for row in rows:
         flags = int(row["flags"])
@@ -136,7 +141,7 @@ def _rows(published: Published, seen: SeenUnit, series: PublishedSeries, level: 
             high: _number(row["hi"]),
             "quality": QUALITIES[int(row["quality"])],
             "coverage": int(row["coverage"]) / 10_000,
-            "flags": " ".join(name for bit, name in enumerate(FLAGS) if flags >> bit & 1),
+            "flags": " ".join(name for bit, name in enumerate(NAMES) if flags >> bit & 1),
             "state": STATES[int(row["state"])],
             "rev": int(row["rev"]),
         }
@@ -145,6 +150,68 @@ def _rows(published: Published, seen: SeenUnit, series: PublishedSeries, level: 
 def _access_log(of: Subject) -> Iterator[Row]:
     for one in told_of(of.access.registry, of.account.id, of.access.now):
         yield {**{f"who_{name}": value for name, value in one["who"].items()}, **{name: value for name, value in one.items() if name != "who"}}
+
+
+def _tokens(of: Subject) -> Iterator[Row]:
+    for one in of.access.registry.personal.of(of.account.id, of.access.now):
+        period = {"created": civil.iso(one.created), "expires": civil.iso(one.expires), "used": _iso(one.used)}
+        yield {"id": one.id, "label": one.label, "scopes": one.scopes, "grants": one.grants, **period}
+
+
+def _invitations(of: Subject) -> Iterator[Row]:
+    for seen in of.units:
+        for one in of.access.registry.accounts.invitations(of.account.id, seen.unit.id, of.access.now):
+            yield {"id": one.id, "unit": one.unit, "role": one.role, "sent_to": one.sent_to, "created": civil.iso(one.created)}
+
+
+def _notifications(of: Subject) -> Iterator[Row]:
+    for one in of.access.registry.notices.wishes(of.account.id):
+        yield {"event": one.event, "channel": one.channel, "since": civil.iso(one.since)}
+
+
+def _unit_wishes(of: Subject) -> Iterator[Row]:
+    for unit, wishes in of.access.registry.documents.wishes_of(of.account.id).items():
+        yield {"unit": unit, **asdict(wishes)}
+
+
+def _limits(of: Subject) -> Iterator[Row]:
+    for one in of.access.registry.notices.rules_of(of.account.id):
+        amount = {"amount": _number(one.amount), "channels": one.channels, "since": civil.iso(one.since), "told": _iso(one.told)}
+        yield {"unit": one.unit, "class": one.quantity, "kind": one.kind, **amount}
+
+
+def _documents(of: Subject) -> Iterator[Row]:
+    access = of.allowed("documents:read")
+    read = access.registry.documents.read_by(of.account.id)
+    for seen in access.units():
+        for one in documents_of(access, seen):
+            yield {"unit": seen.unit.id, **told(one, seen.property.zone, read.get(one.id))}
+
+
+def _announcements(of: Subject) -> Iterator[Row]:
+    access = of.allowed("announcements:read")
+    read = access.registry.announcements.read_by(of.account.id)
+    for one, units in announced_to(access):
+        yield {"id": one.id, "units": units, "from": civil.iso(one.since), "to": _iso(one.until), "read": _iso(read.get(one.id)), "texts": one.texts}
+
+
+def _balance(of: Subject) -> Iterator[Row]:
+    access = of.allowed("balance:read")
+    for seen in access.units():
+        for one in lines_of(access, seen):
+            yield {"unit": seen.unit.id, **one}
+
+
+def _messages(of: Subject) -> Iterator[Row]:
+    for one in of.access.registry.messages.written_by(of.account.id):
+        said = {"written": civil.iso(one.created), "status": one.status, "status_at": _iso(one.changed)}
+        yield {"ticket": one.id, "unit": one.unit, "text": one.text, **said}
+
+
+def _self_readings(of: Subject) -> Iterator[Row]:
+    for one in of.access.registry.self_readings.sent_by(f"account:{of.account.id}"):
+        index = {"at": civil.iso(one.t), "value": _number(one.value), "photo_sha256": one.photo}
+        yield {"meter": one.point, "register": one.register, **index, "sent": civil.iso(one.received), "confirmation": one.confirmation}
 
 
 def _number(value: int) -> float | None:
@@ -167,4 +234,14 @@ SECTIONS: Final[dict[str, Callable[[Subject], Iterable[Row]]]] = {
     "meters": _meters,
     "consumption": _consumption,
     "access_log": _access_log,
+    "tokens": _tokens,
+    "invitations": _invitations,
+    "notifications": _notifications,
+    "unit_wishes": _unit_wishes,
+    "limits": _limits,
+    "documents": _documents,
+    "announcements": _announcements,
+    "balance": _balance,
+    "messages": _messages,
+    "self_readings": _self_readings,
 }

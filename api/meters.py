@@ -27,14 +27,12 @@ def meters_of(seen: SeenUnit, registry: Registry, published: Published, *, now: 
     if seen_until is not None:
         now = min(now, seen_until - 1)
         series = [one if one.last_t is None or one.last_t < seen_until else _before_the_end(one) for one in series]
-    meters = [
-        _meter(point, registry.assignments_of(point.id), [one for one in series if one.point == point.id], seen.property.zone, now)
-        for point in points
-    ]
+    meters = [_meter(point, registry.assignments_of(point.id), [one for one in series if one.point == point.id], seen, now) for point in points]
     return {"unit": seen.unit.id, "classes": dict(sorted(Counter(point.quantity for point in points).items())), "meters": meters}
 
 
-def _meter(point: Point, assignments: Sequence[Assignment], series: Sequence[PublishedSeries], zone: str, now: int) -> dict[str, Any]:
+def _meter(point: Point, assignments: Sequence[Assignment], series: Sequence[PublishedSeries], seen: SeenUnit, now: int) -> dict[str, Any]:
+    zone, since = seen.property.zone, seen.visible.since
     current = next((one for one in reversed(assignments) if one.holds(now)), None)
     heard = [one.last_heard for one in series if one.last_heard is not None]
     return {
@@ -47,6 +45,7 @@ def _meter(point: Point, assignments: Sequence[Assignment], series: Sequence[Pub
         "exchanges": [
             {"at": civil.to_local(zone, new.since).isoformat(), "from": old.device, "to": new.device}
             for old, new in pairwise(one for one in assignments if one.since <= now)
+            if since is None or new.since >= since
         ],
     }
 

@@ -22,7 +22,7 @@ from submeter.store.registry import Registry
 __all__ = ["Way", "check_proven", "routes"]
 
 Way = Literal["email", "sms"]
-Happening = Literal["monthly_information", "balance_due", "payment_received", "leak", "silence", "statement", "announcement"]
+Happening = Literal["monthly_information", "balance_due", "payment_received", "leak", "silence"]
 
 
 def _real_day(text: str) -> str:

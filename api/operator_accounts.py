@@ -18,7 +18,7 @@ from submeter.api.forms import address_of, masked
 from submeter.api.problems import Invalid, NotFound
 from submeter.api.sending import let_out
 from submeter.api.sign_in import FlowsHere
-from submeter.store.accounts import Account, Contact, Grant
+from submeter.store.accounts import Account, Contact, Evidence, Grant
 from submeter.store.registry import new_id
 
 __all__ = ["routes"]
@@ -33,7 +33,7 @@ class Granted(BaseModel):
     address: Annotated[str, Field(max_length=254)] | None = None
     unit: str
     role: Literal["resident", "resident:limited", "household", "third_party"] = "resident"
-    evidence: Literal["identity document", "contract", "land register", "known in person"]
+    evidence: Evidence
     until: str | None = None
 
 

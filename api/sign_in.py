@@ -98,18 +98,17 @@ async def confirm(request: Request, flows: FlowsHere, link: str) -> dict[str, An
 @routes.get("/v1/session")
 async def session(access: Annotated[Access, scoped(cost="c")]) -> dict[str, Any]:
     """Who is signed in here, and until when."""
-    if access.session is None:
-        raise NotFound
-    return _told(access.session, access.session)
+    own = access.own_session()
+    return _told(own, own)
 
 
 @routes.delete("/v1/session", status_code=204)
 async def log_out(access: Annotated[Access, scoped(cost="c")]) -> Response:
     """End this session."""
-    if access.session is not None:
-        with access.registry.writing():
-            access.registry.accounts.end_session(access.session.id, access.now)
-            access.registry.record(ORIGIN.get().actor, "session.end", access.session.id)
+    own = access.own_session()
+    with access.registry.writing():
+        access.registry.accounts.end_session(own.id, access.now)
+        access.registry.record(ORIGIN.get().actor, "session.end", own.id)
     answer = Response(status_code=204, headers={"Clear-Site-Data": '"cache", "storage"'})
     answer.delete_cookie(SESSION, secure=True, httponly=True)
     return answer

@@ -96,7 +96,7 @@ def document_of(registry: Registry, published: Published, seen: SeenUnit, asked:
     """A statement of what is visible of a unit, with its bytes; raises Invalid for a range that cannot be answered."""
     building = replace(seen.property, finest=seen.visible.finest)
     months = period(asked.start.isoformat(), asked.end.isoformat(), "P1M", building, now=now, visible=seen.visible)
-    shown = shown_series(published, registry.points_of(seen.unit.id), None)
+    shown = shown_series(published, seen.points(registry), None)
     body = answer(seen, months, shown, published, view="latest", by_meter=True, index=True)
     series = [labelled(one, asked.locale, None, rated=True) for one in body["series"]]
     whole = {"resolution": "P1M", **body, "series": series, "compare": {}}

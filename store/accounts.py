@@ -9,12 +9,27 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Literal, TypeVar
 
 from submeter.store.events import File
 from submeter.store.registry_types import FINEST, Visible
 
-__all__ = ["INVITED", "OWN", "ROLES", "Account", "Accounts", "Claim", "Contact", "Factor", "FlowRow", "Grant", "Session", "digest", "notice_address"]
+__all__ = [
+    "INVITED",
+    "OWN",
+    "ROLES",
+    "Account",
+    "Accounts",
+    "Claim",
+    "Contact",
+    "Evidence",
+    "Factor",
+    "FlowRow",
+    "Grant",
+    "Session",
+    "digest",
+    "notice_address",
+]
 
 T = TypeVar("T")
 DAY: Final = 86_400_000_000
@@ -22,6 +37,8 @@ DAY: Final = 86_400_000_000
 SETTLEMENT: Final = 365 * DAY
 #: Roles of those who are invited: they see nothing once the inviter's time is over.
 INVITED: Final = ("household", "third_party")
+#: Which paper an operator saw, or that no paper was needed; never a copy or a number of it.
+Evidence = Literal["identity_document", "contract", "lease", "bill", "deed", "land_register", "power_of_attorney", "known_in_person"]
 #: What every account may do with itself.
 OWN: Final = ("me:self", "sessions:self", "grants:self")
 _READS: Final = ("units:read", "consumption:read")

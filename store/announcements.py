@@ -87,6 +87,12 @@ class Announcements:
         with self._file.writing() as db:
             return db.execute(_ADDRESSEES, named | {"now": now, "roles": roles, "everybody": everybody}).fetchall()
 
+    def forget(self, before: int) -> int:
+        """Delete what ended before an instant, and who read it; returns how many."""
+        with self._file.writing() as db:
+            db.execute("DELETE FROM announcement_reads WHERE announcement IN (SELECT id FROM announcements WHERE until < ?)", (before,))
+            return db.execute("DELETE FROM announcements WHERE until < ?", (before,)).rowcount
+
     def _find(self, where: str, *values: object) -> list[Announcement]:
         rows = self._rows(f"SELECT {_COLUMNS} FROM announcements WHERE {where}", *values)  # noqa: S608 - ours
         return [replace(one, texts=json.loads(str(one.texts))) for one in (Announcement(*row) for row in rows)]

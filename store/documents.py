@@ -97,12 +97,25 @@ class Documents:
         """Return when an account read which documents."""
         return dict(self._rows("SELECT document, at FROM document_reads WHERE account = ?", account))
 
+    def forget_made(self, before: int) -> int:
+        """Delete the statements that accounts had made before an instant: they can be made again. Returns how many."""
+        with self._file.writing() as db:
+            db.execute("DELETE FROM document_reads WHERE document IN (SELECT id FROM documents WHERE account IS NOT NULL AND created < ?)", (before,))
+            gone = db.execute("DELETE FROM documents WHERE account IS NOT NULL AND created < ?", (before,)).rowcount
+            if gone:
+                db.execute("DELETE FROM document_files WHERE sha NOT IN (SELECT sha FROM documents)")
+        return gone
+
     # What accounts chose
 
     def wishes(self, account: str, unit: str) -> Wishes:
         """Return what an account chose for a flat."""
         sql = "SELECT e_invoices, statement_monthly, announcements_by_mail FROM unit_wishes WHERE account = ? AND unit = ?"
         return next((Wishes(*map(bool, row)) for row in self._rows(sql, account, unit)), Wishes())
+
+    def wishes_of(self, account: str) -> dict[str, Wishes]:
+        """Return what an account chose, by flat."""
+        return {unit: self.wishes(account, unit) for (unit,) in self._rows("SELECT unit FROM unit_wishes WHERE account = ? ORDER BY unit", account)}
 
     def wish(self, account: str, unit: str, wishes: Wishes) -> None:
         """Keep what an account chooses for a flat."""

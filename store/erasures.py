@@ -1,8 +1,8 @@
 """Accounts that are to be erased, and what erasing is. Part of registry.sqlite, as `registry.erasures`.
 
 Strategy: a wish is a row, which may be taken back for a week; then everything that refers to the account goes in one transaction: the rows of every table with a
-foreign key to `accounts`, whichever those are, messages to its addresses, flows and counts under its id or addresses, and the account.
-Rules: meter data of its units stay with the property; grants that it gave end; the audit and the access log keep its random id, which then names nobody.
+foreign key to `accounts`, whichever those are, letters that it got, messages to its addresses, flows and counts under its id or addresses, bytes of documents that are nobody's now, and the account.
+Rules: meter data of its units, also what it sent in, stay with the property; grants that it gave end; the audit and the access log keep its random id, which then names nobody.
 """
 
 import json
@@ -20,6 +20,8 @@ WAIT: Final = 7 * 86_400_000_000
 _REFERRING: Final = """
 SELECT m.name, f."from" FROM sqlite_master m, pragma_foreign_key_list(m.name) f WHERE m.type = 'table' AND f."table" = 'accounts'
 """
+#: The addresses of an account, also one that waits for its code.
+_ADDRESSES: Final = "SELECT address FROM contacts WHERE account = ?1 UNION SELECT address FROM new_contacts WHERE account = ?1"
 #: Messages to an address; where another account has it too they may be that one's, and go with their time.
 _MESSAGES: Final = "DELETE FROM outbox WHERE address = ? AND NOT EXISTS (SELECT 1 FROM contacts WHERE address = ? AND account <> ?)"
 
@@ -58,7 +60,7 @@ class Erasures:
 
     def erase(self, account: str, now: int) -> None:
         """Erase an account now."""
-        addresses = [address for (address,) in self._rows("SELECT DISTINCT address FROM contacts WHERE account = ?", account)]
+        addresses = [address for (address,) in self._rows(_ADDRESSES, account)]
         with self._file.writing() as db:
             db.execute("PRAGMA defer_foreign_keys = ON")
             db.execute("UPDATE grants SET ended = ? WHERE giver = ? AND ended IS NULL", (now, account))
@@ -68,7 +70,10 @@ class Erasures:
                 db.execute("DELETE FROM throttle WHERE instr(key, ?)", (name,))
             for address in addresses:
                 db.execute(_MESSAGES, (address, address, account))
+            db.execute("UPDATE self_readings SET sender = '' WHERE sender = ?", (f"account:{account}",))
+            db.execute("DELETE FROM letters WHERE subject = ?1 OR subject IN (SELECT id FROM grants WHERE account = ?1)", (account,))
             for table, column in db.execute(_REFERRING).fetchall():
                 db.execute(f"DELETE FROM {table} WHERE {column} = ?", (account,))  # noqa: S608 - names of our own tables
+            db.execute("DELETE FROM document_files WHERE sha NOT IN (SELECT sha FROM documents)")
             db.execute("DELETE FROM accounts WHERE id = ?", (account,))
             self._file.record("job:nightly", "account.erase", account)

@@ -26,6 +26,11 @@ class Funnel:
                 values,
             )
 
+    def forget(self, before: int) -> int:
+        """Delete the counts of days before an instant; returns how many."""
+        with self._file.writing() as db:
+            return db.execute("DELETE FROM flow_counts WHERE day < ?", (civil.utc_date(before).isoformat(),)).rowcount
+
     def counts(self, manager: str, since: int) -> list[dict[str, Any]]:
         """Return the counts of a manager's flows from a day on, in order of day and name."""
         sql = "SELECT day, name, started, finished FROM flow_counts WHERE manager = ? AND day >= ? ORDER BY day, name"

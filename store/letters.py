@@ -46,6 +46,11 @@ class Letters:
         where = "kind = ? AND subject = ? AND used IS NULL AND expires > ? ORDER BY created DESC"
         return [Letter(*row) for row in self._rows(f"SELECT {_COLUMNS} FROM letters WHERE {where}", kind, subject, now)]  # noqa: S608 - ours
 
+    def forget(self, before: int) -> int:
+        """Delete letters that were used or over before an instant; returns how many."""
+        with self._file.writing() as db:
+            return db.execute("DELETE FROM letters WHERE min(expires, coalesce(used, expires)) < ?", (before,)).rowcount
+
     def use(self, identity: str, now: int) -> bool:
         """Mark a code as used; False if it was, or is over."""
         with self._file.writing() as db:

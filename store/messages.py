@@ -43,10 +43,19 @@ class Messages:
         rows = self._rows(f"SELECT {_COLUMNS} FROM messages WHERE account = ? AND unit = ? ORDER BY created DESC, id", account, unit)  # noqa: S608 - ours
         return [Letter(*row) for row in rows]
 
+    def written_by(self, account: str) -> list[Letter]:
+        """Return all that an account wrote, the newest first."""
+        return [Letter(*row) for row in self._rows(f"SELECT {_COLUMNS} FROM messages WHERE account = ? ORDER BY created DESC, id", account)]  # noqa: S608 - ours
+
     def of_manager(self, manager: str, limit: int) -> list[Letter]:
         """Return the newest messages to a manager."""
         rows = self._rows(f"SELECT {_COLUMNS} FROM messages WHERE manager = ? ORDER BY created DESC, id LIMIT ?", manager, limit)  # noqa: S608 - ours
         return [Letter(*row) for row in rows]
+
+    def forget(self, before: int) -> int:
+        """Delete what was written, and answered if it was, before an instant; returns how many."""
+        with self._file.writing() as db:
+            return db.execute("DELETE FROM messages WHERE max(created, coalesce(changed, created)) < ?", (before,)).rowcount
 
     def answer(self, manager: str, identity: str, status: str, now: int) -> bool:
         """Keep what the operator says of a message; False if the manager has none like that."""

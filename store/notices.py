@@ -10,15 +10,11 @@ from typing import Any, Final
 
 from submeter.store.events import File
 
-__all__ = ["KINDS_OF_RULE", "KINDS_POSTED", "WAYS", "WISHES", "Notices", "Posted", "Rule", "Wish"]
+__all__ = ["WAYS", "WISHES", "Notices", "Posted", "Rule", "Wish"]
 
 #: What one may wish to be told, and by which channels.
-WISHES: Final = ("monthly_information", "balance_due", "payment_received", "leak", "silence", "statement", "announcement")
+WISHES: Final = ("monthly_information", "balance_due", "payment_received", "leak", "silence")
 WAYS: Final = ("email", "sms")
-#: What the accounting system posts.
-KINDS_POSTED: Final = ("balance.due", "payment.received")
-#: A limit on a day's use, on a month's use in percent over last year's, and on use between 02:00 and 05:00.
-KINDS_OF_RULE: Final = ("day", "year", "night")
 _POSTED: Final = "id, manager, name, kind, unit, amount, currency, day, at"
 
 
@@ -104,12 +100,21 @@ class Notices:
         """Return what was posted after a number, in order."""
         return [Posted(*row) for row in self._rows(f"SELECT {_POSTED} FROM posted WHERE id > ? ORDER BY id", after)]  # noqa: S608 - ours
 
+    def forget(self, before: int) -> int:
+        """Delete what was told and came before an instant; returns how many."""
+        with self._file.writing() as db:
+            return db.execute("DELETE FROM posted WHERE at < ? AND id <= ?", (before, self.mark("posted"))).rowcount
+
     # Limits
 
     def rules(self, account: str | None = None, unit: str | None = None) -> list[Rule]:
         """Return the limits of an account at a unit, or all of accounts that have not ended."""
         where = "account IN (SELECT id FROM accounts WHERE ended IS NULL) AND ? IS ?" if account is None else "account = ? AND unit = ?"
         return [Rule(*row) for row in self._rows(f"SELECT * FROM alert_rules WHERE {where} ORDER BY rowid", account, unit)]  # noqa: S608 - ours
+
+    def rules_of(self, account: str) -> list[Rule]:
+        """Return the limits of an account at all units."""
+        return [Rule(*row) for row in self._rows("SELECT * FROM alert_rules WHERE account = ? ORDER BY unit, rowid", account)]
 
     def set_rules(self, account: str, unit: str, rules: Sequence[Rule]) -> None:
         """Make these all the limits of an account at a unit."""

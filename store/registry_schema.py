@@ -225,4 +225,8 @@ MIGRATIONS: Final = (
     WHERE (action IN ('directory.import', 'keys.import') AND detail <> '0 differences')
       OR action IN ('decision.accept', 'decision.reject', 'decision.exchange', 'decision.reading', 'decision.withdraw');
     """,
+    """
+    DELETE FROM wishes WHERE event IN ('statement', 'announcement');
+    UPDATE grants SET evidence = replace(evidence, ' ', '_') WHERE evidence IS NOT NULL;
+    """,
 )

@@ -205,6 +205,10 @@ class Visible:
     grant: str = ""
     quantities: frozenset[str] | None = None
 
+    def shows(self, quantity: str) -> bool:
+        """Whether points of a class are there for the principal."""
+        return self.quantities is None or quantity in self.quantities
+
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:

@@ -17,7 +17,7 @@ _COLUMNS: Final = "id, point, register, t, value, received, sender, confirmation
 
 @dataclass(frozen=True, slots=True)
 class SelfReading:
-    """One index of a point's register (`str(Register)`) at an instant; `sender` is `account:…` or `claim:…`, `photo` the SHA-256 of a picture."""
+    """One index of a point's register (`str(Register)`) at an instant; `sender` is `account:…` or `session:…`, "" once the account is erased, `photo` the SHA-256 of a picture."""
 
     id: int
     point: str
@@ -50,6 +50,10 @@ class SelfReadings:
     def of(self, point: str, start: int, end: int) -> list[SelfReading]:
         """Return those of a point in [start, end) in order of time."""
         return self._select("point = ? AND t >= ? AND t < ? ORDER BY t, id", point, start, end)
+
+    def sent_by(self, sender: str) -> list[SelfReading]:
+        """Return those of a sender in order of time."""
+        return self._select("sender = ? ORDER BY t, id", sender)
 
     def after(self, last: int, limit: int) -> list[SelfReading]:
         """Return those that came after the one of this number, in order, at most so many."""

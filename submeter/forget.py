@@ -15,6 +15,8 @@ READS: Final = 400 * civil.DAY
 CLAIMS: Final = 400 * civil.DAY
 #: A browser is known by the accounts that it signed in to for so long after the last time.
 BROWSERS: Final = 400 * civil.DAY
+#: What an account and its manager told each other, and what was shown for a time, is kept so long after the last word of it, or its end.
+SAID: Final = 400 * civil.DAY
 
 
 def forget(registry: Registry, now: int, outbox_days: int) -> str:
@@ -29,7 +31,9 @@ def forget(registry: Registry, now: int, outbox_days: int) -> str:
     old = registry.accounts.forget(browsers=now - BROWSERS, claims=now - CLAIMS)
     reads = registry.reads.forget(now - READS)
     messages = registry.outbox.forget(before=now - outbox_days * civil.DAY) if outbox_days else 0
+    said = registry.announcements.forget(now - SAID) + registry.documents.forget_made(now - SAID) + registry.messages.forget(now - SAID)
+    said += registry.notices.forget(now - SAID) + registry.letters.forget(now - civil.DAY) + registry.funnel.forget(now - SAID)
     return (
         f"forgotten: {len(ripe)} accounts, {exports} exports, {over} flows, sessions and tokens, {old} browsers and claims, "
-        f"{reads} lines of the access log, {messages} messages"
+        f"{reads} lines of the access log, {messages} messages, {said} announcements, statements, tickets, posts, letters and counts"
     )

@@ -55,7 +55,7 @@ class Exceeded:
 
 def exceeded(rule: Rule, building: Property, visible: Visible, points: Sequence[Point], published: Published, now: int) -> Iterator[Exceeded]:
     """The periods of a rule that exceeded it, in order of time; of those that were not over when it was made, and that lie in the visible time."""
-    mine = {one.id: one for one in points if one.quantity == rule.quantity}
+    mine = {one.id: one for one in points if one.quantity == rule.quantity and visible.shows(rule.quantity)}
     series = [one for one in published.series_of(list(mine)) if one.kind != "gauge" and str(one.register) == mine[one.point].registers[0]]
     use, today = _Use(series, building.zone, visible, published), civil.local_date(building.zone, now)
     for day in (today - timedelta(days=back) for back in range(BACK, 0, -1)):

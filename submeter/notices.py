@@ -60,9 +60,10 @@ class _Reader:
         """What of a unit it may read with this scope."""
         return (one for one in self.visible if one.unit == unit and scope in ROLES.get(one.role, ()))
 
-    def lives(self, unit: str, scope: str, at: int, now: int) -> bool:
-        """Whether it may read of a unit what happened at an instant, and its time there runs."""
-        return any((one.since is None or one.since <= at) and (one.until is None or one.until > now) for one in self.sees(unit, scope))
+    def lives(self, unit: str, scope: str, at: int, now: int, quantity: str | None = None) -> bool:
+        """Whether it may read of a unit (of a class of its points) what happened at an instant, and its time there runs."""
+        seen = [one for one in self.sees(unit, scope) if quantity is None or one.shows(quantity)]
+        return any((one.since is None or one.since <= at) and (one.until is None or one.until > now) for one in seen)
 
 
 def tell(core: Core) -> Iterator[str]:
@@ -128,7 +129,7 @@ class _Round:
         return sum(
             self._put(reader, channel, "monthly_information", one.unit, {"month": words.month(reader.locale, first)}, one.notice)
             for reader, channel, since in self._wishes["monthly_information", one.unit]
-            if since <= one.published and one.since in {_begin(seen) for seen in reader.sees(one.unit, "consumption:read")}
+            if since <= one.published and one.since in {_begin(seen) for seen in reader.sees(one.unit, "consumption:read") if seen.quantities is None}
         )
 
     def _event(self, event: Event) -> int:
@@ -141,7 +142,7 @@ class _Round:
                 reader, channel, template, point.unit, _of_point(reader.locale, point, words.instant(reader.locale, local)), f"event/{event.id}"
             )
             for reader, channel, since in self._wishes[template, point.unit]
-            if since <= event.raised and reader.lives(point.unit, "events:read", event.at, self._now)
+            if since <= event.raised and reader.lives(point.unit, "events:read", event.at, self._now, point.quantity)
         )
 
     def _post(self, one: Posted) -> int:

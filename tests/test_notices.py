@@ -131,6 +131,20 @@ def test_leak_and_silence_go_to_who_lives_there_and_wished_it_before(building):
     assert (silence.values["point"], silence.values["since"], silence.locale) == ("water", "2. 4. 2024 10:30", "cs")
 
 
+def test_who_sees_some_classes_hears_of_those_alone(building):
+    """A household that was invited to hot water: no leak of cold water, and no monthly information, which is of all classes; a resident hears of both."""
+    resident(building, "bob", "u", since=HAND_OVER)
+    resident(building, "eve", "u", since=HAND_OVER, role="household")
+    with building.core.registry.writing() as db:
+        db.execute("UPDATE grants SET quantities = 'hot_water' WHERE id = 'g_eve'")
+    for name in ("bob", "eve"):
+        wishes(building, f"a_{name}", "leak/email", "monthly_information/email")
+    tell(building, "leak", "point:water/volume", "2024-04-01T00:00:00Z")
+    publish(building)
+    run(building)
+    assert waiting(building) == [("leak", "bob@example.org"), ("monthly_information", "bob@example.org")]
+
+
 def test_what_began_in_the_time_of_the_holder_before_is_not_told_to_the_next(building):
     """A leak since February is A's, who has left: B learns nothing of when it began."""
     wishes(building, resident(building, "bob", "u", since=HAND_OVER), "leak/email")

@@ -29,7 +29,7 @@ def test_nothing_is_told_unless_it_is_asked_for_by_a_proven_channel(here):
     """Off at first; a channel without a proven address is refused; what is left out is off again."""
     one, _ = inmes(here, phone=None)
     path = "/v1/me/notifications"
-    none = {name: [] for name in ("monthly_information", "balance_due", "payment_received", "leak", "silence", "statement", "announcement")}
+    none = {name: [] for name in ("monthly_information", "balance_due", "payment_received", "leak", "silence")}
     assert one.client.get(path).json() == {"notifications": none, "channels": SEEN}
     wanted = {"leak": ["email"], "balance_due": ["email"]}
     assert one.client.put(path, json={"notifications": wanted}).json()["notifications"] == none | wanted

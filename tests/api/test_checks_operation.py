@@ -8,9 +8,11 @@ from portals import PASSWORD, Here, inmes
 from receivers import hanging, smtp
 
 from submeter.config import parse
+from submeter.forget import forget
 from submeter.post import deliver, outlets
 from submeter.store import Registry
 from submeter.store.directory import import_directory
+from submeter.store.reads import Read
 
 
 @pytest.fixture
@@ -87,11 +89,17 @@ def test_check_46_a_fresh_installation_has_no_account_and_no_token(tmp_path):
 
 
 def test_check_47_what_is_over_is_deleted(here):
-    """Flows and sessions a day after their end, failures after a week: codes and addresses of flows go with them."""
+    """By the nightly job: flows and sessions a day after their end, failures after a week, addresses of messages after 90 days, the access log after 400."""
     one, _ = inmes(here)
     one.start("login")
     one.go(name="jana@example.org", password="wrong", _status=422)
     here.now += 9 * 86_400
-    assert here.registry.accounts.expire(int(here.now * 1e6)) > 0
-    with here.registry.writing() as db:
-        assert [db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in ("flows", "sessions", "throttle")] == [0, 0, 0]
+    now = int(here.now * 1e6)
+    here.registry.reads.add([Read("cz-a", now - now % 3_600_000_000, "token:k", "meters", "", 0, "cz", now, now, 1)])
+    for notice in here.registry.outbox.due(now, 1000):
+        here.registry.outbox.sent(notice.id, now)
+    here.registry.outbox.expire(now)
+    for days, tables in ((0, ("flows", "sessions", "throttle")), (91, ("outbox",)), (402, ("reads", "browsers", "claims"))):
+        assert [name for name in tables if here.registry._rows(f"SELECT count(*) FROM {name}") == [(0,)]] == []
+        forget(here.registry, now + days * 86_400_000_000, 90)
+        assert [name for name in tables if here.registry._rows(f"SELECT count(*) FROM {name}") != [(0,)]] == []

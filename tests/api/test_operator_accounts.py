@@ -27,12 +27,12 @@ def test_an_operator_grants_a_unit_on_evidence_and_all_are_told(here):
     """Found by id or by a proven address; who sees the unit, and who gets it, are told; the kind of evidence is on record."""
     one, _ = inmes(here, phone=None)
     two, _ = inmes(here, "cz-b", "eva@example.org", None)
-    body = {"address": "Eva@example.org", "unit": "cz-a", "role": "household", "evidence": "identity document"}
+    body = {"address": "Eva@example.org", "unit": "cz-a", "role": "household", "evidence": "identity_document"}
     answer = operator(here).post("/v1/grants", json=body)
     assert answer.status_code == 201, answer.text
     assert (two.units(), here.sent("new_grant")) == (["cz-a", "cz-b"], 2)
-    assert {grant["evidence"] for grant in two.client.get("/v1/grants").json()["grants"]} == {None, "identity document"}
-    assert any(entry.action == "grant.create" and "identity document" in entry.detail for entry in here.registry.audit())
+    assert {grant["evidence"] for grant in two.client.get("/v1/grants").json()["grants"]} == {None, "identity_document"}
+    assert any(entry.action == "grant.create" and "identity_document" in entry.detail for entry in here.registry.audit())
     assert operator(here).post("/v1/grants", json=body).status_code == 422
     by_id = {"account": account(one), "unit": "cz-c", "evidence": "contract"}
     assert operator(here).post("/v1/grants", json=by_id).status_code == 201

@@ -226,6 +226,45 @@ def test_every_flow_begins_with_its_form(here, portal):
             assert not re.search(r"\b(field|flow|show|tile|role|document) [a-z_]+\b", reader.page.text), way
 
 
+#: What a browser fills in by itself, by field; those that are secret.
+FILLED = {
+    "name": {"username"}, "password": {"current-password", "off"}, "new_password": {"new-password"}, "new_password_again": {"new-password"},
+    "email": {"email"}, "phone": {"tel"}, "code": {"one-time-code", "off"},
+}  # fmt: skip
+SECRET = {"current-password", "new-password"}
+
+
+@pytest.mark.parametrize("portal", HOSTS)
+def test_check_06_fields_of_secrets_help_a_password_manager(here, portal):
+    """Passwords are typed unseen, with a button that shows them; each field tells the browser what it is; nothing stops pasting."""
+    reader, seen = reader_of(here, portal), set()
+    reader.open("/")
+    for way in ["/", *(href for href, _ in reader.page.links if href.startswith("/start/"))]:
+        reader.open(way)
+        assert not re.search(r"on(paste|copy|keydown|input)|maxlength", reader.body)
+        for name, field in [pair for form in reader.page.forms for pair in form.fields.items() if pair[0] in FILLED]:
+            assert field["autocomplete"] in FILLED[name], (way, name)
+            assert (field["type"] == "password") == (field["autocomplete"] in SECRET), (way, name)
+            assert (f'data-show="f-{name}"' in reader.body) == (field["type"] == "password"), (way, name)
+            seen.add(field["autocomplete"])
+    assert {"username", "current-password"} <= seen
+    assert "paste" not in reader.client.get("/static/portal.js").text
+
+
+def test_check_06_a_code_and_a_new_password_are_named_on_their_pages(here):
+    """Inside the flows too: the code of a mail as one-time code, the new password as one."""
+    printed = here.claim("one_time_credentials", "cz-b")
+    reader = reader_of(here, "inmes")
+    reader.open("/start/activate")
+    reader.fill(**printed)
+    reader.fill(agree="on", accept="on")
+    reader.fill(email="petr@example.org")
+    assert reader.form("code").fields["code"]["autocomplete"] == "one-time-code"
+    reader.fill(code=here.mail("activation_password").values["secret"])
+    reader.fill("skip")
+    assert {one["autocomplete"] for name, one in reader.form("new_password").fields.items() if name in FILLED} == {"new-password"}
+
+
 def test_a_host_without_a_portal_says_so(here):
     """Another host name is no portal."""
     reader = Reader(here.browser("unknown").client)
