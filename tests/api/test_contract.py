@@ -23,6 +23,14 @@ NAMES = (
     "allow_header_conformance",
 )
 load_all_checks()
+
+
+@schemathesis.serializer("application/x-ndjson")
+def lines(_, value):
+    """A generated body as it is sent: bytes, or text."""
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")
+
+
 CHOSEN = [CHECKS.get_one(name) for name in NAMES]
 WHO = ("nobody", "resident", "operator", "bulk")
 #: What stands in a path now and then, so that more than 404 is asked for.

@@ -274,7 +274,9 @@ def test_check_37_foreign_and_ended_are_like_nonexistent_for_everybody(here, pri
                 copy.backup(here.registry._connection)
         for kind, owners in WHOSE.items():
             named = requests[kind] != requests["nowhere"]
-            if named and (name not in owners or (name == "former" and not route.path.startswith(("/v1/units", "/v1/meters", "/v1/me/units", "/v1/me/tokens")))):
+            if named and (
+                name not in owners or (name == "former" and not route.path.startswith(("/v1/units", "/v1/meters", "/v1/me/units", "/v1/me/tokens")))
+            ):
                 assert seen[kind] == seen["nowhere"], (method, route.path, name, kind)
                 assert not 200 <= seen[kind][0] < 300, (method, route.path, name, kind)
     assert cells == sum(len(route.methods) for route in routes(here)) * len(principals) * len(WHOSE)
