@@ -119,6 +119,8 @@ class Flows:
         """What a portal offers to who comes to it: its languages, and each flow with the fields of its first page."""
         flows = {}
         for name, steps in tenant.portal.flows.items():
+            if name == "demo" and not tenant.demo:
+                continue
             page = _page(steps, 0)
             flows[name] = {
                 "do": [step.do for step in page],

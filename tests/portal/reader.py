@@ -3,7 +3,7 @@
 from html.parser import HTMLParser
 from urllib.parse import urlencode, urljoin
 
-VOID = {"input", "meta", "link", "br", "rect", "line"}
+VOID = {"input", "meta", "link", "br", "rect", "line", "path"}
 
 
 class Form:
@@ -33,6 +33,10 @@ class Look(HTMLParser):
             self.forms.append(Form(found))
         elif tag == "input" and self.forms:
             self.forms[-1].fields[found["name"]] = found
+        elif tag in {"select", "textarea"} and self.forms:
+            self.select = self.forms[-1].fields[found["name"]] = found | {"value": ""}
+        elif tag == "option" and (not self.select["value"] or "selected" in found):
+            self.select["value"] = found.get("value", "")
         elif tag == "button" and self.forms:
             self.forms[-1].buttons.append(found)
         elif tag == "a" and "href" in found:
@@ -67,8 +71,9 @@ class Reader:
 
     def fill(self, press=None, **typed):
         """Fill the form in that has these fields, and press its button."""
-        form = self.form(*typed) if typed else next(form for form in self.page.forms if press in {button.get("value") for button in form.buttons})
-        sent = {name: one.get("value", "") for name, one in form.fields.items() if one.get("type") != "checkbox"} | typed
+        pressed = [form for form in self.page.forms if press is None or press in {button.get("value") for button in form.buttons}]
+        form = next(form for form in pressed if set(typed) <= set(form.fields))
+        sent = {name: one.get("value", "on" if one.get("type") == "checkbox" else "") for name, one in form.fields.items() if one.get("type") != "checkbox" or "checked" in one} | typed
         button = next((one for one in form.buttons if press is None or one.get("value") == press), {})
         sent |= {button["name"]: button.get("value", "")} if "name" in button else {}
         target = urljoin(self.url, form.action or "")
