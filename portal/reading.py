@@ -67,6 +67,12 @@ async def flat(page: Page) -> Response:
     )
 
 
+async def looked(page: Page) -> Response:
+    """Where the link of a statement leads: the year in which it begins."""
+    since = day_of(page.asked("from"))
+    return page.go(f"/units/{page.named('unit')}" + (f"?year={since.year}" if since else ""))
+
+
 async def history(page: Page) -> Response:
     """Screen 11: months of up to three years side by side."""
     unit, quantity = await unit_of(page), page.asked("q")
@@ -232,6 +238,7 @@ PAGES: Final[tuple[tuple[str, list[str], Work], ...]] = (
     ("/home", ["GET"], home),
     ("/units", ["GET"], overview),
     ("/units/{unit}", ["GET"], flat),
+    ("/units/{unit}/consumption", ["GET"], looked),
     ("/units/{unit}/file/{kind}", ["GET"], download),
     ("/units/{unit}/history", ["GET"], history),
     ("/units/{unit}/history/{at}", ["GET"], finer),
