@@ -114,7 +114,13 @@ def create_app(
         """Units that the token may see."""
         return {
             "units": [
-                {"id": seen.unit.id, "label": seen.unit.label, "entrance": seen.unit.entrance, "property": seen.property.name}
+                {
+                    "id": seen.unit.id,
+                    "label": seen.unit.label,
+                    "entrance": seen.unit.entrance,
+                    "property": seen.property.name,
+                    "zone": seen.property.zone,
+                }
                 for seen in access.units()
             ]
         }

@@ -183,6 +183,7 @@ def _told(one: Session, here: Session | None) -> dict[str, Any]:
         "id": one.id,
         "account": one.account,
         "role": one.role,
+        "meter": one.held.get("point"),
         "created": one.created // 1_000_000,
         "seen": one.seen // 1_000_000,
         "expires": one.expires // 1_000_000,

@@ -16,7 +16,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from submeter.portal import entry, reading
+from submeter.portal import account, entry, factors, papers, people, privacy, reading, readings, tokens
 from submeter.portal.ask import Api, Refused
 from submeter.portal.page import Page, language
 from submeter.portal.words import words_of
@@ -24,6 +24,10 @@ from submeter.portal.words import words_of
 __all__ = ["create_portal"]
 
 Work = Callable[[Page], Awaitable[Response]]
+PAGES = (
+    *(*entry.PAGES, *reading.PAGES, *readings.PAGES, *papers.PAGES),
+    *(*account.PAGES, *factors.PAGES, *tokens.PAGES, *people.PAGES, *privacy.PAGES),
+)
 
 
 def create_portal(api: ASGIApp) -> Starlette:
@@ -42,7 +46,7 @@ def create_portal(api: ASGIApp) -> Starlette:
 
         return answered
 
-    routes = [Route(path, page(work), methods=methods) for path, methods, work in (*entry.PAGES, *reading.PAGES)]
+    routes = [Route(path, page(work), methods=methods) for path, methods, work in PAGES]
     static = Mount("/static", StaticFiles(packages=[("submeter.portal", "static")]))
     return Starlette(routes=[*routes, static, Route("/{rest:path}", page(_nowhere), methods=["GET", "POST"])])
 
@@ -68,7 +72,9 @@ async def _refused(page: Page, refused: Refused) -> Response:
         case "unauthenticated":
             return page.api.dress(RedirectResponse("/?over=1" if "__Host-session" in page.request.cookies else "/", 303))
         case "reauth":
-            return RedirectResponse("/start/reauth", 303)
+            answer = page.api.dress(RedirectResponse("/start/reauth", 303))
+            answer.set_cookie(entry.BACK, page.here, max_age=900, secure=True, httponly=True, samesite="lax")
+            return answer
         case "step-expired":
             return page.show("over.html", status=410)
         case "not-found" | "not-yet-known":

@@ -4,6 +4,7 @@ Rules: the browser's cookies, origin, language and address go along, nothing els
 go back to the browser with it. An answer that is no success is `Refused`, with the problem that the API told.
 """
 
+import asyncio
 import json
 from collections.abc import Mapping
 from http.cookies import SimpleCookie
@@ -88,8 +89,14 @@ class Api:
             "headers": headers,
         }
         status, found, parts = 0, [], bytearray()
+        begun, ended = False, asyncio.Event()
 
         async def receive() -> Message:
+            nonlocal begun
+            if begun:
+                await ended.wait()
+                return {"type": "http.disconnect"}
+            begun = True
             return {"type": "http.request", "body": body, "more_body": False}
 
         async def send(message: Message) -> None:
@@ -98,6 +105,8 @@ class Api:
                 status, found = message["status"], list(message.get("headers", []))
             elif message["type"] == "http.response.body":
                 parts.extend(message.get("body", b""))
+                if not message.get("more_body", False):
+                    ended.set()
 
         await self._app(scope, receive, send)
         return status, found, bytes(parts)

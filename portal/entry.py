@@ -10,8 +10,12 @@ from starlette.responses import Response
 
 from submeter.portal.ask import Refused
 from submeter.portal.page import LANGUAGE, Page
+from submeter.portal.screen import HIDDEN
 
-__all__ = ["PAGES"]
+__all__ = ["BACK", "PAGES"]
+
+#: The page that asked for a fresh proof: its flow leads back there.
+BACK: Final = "__Host-back"
 
 #: Of each field: type, autocomplete, inputmode (HTML 4.10.18.7); fields not named are plain text.
 FIELDS: Final[Mapping[str, tuple[str, str, str]]] = {
@@ -30,17 +34,15 @@ FIELDS: Final[Mapping[str, tuple[str, str, str]]] = {
 #: Fields of a claim that are called like others elsewhere, but are printed and typed once.
 PRINTED: Final = ("text", "off", "text")
 TICKED: Final = frozenset({"agree", "accept"})
-#: What is never shown again.
-HIDDEN: Final = frozenset({"password", "new_password", "new_password_again", "code"})
 
 
 async def first(page: Page) -> Response:
     """Screen 1: log in; beside it the guest's form where the portal has one, and ways to register."""
     try:
-        await page.api.get("/v1/session")
+        session = await page.api.get("/v1/session")
     except Refused:
         return page.show("first.html", forms=_ways_in(page), over=page.asked("over"), errors={}, typed={})
-    return page.go("/home")
+    return page.go("/reading" if session["role"] == "submitter" else "/home")
 
 
 def _ways_in(page: Page) -> list[dict[str, Any]]:
@@ -120,8 +122,11 @@ def _onward(page: Page, flow: Mapping[str, Any]) -> Response:
     """Where a flow leads: its next page, or out of it."""
     if not flow["done"]:
         return page.go(f"/flow/{flow['id']}")
-    ends = {"recover": "/?changed=1", "reauth": "/profile", "add": "/places"}
-    return page.go(ends.get(flow["name"], "/"))
+    ends = {"recover": "/?changed=1", "reauth": page.request.cookies.get(BACK, "/profile"), "add": "/places", "self_reading": "/reading"}
+    answer = page.go(ends.get(flow["name"], "/"))
+    if flow["name"] == "reauth":
+        answer.delete_cookie(BACK, secure=True, httponly=True)
+    return answer
 
 
 async def confirm(page: Page) -> Response:

@@ -2,20 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl
+from zoneinfo import ZoneInfo
 
 from jinja2 import Environment
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from submeter.portal.ask import Api
+from submeter.portal.ask import Api, Refused
 from submeter.portal.words import LOCALES, Words
 
-__all__ = ["LANGUAGE", "Page", "language"]
+__all__ = ["LANGUAGE", "Page", "language", "today"]
 
 LANGUAGE: Final = "__Host-language"
+#: Flats whose open events the head of a page counts.
+COUNTED: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,31 @@ class Page:
         text = self.environment.get_template(template).render(**shared | values)
         return self.api.dress(HTMLResponse(text, status))
 
+    async def within(self, template: str, status: int = 200, **values: Any) -> Response:
+        """Fill a template in for who is signed in, with the count of notices in the head; UTC instants are shown in the zone of the first flat."""
+        session = await self.api.get("/v1/session")
+        units = (await self.api.get("/v1/units"))["units"]
+        zone = ZoneInfo(units[0]["zone"] if units else "UTC")
+        unread = notices = await self._count("/v1/announcements", "unread") if session["account"] else 0
+        for one in units[:COUNTED] if session["account"] else ():
+            notices += await self._count(f"/v1/units/{one['id']}/events", "open", state="open")
+        shared = {"unit": None, "notices": notices, "unread": unread, "guest": session["account"] is None, "at": lambda told: _local(told, zone)}
+        return self.show(template, status, signed=True, **shared | values)
+
+    async def _count(self, path: str, name: str, **query: Any) -> int:
+        """A number that the API tells, 0 where who asks may not know it."""
+        try:
+            return (await self.api.get(path, **query))[name] or 0
+        except Refused as refused:
+            if refused.type != "forbidden-scope":
+                raise
+            return 0
+
+    @property
+    def here(self) -> str:
+        """The path of this page."""
+        return self.request.url.path
+
     def go(self, path: str) -> Response:
         """Lead on to another page."""
         return self.api.dress(RedirectResponse(path, 303))
@@ -50,6 +78,17 @@ class Page:
         """The fields of a form, the last one of each name."""
         body = (await self.request.body()).decode("utf-8", "replace")
         return dict(parse_qsl(body, keep_blank_values=True, max_num_fields=100))
+
+
+def today(unit: Mapping[str, Any]) -> date:
+    """The day that it is where a flat stands."""
+    return datetime.now(ZoneInfo(unit["zone"])).date()
+
+
+def _local(told: str | float, zone: ZoneInfo) -> datetime:
+    """An instant of the API: seconds and texts in UTC in a zone, texts with another offset as they are."""
+    at = datetime.fromisoformat(told) if isinstance(told, str) else datetime.fromtimestamp(told, UTC)
+    return at.astimezone(zone) if at.tzinfo is UTC else at
 
 
 def language(request: Request, offered: Sequence[str]) -> str:

@@ -8,9 +8,10 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from submeter.portal.charts import Bar, Chart, Part
-from submeter.portal.page import Page
+from submeter.portal.page import Page, today
+from submeter.portal.screen import maybe
 
-__all__ = ["PAGES"]
+__all__ = ["PAGES", "day_of", "first_of", "unit_of"]
 
 #: Classes of the dashboard, in the order of their tiles (I15).
 CLASSES: Final = ("cold_water", "hot_water", "other_water", "heat", "cooling", "heat_cooling")
@@ -25,17 +26,19 @@ async def home(page: Page) -> Response:
     """Screen 8: counts, where each meter stands, last month beside the one before."""
     units = (await page.api.get("/v1/units"))["units"]
     if not units:
-        return page.show("empty.html", signed=True, unit=None)
+        return await page.within("empty.html")
     unit = _chosen(page, units)
     meters = await page.api.get(f"/v1/units/{unit['id']}/meters")
     counts = dict.fromkeys(CLASSES, 0)
     for name, count in meters["classes"].items():
         counts[TILES.get(name, name)] = counts.get(TILES.get(name, name), 0) + count
-    months = await _months(page, unit["id"], _first(_today(), -1), _first(_today(), 1))
-    session = await page.api.get("/v1/session")
-    return page.show(
-        "home.html", signed=True, unit=unit, units=units, counts=counts, meters=meters["meters"], months=months, guest=session["role"] == "guest"
-    )
+    now = today(unit)
+    data = await _months(page, unit["id"], first_of(now, -2), first_of(now, 1))
+    shown = [first_of(now, -1), first_of(now, -2)]
+    months = [{"series": one, "cells": [_twelve(one["points"], day.year)[day.month - 1] for day in shown]} for one in data["series"]]
+    told = await maybe(page, f"/v1/units/{unit['id']}/events", state="open", locale=page.words.locale)
+    alerts = told["events"] if told else []
+    return await page.within("home.html", unit=unit, units=units, counts=counts, meters=meters["meters"], months=months, shown=shown, alerts=alerts)
 
 
 async def overview(page: Page) -> Response:
@@ -46,28 +49,34 @@ async def overview(page: Page) -> Response:
     nested: dict[str, dict[str, list[Any]]] = {}
     for unit in units:
         nested.setdefault(unit["property"], {}).setdefault(unit["entrance"], []).append(unit)
-    return page.show("overview.html", signed=True, unit=None, nested=nested)
+    return await page.within("overview.html", nested=nested)
 
 
 async def flat(page: Page) -> Response:
     """Screen 10: the months of a year as a table, and thirty days of each quantity by meter."""
-    unit = await _unit(page)
-    year = int(page.asked("year")) if re.fullmatch(r"20\d\d", page.asked("year")) else _today().year
+    unit = await unit_of(page)
+    year = int(page.asked("year")) if re.fullmatch(r"20\d\d", page.asked("year")) else today(unit).year
     months = await _months(page, unit["id"], date(year, 1, 1), date(year + 1, 1, 1))
-    until = _day(page.asked("to")) or _today()
-    since = _day(page.asked("from")) or until - timedelta(days=DAYS)
+    until = day_of(page.asked("to")) or today(unit)
+    since = day_of(page.asked("from")) or until - timedelta(days=DAYS)
     days = await page.api.get(f"/v1/units/{unit['id']}/consumption", resolution="P1D", by="meter", **{"from": since, "to": until})
     charts = [_stacked(page, unit["id"], group) for group in _by_class(days["series"])]
     rows = [{"series": one, "cells": _twelve(one["points"], year)} for one in months["series"]]
-    return page.show(
-        "unit.html", signed=True, unit=unit, year=year, rows=rows, charts=charts, since=since, until=until, data=months, this_year=_today().year
+    return await page.within(
+        "unit.html", unit=unit, year=year, rows=rows, charts=charts, since=since, until=until, data=months, this_year=today(unit).year
     )
+
+
+async def looked(page: Page) -> Response:
+    """Where the link of a statement leads: the year in which it begins."""
+    since = day_of(page.asked("from"))
+    return page.go(f"/units/{page.named('unit')}" + (f"?year={since.year}" if since else ""))
 
 
 async def history(page: Page) -> Response:
     """Screen 11: months of up to three years side by side."""
-    unit, quantity = await _unit(page), page.asked("q")
-    first = _today().year - YEARS + 1
+    unit, quantity = await unit_of(page), page.asked("q")
+    first = today(unit).year - YEARS + 1
     data = await page.api.get(f"/v1/units/{unit['id']}/consumption", resolution="P1M", **{"from": date(first, 1, 1), "to": date(first + YEARS, 1, 1)})
     series, offered = _picked(data["series"], quantity)
     bars = []
@@ -78,27 +87,29 @@ async def history(page: Page) -> Response:
             Bar(name, f"{name} {spoken}", [_part(point) for point in of_years], _to(unit["id"], f"{first + YEARS - 1}-{number + 1:02d}", quantity))
         )
     years = [str(year) for year in range(first, first + YEARS)]
-    return _drawn(page, unit, series, offered, Chart(_title(page, series), bars, stacked=False), legend=years, level="year")
+    return await _drawn(page, unit, series, offered, Chart(_title(page, series), bars, stacked=False), legend=years, level="year")
 
 
 async def finer(page: Page) -> Response:
     """Screen 11, further down: the days of a month, the hours of a day."""
-    unit, at, quantity = await _unit(page), page.named("at"), page.asked("q")
-    whole_day = _day(at)
-    start = whole_day or _day(f"{at}-01")
+    unit, at, quantity = await unit_of(page), page.named("at"), page.asked("q")
+    whole_day = day_of(at)
+    start = whole_day or day_of(f"{at}-01")
     if start is None:
         return page.show("missing.html", status=404)
-    end = start + timedelta(days=1) if whole_day else _first(start, 1)
+    end = start + timedelta(days=1) if whole_day else first_of(start, 1)
     resolution = "PT1H" if whole_day else "P1D"
     data = await page.api.get(f"/v1/units/{unit['id']}/consumption", resolution=resolution, **{"from": start, "to": end})
     series, offered = _picked(data["series"], quantity)
     bars = [_bar(page, unit["id"], series, point, quantity, hours=whole_day is not None) for point in series["points"]] if series else []
-    before, after = (start - timedelta(days=1), end) if whole_day else (_first(start, -1), end)
+    before, after = (start - timedelta(days=1), end) if whole_day else (first_of(start, -1), end)
     form = "%Y-%m-%d" if whole_day else "%Y-%m"
     ways = {"up": f"{start:%Y-%m}" if whole_day else "", "before": before.strftime(form), "after": after.strftime(form)}
     moment = datetime(start.year, start.month, start.day, tzinfo=UTC)
     heading = page.words.day(moment) if whole_day else page.words.month(moment)
-    return _drawn(page, unit, series, offered, Chart(_title(page, series), bars), level="day" if whole_day else "month", heading=heading, ways=ways)
+    return await _drawn(
+        page, unit, series, offered, Chart(_title(page, series), bars), level="day" if whole_day else "month", heading=heading, ways=ways
+    )
 
 
 async def download(page: Page) -> Response:
@@ -116,15 +127,15 @@ async def download(page: Page) -> Response:
 async def places(page: Page) -> Response:
     """Screen 12: flats that one sees, and why."""
     told = await page.api.get("/v1/grants")
-    return page.show("places.html", signed=True, unit=None, grants=told["grants"], given=told["given"])
+    return await page.within("places.html", grants=told["grants"])
 
 
-def _drawn(page: Page, unit: Any, series: Any, offered: Sequence[str], chart: Chart, **more: Any) -> Response:
+async def _drawn(page: Page, unit: Any, series: Any, offered: Sequence[str], chart: Chart, **more: Any) -> Response:
     values = {"legend": [], "heading": "", "ways": None, "chart": chart, "series": series, "offered": offered, "q": page.asked("q")} | more
-    return page.show("history.html", signed=True, unit=unit, **values)
+    return await page.within("history.html", unit=unit, **values)
 
 
-async def _unit(page: Page) -> Any:
+async def unit_of(page: Page) -> Any:
     """The unit of the path among those that are visible; others are answered by the API as it answers all that is not there."""
     identity = page.named("unit")
     units = (await page.api.get("/v1/units"))["units"]
@@ -139,17 +150,14 @@ async def _months(page: Page, unit: str, start: date, end: date) -> Any:
     return await page.api.get(f"/v1/units/{unit}/consumption", resolution="P1M", compare="year", **{"from": start, "to": end})
 
 
-def _today() -> date:
-    return datetime.now(UTC).date()
-
-
-def _first(day: date, months: int) -> date:
+def first_of(day: date, months: int) -> date:
     """The first of a month so many months on."""
     number = day.year * 12 + day.month - 1 + months
     return date(number // 12, number % 12 + 1, 1)
 
 
-def _day(text: str) -> date | None:
+def day_of(text: str) -> date | None:
+    """A day as a query has it, None for anything else."""
     try:
         return date.fromisoformat(text) if re.fullmatch(r"\d{4}-\d\d-\d\d", text) else None
     except ValueError:
@@ -230,6 +238,7 @@ PAGES: Final[tuple[tuple[str, list[str], Work], ...]] = (
     ("/home", ["GET"], home),
     ("/units", ["GET"], overview),
     ("/units/{unit}", ["GET"], flat),
+    ("/units/{unit}/consumption", ["GET"], looked),
     ("/units/{unit}/file/{kind}", ["GET"], download),
     ("/units/{unit}/history", ["GET"], history),
     ("/units/{unit}/history/{at}", ["GET"], finer),

@@ -5,7 +5,7 @@ A key is an English sentence, or a kind and a word of the API, e.g. `field email
 
 import io
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
 from importlib.resources import files
@@ -49,7 +49,7 @@ class Words:
         names = get_month_names("abbreviated", "stand-alone", self._cldr)
         return [names[number] for number in range(1, 13)]
 
-    def month(self, at: datetime) -> str:
+    def month(self, at: date) -> str:
         """A month with its year."""
         return str(format_date(at, "LLLL yyyy", self._cldr))
 

@@ -5,7 +5,7 @@ import numpy as np
 from submeter import civil
 from submeter.reading import LEVELS, QUALITIES, Register
 from submeter.store import Block, PublishedSeries
-from submeter.store.published import POINT
+from submeter.store.published import NULL, POINT
 
 METERS = (("cold_water", "volume", "m3"), ("hot_water", "volume", "m3"), ("heat_allocation", "hca", "hca"), ("heat_allocation", "hca", "hca"))
 BACK = 900
@@ -31,6 +31,8 @@ def _blocks(number, level, now):
     rows["start"], rows["end"], rows["rev"], rows["coverage"], rows["state"] = edges[:-1], edges[1:], 1, 10_000, 2
     rows["value"] = [_used(number, start, end) for start, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)]
     rows["lo"], rows["hi"] = rows["value"], rows["value"]
+    rows["index_start"] = NULL
+    rows["index_end"] = np.where(edges[1:] <= now, 7_000_000 - (now - edges[1:]) // civil.HOUR, NULL)
     odd = (edges[:-1] // civil.DAY + number) % 17 == 0
     if name == "day":
         rows["quality"][odd] = QUALITIES.index("estimated")

@@ -3,7 +3,9 @@
 from html.parser import HTMLParser
 from urllib.parse import urlencode, urljoin
 
-VOID = {"input", "meta", "link", "br", "rect", "line"}
+from portals import PASSWORD
+
+VOID = {"input", "meta", "link", "br", "rect", "line", "path"}
 
 
 class Form:
@@ -33,6 +35,10 @@ class Look(HTMLParser):
             self.forms.append(Form(found))
         elif tag == "input" and self.forms:
             self.forms[-1].fields[found["name"]] = found
+        elif tag in {"select", "textarea"} and self.forms:
+            self.select = self.forms[-1].fields[found["name"]] = found | {"value": ""}
+        elif tag == "option" and (not self.select["value"] or "selected" in found):
+            self.select["value"] = found.get("value", "")
         elif tag == "button" and self.forms:
             self.forms[-1].buttons.append(found)
         elif tag == "a" and "href" in found:
@@ -67,8 +73,13 @@ class Reader:
 
     def fill(self, press=None, **typed):
         """Fill the form in that has these fields, and press its button."""
-        form = self.form(*typed) if typed else next(form for form in self.page.forms if press in {button.get("value") for button in form.buttons})
-        sent = {name: one.get("value", "") for name, one in form.fields.items() if one.get("type") != "checkbox"} | typed
+        pressed = [form for form in self.page.forms if press is None or press in {button.get("value") for button in form.buttons}]
+        form = next(form for form in pressed if set(typed) <= set(form.fields))
+        sent = {
+            name: one.get("value", "on" if one.get("type") == "checkbox" else "")
+            for name, one in form.fields.items()
+            if one.get("type") != "checkbox" or "checked" in one
+        } | typed
         button = next((one for one in form.buttons if press is None or one.get("value") == press), {})
         sent |= {button["name"]: button.get("value", "")} if "name" in button else {}
         target = urljoin(self.url, form.action or "")
@@ -76,3 +87,23 @@ class Reader:
             return self.open(f"{target.split('?')[0]}?{urlencode(sent)}")
         headers = {"Content-Type": "application/x-www-form-urlencoded"}
         return self._seen(self.client.post(target, content=urlencode(sent), headers=headers))
+
+
+def reader_of(here, portal):
+    """Somebody with a new browser."""
+    return Reader(here.browser(portal).client)
+
+
+def activated(here, unit, mail):
+    """Who came in by the letter of a flat."""
+    printed = here.claim("one_time_credentials", unit)
+    reader = reader_of(here, "inmes")
+    reader.open("/start/activate")
+    reader.fill(**printed)
+    assert "1 z 6" in reader.page.text
+    reader.fill(agree="on", accept="on")
+    reader.fill(email=mail)
+    reader.fill(code=here.mail("activation_password").values["secret"])
+    reader.fill("skip")
+    reader.fill(new_password=PASSWORD, new_password_again=PASSWORD)
+    return reader

@@ -5,14 +5,12 @@ from datetime import UTC, datetime
 
 import pytest
 from flat import furnish
-from portals import HOSTS, Here
-from reader import Reader
+from portals import HOSTS, PASSWORD, Here
+from reader import Reader, activated, reader_of
 
 from submeter.portal import create_portal
 from submeter.portal.charts import Bar, Chart, Part, steps
 from submeter.portal.words import Words
-
-PASSWORD = "correct horse battery"
 
 
 @pytest.fixture(scope="module")
@@ -30,26 +28,6 @@ def here(tmp_path_factory):
 def resident(here):
     """Who came in by the printed letter of INMES."""
     return activated(here, "cz-a", "jana@example.org")
-
-
-def reader_of(here, portal):
-    """Somebody with a new browser."""
-    return Reader(here.browser(portal).client)
-
-
-def activated(here, unit, mail):
-    """Who came in by the letter of a flat."""
-    printed = here.claim("one_time_credentials", unit)
-    reader = reader_of(here, "inmes")
-    reader.open("/start/activate")
-    reader.fill(**printed)
-    assert "1 z 6" in reader.page.text
-    reader.fill(agree="on", accept="on")
-    reader.fill(email=mail)
-    reader.fill(code=here.mail("activation_password").values["secret"])
-    reader.fill("skip")
-    reader.fill(new_password=PASSWORD, new_password_again=PASSWORD)
-    return reader
 
 
 def test_a_letter_leads_to_the_dashboard(resident):

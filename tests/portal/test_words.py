@@ -8,10 +8,12 @@ import pytest
 from babel.messages.pofile import read_po
 
 from submeter.api.flows import Flows
+from submeter.api.personal_tokens import READABLE
 from submeter.config.portals import SHIPPED, load_portal
-from submeter.portal import reading
+from submeter.portal import account, factors, papers, people, privacy, reading, readings, tokens
 from submeter.portal.words import LOCALES, Words
 from submeter.store.accounts import ROLES
+from submeter.store.notices import WAYS, WISHES
 from submeter.store.registry_types import QUANTITIES
 
 PORTAL = Path(__file__).resolve().parents[2] / "portal"
@@ -29,7 +31,7 @@ def said():
         text = file.read_text()
         yield from re.findall(r'\b_\("([^"]+)"[,)]', text)
         yield from re.findall(r"\b_\('([^']+)'[,)]", text)
-        yield from re.findall(r'w\.plural\("([^"]+)"', text)
+        yield from (one for _, one in re.findall(r"""w\.plural\((["'])(.+?)\1""", text))
 
 
 def made():
@@ -46,6 +48,22 @@ def made():
                 yield from [f"sent by {step.form}"] if step.do == "challenge" else []
     yield from (f"tile {name}" for name in reading.CLASSES)
     yield from QUANTITIES
+    for module in (account, factors, papers, people, privacy, readings, tokens):
+        for screen in module.SCREENS.values():
+            for field, sentence in screen.wrong.values():
+                yield from [sentence, *([f"field {field}"] if field else [])]
+    yield from (f"use {name}" for name in account.USES)
+    yield from (f"scope {name}" for name in READABLE)
+    yield from (f"level {name}" for name in people.FINEST)
+    yield from (f"notice {name}" for name in WISHES)
+    yield from (f"channel {name}" for name in WAYS)
+    yield from (f"paper {name}" for name in papers.KINDS)
+    yield from (f"wish {name}" for name in papers.WISHES)
+    yield from (f"line {name}" for name in ("charge", "payment", "penalty"))
+    yield from (f"sum {name}" for name in ("charge", "payment", "penalty", "due"))
+    yield from (f"source {name}" for name in ("meter", "self"))
+    yield from (f"reader {name}" for name in ("manager", "account", *ROLES) if name != "submitter")
+    yield from ("received", "taken")
     yield from (f"role {role}" for role in ROLES if role not in {"account", "submitter", "demo"})
 
 
