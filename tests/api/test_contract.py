@@ -80,7 +80,7 @@ def test_every_answer_is_one_that_the_document_names(here, heads, who):
     wrong = []
     for operation in asked:
         try:
-            ask(here, operation, heads[who], max(REQUESTS // len(asked) // len(WHO), 2))
+            ask(here, operation, heads[who], max(-(-REQUESTS // (len(asked) * len(WHO))), 2))
         except (Exception, ExceptionGroup) as error:  # noqa: BLE001 - all operations are asked, then all faults told
             wrong.append(f"{operation.label}: {error}")
     assert not wrong, "\n".join(wrong)
