@@ -141,12 +141,12 @@ def session_of(request: Request) -> Session | None:
 
 def _access(request: Request, scopes: SecurityScopes, credentials: HTTPAuthorizationCredentials | None, cost: Cost) -> Access:
     registry: Registry = request.app.state.registry
-    session = None
+    session, now = None, microseconds(request)
     if credentials:
-        principal = registry.token(credentials.credentials, now=microseconds(request))
+        principal = registry.token(credentials.credentials, now=now)
     else:
         session = session_of(request)
-        principal = _in_session(registry, session, microseconds(request)) if session else None
+        principal = _in_session(registry, session, now) if session else None
     if principal is None:
         raise Unauthenticated
     whose(principal, principal.manager)
@@ -159,7 +159,7 @@ def _access(request: Request, scopes: SecurityScopes, credentials: HTTPAuthoriza
     if missing:
         raise ForbiddenScope(f"missing: {', '.join(sorted(missing))}")
     noted = request.app.state.reads.note if request.method in SAFE else None
-    return Access(principal, registry, session, microseconds(request), frozenset(scopes.scopes), route_of(request), noted)
+    return Access(principal, registry, session, now, frozenset(scopes.scopes), route_of(request), noted)
 
 
 def _paced(request: Request, who: str, cost: Cost) -> None:

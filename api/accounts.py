@@ -17,10 +17,6 @@ from submeter.store.registry import Registry
 
 __all__ = ["grant_told", "routes"]
 
-#: How long a printed secret is: 12 letters, 60 bits.
-PRINTED: Final = 12
-DAY: Final = 86_400_000_000
-
 
 class Passwords(BaseModel):
     """The present password and the new one."""
@@ -36,13 +32,6 @@ class Wish(BaseModel):
     model_config = ConfigDict(extra="forbid")
     kind: Literal["totp", "recovery"]
     code: Annotated[str, Field(max_length=16)] | None = None
-
-
-class Decision(BaseModel):
-    """What an operator decides on a grant."""
-
-    model_config = ConfigDict(extra="forbid")
-    allow: bool
 
 
 routes: Final = APIRouter(tags=["account"])

@@ -19,14 +19,13 @@ from submeter.api.problems import Invalid, NotAccepted, NotFound
 from submeter.api.secrets import code, normalised
 from submeter.api.sending import delay, let_out
 from submeter.api.sign_in import FlowsHere
+from submeter.civil import SECOND
 from submeter.config.portals import Portal
 from submeter.store.accounts import Account, Contact
 from submeter.store.new_contacts import NewContact
 from submeter.store.registry import new_id
 
 __all__ = ["routes"]
-
-SECOND: Final = 1_000_000
 
 
 class Address(BaseModel):

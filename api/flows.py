@@ -26,6 +26,7 @@ from submeter.api.refusals import Refusals
 from submeter.api.secrets import Secrets, code, fault_of, normalised, word
 from submeter.api.sending import delay as _delay
 from submeter.api.sending import let_out
+from submeter.civil import DAY, HOUR, SECOND
 from submeter.config.portals import ClaimKind, Portal, Step
 from submeter.config.texts import TEMPLATES
 from submeter.store.accounts import Account, Claim, Contact, FlowRow, Grant, Session, digest
@@ -34,9 +35,6 @@ from submeter.store.registry import Registry, new_id
 
 __all__ = ["Browser", "Flows", "Outcome", "Tenant"]
 
-SECOND: Final = 1_000_000
-HOUR: Final = 3600 * SECOND
-DAY: Final = 24 * HOUR
 IDLE: Final = 1800 * SECOND
 #: A grant to a unit whose holder has another phone waits so long (FLOWS 4).
 WAIT: Final = 72 * HOUR

@@ -26,7 +26,6 @@ __all__ = ["routes"]
 
 #: How long a code is: 12 letters, 60 bits.
 LENGTH: Final = 12
-DAY: Final = 86_400_000_000
 
 
 class Invitation(BaseModel):
@@ -55,7 +54,7 @@ async def invite(unit: str, access: Annotated[Access, scoped("grants:self", cost
     code, kind = word(LENGTH), portal.claims["invitation"]
     identifier, proof = flows.hashes(mine.manager, "invitation", kind, {"code": code})
     claim = Claim(
-        *(new_id("i_"), mine.manager, "invitation", unit, mine.occupancy, body.role, identifier, proof, access.now, access.now + DAY),
+        *(new_id("i_"), mine.manager, "invitation", unit, mine.occupancy, body.role, identifier, proof, access.now, access.now + civil.DAY),
         used=None,
         withdrawn=None,
         giver=own,

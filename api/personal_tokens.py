@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from submeter import civil
 from submeter.api.access import Access, scoped
 from submeter.api.problems import Invalid, NotFound
+from submeter.civil import DAY
 from submeter.store.accounts import ROLES
 from submeter.store.personal import PersonalToken
 
@@ -19,7 +20,6 @@ __all__ = ["routes"]
 #: What a token may be allowed: what a resident reads.
 READABLE: Final = tuple(scope for scope in ROLES["resident"] if scope.endswith(":read"))
 MOST: Final = 10
-DAY: Final = 86_400_000_000
 DAYS: Final = 365
 
 

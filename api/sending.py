@@ -2,12 +2,11 @@
 
 from typing import Final
 
+from submeter.civil import HOUR, SECOND
 from submeter.store.accounts import Accounts
 
 __all__ = ["delay", "let_out"]
 
-SECOND: Final = 1_000_000
-HOUR: Final = 3600 * SECOND
 #: SMS a day to numbers of one prefix that nobody proved yet: pumping needs many of them, residents who are known never wait for others.
 PREFIX_A_DAY: Final = 20
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, TypeVar
 
+from submeter.civil import DAY
 from submeter.store.events import File
 from submeter.store.registry_types import FINEST, Visible
 
@@ -32,7 +33,6 @@ __all__ = [
 ]
 
 T = TypeVar("T")
-DAY: Final = 86_400_000_000
 #: How long the holder of an ended occupancy reads what was measured in it: settlement (FLOWS 9).
 SETTLEMENT: Final = 365 * DAY
 #: Roles of those who are invited: they see nothing once the inviter's time is over.

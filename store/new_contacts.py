@@ -5,13 +5,12 @@ Rules: the code is a keyed hash; it is gone once the address is proven or anothe
 
 from collections.abc import Callable
 from dataclasses import astuple, dataclass
-from typing import Any, Final
+from typing import Any
 
+from submeter.civil import DAY
 from submeter.store.events import File
 
 __all__ = ["NewContact", "NewContacts"]
-
-DAY: Final = 86_400_000_000
 
 
 @dataclass(frozen=True, slots=True)

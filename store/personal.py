@@ -4,12 +4,13 @@ Rules: a secret is kept as SHA-256 only and told once; a token reads through som
 ended at once; its last use is written at most once a minute. Instants are µs UTC.
 """
 
-import hashlib
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from submeter.civil import DAY, MINUTE
+from submeter.store.accounts import digest
 from submeter.store.events import File
 
 __all__ = ["PERSONAL", "PersonalToken", "PersonalTokens"]
@@ -17,8 +18,6 @@ __all__ = ["PERSONAL", "PersonalToken", "PersonalTokens"]
 #: What every secret begins with, so that a leaked one is found.
 PERSONAL: Final = "sm_"
 ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
-MINUTE: Final = 60_000_000
-DAY: Final = 86_400_000_000
 _COLUMNS: Final = "id, account, manager, scopes, grants, label, created, expires, used"
 _RUNNING: Final = "ended IS NULL AND expires > ? AND account IN (SELECT id FROM accounts WHERE ended IS NULL)"
 
@@ -51,7 +50,7 @@ class PersonalTokens:
         """Make a token; returns it with its secret, which is told this once."""
         identity = _word(8)
         secret = f"{PERSONAL}{identity}_{_word(32)}"
-        row = (identity, _digest(secret), account, manager, " ".join(scopes), " ".join(grants), label, now, expires)
+        row = (identity, digest(secret), account, manager, " ".join(scopes), " ".join(grants), label, now, expires)
         with self._file.writing() as db:
             db.execute("INSERT INTO personal_tokens VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)", row)
         return PersonalToken(identity, account, manager, tuple(scopes), tuple(grants), label, now, expires, None), secret
@@ -62,7 +61,7 @@ class PersonalTokens:
 
     def held(self, secret: str, now: int) -> PersonalToken | None:
         """Return the token of a secret unless it is over, and note that it was used."""
-        found = next(iter(self._read("hash = ? AND " + _RUNNING, _digest(secret), now)), None)
+        found = next(iter(self._read("hash = ? AND " + _RUNNING, digest(secret), now)), None)
         if found is not None and (found.used is None or now - found.used > MINUTE):
             with self._file.writing(synced=False) as db:
                 db.execute("UPDATE personal_tokens SET used = ? WHERE id = ?", (now, found.id))
@@ -94,7 +93,3 @@ class PersonalTokens:
 
 def _word(length: int) -> str:
     return "".join(secrets.choice(ALPHABET) for _ in range(length))
-
-
-def _digest(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode()).digest()

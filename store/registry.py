@@ -5,7 +5,6 @@ Rules: `visible` is the only way from a principal to units; secrets of tokens ar
 opened with a vault can open them; the audit is append-only.
 """
 
-import hashlib
 import json
 import secrets
 import sqlite3
@@ -19,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
 from submeter.reading import DeviceId
-from submeter.store.accounts import Accounts
+from submeter.store.accounts import Accounts, digest
 from submeter.store.announcements import Announcements
 from submeter.store.audit import Trail
 from submeter.store.balance import Balance
@@ -300,7 +299,7 @@ class Registry:
             raise StoreError(f"there is no manager {manager}: the directory has {', '.join(one.id for one in self.managers()) or 'none yet'}")
         identity, secret = new_id("k_"), TOKEN_PREFIX + secrets.token_urlsafe(32)
         with self.writing() as db:
-            db.execute("INSERT INTO tokens VALUES (?, ?, ?, ?, ?, NULL)", (identity, _digest(secret), manager, " ".join(scopes), _now()))
+            db.execute("INSERT INTO tokens VALUES (?, ?, ?, ?, ?, NULL)", (identity, digest(secret), manager, " ".join(scopes), _now()))
             self.record("operator", "token.create", identity, " ".join(scopes), manager=manager)
         return secret
 
@@ -309,7 +308,7 @@ class Registry:
         if secret.startswith(PERSONAL):
             own = self.personal.held(secret, _now() if now is None else now)
             return Principal(own.id, own.manager, frozenset(own.scopes), own.account, None, frozenset(own.grants)) if own else None
-        rows = self._rows("SELECT id, manager, scopes FROM tokens WHERE hash = ? AND revoked IS NULL", _digest(secret))
+        rows = self._rows("SELECT id, manager, scopes FROM tokens WHERE hash = ? AND revoked IS NULL", digest(secret))
         return Principal(rows[0][0], rows[0][1], frozenset(rows[0][2].split())) if rows else None
 
     def tokens(self) -> list[Token]:
@@ -350,10 +349,6 @@ class Registry:
 def new_id(prefix: str) -> str:
     """Return a random id such as u_7k2m9q4t1c8x5b3z: 80 random bits, no counter in any path."""
     return prefix + "".join(secrets.choice(ALPHABET) for _ in range(16))
-
-
-def _digest(secret: str) -> bytes:
-    return hashlib.sha256(secret.encode()).digest()
 
 
 def _now() -> int:
