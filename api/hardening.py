@@ -1,11 +1,12 @@
 """What every answer carries and every body must be, whatever the route (portal FLOWS 10: 33, 34, 36, 41, 44)."""
 
-from collections.abc import Awaitable, Callable
 from typing import Final
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from submeter.api.problems import NotJson, TooLarge, answer_of
+from submeter.api.problems import NotJson, Problem, TooLarge, answer_of
 
 __all__ = ["harden"]
 
@@ -26,21 +27,40 @@ LONGER: Final = {"/v1/claims": BATCH, "/v1/directory": BATCH, "/v1/balance": BAT
 
 def harden(app: FastAPI) -> None:
     """Limit bodies, and add the headers."""
+    app.add_middleware(_Hardened)
 
-    @app.middleware("http")
-    async def _hardened(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        length, most = request.headers.get("content-length", "0"), LONGER.get(request.url.path, BODY)
-        if "transfer-encoding" in request.headers or not length.isdecimal() or int(length) > most:
-            answer: Response = answer_of(TooLarge(f"{most} bytes at most, with their length in the head"))
-        elif int(length) and request.url.path.startswith("/v1/") and _kind(request) in OF_FORMS:
-            answer = answer_of(NotJson())
-        else:
-            answer = await call_next(request)
-        for name, value in HEADERS.items():
-            answer.headers.setdefault(name, value)
-        if "authorization" not in request.headers:
-            answer.headers["Cache-Control"] = "no-store"
-        return answer
+
+class _Hardened:
+    """The middleware: a plain ASGI one, since every read passes it."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope)
+
+        async def hardened(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+                if "authorization" not in request.headers:
+                    headers["Cache-Control"] = "no-store"
+            await send(message)
+
+        fault = _fault(request)
+        await (self._app if fault is None else answer_of(fault))(scope, receive, hardened)
+
+
+def _fault(request: Request) -> Problem | None:
+    """Why a body is not even read."""
+    length, most = request.headers.get("content-length", "0"), LONGER.get(request.url.path, BODY)
+    if "transfer-encoding" in request.headers or not length.isdecimal() or int(length) > most:
+        return TooLarge(f"{most} bytes at most, with their length in the head")
+    return NotJson() if int(length) and request.url.path.startswith("/v1/") and _kind(request) in OF_FORMS else None
 
 
 def _kind(request: Request) -> str:

@@ -36,7 +36,7 @@ routes: Final = APIRouter(tags=["sign-in"])
 _pool: Final = ThreadPoolExecutor(1, "sign-in")
 
 
-def _flows(request: Request) -> Flows:
+async def _flows(request: Request) -> Flows:
     flows: Flows = request.app.state.flows
     return flows
 
