@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from submeter import civil
 from submeter.api.access import Access, scoped
+from submeter.api.flows.passwords import change_password
+from submeter.api.flows.telling import factor_changed
 from submeter.api.problems import NotAccepted, NotFound
 from submeter.api.sign_in import FlowsHere, apart
 from submeter.store.accounts import Grant
@@ -60,7 +62,7 @@ async def me(access: Annotated[Access, scoped("me:self", cost="c")]) -> dict[str
 async def password(access: Annotated[Access, scoped("me:self", cost="w")], flows: FlowsHere, body: Passwords) -> None:
     """Change the password: ends all other sessions."""
     session = access.proven()
-    await apart(flows.change_password, session, body.present, body.new)
+    await apart(change_password, flows, session, body.present, body.new)
 
 
 @routes.get("/v1/me/factors")
@@ -82,7 +84,7 @@ async def add_factor(access: Annotated[Access, scoped("me:self", cost="w")], flo
             told = {"codes": flows.factors.recovery(own, access.now)}
         elif not flows.factors.confirm(own, body.code or "", access.now):
             raise NotAccepted
-        flows.factor_changed(own, session.manager, body.kind)
+        factor_changed(flows, own, session.manager, body.kind)
     return told
 
 
@@ -93,7 +95,7 @@ async def drop_factor(kind: Literal["totp", "recovery"], access: Annotated[Acces
     with access.registry.writing():
         access.registry.accounts.drop_factors(own, kind)
         access.registry.accounts.end_sessions(own, access.now, but=session.id)
-        flows.factor_changed(own, session.manager, kind)
+        factor_changed(flows, own, session.manager, kind)
 
 
 @routes.get("/v1/grants")

@@ -17,6 +17,7 @@ from submeter import civil
 from submeter.api.access import Access, SeenUnit, scoped
 from submeter.api.files import CSV, JSON
 from submeter.api.flows import Flows
+from submeter.api.flows.claim import hashes
 from submeter.api.letters import PDF, comma_letters, printed_letters
 from submeter.api.negotiation import preferred
 from submeter.api.problems import Invalid, NotFound
@@ -152,7 +153,7 @@ def _make(access: Access, flows: Flows, portal: Portal, wanted: Wanted, number: 
         raise Invalid("is missing", f"{where}/fields/{empty[0]}")
     short = any(one == "secret" and name in said and _bits(said[name]) < BITS for name, one in kind.fields.items())
     point = _point(access, seen, wanted, where) if kind.grant_role == "submitter" else None
-    identifier, proof = flows.hashes(manager, wanted.kind, kind, given | made)
+    identifier, proof = hashes(flows.secrets, manager, wanted.kind, kind, given | made)
     holder = next((one.since for one in access.registry.occupancies_of(seen.unit.id) if one.holds(access.now)), None)
     expires = access.now + portal.policy.letter_days * civil.DAY if kind.single_use else None
     role, unit = LIMITED if short and kind.grant_role == "resident" else kind.grant_role, seen.unit.id

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from submeter.api.access import Access, scoped
 from submeter.api.flows import Flows
+from submeter.api.flows.telling import tell
 from submeter.api.forms import address_of, masked
 from submeter.api.problems import Invalid, NotAccepted, NotFound
 from submeter.api.secrets import code, normalised
@@ -160,7 +161,7 @@ def _add(access: Access, flows: Flows, portal: Portal, own: Account, waits: NewC
 
 def _changed(access: Access, flows: Flows, own: Account, manager: str, contact: Contact) -> None:
     access.registry.record(f"account:{own.id}", "contact.change", own.id, f"{contact.channel} {contact.id}")
-    flows.tell(own, manager, "contact_changed", {"contact": masked(contact.address) or ""})
+    tell(flows, own, manager, "contact_changed", {"contact": masked(contact.address) or ""})
 
 
 def _ways_in(contact: Contact) -> bool:

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from submeter import civil
 from submeter.api.access import Access, SeenUnit, scoped
 from submeter.api.flows import Flows
+from submeter.api.flows.claim import hashes
 from submeter.api.forms import address_of, masked
 from submeter.api.problems import Invalid, NotAccepted, NotFound
 from submeter.api.secrets import word
@@ -52,7 +53,7 @@ async def invite(unit: str, access: Annotated[Access, scoped("grants:self", cost
     portal = flows.portal(mine.manager)
     address = None if body.address is None else address_of(_channel(body.address), body.address, portal.country)
     code, kind = word(LENGTH), portal.claims["invitation"]
-    identifier, proof = flows.hashes(mine.manager, "invitation", kind, {"code": code})
+    identifier, proof = hashes(flows.secrets, mine.manager, "invitation", kind, {"code": code})
     claim = Claim(
         *(new_id("i_"), mine.manager, "invitation", unit, mine.occupancy, body.role, identifier, proof, access.now, access.now + civil.DAY),
         used=None,

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from submeter import civil
 from submeter.api.access import Access, anyone, microseconds, scoped
 from submeter.api.flows import Flows
+from submeter.api.flows.shown import reviewed
 from submeter.api.problems import Invalid, NotFound, TooManyRequests
 from submeter.api.sign_in import FlowsHere, opened
 from submeter.store.messages import Letter
@@ -67,7 +68,7 @@ async def write(unit: str, access: Annotated[Access, scoped("messages:self", cos
 async def objection(request: Request, flows: FlowsHere, identity: str, body: Written) -> dict[str, Any]:
     """Write to the operator that the rooms under review are not the own ones; the flow stays where it is."""
     registry: Registry = request.app.state.registry
-    now, claim = microseconds(request), flows.reviewed(opened(flows, request, identity))
+    now, claim = microseconds(request), reviewed(flows, opened(flows, request, identity))
     unit, key = registry.unit(claim.unit), f"objections:{claim.id}"
     if unit is None:
         raise NotFound

@@ -14,6 +14,7 @@ from submeter import civil
 from submeter.api.access import Access, scoped
 from submeter.api.accounts import grant_told
 from submeter.api.flows import Flows
+from submeter.api.flows.telling import tell_holders
 from submeter.api.forms import address_of, masked
 from submeter.api.problems import Invalid, NotFound
 from submeter.api.sending import let_out
@@ -67,7 +68,7 @@ async def grant(access: Annotated[Access, scoped("accounts:write", cost="w")], f
     with access.registry.writing():
         accounts.add_grant(replace(made, evidence=body.evidence))
         access.registry.record(f"token:{access.principal.token}", "grant.create", unit, f"operator {made.id}, {body.evidence}")
-        flows.tell_holders({account.id, *(one.account for one in others)}, manager, unit)
+        tell_holders(flows, {account.id, *(one.account for one in others)}, manager, unit)
     return {"id": made.id, "account": account.id, "unit": unit, "role": body.role, "evidence": body.evidence}
 
 
@@ -178,7 +179,9 @@ def _message(access: Access, flows: Flows, account: Account) -> int:
 
 def _letter(access: Access, flows: Flows, account: Account) -> int:
     """Order a code by letter to the unit that the account holds now; returns how many letters that are."""
-    return int(flows.order_letter(account.id, access.principal.manager, by=f"token:{access.principal.token}"))
+    manager, host = access.principal.manager, flows.host_of(access.principal.manager)
+    access.registry.record(f"token:{access.principal.token}", "recovery.letter", account.id)
+    return int(flows.post_codes.recovery(account, flows.portal(manager).policy, f"https://{host}", access.now, again=True))
 
 
 #: What starts a recovery, by its name in the body.

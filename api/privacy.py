@@ -16,6 +16,7 @@ from submeter import civil
 from submeter.api.access import Access, scoped
 from submeter.api.export import Subject, write
 from submeter.api.flows import Flows
+from submeter.api.flows.telling import tell
 from submeter.api.problems import NotFound
 from submeter.api.sign_in import FlowsHere
 from submeter.errors import SubmeterError
@@ -75,7 +76,7 @@ async def ask_erasure(access: Annotated[Access, scoped("me:self", cost="w")], fl
         account = access.registry.accounts.account(own)
         if account and not before:
             access.registry.record(f"account:{own}", "erasure.ask", own)
-            flows.tell(account, session.manager, "erasure_asked", {"when": civil.iso(wish.due)})
+            tell(flows, account, session.manager, "erasure_asked", {"when": civil.iso(wish.due)})
     return {"asked": civil.iso(wish.asked), "due": civil.iso(wish.due)}
 
 
@@ -111,7 +112,7 @@ def _write(access: Access, published: Published, flows: Flows, one: Export) -> N
     with access.registry.writing():
         if access.registry.exports.made(one.id, flows.now()) and access.session:
             link = f"https://{flows.host_of(access.session.manager)}/export/{one.id}"
-            flows.tell(account, access.session.manager, "export_ready", {"link": link, "until": civil.iso(one.expires)}, by=access.registry)
+            tell(flows, account, access.session.manager, "export_ready", {"link": link, "until": civil.iso(one.expires)}, by=access.registry)
         else:
             access.registry.exports.path(one).unlink(missing_ok=True)
 

@@ -1,7 +1,7 @@
 """How often a principal may ask: a bucket of tokens for each principal and class of cost, in memory (portal API 7).
 
 Rules: a bucket holds twice what it gets in a minute; a request takes one; who finds none is told when the next one comes. Routes of sign-in have no bucket, since
-nobody is known there: they are throttled by what is guessed (flows.py).
+nobody is known there: they are throttled by what is guessed (flows/).
 """
 
 import threading

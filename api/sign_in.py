@@ -17,7 +17,11 @@ from fastapi import APIRouter, Body, Depends, Request, Response
 from fastapi.responses import JSONResponse
 
 from submeter.api.access import BROWSER, FLOW, SESSION, Access, anyone, scoped, session_of
-from submeter.api.flows import Browser, Flows, Outcome, Tenant
+from submeter.api.flows import Browser, Flows, Outcome, Tenant, interpreter
+from submeter.api.flows.challenges import confirm as follow
+from submeter.api.flows.challenges import resend as send_again
+from submeter.api.flows.shown import front as offered
+from submeter.api.flows.shown import shown
 from submeter.api.problems import NotFound, StepExpired
 from submeter.api.trace import network_of
 from submeter.store.accounts import FlowRow, Session
@@ -52,7 +56,7 @@ async def apart(work: Callable[..., T], *args: Any) -> T:
 @routes.get("/v1/portal", dependencies=[anyone])
 async def front(request: Request, flows: FlowsHere) -> dict[str, Any]:
     """What the portal of this host offers: languages, and its flows with the fields of their first pages."""
-    return flows.front(_tenant(flows, request))
+    return offered(_tenant(flows, request))
 
 
 @routes.post("/v1/flows/{name}", dependencies=[anyone])
@@ -60,29 +64,29 @@ async def submit(request: Request, flows: FlowsHere, name: str, fields: Fields =
     """Start the flow of this name, or submit a page of the flow with this id."""
     browser, known = _browser(request)
     if name.startswith("f_"):
-        outcome, cookie = await apart(_in_turn, flows, request, name, lambda flow: flows.submit(flow, fields, browser)), None
+        outcome, cookie = await apart(_in_turn, flows, request, name, lambda flow: interpreter.submit(flows, flow, fields, browser)), None
     else:
-        outcome, cookie = await apart(flows.start, _tenant(flows, request), name, browser, fields.get("locale"))
+        outcome, cookie = await apart(interpreter.start, flows, _tenant(flows, request), name, browser, fields.get("locale"))
     return _answer(flows, outcome, cookie, browser, known=known)
 
 
 @routes.get("/v1/flows/{identity}", dependencies=[anyone])
 async def page(request: Request, flows: FlowsHere, identity: str) -> Response:
     """The present page, also after a reload."""
-    return JSONResponse(flows.shown(opened(flows, request, identity)))
+    return JSONResponse(shown(flows, opened(flows, request, identity)))
 
 
 @routes.post("/v1/flows/{identity}/resend", dependencies=[anyone])
 async def resend(request: Request, flows: FlowsHere, identity: str) -> Response:
     """Send the code or link again."""
-    outcome = await apart(_in_turn, flows, request, identity, flows.resend)
-    return JSONResponse(flows.shown(outcome.flow))
+    outcome = await apart(_in_turn, flows, request, identity, partial(send_again, flows))
+    return JSONResponse(shown(flows, outcome.flow))
 
 
 @routes.delete("/v1/flows/{identity}", dependencies=[anyone], status_code=204)
 async def cancel(request: Request, flows: FlowsHere, identity: str) -> Response:
     """Leave: nothing of the flow lasts."""
-    await apart(_in_turn, flows, request, identity, flows.cancel)
+    await apart(_in_turn, flows, request, identity, partial(interpreter.cancel, flows))
     answer = Response(status_code=204)
     answer.delete_cookie(FLOW, secure=True, httponly=True)
     return answer
@@ -91,7 +95,7 @@ async def cancel(request: Request, flows: FlowsHere, identity: str) -> Response:
 @routes.post("/v1/confirmations/{link}", dependencies=[anyone])
 async def confirm(request: Request, flows: FlowsHere, link: str) -> dict[str, Any]:
     """Follow the link of a mail: proves the address in the browser that began, shows the code to type there in any other."""
-    here, told = await apart(flows.confirm, link, request.cookies.get(FLOW, ""))
+    here, told = await apart(follow, flows, link, request.cookies.get(FLOW, ""))
     return {"flow": told} if here else {"code": told}
 
 
@@ -146,7 +150,7 @@ def _tenant(flows: Flows, request: Request) -> Tenant:
 
 def opened(flows: Flows, request: Request, identity: str) -> FlowRow:
     """A flow of this browser and host; raises StepExpired."""
-    tenant, flow = _tenant(flows, request), flows.open(identity, request.cookies.get(FLOW, ""))
+    tenant, flow = _tenant(flows, request), interpreter.found(flows, identity, request.cookies.get(FLOW, ""))
     if (flow.realm, flow.manager) != (tenant.portal.name, tenant.manager):
         raise StepExpired
     return flow
@@ -167,7 +171,7 @@ def _browser(request: Request) -> tuple[Browser, bool]:
 
 
 def _answer(flows: Flows, outcome: Outcome, cookie: str | None, browser: Browser, *, known: bool) -> Response:
-    answer = JSONResponse(flows.shown(outcome.flow))
+    answer = JSONResponse(shown(flows, outcome.flow))
     kept = {"secure": True, "httponly": True, "samesite": "lax", "path": "/"}
     if cookie:
         answer.set_cookie(FLOW, cookie, **kept)  # type: ignore[arg-type]

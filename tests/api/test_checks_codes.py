@@ -8,7 +8,7 @@ import pytest
 from portals import PASSWORD, Here, inmes, logged_in
 
 from submeter.api.factors import totp
-from submeter.api.flows import FAILURES
+from submeter.api.flows.context import FAILURES
 from submeter.api.sending import PREFIX_A_DAY
 from submeter.config import ConfigError
 from submeter.config.portals import load_portal

@@ -205,7 +205,7 @@ def test_check_16_many_accounts_from_one_address_are_held_up(here):
 
 def test_check_18_every_way_to_a_session_proves_two_factors(here):
     """Of each portal: a list that ends with a session has a secret or claim and a proven channel before it, or begins with a session that had."""
-    for host in here.app.state.flows._tenants.values():
+    for host in here.app.state.flows.tenants.values():
         assert host.portal.policy.level == 2
         for name, steps in host.portal.flows.items():
             kinds = [step.do for step in steps]

@@ -21,7 +21,7 @@ def here(tmp_path):
     (tmp_path / "show.toml").write_text(DIRECTORY + DEMO)
     import_directory(made.registry, tmp_path / "show.toml")
     flows = made.app.state.flows
-    flows._tenants = {host: replace(one, demo="show") if host == "inmes.localhost" else one for host, one in flows._tenants.items()}
+    flows.tenants = {host: replace(one, demo="show") if host == "inmes.localhost" else one for host, one in flows.tenants.items()}
     yield made
     made.close()
 

@@ -129,12 +129,15 @@ def test_no_letter_goes_to_a_flat_that_was_left(here):
 def test_the_operator_orders_a_letter_of_its_own_residents(here):
     """Also a second one at once; never of an account that sees no unit of the manager, and the code is not told."""
     inmes(here, phone=None)
-    flows, account = here.app.state.flows, here.registry.accounts.reached("inmes", "email", "jana@example.org").id
-    assert flows.order_letter(account, "cz", by="token:k") is True
-    assert flows.order_letter(account, "cz", by="token:k") is True
+    account = here.registry.accounts.reached("inmes", "email", "jana@example.org").id
+    ours, foreign = (here.service(manager, "accounts:write") for manager in ("cz", "si"))
+    for _ in range(2):
+        answer = ours.post(f"/v1/accounts/{account}/recovery", json={"by": "letter"})
+        assert answer.json() == {"by": "letter", "sent": 1}
     assert here.sent("recovery_letter") == 2
-    assert flows.order_letter(account, "si", by="token:k") is False
-    assert flows.order_letter("a_nobody", "cz", by="token:k") is False
+    assert foreign.post(f"/v1/accounts/{account}/recovery", json={"by": "letter"}).status_code == 404
+    assert ours.post("/v1/accounts/a_nobody/recovery", json={"by": "letter"}).status_code == 404
+    assert here.sent("recovery_letter") == 2
 
 
 def test_after_a_hundred_failures_recovery_still_works(here):
@@ -175,10 +178,10 @@ def test_the_sink_of_letters_makes_a_pdf_to_print(here, tmp_path):
 def test_what_knowledge_gave_is_limited_until_the_letter_comes(here):
     """The sum of the last payments opens months only; the code that goes to the flat opens the rest, once, and for its own grant alone."""
     flows = here.app.state.flows
-    tenant = flows._tenants["inkomus.localhost"]
+    tenant = flows.tenants["inkomus.localhost"]
     kind = tenant.portal.claims["last_payment"].model_copy(update={"enabled": True})
     portal = tenant.portal.model_copy(update={"claims": {**tenant.portal.claims, "last_payment": kind}})
-    flows._tenants = {**flows._tenants, "inkomus.localhost": replace(tenant, portal=portal)}
+    flows.tenants = {**flows.tenants, "inkomus.localhost": replace(tenant, portal=portal)}
     one = here.browser("inkomus")
     one.start("activate")
     one.go(name="ivan", phone="9161234567", new_password=PASSWORD, new_password_again=PASSWORD, accept=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from babel.messages.pofile import read_po
 
-from submeter.api.flows import Flows
+from submeter.api.flows.shown import fields_of
 from submeter.api.personal_tokens import READABLE
 from submeter.config.portals import SHIPPED, load_portal
 from submeter.portal import account, factors, papers, people, privacy, reading, readings, tokens
@@ -42,7 +42,7 @@ def made():
         for flow, steps in portal.flows.items():
             yield f"flow {flow}"
             for step in steps:
-                yield from (f"field {field}" for field in Flows._fields(None, tenant, step) if field != "name")
+                yield from (f"field {field}" for field in fields_of(tenant, step) if field != "name")
                 yield from [f"document {step.doc}"] if step.do == "consent" else []
                 yield from [f"field by {' '.join(step.by)}"] if step.do == "identify" and step.source == "typed" else []
                 yield from [f"sent by {step.form}"] if step.do == "challenge" else []
