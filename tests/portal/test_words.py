@@ -3,6 +3,7 @@
 import re
 import string
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from babel.messages.pofile import read_po
@@ -10,6 +11,7 @@ from babel.messages.pofile import read_po
 from submeter.api.flows.shown import fields_of
 from submeter.api.personal_tokens import READABLE
 from submeter.config.portals import SHIPPED, load_portal
+from submeter.config.sections import LinkName
 from submeter.portal import account, factors, papers, people, privacy, reading, readings, tokens
 from submeter.portal.words import LOCALES, Words
 from submeter.store.accounts import ROLES
@@ -64,6 +66,7 @@ def made():
     yield from (f"source {name}" for name in ("meter", "self"))
     yield from (f"reader {name}" for name in ("manager", "account", *ROLES) if name != "submitter")
     yield from ("received", "taken")
+    yield from (f"link {name}" for name in get_args(LinkName) if not name.startswith("pay"))
     yield from (f"role {role}" for role in ROLES if role not in {"account", "submitter", "demo"})
 
 
