@@ -13,8 +13,8 @@ from fastapi.concurrency import run_in_threadpool
 
 from submeter import civil
 from submeter.api.access import Access, SeenUnit, scoped
-from submeter.api.forms import masked
 from submeter.errors import SubmeterError
+from submeter.store.outbox import masked
 from submeter.store.reads import EVER, HOUR, Read
 from submeter.store.registry import Registry
 

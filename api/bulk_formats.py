@@ -132,7 +132,7 @@ def _rows(one: Stretch) -> Iterator[list[Cell]]:
         bounds = [number(lo), number(hi)]
         known = [None, None, *bounds, n] if one.is_gauge else [*bounds, None, None, None]
         said = " ".join(name for bit, name in enumerate(NAMES) if flags >> bit & 1)
-        at = civil.to_local(zone, start).isoformat(), civil.to_local(zone, end).isoformat()
+        at = civil.local_iso(zone, start), civil.local_iso(zone, end)
         yield [*words, *at, number(value), *known, QUALITIES[quality], coverage / 10_000, said, STATES[state], rev]
 
 

@@ -97,7 +97,7 @@ def _earlier(question: Question, base: Sequence[Series], published: Published, s
     rows = answer(question.seen, span, question.shown, published, view=question.view, by_meter=question.by_meter, index=False)["series"]
     places = _places(question, starts, dict(pairwise(grid.tolist())))
     series = [_like(one, _filled(places, found["points"])) for one, found in zip(base, rows, strict=True)]
-    return {"from": _iso(span.start, zone), "to": _iso(span.end, zone), "series": series}
+    return {"from": civil.local_iso(zone, span.start), "to": civil.local_iso(zone, span.end), "series": series}
 
 
 def _grid(question: Question, starts: Sequence[int | None]) -> civil.Instants:
@@ -114,8 +114,8 @@ def _places(question: Question, starts: Sequence[int | None], ends: Mapping[int,
         if start is None
         else {
             **UNKNOWN,
-            "start": _iso(start, zone),
-            "end": _iso(ends[start], zone),
+            "start": civil.local_iso(zone, start),
+            "end": civil.local_iso(zone, ends[start]),
             "reason": None if holder and holder.since <= start else "other_holder",
         }
         for start in starts
@@ -195,7 +195,7 @@ def _means(question: Question, published: Published, flats: Iterable[Sequence[Sh
             mean: dict[str, Any] = {"value": None, "reason": "cut" if start in question.period.cut else why}
         else:
             mean = {"value": number(Fraction(whole, count)), "flats": count}
-        yield {"start": _iso(start, zone), "end": _iso(end, zone), **mean}
+        yield {"start": civil.local_iso(zone, start), "end": civil.local_iso(zone, end), **mean}
 
 
 def _used(question: Question, published: Published, of_flat: Sequence[Shown]) -> tuple[civil.Instants, NDArray[np.bool_]]:
@@ -248,7 +248,3 @@ def _in_weather(then: Point, month: str, days: Mapping[str, int], why: str | Non
 def _like(series: Series, points: list[Point]) -> dict[str, Any]:
     """A series of a comparison: that of the answer with other points."""
     return {name: said for name, said in series.items() if name not in {"points", "corrections"}} | {"points": points}
-
-
-def _iso(at: int, zone: str) -> str:
-    return civil.to_local(zone, at).isoformat()

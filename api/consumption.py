@@ -82,13 +82,13 @@ def answer(
     return {
         "unit": seen.unit.id,
         "timezone": zone,
-        "from": _iso(period.start, zone),
-        "to": _iso(period.end, zone),
+        "from": civil.local_iso(zone, period.start),
+        "to": civil.local_iso(zone, period.end),
         "as_of": view,
-        "complete_until": _iso(min(last), zone) if last and len(last) == len(shown) else None,
+        "complete_until": civil.local_iso(zone, min(last)) if last and len(last) == len(shown) else None,
         "version": max((one.series.version for one in shown), default=0),
         "series": [_series(group, period, published, seen, view=view, index=index) for group in _groups(shown, by_meter=by_meter)],
-        "next": {"from": _iso(period.next, zone), "to": _iso(period.end, zone)} if period.next else None,
+        "next": {"from": civil.local_iso(zone, period.next), "to": civil.local_iso(zone, period.end)} if period.next else None,
     }
 
 
@@ -161,20 +161,20 @@ def _corrections(group: Sequence[Shown], period: Period, published: Published, s
         yield {
             "meter": meters[one.series],
             "resolution": RESOLUTIONS[one.level],
-            "start": _iso(one.start, zone),
-            "end": _iso(one.end, zone),
+            "start": civil.local_iso(zone, one.start),
+            "end": civil.local_iso(zone, one.end),
             "old": None if one.old is None else _number(one.old),
             "new": None if one.new is None else _number(one.new),
             "diff": _number(one.diff),
             "reason": one.reason,
             "by": one.by,
-            "at": _iso(one.at, zone),
+            "at": civil.local_iso(zone, one.at),
             "rev": one.rev,
         }
 
 
 def _point(start: int, end: int, row: Row | None, zone: str, *, gauge: bool, index: bool, cut: bool) -> dict[str, Any]:
-    ends = {"start": _iso(start, zone), "end": _iso(end, zone)}
+    ends = {"start": civil.local_iso(zone, start), "end": civil.local_iso(zone, end)}
     if row is None:
         flags = ["cut", "no_data"] if cut else ["no_data"]
         return {**ends, "value": None, "lo": None, "hi": None, "quality": "incomplete", "coverage": 0, "flags": flags, "state": "open", "rev": 0}
@@ -229,8 +229,3 @@ def _number(micro: int) -> float | int | None:
         return None
     whole, rest = divmod(micro, MICRO)
     return whole if rest == 0 else micro / MICRO
-
-
-@lru_cache(maxsize=2**16)
-def _iso(at: int, zone: str) -> str:
-    return civil.to_local(zone, at).isoformat()

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from submeter.api.access import Access, scoped
 from submeter.api.flows import Flows
 from submeter.api.flows.telling import tell
-from submeter.api.forms import address_of, masked
+from submeter.api.forms import address_of
 from submeter.api.problems import Invalid, NotAccepted, NotFound
 from submeter.api.secrets import code, normalised
 from submeter.api.sending import delay, let_out
@@ -24,6 +24,7 @@ from submeter.civil import SECOND
 from submeter.config.portals import Portal
 from submeter.store.accounts import Account, Contact
 from submeter.store.new_contacts import NewContact
+from submeter.store.outbox import masked
 from submeter.store.registry import new_id
 
 __all__ = ["routes"]
@@ -161,7 +162,7 @@ def _add(access: Access, flows: Flows, portal: Portal, own: Account, waits: NewC
 
 def _changed(access: Access, flows: Flows, own: Account, manager: str, contact: Contact) -> None:
     access.registry.record(f"account:{own.id}", "contact.change", own.id, f"{contact.channel} {contact.id}")
-    tell(flows, own, manager, "contact_changed", {"contact": masked(contact.address) or ""})
+    tell(flows, own, manager, "contact_changed", {"contact": masked(contact.address)})
 
 
 def _ways_in(contact: Contact) -> bool:

@@ -163,11 +163,11 @@ def told(one: Document, zone: str, read: int | None) -> dict[str, Any]:
         "amount": None if one.amount is None else money(one.amount),
         "currency": one.currency,
         "due": one.due,
-        "visible_from": civil.to_local(zone, one.visible_from).isoformat(),
+        "visible_from": civil.local_iso(zone, one.visible_from),
         "media_type": one.media,
         "size": one.size,
         "sha256": one.sha,
-        "read_at": None if read is None else civil.to_local(zone, read).isoformat(),
+        "read_at": None if read is None else civil.local_iso(zone, read),
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 from submeter.api.problems import Invalid
 from submeter.store.outbox import writable
 
-__all__ = ["address_of", "masked", "text_of", "username_of"]
+__all__ = ["address_of", "text_of", "username_of"]
 
 #: Longest field of a page.
 LONGEST: Final = 1024
@@ -57,13 +57,3 @@ def _international(digits: str, country: str) -> str:
     if digits.startswith("0") or (country == "7" and digits.startswith("8") and len(digits) == len("89123456789")):
         return f"+{country}{digits[1:]}"
     return f"+{digits}" if digits.startswith(country) and len(digits) >= LOCAL + len(country) else f"+{country}{digits}"
-
-
-def masked(address: str | None) -> str | None:
-    """An address as it is shown: enough to know it, too little to learn it."""
-    if address is None:
-        return None
-    if "@" in address:
-        name, _, host = address.partition("@")
-        return f"{name[:1]}…@{host}"
-    return f"{address[:4]}…{address[-2:]}"

@@ -33,10 +33,6 @@ def information_of(seen: SeenUnit, registry: Registry, month: str, at: str | Non
     found = kept.newest(seen.unit.id, holder.since, month) if version is None else kept.version(seen.unit.id, holder.since, month, version)
     if found is None:
         raise NotFound
-    told = None if found.notified is None else _iso(found.notified, zone)
-    said = {"version": found.version, "published_at": _iso(found.published, zone), "notified_at": told, "notified_via": found.via}
+    told = None if found.notified is None else civil.local_iso(zone, found.notified)
+    said = {"version": found.version, "published_at": civil.local_iso(zone, found.published), "notified_at": told, "notified_via": found.via}
     return {**json.loads(found.body), **said}
-
-
-def _iso(at: int, zone: str) -> str:
-    return civil.to_local(zone, at).isoformat()

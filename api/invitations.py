@@ -14,12 +14,13 @@ from submeter import civil
 from submeter.api.access import Access, SeenUnit, scoped
 from submeter.api.flows import Flows
 from submeter.api.flows.claim import hashes
-from submeter.api.forms import address_of, masked
+from submeter.api.forms import address_of
 from submeter.api.problems import Invalid, NotAccepted, NotFound
 from submeter.api.secrets import word
 from submeter.api.sending import let_out
 from submeter.api.sign_in import FlowsHere
 from submeter.store.accounts import Claim, Grant
+from submeter.store.outbox import masked
 from submeter.store.registry import new_id
 from submeter.store.registry_types import QUANTITIES
 
@@ -63,7 +64,7 @@ async def invite(unit: str, access: Annotated[Access, scoped("grants:self", cost
         data_from=_bound("data_from", body.data_from, seen.visible.since, max),
         finest=body.finest,
         quantities=_quantities(body.quantities),
-        sent_to=masked(address),
+        sent_to=masked(address) if address else None,
     )
     if claim.until is not None and claim.until <= max(access.now, claim.data_from or access.now):
         raise Invalid("this is over before it begins", "until")
@@ -111,7 +112,7 @@ def _send(access: Access, flows: Flows, seen: SeenUnit, claim: Claim, address: s
         "portal": host,
         "link": f"{host}/start/accept",
         "code": code,
-        "inviter": own.name or str(masked(_address(access))),
+        "inviter": own.name or masked(_address(access)),
         "unit": seen.unit.label,
     }
     values["until"] = civil.to_local(seen.property.zone, expires).isoformat(" ", "minutes")

@@ -40,10 +40,10 @@ def _meter(point: Point, assignments: Sequence[Assignment], series: Sequence[Pub
         "class": point.quantity,
         "label": point.label,
         "device": current.device if current else None,
-        "last_heard": civil.to_local(zone, max(heard)).isoformat() if heard else None,
+        "last_heard": civil.local_iso(zone, max(heard)) if heard else None,
         "registers": [_register(one, zone) for one in series],
         "exchanges": [
-            {"at": civil.to_local(zone, new.since).isoformat(), "from": old.device, "to": new.device}
+            {"at": civil.local_iso(zone, new.since), "from": old.device, "to": new.device}
             for old, new in pairwise(one for one in assignments if one.since <= now)
             if since is None or new.since >= since
         ],
@@ -60,5 +60,5 @@ def _register(one: PublishedSeries, zone: str) -> dict[str, Any]:
         "quantity": one.register.name,
         "uom": UOM.get(one.register.unit, one.register.unit),
         "last": float(from_micro(one.last_value)) if one.last_value is not None else None,
-        "at": civil.to_local(zone, one.last_t).isoformat() if one.last_t is not None else None,
+        "at": civil.local_iso(zone, one.last_t) if one.last_t is not None else None,
     }

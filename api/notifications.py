@@ -12,11 +12,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from submeter import civil
 from submeter.api.access import Access, scoped
-from submeter.api.forms import masked
 from submeter.api.problems import Conflict, Invalid
 from submeter.reading import to_micro
 from submeter.store.accounts import notice_address
 from submeter.store.notices import WAYS, WISHES
+from submeter.store.outbox import masked
 from submeter.store.registry import Registry
 
 __all__ = ["Way", "check_proven", "routes"]

@@ -15,11 +15,12 @@ from submeter.api.access import Access, scoped
 from submeter.api.accounts import grant_told
 from submeter.api.flows import Flows
 from submeter.api.flows.telling import tell_holders
-from submeter.api.forms import address_of, masked
+from submeter.api.forms import address_of
 from submeter.api.problems import Invalid, NotFound
 from submeter.api.sending import let_out
 from submeter.api.sign_in import FlowsHere
 from submeter.store.accounts import Account, Contact, Evidence, Grant
+from submeter.store.outbox import masked
 from submeter.store.registry import new_id
 
 __all__ = ["routes"]

@@ -96,8 +96,8 @@ async def history(
         "meter": point.id,
         "register": point.registers[0],
         "uom": UOM.get(unit, unit) if unit else None,
-        "readings": [{"at": civil.to_local(zone, t).isoformat(), **rest} for t, rest in sorted(told, key=lambda one: one[0])],
-        "next": None if asked.next is None else civil.to_local(zone, asked.next).isoformat(),
+        "readings": [{"at": civil.local_iso(zone, t), **rest} for t, rest in sorted(told, key=lambda one: one[0])],
+        "next": None if asked.next is None else civil.local_iso(zone, asked.next),
     }
 
 

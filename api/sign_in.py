@@ -77,9 +77,9 @@ async def page(request: Request, flows: FlowsHere, identity: str) -> Response:
 
 
 @routes.post("/v1/flows/{identity}/resend", dependencies=[anyone])
-async def resend(request: Request, flows: FlowsHere, identity: str) -> Response:
-    """Send the code or link again."""
-    outcome = await apart(_in_turn, flows, request, identity, partial(send_again, flows))
+async def resend(request: Request, flows: FlowsHere, identity: str, fields: Fields = {}) -> Response:  # noqa: B006 - never changed
+    """Send the code or link again; with `channel` by another of the ways that the page names as `others`."""
+    outcome = await apart(_in_turn, flows, request, identity, lambda flow: send_again(flows, flow, fields.get("channel")))
     return JSONResponse(shown(flows, outcome.flow))
 
 

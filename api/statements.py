@@ -19,7 +19,6 @@ from submeter.api.access import Access, SeenUnit, scoped
 from submeter.api.consumption import answer, shown_series
 from submeter.api.documents import keep, told
 from submeter.api.files import CSV, XLSX, file_of
-from submeter.api.forms import masked
 from submeter.api.labels import Locale, labelled
 from submeter.api.periods import Period, period
 from submeter.api.problems import Invalid, NotFound, TooManyRequests
@@ -28,6 +27,7 @@ from submeter.api.statement_words import WORDS
 from submeter.pdf import Paper
 from submeter.store.accounts import Account
 from submeter.store.documents import Document, sha_of
+from submeter.store.outbox import masked
 from submeter.store.published import Published
 from submeter.store.registry import Registry, new_id
 
@@ -89,7 +89,7 @@ async def make(
     address = None if body.send_to is None else _address(access.registry, own, body.send_to)
     published: Published = request.app.state.published
     document = await run_in_threadpool(_made, access, seen, asked, account, published, address)
-    return {"document": told(document, seen.property.zone, None), "sent_to": masked(address)}
+    return {"document": told(document, seen.property.zone, None), "sent_to": masked(address) if address else None}
 
 
 def document_of(registry: Registry, published: Published, seen: SeenUnit, asked: Statement, account: str, now: int) -> tuple[Document, bytes]:

@@ -94,8 +94,8 @@ async def flow(page: Page) -> Response:
             case "leave":
                 await page.api.send("DELETE", path)
                 return page.go("/")
-            case "again":
-                await page.api.send("POST", f"{path}/resend")
+            case "again" | "by totp" | "by phone" | "by email" as wish:
+                await page.api.send("POST", f"{path}/resend", {} if wish == "again" else {"channel": wish.removeprefix("by ")})
                 return page.go(f"/flow/{present['id']}")
             case "skip":
                 fields = {}

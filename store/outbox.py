@@ -18,7 +18,7 @@ from submeter.config.texts import LOCALES, SECRET, TEMPLATES
 from submeter.store.errors import StoreError
 from submeter.store.events import File
 
-__all__ = ["CHANNELS", "GIVEN_UP_AFTER", "Channel", "Notice", "Outbox", "State", "writable"]
+__all__ = ["CHANNELS", "GIVEN_UP_AFTER", "Channel", "Notice", "Outbox", "State", "masked", "writable"]
 
 Channel = Literal["email", "sms", "letter"]
 State = Literal["waiting", "sent", "given_up", "expired", "cancelled"]
@@ -73,8 +73,7 @@ class Notice:
     @property
     def masked(self) -> str:
         """The address as others may read it."""
-        name, at, domain = self.address.partition("@")
-        return f"{name[:1]}***@{domain}" if at else f"{name[:3]}***{name[-2:]}"
+        return masked(self.address)
 
 
 class Outbox:
@@ -204,6 +203,12 @@ class Outbox:
 
     def _find(self, where: str, *values: object) -> list[Notice]:
         return [_notice(row) for row in self._rows(f"SELECT {_COLUMNS} FROM outbox WHERE {where}", *values)]  # noqa: S608 - ours
+
+
+def masked(address: str) -> str:
+    """An address as it is shown: enough to know it, too little to learn it."""
+    name, at, host = address.partition("@")
+    return f"{name[:1]}…@{host}" if at else f"{address[:4]}…{address[-2:]}"
 
 
 def writable(channel: Channel, address: str) -> bool:

@@ -4,7 +4,6 @@ Rules: a secret is kept as SHA-256 only and told once; a token reads through som
 ended at once; its last use is written at most once a minute. Instants are µs UTC.
 """
 
-import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,12 +11,12 @@ from typing import Any, Final
 from submeter.civil import DAY, MINUTE
 from submeter.store.accounts import digest
 from submeter.store.events import File
+from submeter.store.ids import lower_word
 
 __all__ = ["PERSONAL", "PersonalToken", "PersonalTokens"]
 
 #: What every secret begins with, so that a leaked one is found.
 PERSONAL: Final = "sm_"
-ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 _COLUMNS: Final = "id, account, manager, scopes, grants, label, created, expires, used"
 _RUNNING: Final = "ended IS NULL AND expires > ? AND account IN (SELECT id FROM accounts WHERE ended IS NULL)"
 
@@ -48,8 +47,8 @@ class PersonalTokens:
         self, account: str, manager: str, scopes: Sequence[str], grants: Sequence[str], label: str, *, now: int, expires: int
     ) -> tuple[PersonalToken, str]:
         """Make a token; returns it with its secret, which is told this once."""
-        identity = _word(8)
-        secret = f"{PERSONAL}{identity}_{_word(32)}"
+        identity = lower_word(8)
+        secret = f"{PERSONAL}{identity}_{lower_word(32)}"
         row = (identity, digest(secret), account, manager, " ".join(scopes), " ".join(grants), label, now, expires)
         with self._file.writing() as db:
             db.execute("INSERT INTO personal_tokens VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, NULL)", row)
@@ -89,7 +88,3 @@ class PersonalTokens:
             PersonalToken(identity, account, manager, tuple(scopes.split()), tuple(grants.split()), label, created, expires, used)
             for identity, account, manager, scopes, grants, label, created, expires, used in rows
         ]
-
-
-def _word(length: int) -> str:
-    return "".join(secrets.choice(ALPHABET) for _ in range(length))

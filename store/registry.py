@@ -29,6 +29,7 @@ from submeter.store.errors import StoreError, VaultError
 from submeter.store.events import Events
 from submeter.store.exports import Exports
 from submeter.store.funnel import Funnel
+from submeter.store.ids import new_id
 from submeter.store.information import Informations
 from submeter.store.letters import Letters
 from submeter.store.messages import Messages
@@ -72,7 +73,6 @@ SELECT coalesce(max(id), 0) FROM audit INDEXED BY audit_of_directory WHERE (acti
 """
 #: No beginning, µs.
 EVER: Final = 2**62
-ALPHABET: Final = "0123456789abcdefghjkmnpqrstvwxyz"
 
 
 class Sealer(Protocol):
@@ -344,11 +344,6 @@ class Registry:
         if self.vault is None:
             raise VaultError(f"the key of {device} is sealed and this process has no master key: name one in pipeline.toml, [keys]")
         return Device(device, self.vault.open(sealed, str(device)), mode, bool(whole))
-
-
-def new_id(prefix: str) -> str:
-    """Return a random id such as u_7k2m9q4t1c8x5b3z: 80 random bits, no counter in any path."""
-    return prefix + "".join(secrets.choice(ALPHABET) for _ in range(16))
 
 
 def _now() -> int:

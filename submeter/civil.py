@@ -104,6 +104,12 @@ def to_local(zone: str, t: int) -> datetime:
     return (EPOCH + timedelta(microseconds=t)).astimezone(zone_info(zone))
 
 
+@lru_cache(maxsize=2**16)
+def local_iso(zone: str, t: int) -> str:
+    """µs UTC as ISO 8601 of local time with its offset."""
+    return to_local(zone, t).isoformat()
+
+
 def utc_date(t: int) -> date:
     """The UTC day of an instant."""
     return (EPOCH + timedelta(microseconds=t)).date()

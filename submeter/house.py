@@ -93,7 +93,7 @@ class House:
 
     def local(self, t: int) -> str:
         """An instant on the property's clocks."""
-        return civil.to_local(self.building.zone, t).isoformat()
+        return civil.local_iso(self.building.zone, t)
 
     def quantities(self, unit: str) -> list[str]:
         """What a flat has meters of."""

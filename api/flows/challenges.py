@@ -3,13 +3,13 @@
 import copy
 import hmac
 import secrets as random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from submeter.api.flows.context import FAILURES, Browser, Draft, Flows, Outcome, Refused, State, page_of
-from submeter.api.flows.reach import RECOVERY, delayed, reach
-from submeter.api.forms import masked, text_of
+from submeter.api.flows.reach import RECOVERY, Way, delayed, ways
+from submeter.api.forms import text_of
 from submeter.api.problems import NotAccepted, StepExpired
 from submeter.api.secrets import code, normalised, word
 from submeter.api.sending import delay, let_out
@@ -17,7 +17,7 @@ from submeter.civil import DAY, SECOND
 from submeter.config.portals import Step
 from submeter.config.texts import TEMPLATES
 from submeter.store.accounts import Account, FlowRow, digest
-from submeter.store.outbox import Channel
+from submeter.store.outbox import Channel, masked
 from submeter.store.registry import new_id
 
 __all__ = ["ask", "confirm", "prove", "resend", "told"]
@@ -28,7 +28,8 @@ FORMS: Final = {"code": "code", "password": "activation_password", "link": "conf
 
 def ask(draft: Draft, step: Step) -> bool:
     """Send what a challenge asks for; False if there is nothing to prove, since the address was left out."""
-    channel, address, account = reach(draft, step)
+    found = ways(draft, step)
+    way = channel, address, account = next((one for one in found if one.channel == draft.state.get("way")), found[0])
     if channel is None and account is None and "typed" not in draft.state and "attach" not in draft.state:
         return False
     typed = draft.state.get("typed", {}) if step.channel == RECOVERY else {}
@@ -43,14 +44,22 @@ def ask(draft: Draft, step: Step) -> bool:
         "address": address,
         "account": account,
         "second": step.channel != RECOVERY,
-        "masked": masked(shown),
+        "masked": masked(shown) if shown else None,
         "shown": None if typed else channel,
+        "others": _others(draft, step, way, found),
     }
     if address and channel:
         _send(draft, channel, address, _secret(draft, step, challenge))
     elif step.otherwise == "letter" and channel is None and account and not draft.flows.factors.codes_left(account):
         _by_letter(draft, challenge, account)
     return True
+
+
+def _others(draft: Draft, step: Step, way: Way, found: Sequence[Way]) -> list[str]:
+    """The channels of the other ways; none before anything was proven, since a stranger would learn from them who has an account, and how."""
+    if step.channel == RECOVERY or not draft.state.get("methods"):
+        return []
+    return list(dict.fromkeys(one.channel for one in found if one.channel and one.channel != way.channel))
 
 
 def _secret(draft: Draft, step: Step, challenge: State) -> str:
@@ -87,16 +96,21 @@ def _send(draft: Draft, channel: str, address: str, secret: str) -> None:
     registry.outbox.put(flow.manager, by, address, template, str(draft.state["locale"]), values, now=draft.now, expires=challenge["expires"])
 
 
-def resend(flows: Flows, flow: FlowRow) -> Outcome:
-    """Send a challenge again with another code; the count of tries goes on. Raises NotAccepted before its time."""
+def resend(flows: Flows, flow: FlowRow, way: object = None) -> Outcome:
+    """Send a challenge again with another code, or go another `way` of those that it names; the count of tries goes on. Raises NotAccepted, also before its time."""
     draft = Draft(flows, flow, copy.deepcopy(dict(flow.state)), Browser(), flows.now())
     before = draft.state.get("challenge")
-    if before is None or before["resend"] > draft.now:
+    if before is None or way not in (None, *before["others"]):
         raise NotAccepted
+    waits = before.get("waits", {}) | {f"{before['channel']}": before["resend"]}
+    if way != "totp" and waits.get(f"{way or before['channel']}", 0) > draft.now:
+        raise NotAccepted
+    if way is not None:
+        draft.state["way"] = way
     step = next(step for step in page_of(draft.steps, draft.state["at"]) if step.do == "challenge")
     with flows.registry.writing():
         ask(draft, step)
-        draft.state["challenge"] |= {"tries": before["tries"], "transaction": before["transaction"]}
+        draft.state["challenge"] |= {"tries": before["tries"], "transaction": before["transaction"], "waits": waits}
         return Outcome(draft.keep())
 
 
@@ -118,6 +132,7 @@ def prove(draft: Draft, _step: Step, fields: Mapping[str, Any]) -> None:
         raise Refused("code: " + ("over" if over else "too soon" if waits else "wrong"))
     accounts.forgive(key)
     draft.state.pop("challenge")
+    draft.state.pop("way", None)
     draft.state["letter"] = letter.id if letter else None
     draft.state.setdefault("methods", []).append(f"code:{challenge['channel']}")
     if account is not None:
@@ -179,4 +194,5 @@ def told(flows: Flows, state: Mapping[str, Any]) -> dict[str, Any]:
         "delayed": delayed(flows, challenge["shown"]),
         "expires_in": max((challenge["expires"] - now) // SECOND, 0),
         "resend_in": max((challenge["resend"] - now) // SECOND, 0),
+        "others": challenge["others"],
     }

@@ -1,30 +1,37 @@
 """Where a challenge goes: an address of this flow, a device of one's own, or the proven address that stands first (portal FLOWS 6 and 7)."""
 
 from collections.abc import Sequence
+from typing import Final, NamedTuple
 
 from submeter.api.flows.context import Draft, Flows
 from submeter.civil import HOUR
 from submeter.config.portals import Step
 
-__all__ = ["RECOVERY", "delayed", "reach"]
+__all__ = ["RECOVERY", "Way", "delayed", "ways"]
 
 #: The channel of a step that begins a recovery.
-RECOVERY = ("recovery",)
+RECOVERY: Final = ("recovery",)
 
 
-def reach(draft: Draft, step: Step) -> tuple[str | None, str | None, str | None]:
-    """Channel and address that a challenge goes to, and the account that it proves; None, None, account for its own device (TOTP)."""
+class Way(NamedTuple):
+    """Where a challenge can go, and the account that it proves; without an address a device of one's own (`totp`), without a channel nowhere."""
+
+    channel: str | None
+    address: str | None
+    account: str | None
+
+
+def ways(draft: Draft, step: Step) -> list[Way]:
+    """The ways of a challenge, at least one, the best first."""
     mine, attach = draft.state.get("contacts", {}), draft.state.get("attach")
     for channel in step.channel:
         if channel in mine and mine[channel]["proven"] is None and not attach:
-            return channel, mine[channel]["address"], None
+            return [Way(channel, mine[channel]["address"], None)]
     who = attach or draft.state.get("who")
     if who is None:
-        return None, None, None
-    if step.channel != RECOVERY and draft.flows.factors.has_totp(who):
-        return "totp", None, who
-    found = _proven(draft, step, who)
-    return (*found[0], who) if found else (None, None, who)
+        return [Way(None, None, None)]
+    device = [Way("totp", None, who)] if step.channel != RECOVERY and draft.flows.factors.has_totp(who) else []
+    return [*device, *(Way(*one, who) for one in _proven(draft, step, who))] or [Way(None, None, who)]
 
 
 def _proven(draft: Draft, step: Step, who: str) -> list[tuple[str, str]]:

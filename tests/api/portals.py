@@ -97,6 +97,13 @@ class Browser:
             self.flow = answer.json()
         return answer.json()
 
+    def other(self, channel, _status=200):
+        """Choose another way for the code; what its page says."""
+        answer = self.client.post(f"/v1/flows/{self.flow['id']}/resend", json={"channel": channel})
+        assert answer.status_code == _status, answer.text
+        self.flow = answer.json() if _status == 200 else self.flow
+        return self.flow["step"]
+
     def code(self):
         """The code that was sent last."""
         told = self.here.mail().values

@@ -248,9 +248,10 @@ def test_check_13_no_code_is_found_in_what_is_kept(here):
 
 def test_check_13_secrets_are_compared_in_constant_time():
     """No code, claim, cookie or factor is compared with == in the modules that take them."""
-    for name in ("flows", "factors", "secrets"):
-        text = (Path(__file__).parents[2] / "api" / f"{name}.py").read_text()
-        assert "compare_digest" in text or name == "secrets"
+    api = Path(__file__).parents[2] / "api"
+    for file in (*(api / "flows").glob("*.py"), api / "factors.py", api / "secrets.py"):
+        text = file.read_text()
+        assert "compare_digest" in text or file.stem not in {"claim", "challenges", "interpreter", "factors"}
         assert not re.findall(r"(?:secret|proof|cookie|hash|code|given|digest\([^)]*\)) == ", text)
 
 
@@ -267,3 +268,81 @@ def test_check_19_sms_goes_to_proven_numbers_only(here):
     two.start("login")
     assert two.go(name="ivan@example.org", password=PASSWORD)["step"]["channel"] == "email"
     assert {notice.channel for notice in here.registry.outbox.due(int(here.now * 1e6), 1000)} == {"email"}
+
+
+def device(here, one):
+    """Set a device up for the account of a browser; a function that gives its present code."""
+    secret = b32decode(one.client.post("/v1/me/factors", json={"kind": "totp"}).json()["secret"])
+    assert one.client.post("/v1/me/factors", json={"kind": "totp", "code": totp(secret, int(here.now) // 30)}).status_code == 201
+    here.now += 60
+    return lambda: totp(secret, int(here.now) // 30)
+
+
+def at_the_code(here):
+    """A login that proved its password."""
+    one = here.browser("inmes")
+    one.start("login")
+    one.go(name="jana@example.org", password=PASSWORD)
+    return one
+
+
+def test_check_19_a_device_is_offered_beside_sms_and_mail_and_one_may_choose(here):
+    """After the password: the device first, the others named by their channel alone; a chosen one is written to, and each of them opens."""
+    code = device(here, inmes(here)[0])
+    one, before = at_the_code(here), here.sent("code")
+    step = one.flow["step"]
+    assert (step["channel"], step["others"], step["address_masked"]) == ("totp", ["phone", "email"], None)
+    step = one.other("phone")
+    assert (step["channel"], step["others"], step["address_masked"], here.sent("code")) == ("phone", ["totp", "email"], "+420…56", before + 1)
+    assert here.mail("code").channel == "sms"
+    one.go(code=one.code())
+    two = at_the_code(here)
+    two.other("email")
+    assert (here.mail("code").channel, two.flow["step"]["others"]) == ("email", ["totp", "phone"])
+    two.go(code=two.code())
+    three, told = at_the_code(here), here.sent("code")
+    three.other("phone")
+    assert three.other("totp")["channel"] == "totp"
+    assert here.sent("code") == told + 1
+    three.go(code=code())
+    assert [browser.units() for browser in (one, two, three)] == [["cz-a"]] * 3
+
+
+def test_check_19_another_way_has_no_tries_of_its_own_and_is_not_written_to_at_once_again(here):
+    """Five tries over all ways; the code of a way that was left is void; a way back waits its minute, the one that was chosen stays at a resend."""
+    device(here, inmes(here)[0])
+    one = at_the_code(here)
+    one.other("phone")
+    by_sms = one.code()
+    one.other("email")
+    by_mail = one.code()
+    if by_sms != by_mail:
+        one.go(code=by_sms, _status=422)
+    one.other("phone", _status=422)
+    one.other("email", _status=422)
+    one.other("letter", _status=422)
+    one.other(["phone"], _status=422)
+    here.now += 61
+    assert one.client.post(f"/v1/flows/{one.flow['id']}/resend").json()["step"]["channel"] == "email"
+    one.other("phone")
+    assert one.client.get(f"/v1/flows/{one.flow['id']}").json()["step"]["channel"] == "phone"
+    for _ in range(5):
+        one.go(code="not it", _status=422)
+    one.other("totp")
+    here.now += 61
+    one.other("phone")
+    one.go(code=one.code(), _status=422)
+
+
+def test_check_19_a_stranger_learns_nothing_of_the_ways(here):
+    """Before anything is proven a page names no other way, and takes none: known names and unknown ones alike."""
+    device(here, inmes(here)[0])
+    pages = []
+    for name in ("jana@example.org", "nobody@example.org"):
+        one = here.browser("inmes")
+        one.start("recover")
+        one.go(name=name)
+        one.other("totp", _status=422)
+        pages.append({**one.flow["step"], "transaction_id": "", "address_masked": one.flow["step"]["address_masked"][1:]})
+    assert pages[0] == pages[1]
+    assert pages[0]["others"] == []

@@ -98,6 +98,21 @@ def test_an_app_is_set_up_by_its_drawn_secret(here, resident):
     codes = re.findall(r"<li>([A-Z2-9]{8})</li>", resident.body)
     assert len(codes) == 10
     assert codes[0] not in resident.open("/profile/factors").text
+    entering = reader_of(here, "inmes")
+    entering.open("/")
+    entering.fill(name="jana@example.org", password=PASSWORD)
+    assert "Jiný způsob: kód e-mailem" in entering.page.text
+    entering.fill("by email")
+    assert "j…@example.org" in entering.page.text
+    assert "Jiný způsob: kód z ověřovací aplikace" in entering.page.text
+    entering.fill("by totp")
+    assert "Opište kód ze svého zařízení" in entering.page.text
+    entering.fill("by email")
+    assert entering.status == 422
+    here.now += 61
+    entering.fill("by email")
+    entering.fill(code=here.mail("code").values["code"])
+    assert entering.url.endswith("/home")
     resident.fill("drop", kind="totp")
     assert not resident.client.get("/v1/me/factors").json()["totp"]
 
@@ -206,7 +221,7 @@ def test_a_copy_and_the_end_of_the_account(resident):
     resident.open("/profile/data")
     resident.fill("copy")
     link = next(href for href, _ in resident.page.links if href.startswith("/export/"))
-    for _ in range(100):
+    for _ in range(1200):
         if resident.client.get(link).content[:2] == b"PK":
             break
         time.sleep(0.05)

@@ -48,6 +48,7 @@ def made():
                 yield from [f"document {step.doc}"] if step.do == "consent" else []
                 yield from [f"field by {' '.join(step.by)}"] if step.do == "identify" and step.source == "typed" else []
                 yield from [f"sent by {step.form}"] if step.do == "challenge" else []
+    yield from (f"by {channel}" for channel in ("totp", "phone", "email"))
     yield from (f"tile {name}" for name in reading.CLASSES)
     yield from QUANTITIES
     for module in (account, factors, papers, people, privacy, readings, tokens):
