@@ -95,7 +95,7 @@ async def withdraw(identity: str, access: Annotated[Access, scoped("claims:write
     """Take a claim back."""
     if not access.registry.accounts.withdraw_claim(access.principal.manager, identity, access.now):
         raise NotFound
-    access.registry.record(f"token:{access.principal.token}", "claims.withdraw", identity)
+    access.registry.record(access.principal.actor, "claims.withdraw", identity)
 
 
 def _wanted(kind: str, body: bytes) -> Iterator[Wanted]:
@@ -119,7 +119,7 @@ def _wanted(kind: str, body: bytes) -> Iterator[Wanted]:
 
 def _made(access: Access, flows: Flows, wanted: list[Wanted], kind: str) -> Response:
     """Make all claims in one transaction, and tell them."""
-    portal, actor = flows.portal(access.principal.manager), f"token:{access.principal.token}"
+    portal, actor = flows.portal(access.principal.manager), access.principal.actor
     made = [_make(access, flows, portal, one, number) for number, one in enumerate(wanted)]
     with access.registry.writing():
         for one, (claim, _) in zip(wanted, made, strict=True):

@@ -66,7 +66,7 @@ async def grant(access: Annotated[Access, scoped("accounts:write", cost="w")], f
     made = Grant(new_id("g_"), account.id, manager, unit, occupancy, body.role, now, _until(body.until, now), "operator", None, now, None)
     with access.registry.writing():
         accounts.add_grant(replace(made, evidence=body.evidence))
-        access.registry.record(f"token:{access.principal.token}", "grant.create", unit, f"operator {made.id}, {body.evidence}")
+        access.registry.record(access.principal.actor, "grant.create", unit, f"operator {made.id}, {body.evidence}")
         flows.tell_holders({account.id, *(one.account for one in others)}, manager, unit)
     return {"id": made.id, "account": account.id, "unit": unit, "role": body.role, "evidence": body.evidence}
 
@@ -99,7 +99,7 @@ async def decide(identity: str, access: Annotated[Access, scoped("accounts:write
             accounts.start_grant(identity, access.now)
         else:
             accounts.end_grant(identity, access.now)
-        access.registry.record(f"token:{access.principal.token}", f"grant.{'allow' if body.allow else 'deny'}", identity)
+        access.registry.record(access.principal.actor, f"grant.{'allow' if body.allow else 'deny'}", identity)
 
 
 @routes.delete("/v1/accounts/{identity}/sessions", status_code=204)
@@ -110,7 +110,7 @@ async def sign_out(identity: str, access: Annotated[Access, scoped("accounts:wri
         raise NotFound
     with access.registry.writing():
         accounts.end_sessions(identity, access.now)
-        access.registry.record(f"token:{access.principal.token}", "sessions.end", identity)
+        access.registry.record(access.principal.actor, "sessions.end", identity)
 
 
 @routes.post("/v1/accounts/{identity}/recovery", status_code=202)
@@ -118,7 +118,7 @@ async def recover(identity: str, access: Annotated[Access, scoped("accounts:writ
     """Ask the holder of an account, at its own addresses, to choose another password: the flow `recover` does the rest, in the holder's browser."""
     account = _theirs(access, identity)
     with access.registry.writing():
-        access.registry.record(f"token:{access.principal.token}", "account.recovery", identity, body.by)
+        access.registry.record(access.principal.actor, "account.recovery", identity, body.by)
         return {"by": body.by, "sent": _STARTS[body.by](access, flows, account)}
 
 
@@ -134,7 +134,7 @@ async def disable(identity: str, access: Annotated[Access, scoped("accounts:writ
             accounts.end(account.id, now)
         accounts.end_sessions(account.id, now)
         access.registry.personal.end_all(account.id, now)
-        access.registry.record(f"token:{access.principal.token}", "account.disable", identity)
+        access.registry.record(access.principal.actor, "account.disable", identity)
 
 
 def _found(access: Access, flows: Flows, body: Granted) -> Account:
@@ -178,7 +178,7 @@ def _message(access: Access, flows: Flows, account: Account) -> int:
 
 def _letter(access: Access, flows: Flows, account: Account) -> int:
     """Order a code by letter to the unit that the account holds now; returns how many letters that are."""
-    return int(flows.order_letter(account.id, access.principal.manager, by=f"token:{access.principal.token}"))
+    return int(flows.order_letter(account.id, access.principal.manager, by=access.principal.actor))
 
 
 #: What starts a recovery, by its name in the body.

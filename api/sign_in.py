@@ -184,6 +184,7 @@ def _told(one: Session, here: Session | None) -> dict[str, Any]:
         "account": one.account,
         "role": one.role,
         "meter": one.held.get("point"),
+        "operator": one.held.get("name"),
         "created": one.created // 1_000_000,
         "seen": one.seen // 1_000_000,
         "expires": one.expires // 1_000_000,
