@@ -40,6 +40,7 @@ from submeter.api import (
     personal_tokens,
     privacy,
     problems,
+    quality,
     readings,
     sign_in,
     statements,
@@ -86,7 +87,7 @@ PORTAL: Final = (
     privacy,
     *MIRROR,
 )
-ALWAYS: Final = (readings, unit_events, notifications, alert_rules, directory, manager_operations, webhooks, audit)
+ALWAYS: Final = (readings, unit_events, notifications, alert_rules, directory, manager_operations, quality, webhooks, audit)
 
 Quantities = Annotated[list[str] | None, Query(description="register names, e.g. volume, energy, hca, power; default: each point's main register")]
 

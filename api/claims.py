@@ -83,11 +83,15 @@ async def make(
 
 
 @routes.get("/v1/claims")
-async def claims(access: Annotated[Access, scoped("claims:write", cost="r")]) -> dict[str, Any]:
-    """Claims, the newest first, without what proves them."""
+async def claims(access: Annotated[Access, scoped("claims:write", cost="r")], flows: FlowsHere) -> dict[str, Any]:
+    """Claims, the newest first, without what proves them; and the kinds that the portal has, with their fields."""
     names = ("id", "kind", "unit", "created", "expires", "used", "withdrawn")
     found = access.registry.accounts.claims_of(access.principal.manager)[:1000]
-    return {"claims": [{name: getattr(one, name) for name in names} for one in found]}
+    kinds = {name: one for name, one in flows.portal(access.principal.manager).claims.items() if name != "invitation"}
+    return {
+        "claims": [{name: getattr(one, name) for name in names} for one in found],
+        "kinds": {name: {"fields": dict(one.fields), "letter": one.letter, "single_use": one.single_use} for name, one in sorted(kinds.items())},
+    }
 
 
 @routes.delete("/v1/claims/{identity}", status_code=204)

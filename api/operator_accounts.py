@@ -74,17 +74,14 @@ async def grant(access: Annotated[Access, scoped("accounts:write", cost="w")], f
 @routes.get("/v1/accounts")
 async def holders(access: Annotated[Access, scoped("accounts:write", cost="r")], unit: str) -> dict[str, Any]:
     """Who may see a unit: accounts with their grants, addresses as far as one needs to know them."""
-    accounts = access.registry.accounts
-    found = [
-        grant_told(access.registry, one)
-        | {
-            "account": one.account,
-            "waits": one.since > access.now,
-            "contacts": [masked(contact.address) for contact in accounts.contacts(one.account)],
-        }
-        for one in accounts.grants_of(access.unit(unit).unit.id)
-    ]
-    return {"grants": found}
+    return {"grants": [_held(access, one) for one in access.registry.accounts.grants_of(access.unit(unit).unit.id)]}
+
+
+@routes.get("/v1/grants/waiting")
+async def waiting(access: Annotated[Access, scoped("accounts:write", cost="r")]) -> dict[str, Any]:
+    """Grants that begin later, so that present holders may object: allow them earlier, or deny them."""
+    found = access.registry.accounts.waiting(access.principal.manager, access.now)
+    return {"grants": [_held(access, one) for one in found]}
 
 
 @routes.post("/v1/grants/{identity}/decision", status_code=204)
@@ -135,6 +132,12 @@ async def disable(identity: str, access: Annotated[Access, scoped("accounts:writ
         accounts.end_sessions(account.id, now)
         access.registry.personal.end_all(account.id, now)
         access.registry.record(access.principal.actor, "account.disable", identity)
+
+
+def _held(access: Access, one: Grant) -> dict[str, Any]:
+    """A grant with who holds it."""
+    contacts = [masked(contact.address) for contact in access.registry.accounts.contacts(one.account)]
+    return grant_told(access.registry, one) | {"account": one.account, "waits": one.since > access.now, "contacts": contacts}
 
 
 def _found(access: Access, flows: Flows, body: Granted) -> Account:
