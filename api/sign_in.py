@@ -97,9 +97,10 @@ async def confirm(request: Request, flows: FlowsHere, link: str) -> dict[str, An
 
 @routes.get("/v1/session")
 async def session(access: Annotated[Access, scoped(cost="c")]) -> dict[str, Any]:
-    """Who is signed in here, and until when."""
+    """Who is signed in here, and until when; of an operator also the `zone` of the manager's first property."""
     own = access.own_session()
-    return _told(own, own)
+    zones = [one.zone for one in access.registry.properties() if one.manager == own.manager] if "operator" in own.held else []
+    return _told(own, own) | {"zone": next(iter(zones), "UTC")}
 
 
 @routes.delete("/v1/session", status_code=204)

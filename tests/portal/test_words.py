@@ -3,6 +3,7 @@
 import re
 import string
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from babel.messages.pofile import read_po
@@ -10,10 +11,11 @@ from babel.messages.pofile import read_po
 from submeter.api.flows import Flows
 from submeter.api.personal_tokens import READABLE
 from submeter.config.portals import SHIPPED, load_portal
-from submeter.portal import account, factors, papers, people, privacy, reading, readings, tokens
+from submeter.portal import account, factors, letters, papers, people, privacy, reading, readings, staff, tokens
 from submeter.portal.words import LOCALES, Words
 from submeter.store.accounts import ROLES
 from submeter.store.notices import WAYS, WISHES
+from submeter.store.outbox import CHANNELS, State
 from submeter.store.registry_types import QUANTITIES
 
 PORTAL = Path(__file__).resolve().parents[2] / "portal"
@@ -48,7 +50,7 @@ def made():
                 yield from [f"sent by {step.form}"] if step.do == "challenge" else []
     yield from (f"tile {name}" for name in reading.CLASSES)
     yield from QUANTITIES
-    for module in (account, factors, papers, people, privacy, readings, tokens):
+    for module in (account, factors, papers, people, privacy, readings, staff, letters, tokens):
         for screen in module.SCREENS.values():
             for field, sentence in screen.wrong.values():
                 yield from [sentence, *([f"field {field}"] if field else [])]
@@ -64,6 +66,11 @@ def made():
     yield from (f"source {name}" for name in ("meter", "self"))
     yield from (f"reader {name}" for name in ("manager", "account", *ROLES) if name != "submitter")
     yield from ("received", "taken")
+    yield from (f"staff {path.rpartition('/')[2]}" for path in (*staff.SCREENS, *letters.SCREENS) if path != "/operator")
+    yield from (f"open {name}" for name in ("tasks", "silent", "awaited", "unknown", "events"))
+    yield from (f"events {name}" for name in ("open", "closed", "all"))
+    yield from (f"message {name}" for name in get_args(State))
+    yield from (f"channel {name}" for name in CHANNELS)
     yield from (f"role {role}" for role in ROLES if role not in {"account", "submitter", "demo"})
 
 
