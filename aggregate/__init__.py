@@ -5,6 +5,7 @@ the conformance command's work, and the jobs that keep stored and published rows
 nothing here decodes, listens or serves.
 """
 
+from submeter.aggregate.commissioning import commissioning
 from submeter.aggregate.errors import AggregateError, CaseError, ParameterError, UnknownSeriesError
 from submeter.aggregate.kernel import READINGS, Rollup, rollup
 from submeter.aggregate.parameters import Exchange, Parameters, SeriesSpec
@@ -33,6 +34,7 @@ __all__ = [
     "Series",
     "SeriesSpec",
     "UnknownSeriesError",
+    "commissioning",
     "faults",
     "register_named",
     "rollup",

@@ -20,6 +20,7 @@ from submeter.api.problems import CrossSite, ForbiddenScope, NotVisible, Reauth,
 from submeter.api.rates import Cost, Rates
 from submeter.api.trace import route_of, whose
 from submeter.store.accounts import OWN, ROLES, Session
+from submeter.store.operators import STAFF
 from submeter.store.registry import Registry
 from submeter.store.registry_types import Point, Principal, Property, Unit, Visible
 
@@ -77,7 +78,7 @@ class Access:
         """Count a read of a unit for its resident's access log; `unit` does so by itself, who takes `units` says which it reads."""
         if self.read is not None:
             person = f"account:{self.principal.account}{'' if self.session else f'/{self.principal.token}'}" if self.principal.account else ""
-            other = f"token:{self.principal.token}" if self.principal.held is None else "guest:"
+            other = self.principal.actor if self.principal.held is None else "guest:"
             self.read(seen, person or other, self.route, self.now)
 
     def meter(self, identity: str) -> tuple[SeenUnit, Point]:
@@ -136,7 +137,9 @@ def session_of(request: Request) -> Session | None:
     registry: Registry = request.app.state.registry
     secret, realm = request.cookies.get(SESSION), request.app.state.realm_of(request.headers.get("host", ""))
     found = registry.accounts.session(secret, microseconds(request)) if secret and realm else None
-    return found if found and found.realm == realm else None
+    if found is None or found.realm != realm:
+        return None
+    return found if "operator" not in found.held or found.manager == request.app.state.manager_of(request.headers.get("host", "")) else None
 
 
 def _access(request: Request, scopes: SecurityScopes, credentials: HTTPAuthorizationCredentials | None, cost: Cost) -> Access:
@@ -184,7 +187,11 @@ GATES: Final[Mapping[Cost | None, Callable[..., Awaitable[Access]]]] = MappingPr
 )
 
 
-def _in_session(registry: Registry, session: Session, now: int) -> Principal:
+def _in_session(registry: Registry, session: Session, now: int) -> Principal | None:
+    """Who asks by a session; None for an operator who is no more."""
+    if "operator" in session.held:
+        found = registry.operators.one(session.held["operator"])
+        return Principal(session.id, found.manager, frozenset(STAFF[found.role]), operator=found.name) if found else None
     scopes = frozenset(ROLES[session.role])
     if session.account is not None:
         return Principal(session.id, session.manager, scopes, session.account)

@@ -139,7 +139,7 @@ def _reader(registry: Registry, one: Read) -> dict[str, Any]:
         contacts = registry.accounts.contacts(person) if account else []
         name = account.name or next((masked(contact.address) for contact in contacts), None) if account else None
         return {"kind": "account", "name": name, "token": token or None}
-    if kind == "token":
+    if kind in {"token", "operator"}:
         name = next((manager.name for manager in registry.managers() if manager.id == one.manager), None)
-        return {"kind": "manager", "name": name, "token": identity}
+        return {"kind": "manager", "name": name, "token": identity if kind == "token" else None}
     return {"kind": "guest", "name": None, "token": None}

@@ -130,5 +130,5 @@ def _keep(access: Access, one: Announcement, link: str, mail: str | None) -> int
         for address, locale in told:
             values = {"link": link, **_in(one, locale)}
             registry.outbox.put(one.manager, "email", address, "announcement", locale, values, now=access.now, unique=f"{one.id}/{address}")
-        registry.record(f"token:{access.principal.token}", "announcements.create", one.id, f"{len(told)} mails")
+        registry.record(access.principal.actor, "announcements.create", one.id, f"{len(told)} mails")
     return len(told)

@@ -35,10 +35,12 @@ from submeter.api import (
     messages,
     notifications,
     operator_accounts,
+    operators,
     own,
     personal_tokens,
     privacy,
     problems,
+    quality,
     readings,
     sign_in,
     statements,
@@ -70,8 +72,22 @@ __all__ = ["SignIn", "create_app"]
 #: What the accounting system pushes, shown to residents.
 MIRROR: Final = (documents, announcements, balance, statements, messages)
 #: Routes where residents have accounts, and those that need none.
-PORTAL: Final = (sign_in, accounts, claims, letters, contacts, invitations, operator_accounts, own, personal_tokens, access_log, privacy, *MIRROR)
-ALWAYS: Final = (readings, unit_events, notifications, alert_rules, directory, manager_operations, webhooks, audit)
+PORTAL: Final = (
+    sign_in,
+    accounts,
+    claims,
+    letters,
+    contacts,
+    invitations,
+    operator_accounts,
+    operators,
+    own,
+    personal_tokens,
+    access_log,
+    privacy,
+    *MIRROR,
+)
+ALWAYS: Final = (readings, unit_events, notifications, alert_rules, directory, manager_operations, quality, webhooks, audit)
 
 Quantities = Annotated[list[str] | None, Query(description="register names, e.g. volume, energy, hca, power; default: each point's main register")]
 
@@ -100,8 +116,9 @@ def create_app(
     app.state.realm_of, app.state.readings_open = lambda _host: None, {}
     app.state.reads, refusals = ReadLog(registry), Refusals(registry, lambda: int(clock() * civil.SECOND))
     hosts = {one.host: one.manager for one in portals.tenants} if portals else {}
+    app.state.manager_of = lambda host: hosts.get(host.partition(":")[0], "")
     problems.install(app, trace.refused)
-    trace.install(app, refusals, lambda host: hosts.get(host.partition(":")[0], ""))
+    trace.install(app, refusals, app.state.manager_of)
     harden(app)
     describe(app)
     if portals is not None:

@@ -99,7 +99,7 @@ def _put(access: Access, body: bytes) -> dict[str, int]:
     with access.registry.writing():
         said = access.registry.balance.put(list(lines.values()))
         told = ", ".join(f"{count} {name}" for name, count in said.items())
-        access.registry.record(f"token:{access.principal.token}", "balance.put", access.principal.manager, told)
+        access.registry.record(access.principal.actor, "balance.put", access.principal.manager, told)
     return said
 
 

@@ -84,11 +84,15 @@ async def make(
 
 
 @routes.get("/v1/claims")
-async def claims(access: Annotated[Access, scoped("claims:write", cost="r")]) -> dict[str, Any]:
-    """Claims, the newest first, without what proves them."""
+async def claims(access: Annotated[Access, scoped("claims:write", cost="r")], flows: FlowsHere) -> dict[str, Any]:
+    """Claims, the newest first, without what proves them; and the kinds that the portal has, with their fields."""
     names = ("id", "kind", "unit", "created", "expires", "used", "withdrawn")
     found = access.registry.accounts.claims_of(access.principal.manager)[:1000]
-    return {"claims": [{name: getattr(one, name) for name in names} for one in found]}
+    kinds = {name: one for name, one in flows.portal(access.principal.manager).claims.items() if name != "invitation"}
+    return {
+        "claims": [{name: getattr(one, name) for name in names} for one in found],
+        "kinds": {name: {"fields": dict(one.fields), "letter": one.letter, "single_use": one.single_use} for name, one in sorted(kinds.items())},
+    }
 
 
 @routes.delete("/v1/claims/{identity}", status_code=204)
@@ -96,7 +100,7 @@ async def withdraw(identity: str, access: Annotated[Access, scoped("claims:write
     """Take a claim back."""
     if not access.registry.accounts.withdraw_claim(access.principal.manager, identity, access.now):
         raise NotFound
-    access.registry.record(f"token:{access.principal.token}", "claims.withdraw", identity)
+    access.registry.record(access.principal.actor, "claims.withdraw", identity)
 
 
 def _wanted(kind: str, body: bytes) -> Iterator[Wanted]:
@@ -120,7 +124,7 @@ def _wanted(kind: str, body: bytes) -> Iterator[Wanted]:
 
 def _made(access: Access, flows: Flows, wanted: list[Wanted], kind: str) -> Response:
     """Make all claims in one transaction, and tell them."""
-    portal, actor = flows.portal(access.principal.manager), f"token:{access.principal.token}"
+    portal, actor = flows.portal(access.principal.manager), access.principal.actor
     made = [_make(access, flows, portal, one, number) for number, one in enumerate(wanted)]
     with access.registry.writing():
         for one, (claim, _) in zip(wanted, made, strict=True):

@@ -63,7 +63,7 @@ def _put(access: Access, body: bytes, *, lines: bool, dry_run: bool) -> dict[str
     with Registry(access.registry.path) as registry:
         try:
             if not dry_run:
-                return _told(import_entries(registry, entries, principal.manager, by=f"token:{principal.token}", check=check), dry_run=False)
+                return _told(import_entries(registry, entries, principal.manager, by=principal.actor, check=check), dry_run=False)
             with registry.rehearsal():
                 return _told(import_entries(registry, entries, principal.manager, by="", check=check), dry_run=True)
         except DirectoryError as error:

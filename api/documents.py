@@ -86,7 +86,7 @@ async def push(access: Annotated[Access, scoped("documents:write", cost="w")], b
             payment_string(body.payment, amount, body.currency, due)
         except PaymentError as error:
             raise Invalid(str(error), "payment") from None
-    document = keep(access.registry, _document(access, body), body.pdf, f"token:{access.principal.token}")
+    document = keep(access.registry, _document(access, body), body.pdf, access.principal.actor)
     return {"id": document.id, "sha256": document.sha}
 
 

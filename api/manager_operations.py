@@ -1,12 +1,14 @@
-"""`GET /v1/operations`: how a manager's installation does: silent meters, late gateways, where flows get stuck, the outbox, open suspicions (portal API 3).
+"""How a manager's installation does: silent meters, late gateways, where flows get stuck, the outbox, open suspicions; its events; what the air says (portal API 3).
 
-Rules: only what is the token's own manager's. Gateways belong to nobody: they are told where the installation has one manager alone.
+Rules: only what is the token's own manager's. Gateways belong to nobody: that one is late is told where the installation has one manager alone, what one hears to each
+manager of the own meters.
 """
 
+from collections import Counter
 from collections.abc import Iterator
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 
 from submeter import civil
 from submeter.api.access import Access, scoped
@@ -37,12 +39,45 @@ def operations(access: Annotated[Access, scoped("operations:read", cost="r")]) -
     return {
         "at": civil.iso(access.now),
         "silent_meters": [_told(event, point) for event, point in found if event.kind in SILENT][:MOST],
-        "suspicions": [_told(event, point) | {"amount": _amount(event)} for event, point in found if event.kind in TASKS][:MOST],
+        "suspicions": [{"id": event.id, **_told(event, point), "amount": _amount(event)} for event, point in found if event.kind in TASKS][:MOST],
         "late_gateways": late
         if late is None
         else [{"name": one.subject.removeprefix("gateway:"), "since": civil.iso(one.at)} for one in late][:MOST],
         "flows": registry.funnel.counts(manager, access.now - BACK),
         "outbox": [{"channel": channel, "state": state, "count": count} for (channel, state), count in registry.outbox.counts(manager).items()],
+    }
+
+
+@routes.get("/v1/events")
+def events(
+    access: Annotated[Access, scoped("operations:read", cost="r")],
+    state: Annotated[Literal["open", "closed"] | None, Query(description="open or closed; default: both")] = None,
+    kind: Annotated[str | None, Query(max_length=50, description="of one kind, see docs/events.md; default: all")] = None,
+    limit: Annotated[int, Query(ge=1, le=MOST)] = 100,
+) -> dict[str, Any]:
+    """What happened at the manager's meters, of every kind, the newest first."""
+    registry = access.registry
+    points = _points(registry, access.principal.manager)
+    devices = {one.device for one in registry.assignments() if one.point in points}
+    about = [one for one in registry.events.about(list(points), sorted(devices)) if state in {None, one.state} and kind in {None, one.kind}]
+    found = [(event, point) for event in reversed(about) if (point := _point(registry, points, event))]
+    told = [_told(event, point) | _course(event) for event, point in found[:limit]]
+    return {"events": told, "counts": dict(sorted(Counter(event.kind for event, _ in found).items())), "more": len(found) > limit}
+
+
+@routes.get("/v1/commissioning")
+def commissioning(access: Annotated[Access, scoped("operations:read", cost="r")]) -> dict[str, Any]:
+    """Meters that are awaited, strangers that are heard, what each gateway hears of the own meters in two weeks; as of the core's last look."""
+    registry, manager = access.registry, access.principal.manager
+    at, body = registry.commissioning.of(manager) or (None, {})
+    points = _points(registry, manager)
+    silent = {one.subject.removeprefix("gateway:"): civil.iso(one.at) for one in registry.events.find("gateway_silent", state="open")}
+    awaited = [(one, points[one["point"]]) for one in body.get("awaited", []) if one["point"] in points]
+    return {
+        "at": None if at is None else civil.iso(at),
+        "awaited": [_place(point) | {"device": one["device"], "since": one["since"]} for one, point in awaited][:MOST],
+        "unknown": body.get("unknown", []),
+        "gateways": [{**one, "silent_since": silent.get(one["name"])} for one in body.get("gateways", [])][:MOST],
     }
 
 
@@ -65,8 +100,18 @@ def _names(registry: Registry, event: Event) -> Iterator[str]:
 
 
 def _told(event: Event, point: Point) -> dict[str, Any]:
-    said = {"kind": event.kind, "property": point.property, "unit": point.unit, "meter": point.id, "label": point.label, "class": point.quantity}
-    return said | {"since": civil.iso(event.at), "seen": civil.iso(event.seen)}
+    return {"kind": event.kind, **_place(point), "since": civil.iso(event.at), "seen": civil.iso(event.seen)}
+
+
+def _place(point: Point) -> dict[str, Any]:
+    return {"property": point.property, "unit": point.unit, "meter": point.id, "label": point.label, "class": point.quantity}
+
+
+def _course(event: Event) -> dict[str, Any]:
+    """What became of an event."""
+    until = None if event.until is None else civil.iso(event.until)
+    said = {"id": event.id, "state": event.state, "until": until, "times": event.count, "amount": _amount(event), "detail": event.detail}
+    return said | {"decision": event.decision, "decided_by": event.decided_by}
 
 
 def _amount(event: Event) -> float | int | None:

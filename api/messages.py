@@ -102,7 +102,7 @@ async def answer(identity: str, access: Annotated[Access, scoped("accounts:write
     with access.registry.writing():
         if not access.registry.messages.answer(access.principal.manager, identity, cleaned(body.status, "status"), access.now):
             raise NotFound
-        access.registry.record(f"token:{access.principal.token}", "message.status", identity)
+        access.registry.record(access.principal.actor, "message.status", identity)
 
 
 def send(registry: Registry, flows: Flows, letter: Letter, unit: Unit, sender: str) -> None:

@@ -80,7 +80,7 @@ async def post(access: Annotated[Access, scoped("events:write", cost="w")], body
         if kept.said != said:
             raise Conflict("this id was posted with other words: give each event an id of its own", "id")
         if new:
-            access.registry.record(f"token:{access.principal.token}", "event.post", seen.unit.id, f"{body.kind} {body.id}")
+            access.registry.record(access.principal.actor, "event.post", seen.unit.id, f"{body.kind} {body.id}")
     return {"id": body.id, "received": civil.iso(kept.at)}
 
 

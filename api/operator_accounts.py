@@ -68,7 +68,7 @@ async def grant(access: Annotated[Access, scoped("accounts:write", cost="w")], f
     made = Grant(new_id("g_"), account.id, manager, unit, occupancy, body.role, now, _until(body.until, now), "operator", None, now, None)
     with access.registry.writing():
         accounts.add_grant(replace(made, evidence=body.evidence))
-        access.registry.record(f"token:{access.principal.token}", "grant.create", unit, f"operator {made.id}, {body.evidence}")
+        access.registry.record(access.principal.actor, "grant.create", unit, f"operator {made.id}, {body.evidence}")
         tell_holders(flows, {account.id, *(one.account for one in others)}, manager, unit)
     return {"id": made.id, "account": account.id, "unit": unit, "role": body.role, "evidence": body.evidence}
 
@@ -76,17 +76,14 @@ async def grant(access: Annotated[Access, scoped("accounts:write", cost="w")], f
 @routes.get("/v1/accounts")
 async def holders(access: Annotated[Access, scoped("accounts:write", cost="r")], unit: str) -> dict[str, Any]:
     """Who may see a unit: accounts with their grants, addresses as far as one needs to know them."""
-    accounts = access.registry.accounts
-    found = [
-        grant_told(access.registry, one)
-        | {
-            "account": one.account,
-            "waits": one.since > access.now,
-            "contacts": [masked(contact.address) for contact in accounts.contacts(one.account)],
-        }
-        for one in accounts.grants_of(access.unit(unit).unit.id)
-    ]
-    return {"grants": found}
+    return {"grants": [_held(access, one) for one in access.registry.accounts.grants_of(access.unit(unit).unit.id)]}
+
+
+@routes.get("/v1/grants/waiting")
+async def waiting(access: Annotated[Access, scoped("accounts:write", cost="r")]) -> dict[str, Any]:
+    """Grants that begin later, so that present holders may object: allow them earlier, or deny them."""
+    found = access.registry.accounts.waiting(access.principal.manager, access.now)
+    return {"grants": [_held(access, one) for one in found]}
 
 
 @routes.post("/v1/grants/{identity}/decision", status_code=204)
@@ -101,7 +98,7 @@ async def decide(identity: str, access: Annotated[Access, scoped("accounts:write
             accounts.start_grant(identity, access.now)
         else:
             accounts.end_grant(identity, access.now)
-        access.registry.record(f"token:{access.principal.token}", f"grant.{'allow' if body.allow else 'deny'}", identity)
+        access.registry.record(access.principal.actor, f"grant.{'allow' if body.allow else 'deny'}", identity)
 
 
 @routes.delete("/v1/accounts/{identity}/sessions", status_code=204)
@@ -112,7 +109,7 @@ async def sign_out(identity: str, access: Annotated[Access, scoped("accounts:wri
         raise NotFound
     with access.registry.writing():
         accounts.end_sessions(identity, access.now)
-        access.registry.record(f"token:{access.principal.token}", "sessions.end", identity)
+        access.registry.record(access.principal.actor, "sessions.end", identity)
 
 
 @routes.post("/v1/accounts/{identity}/recovery", status_code=202)
@@ -120,7 +117,7 @@ async def recover(identity: str, access: Annotated[Access, scoped("accounts:writ
     """Ask the holder of an account, at its own addresses, to choose another password: the flow `recover` does the rest, in the holder's browser."""
     account = _theirs(access, identity)
     with access.registry.writing():
-        access.registry.record(f"token:{access.principal.token}", "account.recovery", identity, body.by)
+        access.registry.record(access.principal.actor, "account.recovery", identity, body.by)
         return {"by": body.by, "sent": _STARTS[body.by](access, flows, account)}
 
 
@@ -136,7 +133,13 @@ async def disable(identity: str, access: Annotated[Access, scoped("accounts:writ
             accounts.end(account.id, now)
         accounts.end_sessions(account.id, now)
         access.registry.personal.end_all(account.id, now)
-        access.registry.record(f"token:{access.principal.token}", "account.disable", identity)
+        access.registry.record(access.principal.actor, "account.disable", identity)
+
+
+def _held(access: Access, one: Grant) -> dict[str, Any]:
+    """A grant with who holds it."""
+    contacts = [masked(contact.address) for contact in access.registry.accounts.contacts(one.account)]
+    return grant_told(access.registry, one) | {"account": one.account, "waits": one.since > access.now, "contacts": contacts}
 
 
 def _found(access: Access, flows: Flows, body: Granted) -> Account:
@@ -181,7 +184,7 @@ def _message(access: Access, flows: Flows, account: Account) -> int:
 def _letter(access: Access, flows: Flows, account: Account) -> int:
     """Order a code by letter to the unit that the account holds now; returns how many letters that are."""
     manager, host = access.principal.manager, flows.host_of(access.principal.manager)
-    access.registry.record(f"token:{access.principal.token}", "recovery.letter", account.id)
+    access.registry.record(access.principal.actor, "recovery.letter", account.id)
     return int(flows.post_codes.recovery(account, flows.portal(manager).policy, f"https://{host}", access.now, again=True))
 
 

@@ -101,9 +101,10 @@ async def confirm(request: Request, flows: FlowsHere, link: str) -> dict[str, An
 
 @routes.get("/v1/session")
 async def session(access: Annotated[Access, scoped(cost="c")]) -> dict[str, Any]:
-    """Who is signed in here, and until when."""
+    """Who is signed in here, and until when; of an operator also the `zone` of the manager's first property."""
     own = access.own_session()
-    return _told(own, own)
+    zones = [one.zone for one in access.registry.properties() if one.manager == own.manager] if "operator" in own.held else []
+    return _told(own, own) | {"zone": next(iter(zones), "UTC")}
 
 
 @routes.delete("/v1/session", status_code=204)
@@ -188,6 +189,7 @@ def _told(one: Session, here: Session | None) -> dict[str, Any]:
         "account": one.account,
         "role": one.role,
         "meter": one.held.get("point"),
+        "operator": one.held.get("name"),
         "created": one.created // 1_000_000,
         "seen": one.seen // 1_000_000,
         "expires": one.expires // 1_000_000,

@@ -79,15 +79,9 @@ def install(app: FastAPI, refusals: Refusals, manager_of: Callable[[str], str]) 
 
 def whose(principal: Principal, manager: str) -> str:
     """From here on the request is this principal's and of this manager; returns how the audit calls it."""
-    actor = (
-        f"account:{principal.account}"
-        if principal.account
-        else f"session:{principal.token}"
-        if principal.held is not None
-        else f"token:{principal.token}"
-    )
-    ORIGIN.set(replace(ORIGIN.get(), actor=actor, manager=manager, purpose="operation" if actor.startswith("token:") else "self"))
-    return actor
+    purpose = "operation" if principal.account is None and principal.held is None else "self"
+    ORIGIN.set(replace(ORIGIN.get(), actor=principal.actor, manager=manager, purpose=purpose))
+    return principal.actor
 
 
 def refused(request: Request, error: Problem) -> None:

@@ -57,7 +57,7 @@ async def add(access: Annotated[Access, scoped("webhooks:write", cost="w")], bod
     identity, secret = new_id("w_"), secrets.token_urlsafe(32)
     with registry.writing():
         registry.webhooks.add(identity, manager, body.url, secret, now=access.now)
-        registry.record(f"token:{access.principal.token}", "webhook.create", identity)
+        registry.record(access.principal.actor, "webhook.create", identity)
     return {"id": identity, "url": body.url, "secret": secret}
 
 
@@ -67,7 +67,7 @@ async def remove(identity: str, access: Annotated[Access, scoped("webhooks:write
     with access.registry.writing():
         if not access.registry.webhooks.remove(access.principal.manager, identity):
             raise NotFound
-        access.registry.record(f"token:{access.principal.token}", "webhook.delete", identity)
+        access.registry.record(access.principal.actor, "webhook.delete", identity)
 
 
 def _check(text: str) -> None:

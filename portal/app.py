@@ -16,7 +16,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from submeter.portal import account, entry, factors, papers, people, privacy, reading, readings, tokens
+from submeter.portal import account, entry, factors, letters, papers, people, privacy, reading, readings, staff, tokens
 from submeter.portal.ask import Api, Refused
 from submeter.portal.page import Page, language
 from submeter.portal.words import words_of
@@ -27,6 +27,7 @@ Work = Callable[[Page], Awaitable[Response]]
 PAGES = (
     *(*entry.PAGES, *reading.PAGES, *readings.PAGES, *papers.PAGES),
     *(*account.PAGES, *factors.PAGES, *tokens.PAGES, *people.PAGES, *privacy.PAGES),
+    *(*staff.PAGES, *letters.PAGES),
 )
 
 

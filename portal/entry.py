@@ -42,7 +42,7 @@ async def first(page: Page) -> Response:
         session = await page.api.get("/v1/session")
     except Refused:
         return page.show("first.html", forms=_ways_in(page), over=page.asked("over"), errors={}, typed={})
-    return page.go("/reading" if session["role"] == "submitter" else "/home")
+    return page.go("/operator" if session["operator"] else "/reading" if session["role"] == "submitter" else "/home")
 
 
 def _ways_in(page: Page) -> list[dict[str, Any]]:

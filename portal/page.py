@@ -33,13 +33,23 @@ class Page:
 
     def show(self, template: str, status: int = 200, **values: Any) -> Response:
         """Fill a template in."""
-        shared = {"front": self.front, "w": self.words, "_": self.words.text, "languages": LOCALES, "moment": datetime.fromisoformat, "signed": None}
+        shared = {
+            "front": self.front,
+            "w": self.words,
+            "_": self.words.text,
+            "languages": LOCALES,
+            "moment": datetime.fromisoformat,
+            "signed": None,
+            "staff": None,
+        }
         text = self.environment.get_template(template).render(**shared | values)
         return self.api.dress(HTMLResponse(text, status))
 
     async def within(self, template: str, status: int = 200, **values: Any) -> Response:
         """Fill a template in for who is signed in, with the count of notices in the head; UTC instants are shown in the zone of the first flat."""
         session = await self.api.get("/v1/session")
+        if session["operator"]:
+            return self._on_duty(template, status, session, values)
         units = (await self.api.get("/v1/units"))["units"]
         zone = ZoneInfo(units[0]["zone"] if units else "UTC")
         unread = notices = await self._count("/v1/announcements", "unread") if session["account"] else 0
@@ -47,6 +57,12 @@ class Page:
             notices += await self._count(f"/v1/units/{one['id']}/events", "open", state="open")
         shared = {"unit": None, "notices": notices, "unread": unread, "guest": session["account"] is None, "at": lambda told: _local(told, zone)}
         return self.show(template, status, signed=True, **shared | values)
+
+    def _on_duty(self, template: str, status: int, session: Mapping[str, Any], values: Mapping[str, Any]) -> Response:
+        """Fill a template in for an operator; UTC instants are shown in the zone of the manager's first property."""
+        zone = ZoneInfo(session["zone"])
+        shared: dict[str, Any] = {"unit": None, "notices": 0, "unread": 0, "guest": True, "at": lambda told: _local(told, zone)}
+        return self.show(template, status, signed=True, staff=session, **shared | dict(values))
 
     async def _count(self, path: str, name: str, **query: Any) -> int:
         """A number that the API tells, 0 where who asks may not know it."""
@@ -77,7 +93,10 @@ class Page:
     async def form(self) -> dict[str, str]:
         """The fields of a form, the last one of each name."""
         body = (await self.request.body()).decode("utf-8", "replace")
-        return dict(parse_qsl(body, keep_blank_values=True, max_num_fields=100))
+        try:
+            return dict(parse_qsl(body, keep_blank_values=True, max_num_fields=1000))
+        except ValueError:
+            raise Refused(422, {"type": "invalid"}) from None
 
 
 def today(unit: Mapping[str, Any]) -> date:

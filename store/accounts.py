@@ -374,6 +374,10 @@ class Accounts:
         """Return the grants of a unit that have not ended."""
         return self._read(Grant, "grants", _GRANT, "unit = ? AND ended IS NULL ORDER BY created, id", unit)
 
+    def waiting(self, manager: str, now: int) -> list[Grant]:
+        """Return the grants of a manager's units that begin after an instant, those that begin first first."""
+        return self._read(Grant, "grants", _GRANT, "manager = ? AND ended IS NULL AND since > ? ORDER BY since, id", manager, now)
+
     def grants_given(self, account: str) -> list[Grant]:
         """Return the grants that an account gave and that have not ended."""
         return self._read(Grant, "grants", _GRANT, "giver = ? AND ended IS NULL ORDER BY created, id", account)

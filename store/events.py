@@ -88,7 +88,7 @@ class File(Protocol):
     def writing(self, *, synced: bool = True) -> AbstractContextManager[Connection]:
         """One transaction; inside another one, a part of it. Not `synced`: it need not outlast a power cut."""
 
-    def record(self, actor: str, action: str, subject: str, detail: str = "") -> None:
+    def record(self, actor: str, action: str, subject: str, detail: str = "", *, manager: str = "") -> None:
         """A line of the audit."""
 
 

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
+from datetime import date
 from pathlib import Path
 from typing import Final, Literal, Self, TypeVar
 
@@ -399,6 +400,10 @@ class Readings:
     def receptions(self) -> pa.Table:
         """Return how often each gateway heard each device, per UTC day."""
         return self._duck.read("SELECT * FROM receptions ORDER BY day, device, gateway")
+
+    def heard_by(self, since: date) -> pa.Table:
+        """Return how often each gateway heard each device since a UTC day, on which first and last day, and the best level in dBm."""
+        return self._duck.read(sql.SELECT_HEARD_BY, [since])
 
     def history(self, series: Sequence[int]) -> pa.Table:
         """Return the replaced rows of these series with reason and instant, the oldest first."""

@@ -36,6 +36,7 @@ __all__ = [
     "RECEIVE",
     "REHEARSED",
     "SELECT_DAYS",
+    "SELECT_HEARD_BY",
     "SELECT_INSIDE",
     "UNBILL",
     "UNBILL_HISTORY",
@@ -74,6 +75,11 @@ RECEIVE: Final = """
 MERGE INTO receptions o USING heard h ON o.device = h.device AND o.gateway = h.gateway AND o.day = h.day
 WHEN MATCHED THEN UPDATE SET n = o.n + h.n, rssi_best = greatest(o.rssi_best, h.rssi_best)
 WHEN NOT MATCHED THEN INSERT VALUES (h.device, h.gateway, h.day, h.n, h.rssi_best)
+"""
+
+SELECT_HEARD_BY: Final = """
+SELECT device, gateway, sum(n)::BIGINT AS n, strftime(min(day), '%Y-%m-%d') AS first, strftime(max(day), '%Y-%m-%d') AS last, max(rssi_best) AS rssi
+FROM receptions WHERE day >= ? GROUP BY device, gateway ORDER BY device, gateway
 """
 
 ACCEPT: Final = """

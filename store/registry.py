@@ -22,6 +22,7 @@ from submeter.store.accounts import Accounts, digest
 from submeter.store.announcements import Announcements
 from submeter.store.audit import Trail
 from submeter.store.balance import Balance
+from submeter.store.commissioning import Commissioning
 from submeter.store.decisions import Decisions
 from submeter.store.documents import Documents
 from submeter.store.erasures import Erasures
@@ -35,6 +36,7 @@ from submeter.store.letters import Letters
 from submeter.store.messages import Messages
 from submeter.store.new_contacts import NewContacts
 from submeter.store.notices import Notices
+from submeter.store.operators import Operators
 from submeter.store.outbox import Outbox
 from submeter.store.personal import PERSONAL, PersonalTokens
 from submeter.store.reads import Reads
@@ -118,6 +120,8 @@ class Registry:
         self.messages = Messages(self, self._rows)
         self.letters = Letters(self, self._rows)
         self.self_readings = SelfReadings(self, self._rows)
+        self.operators = Operators(self, self._rows)
+        self.commissioning = Commissioning(self, self._rows)
 
     def __enter__(self) -> Self:
         return self

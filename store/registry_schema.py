@@ -229,4 +229,11 @@ MIGRATIONS: Final = (
     DELETE FROM wishes WHERE event IN ('statement', 'announcement');
     UPDATE grants SET evidence = replace(evidence, ' ', '_') WHERE evidence IS NOT NULL;
     """,
+    """
+    CREATE TABLE operators (
+      id TEXT PRIMARY KEY, manager TEXT NOT NULL REFERENCES managers, name TEXT NOT NULL, role TEXT NOT NULL, created INTEGER NOT NULL, ended INTEGER,
+      link BLOB UNIQUE, link_until INTEGER) STRICT;
+    CREATE UNIQUE INDEX operators_name ON operators (manager, name) WHERE ended IS NULL;
+    CREATE TABLE commissioning (manager TEXT PRIMARY KEY, at INTEGER NOT NULL, body TEXT NOT NULL) STRICT;
+    """,
 )

@@ -179,7 +179,8 @@ class Token:
 class Principal:
     """Who asks: the token or session, the manager it belongs to, and what it may do.
 
-    `account` where a person asks; `held` are the units of a guest, who has none; `grants` are those of the account that a personal token reads by (None: all).
+    `account` where a person asks; `held` are the units of a guest, who has none; `grants` are those of the account that a personal token reads by (None: all);
+    `operator` is the name of who works for the manager in a browser.
     """
 
     token: str
@@ -188,6 +189,16 @@ class Principal:
     account: str | None = None
     held: "tuple[Visible, ...] | None" = None
     grants: frozenset[str] | None = None
+    operator: str | None = None
+
+    @property
+    def actor(self) -> str:
+        """How the audit calls who asks."""
+        if self.account is not None:
+            return f"account:{self.account}"
+        if self.operator is not None:
+            return f"operator:{self.operator}"
+        return f"session:{self.token}" if self.held is not None else f"token:{self.token}"
 
 
 @dataclass(frozen=True, slots=True)

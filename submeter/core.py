@@ -19,7 +19,7 @@ import pyarrow as pa
 import structlog
 
 from submeter import civil, sent_in
-from submeter.aggregate import Finality, Kept, Limits, Report, Rollups, Row, Series, watch
+from submeter.aggregate import Finality, Kept, Limits, Report, Rollups, Row, Series, commissioning, watch
 from submeter.config import Config
 from submeter.decoders import Profile
 from submeter.ingest.drain import Drain, Gateway, Known, Step
@@ -112,7 +112,11 @@ class Core:
         return report
 
     def watch(self, *, nightly: bool) -> str:
-        """Look for meters and gateways that fell silent, and at night for all that rows tell (docs/events.md); returns a line on what holds."""
+        """Look for meters and gateways that fell silent, and at night for all that rows tell (docs/events.md); returns a line on what holds.
+
+        What is heard on the air is told to the API with it.
+        """
+        self.registry.commissioning.keep(commissioning(self.readings, self.registry, self.inbox, now()), now())
         holding = watch(self.readings, self.registry, now(), limits=self.config.events, inbox=self.inbox, nightly=nightly)
         return "events: " + (", ".join(f"{count} {kind}" for kind, count in sorted(holding.items()) if count) or "none of those looked for")
 

@@ -32,6 +32,7 @@ OPEN = {
     "/v1/flows/{identity}/resend",
     "/v1/flows/{identity}/objection",
     "/v1/confirmations/{link}",
+    "/v1/operators/{link}",
 }
 
 
@@ -143,6 +144,7 @@ def ids(here, principals):
         "accounts": (own, "a_foreign", "a_nowhere", "a_ended"),
         "flows": ("f_own", "f_foreign", "f_nowhere", "f_ended"),
         "confirmations": ("own", "foreign", "nowhere", "ended"),
+        "operators": ("own", "foreign", "nowhere", "ended"),
         **more,
     }
 

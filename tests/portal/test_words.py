@@ -12,10 +12,11 @@ from submeter.api.flows.shown import fields_of
 from submeter.api.personal_tokens import READABLE
 from submeter.config.portals import SHIPPED, load_portal
 from submeter.config.sections import LinkName
-from submeter.portal import account, factors, papers, people, privacy, reading, readings, tokens
+from submeter.portal import account, factors, letters, papers, people, privacy, reading, readings, staff, tokens
 from submeter.portal.words import LOCALES, Words
 from submeter.store.accounts import ROLES
 from submeter.store.notices import WAYS, WISHES
+from submeter.store.outbox import CHANNELS, State
 from submeter.store.registry_types import QUANTITIES
 
 PORTAL = Path(__file__).resolve().parents[2] / "portal"
@@ -51,7 +52,7 @@ def made():
     yield from (f"by {channel}" for channel in ("totp", "phone", "email"))
     yield from (f"tile {name}" for name in reading.CLASSES)
     yield from QUANTITIES
-    for module in (account, factors, papers, people, privacy, readings, tokens):
+    for module in (account, factors, papers, people, privacy, readings, staff, letters, tokens):
         for screen in module.SCREENS.values():
             for field, sentence in screen.wrong.values():
                 yield from [sentence, *([f"field {field}"] if field else [])]
@@ -68,6 +69,11 @@ def made():
     yield from (f"reader {name}" for name in ("manager", "account", *ROLES) if name != "submitter")
     yield from ("received", "taken")
     yield from (f"link {name}" for name in get_args(LinkName) if not name.startswith("pay"))
+    yield from (f"staff {path.rpartition('/')[2]}" for path in (*staff.SCREENS, *letters.SCREENS) if path != "/operator")
+    yield from (f"open {name}" for name in ("tasks", "silent", "awaited", "unknown", "events"))
+    yield from (f"events {name}" for name in ("open", "closed", "all"))
+    yield from (f"message {name}" for name in get_args(State))
+    yield from (f"channel {name}" for name in CHANNELS)
     yield from (f"role {role}" for role in ROLES if role not in {"account", "submitter", "demo"})
 
 
