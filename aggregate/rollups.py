@@ -118,7 +118,7 @@ class Rollups:
             progress(done, len(work))
         if settle:
             rows += self._settle(known, now)
-        self._bill(known)
+        self._bill(known, now)
         blocks += self._publisher.publish(known, [])
         if not self._readings.rehearsing:
             self._publisher.cut_anew()
@@ -274,16 +274,20 @@ class Rollups:
         rows = framed(self._readings.unsettled(now)).filter(pl.col("series").is_in(list(known)))
         if not rows.height:
             return 0
+        moved = self._by_time(rows.rename({"state": "was"}), now).filter(pl.col("state") != pl.col("was"))
+        if moved.height:
+            self._readings.move_states(moved.to_arrow())
+        return moved.height
+
+    def _by_time(self, rows: pl.DataFrame, now: int) -> pl.DataFrame:
+        """Rows (series, level, start, end) with the state that they have if nobody billed them."""
         computed = pl.DataFrame(
             [(number, row["last"], row["since"]) for number, row in self._readings.computed().items()],
             schema={"series": pl.Int32, "last": pl.Int64, "since": pl.Int64},
             orient="row",
         )
         last, since = (computed.select("series", name).drop_nulls() for name in ("last", "since"))
-        moved = with_state(rows.rename({"state": "was"}), last, since, now=now, finality=self._finality).filter(pl.col("state") != pl.col("was"))
-        if moved.height:
-            self._readings.move_states(moved.to_arrow())
-        return moved.height
+        return with_state(rows, last, since, now=now, finality=self._finality)
 
     def _new_decisions(self) -> list[Decision]:
         """Decisions since the last run that change rows, in order; a withdrawal as what it takes back."""
@@ -297,7 +301,7 @@ class Rollups:
         registers = {number for (device, _), number in self._readings.registers().items() if device in devices}
         return {number for number, series in known.items() if any(span.register in registers for span in series.spans)}
 
-    def _bill(self, known: Mapping[int, Series]) -> None:
+    def _bill(self, known: Mapping[int, Series], now: int) -> None:
         """Bring the billed periods up to the decisions in force, also after a crash or a rebuild."""
         wanted = {one.id: one for one in self._registry.decisions.in_force("bill")}
         applied = set(self._readings.bills()["decision"].to_pylist())
@@ -317,7 +321,7 @@ class Rollups:
         if rows:
             self._readings.bill(pa.Table.from_pylist(rows, schema=BILL))
         if gone := applied - wanted.keys():
-            self._readings.unbill(gone)
+            self._readings.unbill(gone, self._by_time(framed(self._readings.billed(gone)), now).to_arrow())
 
     def readings_of(self, point: str, register: str) -> tuple[Series, pl.DataFrame]:
         """A series of a point and its readings as they are computed with, in order of time, those that count first; StoreError if it has none."""

@@ -59,6 +59,11 @@ SELECT series, level, start FROM rollups SEMI JOIN asked USING (series, level, s
 SELECT_REVISIONS: Final = """
 SELECT * FROM history SEMI JOIN chosen USING (series) WHERE level = ? AND start >= ? AND start < ? ORDER BY series, start, rev
 """
+SELECT_BILLED: Final = """
+SELECT DISTINCT o.series, o.level, o.start, o."end" FROM rollups o
+  JOIN (FROM bills SEMI JOIN taken USING (decision)) b ON o.series = b.series AND o.start >= b.start AND o."end" <= b."end"
+ORDER BY ALL
+"""
 NOTE_BILLED: Final = """
 INSERT INTO unpublished SELECT DISTINCT o.series, o.level, o.start, ? FROM (FROM rollups SELECT series, level, start, "end" UNION ALL
   FROM history SELECT series, level, start, "end") o JOIN billed b ON o.series = b.series AND o.start >= b.start AND o."end" <= b."end"
@@ -327,12 +332,16 @@ class Readings:
             connection.execute("INSERT INTO bills SELECT * FROM billed")
             connection.execute(NOTE_BILLED, [next_mark(connection)])
 
-    def unbill(self, decisions: Iterable[int]) -> None:
-        """Take these bills back: their rows are final again, and what was corrected in them needs no settling."""
-        with self._duck.transaction(taken=_ids("decision", list(decisions))) as connection:
+    def billed(self, decisions: Collection[int]) -> pa.Table:
+        """Return series, level, start, end of the rows inside the periods of these bills."""
+        return self._duck.read(SELECT_BILLED, taken=_ids("decision", list(decisions)))
+
+    def unbill(self, decisions: Collection[int], rows: pa.Table) -> None:
+        """Take these bills back: their rows (series, level, start) have another `state` again, and what was corrected in them needs no settling."""
+        with self._duck.transaction(taken=_ids("decision", list(decisions)), moved=rows) as connection:
             billed = connection.sql("SELECT * FROM bills SEMI JOIN taken USING (decision)").to_arrow_table()
             connection.register("billed", billed)
-            connection.execute(sql.UNBILL)
+            connection.execute(sql.MOVE_STATE)
             connection.execute(sql.UNBILL_HISTORY)
             connection.execute(
                 'DELETE FROM corrections c USING billed b WHERE c.series = b.series AND c.level = b.level AND c.start >= b.start AND c.start < b."end"'

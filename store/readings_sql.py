@@ -38,7 +38,6 @@ __all__ = [
     "SELECT_DAYS",
     "SELECT_HEARD_BY",
     "SELECT_INSIDE",
-    "UNBILL",
     "UNBILL_HISTORY",
 ]
 
@@ -133,11 +132,9 @@ BILL: Final = """
 UPDATE rollups o SET state = 3 FROM billed b WHERE o.series = b.series AND o.start >= b.start AND o."end" <= b."end"
 """
 
-UNBILL: Final = """
-UPDATE rollups o SET state = 2 FROM billed b WHERE o.series = b.series AND o.start >= b.start AND o."end" <= b."end"
+UNBILL_HISTORY: Final = """
+UPDATE history o SET state = 2 FROM billed b WHERE o.series = b.series AND o.start >= b.start AND o."end" <= b."end"
 """
-
-UNBILL_HISTORY: Final = UNBILL.replace("UPDATE rollups", "UPDATE history")
 
 DELETE_CHANGED: Final = """
 DELETE FROM rollups o USING differing d WHERE o.series = d.series AND o.level = d.level AND o.start = d.start AND o.start BETWEEN ? AND ?

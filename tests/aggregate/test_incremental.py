@@ -265,3 +265,16 @@ def test_late_readings_after_a_bill_are_corrections(history, name):
     assert len(set(history.stores.readings.corrections([number])["rev"].to_pylist())) == 2
     history.step("take_back", 0)
     assert not history.stores.readings.corrections([number]).num_rows
+
+
+def test_rows_of_a_bill_that_is_taken_back_are_as_settled_as_time_makes_them(tmp_path):
+    """A late reading that nobody has decided on leaves an open tail in a billed month: it is open, not final, when the bill is taken back."""
+    history = History(tmp_path)
+    hours = range(28 * 24)
+    history.stores.store("plain", 0, [(BASE + hour * civil.HOUR, units(500) + hour * units(0.01), False, 0) for hour in hours])
+    history.step("later", 0)
+    history.step("bill", "plain", 3)
+    history.step("store", "plain", 0, [(BASE + 28 * civil.DAY + civil.HOUR, units(3), False, 0)], Source.LIVE)
+    assert history.stores.readings.computed()[1]["since"] is not None
+    history.step("take_back", 0)
+    history.stores.close()

@@ -260,8 +260,10 @@ def test_billed_rows_do_not_change(readings):
         (10, 20, 1, None, "late_reading", "submeter", 2, 2),
         (10, 20, None, 9, "exchange", "submeter", 3, 2),
     ]
-    readings.unbill([7])
-    assert [row[2] for row in shown(readings)] == [FINAL] * 3
+    inside = readings.billed([7])
+    assert inside["start"].to_pylist() == [0, 10]
+    readings.unbill([7], inside.append_column("state", pa.array([PROVISIONAL, FINAL], pa.uint8())))
+    assert [row[2] for row in shown(readings)] == [PROVISIONAL, FINAL, FINAL]
     assert readings.bills().num_rows == readings.corrections([1]).num_rows == 0
 
 
