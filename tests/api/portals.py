@@ -3,6 +3,7 @@
 from datetime import date
 
 from fastapi.testclient import TestClient
+from letterbox import Letterbox
 
 from submeter import civil
 from submeter.api import SignIn, create_app
@@ -35,6 +36,7 @@ class Here:
         self.now = START
         self.registry, self.published = Registry(folder / "registry.sqlite"), Published(folder / "published.sqlite")
         import_directory(self.registry, folder / "directory.toml")
+        self._letterbox = Letterbox(self.registry)
         tenants = [Tenant(load_portal(name), manager, f"{name}.localhost", "office@example.org", {"pay": PAY}) for name, manager in HOSTS.items()]
         tenants.append(Tenant(tenants[1].portal, "si2", "second.localhost"))
         portals = SignIn(Secrets(bytes(32)), tenants)
@@ -47,9 +49,8 @@ class Here:
     def claim(self, kind, unit, **fields):
         """What is printed for a unit: the operator makes a claim."""
         manager = unit.split("-")[0]
-        token = self.registry.create_token(manager, ["claims:write"])
         body = {"claims": [{"unit": unit, "kind": kind, "fields": fields}]}
-        made = TestClient(self.app, headers={"Authorization": f"Bearer {token}"}).post("/v1/claims", json=body)
+        made = self.service(manager, "claims:write").post("/v1/claims", json=body)
         assert made.status_code == 201, made.text
         return made.json()["claims"][0]["fields"]
 
@@ -64,14 +65,25 @@ class Here:
             db.execute("UPDATE occupancies SET until = ? WHERE unit = ? AND until IS NULL", (at, unit))
             db.execute("INSERT INTO occupancies VALUES (?, ?, NULL, 'Next')", (unit, at))
 
+    def arrived(self, template=None):
+        """The messages (of a template) that arrived, after all that is due has left: of mails and SMS what was received."""
+        return [one for one in self._letterbox.fetch(int(self.now * 1e6)) if template in {None, one.template}]
+
     def mail(self, template=None):
-        """The newest message (of a template), which leaves now."""
-        waiting = self.registry.outbox.due(int(self.now * 1e6), 1000)
-        return max((notice for notice in waiting if template in {None, notice.template}), key=lambda notice: notice.id)
+        """The newest message (of a template)."""
+        return self.arrived(template)[-1]
 
     def sent(self, template):
-        """To how many addresses a template was put."""
-        return len([one for one in self.registry.outbox.due(int(self.now * 1e6), 1000) if one.template == template])
+        """To how many addresses a template went."""
+        return len(self.arrived(template))
+
+    def code(self):
+        """The code or word of the newest message that has one."""
+        return next(told for one in reversed(self.arrived()) if (told := one.values.get("code") or one.values.get("secret")))
+
+    def link(self):
+        """The link of the newest message to confirm an address, without its host."""
+        return self.mail("confirm_link").values["link"].partition("localhost")[2]
 
     def close(self):
         self.registry.close()
@@ -106,13 +118,11 @@ class Browser:
 
     def code(self):
         """The code that was sent last."""
-        told = self.here.mail().values
-        return told.get("code") or told.get("secret")
+        return self.here.code()
 
     def follow(self, browser=None):
         """Open the link of the last mail, here or in another browser."""
-        link = self.here.mail().values["link"].rpartition("/")[2]
-        return (browser or self).client.post(f"/v1/confirmations/{link}").json()
+        return (browser or self).client.post(f"/v1{self.here.link().replace('confirm', 'confirmations')}").json()
 
     def units(self):
         answer = self.client.get("/v1/units")

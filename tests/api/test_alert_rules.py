@@ -55,8 +55,7 @@ def test_an_address_that_is_not_proven_or_for_recovery_gets_no_notices(here):
 def post(here, manager="cz", scopes=("events:write",), **body):
     """A post of the accounting system."""
     said = {"id": "17", "kind": "balance.due", "unit": "cz-a", "amount": "1234.50", "currency": "CZK", "date": "2025-06-30"} | body
-    token = here.registry.create_token(manager, list(scopes))
-    return TestClient(here.app, headers={"Authorization": f"Bearer {token}"}).post("/v1/events", json=said)
+    return here.service(manager, *scopes).post("/v1/events", json=said)
 
 
 def test_accounting_posts_a_debt_once(here):

@@ -2,17 +2,8 @@
 
 import pytest
 from mirrored import people
-from portals import Here
 
 WORDS = {"cs": {"title": "Odečet", "text": "V pondělí."}, "en": {"title": "Reading", "text": "On Monday."}}
-
-
-@pytest.fixture
-def here(tmp_path):
-    """Five portals."""
-    made = Here(tmp_path)
-    yield made
-    made.close()
 
 
 @pytest.fixture
@@ -89,8 +80,7 @@ def test_mails_go_to_those_who_live_there_now(here, who, operator):
     mail = here.mail("announcement")
     assert (mail.address, mail.locale, mail.values["title"]) == ("present@example.org", "cs", "Odečet")
     assert announce(operator, {"property": "cz1"}, mail="all")["mails"] == 3
-    due = here.registry.outbox.due(int(here.now * 1e6), 1000)
-    assert {one.address for one in due if one.template == "announcement"} == {
+    assert {one.address for one in here.arrived("announcement")} == {
         "present@example.org",
         "neighbour@example.org",
         "household@example.org",

@@ -7,18 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from mirrored import people
-from portals import Here
 from test_documents import IBAN, push
 
 from submeter.api.mirror import minor, money
-
-
-@pytest.fixture
-def here(tmp_path):
-    """Five portals."""
-    made = Here(tmp_path)
-    yield made
-    made.close()
 
 
 @pytest.fixture

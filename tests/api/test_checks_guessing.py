@@ -8,22 +8,13 @@ import statistics
 import time
 from collections import Counter
 
-import pytest
 from fastapi.testclient import TestClient
-from portals import PASSWORD, Browser, Here, inmes
+from portals import PASSWORD, Browser, inmes
 
 GUESSES = int(os.environ.get("SUBMETER_GUESSES", "120"))
 SAMPLES = int(os.environ.get("SUBMETER_SAMPLES", "3"))
 #: What a stranger's pages may change, all of it out of sight: counts, flows and the audit.
 UNSEEN = ("throttle", "flows", "audit", "outbox", "flow_counts", "sqlite_sequence")
-
-
-@pytest.fixture
-def here(tmp_path):
-    """Five portals."""
-    made = Here(tmp_path)
-    yield made
-    made.close()
 
 
 def test_check_17_claims_are_throttled_by_their_identifier(here):

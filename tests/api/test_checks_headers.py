@@ -9,20 +9,12 @@ from contextlib import ExitStack, contextmanager
 import pytest
 from broker import free_port
 from fastapi.testclient import TestClient
-from portals import PASSWORD, Here, inmes
+from portals import PASSWORD, inmes
 
 from submeter.api.hardening import HEADERS
 from submeter.config.texts import LOCALES, TEMPLATES, texts
 from submeter.logs import configure
 from submeter.service import _listen
-
-
-@pytest.fixture
-def here(tmp_path):
-    """Five portals."""
-    made = Here(tmp_path)
-    yield made
-    made.close()
 
 
 @contextmanager
@@ -100,7 +92,7 @@ def test_check_35_nothing_secret_stands_in_an_address(here):
     one.go(email="ivan@example.org", new_password=PASSWORD, new_password_again=PASSWORD)
     one.go(relation="owner")
     one.go(**here.claim("registration_code", "ug-a", account_no="1", city="Surgut"))
-    link = here.mail().values["link"]
+    link = here.mail("confirm_link").values["link"]
     assert re.fullmatch(r"https://infoyugra\.localhost/confirm/[\w-]{32}", link)
     assert one.client.get(f"/v1/confirmations/{link.rpartition('/')[2]}").status_code == 405
     assert one.go(code="AAAAAAAA", _status=422)
@@ -140,8 +132,7 @@ def test_check_41_bodies_lists_and_ranges_have_limits(here):
         with socket.create_connection(("127.0.0.1", port), 5) as raw:
             raw.sendall(b"POST /v1/flows/login HTTP/1.1\r\nHost: x\r\nContent-Length: 70000\r\nContent-Type: application/json\r\n\r\n{}")
             assert raw.recv(100).split()[1] == b"413", "the body is not waited for"
-    token = here.registry.create_token("cz", ["claims:write", "consumption:read"])
-    client = TestClient(here.app, headers={"Authorization": f"Bearer {token}"})
+    client = here.service("cz", "claims:write", "consumption:read")
     wanted = {"unit": "cz-a", "kind": "one_time_credentials"}
     assert client.post("/v1/claims", json={"claims": [wanted] * 1001}).status_code == 422
     for end, status in (("2025-01-01", 200), ("2025-01-10", 422)):

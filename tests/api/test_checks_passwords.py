@@ -2,19 +2,11 @@
 
 import pytest
 from argon2 import PasswordHasher
-from portals import PASSWORD, Here, inmes, logged_in
+from portals import PASSWORD, inmes, logged_in
 
 from submeter.api.secrets import HASHER, Secrets, fault_of, listed
 from submeter.config import ConfigError
 from submeter.config.portals import SHIPPED, load_portal
-
-
-@pytest.fixture
-def here(tmp_path):
-    """Five portals."""
-    made = Here(tmp_path)
-    yield made
-    made.close()
 
 
 def test_check_05_the_password_is_changed_with_the_present_one_and_a_fresh_proof(here):

@@ -2,19 +2,9 @@
 
 from base64 import b32decode
 
-import pytest
-from fastapi.testclient import TestClient
-from portals import PASSWORD, Here, inmes, logged_in
+from portals import PASSWORD, inmes, logged_in
 
 from submeter.api.factors import totp
-
-
-@pytest.fixture
-def here(tmp_path):
-    """Five portals."""
-    made = Here(tmp_path)
-    yield made
-    made.close()
 
 
 def test_check_21_recovery_keeps_the_second_factor(here):
@@ -38,8 +28,7 @@ def test_check_21_recovery_keeps_the_second_factor(here):
 
 def told(here, template):
     """Where a template was put to: channel and address."""
-    waiting = here.registry.outbox.due(int(here.now * 1e6), 1000)
-    return sorted((notice.channel, notice.address) for notice in waiting if notice.template == template)
+    return sorted((one.channel, one.address) for one in here.arrived(template))
 
 
 BOTH = [("email", "jana@example.org"), ("sms", "+420777123456")]
@@ -55,8 +44,7 @@ def test_check_22_operators_see_and_set_neither_passwords_nor_codes(here):
         names = [name for name in document["components"]["schemas"] if name in body]
         fields = {field for name in names for field in document["components"]["schemas"][name].get("properties", {})}
         assert not [field for field in fields if any(word in field for word in ("password", "code", "secret", "factor"))], path
-    token = here.registry.create_token("cz", ["claims:write", "accounts:write"])
-    client = TestClient(here.app, headers={"Authorization": f"Bearer {token}"})
+    client = here.service("cz", "claims:write", "accounts:write")
     for path in ("/v1/me", "/v1/me/factors", "/v1/sessions", "/v1/grants"):
         assert client.get(path).status_code == 403
     assert client.put("/v1/me/password", json={"present": "a", "new": "b"}).status_code == 403

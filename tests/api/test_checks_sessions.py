@@ -1,18 +1,9 @@
 """Sessions: checks 25 to 32 (portal FLOWS 10)."""
 
 import pytest
-from fastapi.testclient import TestClient
-from portals import PASSWORD, Here, inmes, logged_in
+from portals import PASSWORD, inmes, logged_in
 
 from submeter.store.accounts import digest
-
-
-@pytest.fixture
-def here(tmp_path):
-    """Five portals."""
-    made = Here(tmp_path)
-    yield made
-    made.close()
 
 
 def test_check_30_sessions_are_listed_and_ended_by_their_owner(here):
@@ -129,8 +120,7 @@ def test_check_29_a_guest_ends_with_its_claim(here):
     one.start("guest")
     one.go(**here.claim("metering_point", "no-a", facility_no="1", metering_point_id="7"), phone="41234567", accept=True)
     one.go(code=one.code())
-    token = here.registry.create_token("no", ["claims:write"])
-    operator = TestClient(here.app, headers={"Authorization": f"Bearer {token}"})
+    operator = here.service("no", "claims:write")
     (claim,) = operator.get("/v1/claims").json()["claims"]
     assert operator.delete(f"/v1/claims/{claim['id']}").status_code == 204
     assert (one.units(), one.client.get("/v1/units/no-a/meters").status_code) == ([], 404)
@@ -141,8 +131,7 @@ def test_check_30_the_operator_ends_sessions_too(here):
     one, _ = inmes(here)
     account = here.registry.accounts.reached("inmes", "email", "jana@example.org").id
     for manager, status, units in (("si", 404, ["cz-a"]), ("cz", 204, 401)):
-        token = here.registry.create_token(manager, ["accounts:write"])
-        answer = TestClient(here.app, headers={"Authorization": f"Bearer {token}"}).delete(f"/v1/accounts/{account}/sessions")
+        answer = here.service(manager, "accounts:write").delete(f"/v1/accounts/{account}/sessions")
         assert (answer.status_code, one.units()) == (status, units)
 
 

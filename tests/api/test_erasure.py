@@ -2,9 +2,8 @@
 
 import sqlite3
 
-import pytest
 from fastapi.testclient import TestClient
-from portals import PASSWORD, Here, inmes, logged_in
+from portals import PASSWORD, inmes, logged_in
 
 from submeter.config import load
 from submeter.core import Core
@@ -15,14 +14,6 @@ from submeter.store.reads import Read
 
 MAIL, PHONE = "jana@example.org", "+420777123456"
 DAY = 86_400
-
-
-@pytest.fixture
-def here(tmp_path):
-    """Five portals."""
-    made = Here(tmp_path)
-    yield made
-    made.close()
 
 
 def dump(here):

@@ -3,20 +3,11 @@
 import json
 
 import pytest
-from fastapi.testclient import TestClient
-from portals import PASSWORD, Here, inmes, logged_in
+from portals import PASSWORD, inmes, logged_in
 
 from submeter.api.forms import address_of
 from submeter.config import ConfigError
 from submeter.config.portals import load_portal
-
-
-@pytest.fixture
-def here(tmp_path):
-    """Five portals."""
-    made = Here(tmp_path)
-    yield made
-    made.close()
 
 
 def test_inmes_activates_and_logs_in_with_two_factors(here):
@@ -285,10 +276,7 @@ def test_the_operator_lets_a_waiting_grant_begin_or_ends_it(here):
         one.start("upgrade")
         one.go(new_password=PASSWORD, new_password_again=PASSWORD)
     assert one.units() == []
-    ours, foreign = (
-        TestClient(here.app, headers={"Authorization": f"Bearer {here.registry.create_token(manager, ['accounts:write'])}"})
-        for manager in ("no", "cz")
-    )
+    ours, foreign = (here.service(manager, "accounts:write") for manager in ("no", "cz"))
     first, waiting = ours.get("/v1/accounts", params={"unit": "no-a"}).json()["grants"]
     assert (first["waits"], waiting["waits"], waiting["contacts"]) == (False, True, ["+474…99"])
     assert foreign.get("/v1/accounts", params={"unit": "no-a"}).status_code == 404

@@ -5,7 +5,6 @@ import io
 import json
 
 import pytest
-from fastapi.testclient import TestClient
 from portals import Here
 from pypdf import PdfReader
 
@@ -26,7 +25,7 @@ def here(tmp_path):
 
 def operator(here, manager="cz"):
     """A client of the operator."""
-    return TestClient(here.app, headers={"Authorization": f"Bearer {here.registry.create_token(manager, ['claims:write'])}"})
+    return here.service(manager, "claims:write")
 
 
 def batch(*units, kind="one_time_credentials"):

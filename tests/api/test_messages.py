@@ -1,16 +1,7 @@
 """Messages to the operator: a ticket, a mail, the status back; each person's own."""
 
-import pytest
 from mirrored import people
-from portals import Here, inmes
-
-
-@pytest.fixture
-def here(tmp_path):
-    """Five portals."""
-    made = Here(tmp_path)
-    yield made
-    made.close()
+from portals import inmes
 
 
 def write(client, text, unit="cz-a", status=201):

@@ -29,8 +29,7 @@ def here(tmp_path):
 
 def operations(here, manager="cz", scopes=("operations:read",)):
     """The answer to a manager's token."""
-    token = here.registry.create_token(manager, list(scopes))
-    return TestClient(here.app, headers={"Authorization": f"Bearer {token}"}).get("/v1/operations")
+    return here.service(manager, *scopes).get("/v1/operations")
 
 
 def test_open_silence_and_suspicions_of_own_meters_are_told(here):

@@ -1,21 +1,12 @@
 """The operator's part of accounts: grants on evidence, a recovery that is started, accounts that are disabled (portal FLOWS 6 and 9; checks 22, 23 and 29)."""
 
-import pytest
 from fastapi.testclient import TestClient
-from portals import PASSWORD, Here, inmes
-
-
-@pytest.fixture
-def here(tmp_path):
-    """Five portals."""
-    made = Here(tmp_path)
-    yield made
-    made.close()
+from portals import PASSWORD, inmes
 
 
 def operator(here, manager="cz", scope="accounts:write"):
     """A service token of a manager."""
-    return TestClient(here.app, headers={"Authorization": f"Bearer {here.registry.create_token(manager, [scope])}"})
+    return here.service(manager, scope)
 
 
 def account(one):

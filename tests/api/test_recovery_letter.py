@@ -2,26 +2,14 @@
 
 import io
 from dataclasses import replace
-from pathlib import Path
 
-import pytest
-from portals import PASSWORD, Here, inmes, logged_in
+from portals import PASSWORD, inmes, logged_in
 from pypdf import PdfReader
 
-from submeter.post import Outlets, deliver
-from submeter.post.files import Files
 from submeter.store.accounts import digest
 
 NEW = "another good sentence"
 DAY = 86_400
-
-
-@pytest.fixture
-def here(tmp_path):
-    """Five portals."""
-    made = Here(tmp_path)
-    yield made
-    made.close()
 
 
 def at_the_letter(here, name="jana@example.org"):
@@ -157,7 +145,6 @@ def test_codes_of_letters_are_kept_as_hashes(here):
     inmes(here, phone=None)
     at_the_letter(here)
     code = secret(here)
-    deliver(here.registry, Outlets({"letter": Files(Path(here.registry.path).parent / "letters")}), lambda: int(here.now * 1e6))
     assert code not in "".join(here.registry._connection.iterdump())
     assert digest(code).hex() not in "".join(here.registry._connection.iterdump())
 
@@ -167,9 +154,7 @@ def test_the_sink_of_letters_makes_a_pdf_to_print(here, tmp_path):
     inmes(here, phone=None)
     at_the_letter(here)
     code = secret(here)
-    report = deliver(here.registry, Outlets({"letter": Files(tmp_path / "post")}), lambda: int(here.now * 1e6))
-    assert report.sent == 1
-    (file,) = (tmp_path / "post").iterdir()
+    (file,) = (tmp_path / "letters").iterdir()
     text = PdfReader(io.BytesIO(file.read_bytes())).pages[0].extract_text()
     assert file.suffix == ".pdf"
     assert all(one in text for one in ("Main street 5\nFlat a", code, "Obnova přístupu", "15. 7. 2025"))

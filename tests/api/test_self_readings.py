@@ -79,9 +79,8 @@ def test_a_wrong_pair_of_numbers_opens_nothing(here):
     one = here.browser("inkomus")
     one.start("self_reading")
     assert one.go(account_no="77", meter_no="99999999", _status=422)["type"] == "not-accepted"
-    token = here.registry.create_token("ru", ["claims:write"])
     wrong = {"claims": [{"unit": "ru-a", "kind": "meter_number", "fields": {"account_no": "77", "meter_no": "12345671"}}]}
-    answer = TestClient(here.app, headers={"Authorization": f"Bearer {token}"}).post("/v1/claims", json=wrong)
+    answer = here.service("ru", "claims:write").post("/v1/claims", json=wrong)
     assert answer.status_code == 422
 
 

@@ -1,17 +1,9 @@
 """Whoever changes the own addresses can still sign in, and an address that no message can go to is told by name (portal FLOWS 7)."""
 
 import pytest
-from portals import PASSWORD, Here, inmes, logged_in
+from portals import PASSWORD, inmes, logged_in
 
 from submeter.forget import forget
-
-
-@pytest.fixture
-def here(tmp_path):
-    """Five portals."""
-    made = Here(tmp_path)
-    yield made
-    made.close()
 
 
 def ask(browser, status=201, **body):

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from fastapi.testclient import TestClient
 from portals import Here
 from receivers import http
 
@@ -31,7 +30,7 @@ def here(tmp_path):
 
 def client(here, manager="cz", scopes=("webhooks:write",)):
     """A manager's client."""
-    return TestClient(here.app, headers={"Authorization": f"Bearer {here.registry.create_token(manager, list(scopes))}"})
+    return here.service(manager, *scopes)
 
 
 def hook(here, url, manager="cz"):

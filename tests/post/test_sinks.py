@@ -4,6 +4,7 @@ import email
 import json
 import re
 import time
+from dataclasses import replace
 from email.policy import default
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
@@ -68,6 +69,14 @@ def test_a_mail_arrives():
     assert first["Message-ID"] == "<a1b2@example.org>"
     assert first.as_bytes() == second.as_bytes()
     assert inbox.mails[0].content.isascii()
+
+
+def test_a_long_subject_keeps_its_blanks():
+    """What does not fit into one encoded word is read as it was written (cpython 92081)."""
+    subject = "[infoyugra] Подтвердите адрес электронной почты"
+    made = mail(replace(message(), text=replace(TEXT, subject=subject))).as_bytes()
+    assert email.message_from_bytes(made, policy=default)["Subject"] == subject
+    assert made.isascii()
 
 
 def test_a_mail_goes_encrypted_and_logged_in(tmp_path):
