@@ -1,4 +1,4 @@
-"""What a resident reads: dashboard, months and days of a flat, history down to hours, places (screens 8 to 12)."""
+"""What a resident reads: dashboard, months and days of a flat, history down to hours (screens 8 to 11)."""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -124,12 +124,6 @@ async def download(page: Page) -> Response:
     return Response(body, media_type=kind, headers=headers)
 
 
-async def places(page: Page) -> Response:
-    """Screen 12: flats that one sees, and why."""
-    told = await page.api.get("/v1/grants")
-    return await page.within("places.html", grants=told["grants"])
-
-
 async def _drawn(page: Page, unit: Any, series: Any, offered: Sequence[str], chart: Chart, **more: Any) -> Response:
     values = {"legend": [], "heading": "", "ways": None, "chart": chart, "series": series, "offered": offered, "q": page.asked("q")} | more
     return await page.within("history.html", unit=unit, **values)
@@ -242,5 +236,4 @@ PAGES: Final[tuple[tuple[str, list[str], Work], ...]] = (
     ("/units/{unit}/file/{kind}", ["GET"], download),
     ("/units/{unit}/history", ["GET"], history),
     ("/units/{unit}/history/{at}", ["GET"], finer),
-    ("/places", ["GET"], places),
 )

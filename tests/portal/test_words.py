@@ -14,7 +14,7 @@ from submeter.api.personal_tokens import READABLE
 from submeter.api.problems import Invalid
 from submeter.api.secrets import fault_of
 from submeter.config.portals import SHIPPED, load_portal
-from submeter.portal import account, factors, faults, letters, papers, people, privacy, reading, readings, staff, tokens
+from submeter.portal import account, factors, faults, letters, papers, people, places, privacy, reading, readings, staff, tokens
 from submeter.portal.words import LOCALES, Words
 from submeter.store.accounts import ROLES
 from submeter.store.notices import WAYS, WISHES
@@ -53,7 +53,7 @@ def made():
                 yield from [f"sent by {step.form}"] if step.do == "challenge" else []
     yield from (f"tile {name}" for name in reading.CLASSES)
     yield from QUANTITIES
-    for module in (account, factors, papers, people, privacy, readings, staff, letters, tokens):
+    for module in (account, factors, papers, people, places, privacy, readings, staff, letters, tokens):
         for screen in module.SCREENS.values():
             for field, sentence in screen.wrong.values():
                 yield from [sentence, *([f"field {field}"] if field else [])]
@@ -70,6 +70,8 @@ def made():
     yield from (f"reader {name}" for name in ("manager", "account", *ROLES) if name != "submitter")
     yield from ("received", "taken")
     yield from faults.SENTENCES
+    yield from (f"limit {name}" for name in places.KINDS)
+    yield from (f"copy {name}" for name in ("waiting", "ready", "failed"))
     yield from (f"staff {path.rpartition('/')[2]}" for path in (*staff.SCREENS, *letters.SCREENS) if path != "/operator")
     yield from (f"open {name}" for name in ("tasks", "silent", "awaited", "unknown", "events"))
     yield from (f"events {name}" for name in ("open", "closed", "all"))
