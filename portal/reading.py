@@ -38,7 +38,17 @@ async def home(page: Page) -> Response:
     months = [{"series": one, "cells": [_twelve(one["points"], day.year)[day.month - 1] for day in shown]} for one in data["series"]]
     told = await maybe(page, f"/v1/units/{unit['id']}/events", state="open", locale=page.words.locale)
     alerts = told["events"] if told else []
-    return await page.within("home.html", unit=unit, units=units, counts=counts, meters=meters["meters"], months=months, shown=shown, alerts=alerts)
+    return await page.within(
+        "home.html",
+        unit=unit,
+        units=units,
+        counts=counts,
+        meters=meters["meters"],
+        months=months,
+        shown=shown,
+        alerts=alerts,
+        limits=told is not None,
+    )
 
 
 async def overview(page: Page) -> Response:
