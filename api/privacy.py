@@ -53,6 +53,12 @@ async def ask_export(request: Request, access: Annotated[Access, scoped("me:self
     return _told(one)
 
 
+@routes.get("/v1/me/export")
+async def exports(access: Annotated[Access, scoped("me:self", cost="c")]) -> dict[str, Any]:
+    """Copies that were asked for, and whether they are ready."""
+    return {"exports": [_told(one) for one in access.registry.exports.of(access.account(), access.now)]}
+
+
 @routes.get("/v1/me/export/{identity}")
 async def export(identity: str, access: Annotated[Access, scoped("me:self", cost="e")]) -> Response:
     """The zip, once it is ready; until then 202 with its state."""

@@ -5,7 +5,7 @@ foreign or not there the same "not found", what is over a way to begin again. Ev
 """
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -16,7 +16,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
-from submeter.portal import account, entry, factors, letters, papers, people, privacy, reading, readings, staff, tokens
+from submeter.portal import account, entry, factors, letters, papers, people, places, privacy, reading, readings, staff, tokens
 from submeter.portal.ask import Api, Refused
 from submeter.portal.page import Page, language
 from submeter.portal.words import words_of
@@ -25,7 +25,7 @@ __all__ = ["create_portal"]
 
 Work = Callable[[Page], Awaitable[Response]]
 PAGES = (
-    *(*entry.PAGES, *reading.PAGES, *readings.PAGES, *papers.PAGES),
+    *(*entry.PAGES, *reading.PAGES, *readings.PAGES, *papers.PAGES, *places.PAGES),
     *(*account.PAGES, *factors.PAGES, *tokens.PAGES, *people.PAGES, *privacy.PAGES),
     *(*staff.PAGES, *letters.PAGES),
 )
@@ -41,9 +41,11 @@ def create_portal(api: ASGIApp) -> Starlette:
         lstrip_blocks=True,
     )
 
+    fronts: dict[str, Mapping[str, Any]] = {}
+
     def page(work: Work) -> Callable[[Request], Awaitable[Response]]:
         async def answered(request: Request) -> Response:
-            return await _answered(work, api, environment, request)
+            return await _answered(work, api, environment, request, fronts)
 
         return answered
 
@@ -52,13 +54,14 @@ def create_portal(api: ASGIApp) -> Starlette:
     return Starlette(routes=[*routes, static, Route("/{rest:path}", page(_nowhere), methods=["GET", "POST"])])
 
 
-async def _answered(work: Work, api: ASGIApp, environment: Environment, request: Request) -> Response:
-    """A page, or what stands for it where the API refuses."""
-    front: dict[str, Any] = {}
+async def _answered(work: Work, api: ASGIApp, environment: Environment, request: Request, fronts: dict[str, Mapping[str, Any]]) -> Response:
+    """A page, or what stands for it where the API refuses; what the portal of a host offers is asked once, and kept in `fronts`."""
+    host = request.headers.get("host", "").partition(":")[0]
     try:
-        front = json.loads(await Api(api, request, "en").raw("GET", "/v1/portal", ""))
+        front = fronts.get(host) or json.loads(await Api(api, request, "en").raw("GET", "/v1/portal", ""))
     except Refused:
         return HTMLResponse(environment.get_template("nowhere.html").render(), 404)
+    fronts[host] = front
     words = words_of(language(request, front["locales"]))
     shown = Page(request, Api(api, request, words.locale), environment, words, front)
     try:

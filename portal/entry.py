@@ -9,6 +9,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from submeter.portal.ask import Refused
+from submeter.portal.faults import said
 from submeter.portal.page import LANGUAGE, Page
 from submeter.portal.screen import HIDDEN
 
@@ -113,7 +114,7 @@ def _again(page: Page, refused: Refused, template: str, step: Mapping[str, Any],
     """The same page with what was wrong, and what was typed but secrets."""
     if refused.type not in {"not-accepted", "invalid"}:
         raise refused
-    errors = {one["parameter"]: one["detail"] for one in refused.problem.get("errors") or []}
+    errors = {one["parameter"]: said(page.words, one["detail"]) for one in refused.problem.get("errors") or []}
     typed = {name: value for name, value in fields.items() if name not in HIDDEN}
     return page.show(template, status=422, step=step, errors=errors or {"": "That was not accepted"}, typed=typed)
 

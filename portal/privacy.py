@@ -1,5 +1,6 @@
 """The profile's consents, notices, copy of one's data, and the end of the account (screen 15)."""
 
+import json
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -45,9 +46,8 @@ async def choose(page: Page, fields: Fields) -> None:
 
 
 async def data(page: Page) -> Mapping[str, Any]:
-    """Forms alone, for who has an account."""
-    await page.api.get("/v1/me")
-    return {}
+    """Copies that were asked for, and forms."""
+    return {"exports": (await page.api.get("/v1/me/export"))["exports"]}
 
 
 async def copy(page: Page, _fields: Fields) -> Mapping[str, Any]:
@@ -77,7 +77,7 @@ async def export(page: Page) -> Response:
     """The copy as a file once it is ready, until then a page that says so."""
     body = await page.api.raw("GET", f"/v1/me/export/{page.named('id')}", "")
     if body[:2] != b"PK":
-        return await page.within("export.html")
+        return await page.within("export.html", export=json.loads(body))
     return Response(body, media_type="application/zip", headers={"Content-Disposition": 'attachment; filename="my-data.zip"'})
 
 

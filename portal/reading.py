@@ -1,4 +1,4 @@
-"""What a resident reads: dashboard, months and days of a flat, history down to hours, places (screens 8 to 12)."""
+"""What a resident reads: dashboard, months and days of a flat, history down to hours (screens 8 to 11)."""
 
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -38,7 +38,17 @@ async def home(page: Page) -> Response:
     months = [{"series": one, "cells": [_twelve(one["points"], day.year)[day.month - 1] for day in shown]} for one in data["series"]]
     told = await maybe(page, f"/v1/units/{unit['id']}/events", state="open", locale=page.words.locale)
     alerts = told["events"] if told else []
-    return await page.within("home.html", unit=unit, units=units, counts=counts, meters=meters["meters"], months=months, shown=shown, alerts=alerts)
+    return await page.within(
+        "home.html",
+        unit=unit,
+        units=units,
+        counts=counts,
+        meters=meters["meters"],
+        months=months,
+        shown=shown,
+        alerts=alerts,
+        limits=told is not None,
+    )
 
 
 async def overview(page: Page) -> Response:
@@ -122,12 +132,6 @@ async def download(page: Page) -> Response:
     body = await page.api.raw("GET", f"/v1/units/{unit}/consumption", query, accept=kind.encode())
     headers = {"Content-Disposition": f'attachment; filename="{year}.{page.named("kind")}"'}
     return Response(body, media_type=kind, headers=headers)
-
-
-async def places(page: Page) -> Response:
-    """Screen 12: flats that one sees, and why."""
-    told = await page.api.get("/v1/grants")
-    return await page.within("places.html", grants=told["grants"])
 
 
 async def _drawn(page: Page, unit: Any, series: Any, offered: Sequence[str], chart: Chart, **more: Any) -> Response:
@@ -242,5 +246,4 @@ PAGES: Final[tuple[tuple[str, list[str], Work], ...]] = (
     ("/units/{unit}/file/{kind}", ["GET"], download),
     ("/units/{unit}/history", ["GET"], history),
     ("/units/{unit}/history/{at}", ["GET"], finer),
-    ("/places", ["GET"], places),
 )

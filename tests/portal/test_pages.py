@@ -139,6 +139,8 @@ def test_what_was_wrong_is_said_and_what_was_typed_stays(here):
     )
     assert reader.status == 422
     assert ("#f-email", "") in reader.page.links
+    assert reader.page.text.count("Vpišite e-poštni naslov.") == 2
+    assert "write a" not in reader.page.text
     assert reader.form("email").fields["first_name"]["value"] == "Ana"
     assert reader.form("email").fields["new_password"]["value"] == ""
     assert "<script>" not in reader.body

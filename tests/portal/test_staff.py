@@ -60,7 +60,7 @@ def number(text):
 
 def cells(reader, label):
     """The rows of the table of this name, as texts."""
-    table = re.search(rf'aria-label="{label}"><table>.*?</table>', reader.body, re.DOTALL).group(0)
+    table = re.search(rf'aria-label="{label}"><table[^>]*>.*?</table>', reader.body, re.DOTALL).group(0)
     return [
         [Look(cell).text for cell in re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row, re.DOTALL)]
         for row in re.findall(r"<tr>(.*?)</tr>", table, re.DOTALL)[1:]

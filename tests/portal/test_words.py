@@ -9,10 +9,13 @@ import pytest
 from babel.messages.pofile import read_po
 
 from submeter.api.flows.shown import fields_of
+from submeter.api.forms import address_of, text_of, username_of
 from submeter.api.personal_tokens import READABLE
+from submeter.api.problems import Invalid
+from submeter.api.secrets import fault_of
 from submeter.config.portals import SHIPPED, load_portal
 from submeter.config.sections import LinkName
-from submeter.portal import account, factors, letters, papers, people, privacy, reading, readings, staff, tokens
+from submeter.portal import account, factors, faults, letters, papers, people, places, privacy, reading, readings, staff, tokens
 from submeter.portal.words import LOCALES, Words
 from submeter.store.accounts import ROLES
 from submeter.store.notices import WAYS, WISHES
@@ -52,7 +55,7 @@ def made():
     yield from (f"by {channel}" for channel in ("totp", "phone", "email"))
     yield from (f"tile {name}" for name in reading.CLASSES)
     yield from QUANTITIES
-    for module in (account, factors, papers, people, privacy, readings, staff, letters, tokens):
+    for module in (account, factors, papers, people, places, privacy, readings, staff, letters, tokens):
         for screen in module.SCREENS.values():
             for field, sentence in screen.wrong.values():
                 yield from [sentence, *([f"field {field}"] if field else [])]
@@ -69,6 +72,9 @@ def made():
     yield from (f"reader {name}" for name in ("manager", "account", *ROLES) if name != "submitter")
     yield from ("received", "taken")
     yield from (f"link {name}" for name in get_args(LinkName) if not name.startswith("pay"))
+    yield from faults.SENTENCES
+    yield from (f"limit {name}" for name in places.KINDS)
+    yield from (f"copy {name}" for name in ("waiting", "ready", "failed"))
     yield from (f"staff {path.rpartition('/')[2]}" for path in (*staff.SCREENS, *letters.SCREENS) if path != "/operator")
     yield from (f"open {name}" for name in ("tasks", "silent", "awaited", "unknown", "events"))
     yield from (f"events {name}" for name in ("open", "closed", "all"))
@@ -80,7 +86,8 @@ def made():
 @pytest.mark.parametrize("locale", LOCALES)
 def test_every_word_is_there(locale):
     """A sentence of a template, a field, a flow or a role without a text in a language fails."""
-    assert {key for key in (*said(), *made()) if not catalogue(locale).get(key)} == set()
+    texts = catalogue(locale)
+    assert {key for key in (*said(), *made()) if not texts.get(key)} == set()
 
 
 @pytest.mark.parametrize("locale", LOCALES)
@@ -102,3 +109,22 @@ def test_numbers_months_and_plurals_follow_the_language():
     assert cs.months()[4] == "kvě"
     assert [sl.plural("{n} second", "{n} seconds", n) for n in (1, 2, 3, 5)] == ["1 sekunda", "2 sekundi", "3 sekunde", "5 sekund"]
     assert [ru.plural("{n} second", "{n} seconds", n) for n in (1, 22, 11)] == ["1 секунда", "22 секунды", "11 секунд"]
+
+
+def test_what_is_wrong_with_a_field_has_a_text():
+    """Each sentence that the API says of a text, a name, an address or a password is one of those in the catalogues."""
+    policy = load_portal("inmes").policy
+    wrong = [fault_of(text, policy, ["Mainstreet"]) for text in ("short", "a" * 257, "password1", "aaabbbccc", "Mainstreet1")]
+    for work, *arguments in (
+        (text_of, {}, "city"),
+        (username_of, "ä"),
+        (address_of, "email", "nobody", "420"),
+        (address_of, "phone", "1", "420"),
+    ):
+        with pytest.raises(Invalid) as refused:
+            work(*arguments)
+        wrong.append(refused.value.errors[0]["detail"])
+    assert {re.sub(r"\d+", "{n}", one) for one in wrong} <= faults.SENTENCES
+    assert len(set(wrong)) == 9
+    assert faults.said(Words("cs"), "too short: 8 characters or more") == "Příliš krátké: alespoň 8 znaků."
+    assert faults.said(Words("de"), "something new") == Words("de").text("That was not accepted")
