@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from submeter import civil
+from submeter.aggregate import Limits
 from submeter.commands import execute
 from submeter.core import Core
 from submeter.demo.folder import Demo, made
@@ -51,6 +52,7 @@ def furnish(demo: Demo, say: Callable[[str], None]) -> None:
         *_, last = run("import", {"path": str(demo.folder / "directory.toml")})
         say(f"directory  {last}")
         fill(demo, run, say)
+        core.retain(Limits(hour=core.config.retention.hours_days))  # as the job would, before there is anything to delete
         _deliver_late(demo, run)
         demo.tokens = {one.id: core.registry.create_token(one.id, SCOPES) for one in COMPANIES}
     demo.letters = list(printed(demo))

@@ -47,6 +47,8 @@ folder = "outbox"
 [letters]
 sink = "file"
 folder = "outbox"
+[retention]
+readings_days = 0
 [events]
 silent_min_minutes = 2880
 gateway_silent_minutes = 2880
