@@ -4,6 +4,7 @@ import json
 import tomllib
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from itertools import pairwise
 
 import pytest
 
@@ -65,14 +66,14 @@ def test_history_is_told_newest_first_without_a_gap():
     """Three years in parts that join; midnights are local ones, a day of 25 hours too."""
     whole = sorted((one for part in PARTS for one in part if not one.only), key=lambda one: one.t_from)
     assert (whole[0].t_from, whole[-1].t_to) == (END - 1096 * DAY, END)
-    assert all(one.t_to == following.t_from for one, following in zip(whole, whole[1:], strict=False))
+    assert all(one.t_to == following.t_from for one, following in pairwise(whole))
     assert [part[0].t_to for part in PARTS] == sorted((part[0].t_to for part in PARTS), reverse=True)
     place = WORLD.buildings["fjernvarme"].places[0]
     change = clock_change(place.meter.zone, END)
     assert civil.local_date(place.meter.zone, change) == date(2026, 10, 25)
     around = times(place, Stretch(change - DAY, change + 2 * DAY, 0))
     assert around == [midnight(date(2026, 10, day), place.meter.zone) for day in (24, 25, 26, 27)][: len(around)]
-    assert 25 * HOUR in [after - before for before, after in zip(around, around[1:], strict=False)]
+    assert 25 * HOUR in [after - before for before, after in pairwise(around)]
 
 
 def test_messages_carry_every_telegram_once():
