@@ -11,19 +11,24 @@ from typing import Final, Self
 
 from submeter.simulate.consumption import hashed
 from submeter.simulate.meters import Meter
+from submeter.simulate.models import MANUFACTURER
 
 Rooms = tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Rooms of a flat, of the first flats besides, and of the building, with the kind of meter in each; how flats are called, and rooms where not so."""
+    """Rooms of a flat, of the first flats besides, and of the building, with the kind of meter in each; how flats are called, and rooms where not so.
+
+    `makers`: letters of the maker of a kind of meter, where it is not the simulator's own.
+    """
 
     flat: Rooms = (("kitchen", "cold_water"), ("bathroom", "hot_water"), ("living room", "allocator"), ("bedroom", "allocator"))
     heated: Rooms = (("hall", "heat"),)
     building: Rooms = (("boiler room", "building_heat"), ("roof", "cooling"), ("stairwell", "electricity"))
     label: str = "Flat {}"
     words: Mapping[str, str] = field(default_factory=dict)
+    makers: Mapping[str, str] = field(default_factory=dict)
 
 
 DWELLING: Final = Plan()
@@ -104,6 +109,6 @@ def _places(house: str, flats: tuple[Flat, ...], gateways: tuple[str, ...], plan
     """Points of every flat, then the building's; the meters' numbers run through. The first gateway is the bus master."""
     rooms = [(flat.id, room) for place, flat in enumerate(flats) for room in plan.flat + plan.heated * (place < _HEAT_METER_FLATS)]
     for number, (flat, (label, kind)) in enumerate([*rooms, *((None, room) for room in plan.building)], 1):
-        meter = Meter.make(kind, number, seed=seed, zone=zone)
+        meter = Meter.make(kind, number, seed=seed, zone=zone, maker=plan.makers.get(kind, MANUFACTURER))
         heard = (gateways[:1], gateways[1:], gateways)[hashed(seed, number) % 3 if meter.key else 0]
         yield Place(f"{flat or house}-{label.replace(' ', '-')}", flat, plan.words.get(label, label), meter, heard)

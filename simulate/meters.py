@@ -44,7 +44,7 @@ class Meter:
     installed: int = 0
 
     @classmethod
-    def make(cls, kind: str, number: int, *, seed: int, zone: str) -> Self:
+    def make(cls, kind: str, number: int, *, seed: int, zone: str, maker: str = MANUFACTURER) -> Self:
         """The `number`-th meter (to 9999) of the world of a seed (to 99), with its own id, key and use; the id shows type, seed and number."""
         if not (0 <= seed <= 99 and 0 <= number <= 9999):
             raise ValueError(f"seed {seed}, meter {number}: an id has room for seeds to 99 and meters to 9999")
@@ -52,7 +52,7 @@ class Meter:
         low, high = model.annual
         annual = low * MICRO + own % ((high - low) * MICRO)
         key = None if model.link == "wired" else b"".join(hashed(own, half).to_bytes(8) for half in "ab")
-        device = DeviceId(MANUFACTURER, f"{model.type:02d}{seed:02d}{number:04d}", _VERSION, model.type)
+        device = DeviceId(maker, f"{model.type:02d}{seed:02d}{number:04d}", _VERSION, model.type)
         return cls(device, kind, key, Use(own, model.shape, annual, own % (7 * annual), _east(zone)), zone)
 
     @property

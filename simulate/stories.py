@@ -78,7 +78,8 @@ class _Telling:
         place, at = self._place(manager, room), self._midnight(manager, 10) + 11 * HOUR
         number = FOLLOWING + len(self.stories)
         seed = int(str(place.meter.device.id)[2:4])
-        following = replace(Meter.make(place.meter.kind, number, seed=seed, zone=place.meter.zone), installed=at)
+        made = Meter.make(place.meter.kind, number, seed=seed, zone=place.meter.zone, maker=place.meter.device.manufacturer)
+        following = replace(made, installed=at)
         self._change(manager, replace(place, exchanged=at, following=following))
         self.note("exchange", manager, room, at, at)
 

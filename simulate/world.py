@@ -5,7 +5,7 @@ managers, each for its own entrance; the heat company's customers are the houses
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NamedTuple, Self
 
 from submeter.simulate.building import DWELLING, Building, Place, Plan
@@ -20,6 +20,11 @@ __all__ = ["COMPANIES", "SEEDS", "Company", "World"]
 SETTLED: Final = 5 * 366 * DAY
 #: Each company has houses of its own seed; an id of a meter has room for seeds to 99.
 SEEDS: Final = range(1, 20)
+
+#: Makers whose meters send the standard's records, as the simulated ones do: Itron, Sontex, Aquametro, ABB.
+MAKERS: Final = {
+    "cold_water": "ITW", "hot_water": "ITW", "allocator": "SON", "heat": "SON", "building_heat": "AMT", "cooling": "AMT", "electricity": "ABB",
+}  # fmt: skip
 
 _CZECH: Final = {"kitchen": "kuchyň", "bathroom": "koupelna", "living room": "obývací pokoj", "bedroom": "ložnice", "hall": "chodba"}
 _SLOVENE: Final = {"kitchen": "kuhinja", "bathroom": "kopalnica", "living room": "dnevna soba", "bedroom": "spalnica", "hall": "hodnik"}
@@ -105,4 +110,5 @@ class World:
 
 
 def _built(one: Company, number: int) -> Building:
-    return Building.make(flats=one.flats, seed=number + 1, zone=one.zone, manager=one.id, name=one.house, plan=one.plan)
+    plan = replace(one.plan, makers=MAKERS)
+    return Building.make(flats=one.flats, seed=number + 1, zone=one.zone, manager=one.id, name=one.house, plan=plan)

@@ -13,8 +13,10 @@ from submeter import civil
 from submeter.aggregate import Limits
 from submeter.commands import execute
 from submeter.core import Core
+from submeter.demo.asking import Asking
 from submeter.demo.folder import Demo, made
 from submeter.demo.letters import printed
+from submeter.demo.papers import push
 from submeter.simulate.building import Place
 from submeter.simulate.history import Stretch, messages, times
 from submeter.simulate.stories import LATE
@@ -43,7 +45,7 @@ def build(
 
 
 def furnish(demo: Demo, say: Callable[[str], None]) -> None:
-    """The directory, the first part of the history, the bill and what came late for it, tokens and letters."""
+    """The directory, the first part of the history, the bill and what came late for it, tokens, papers and letters."""
     with Core(demo.config) as core:
 
         def run(command: str, arguments: Mapping[str, Any]) -> Iterator[str]:
@@ -55,7 +57,9 @@ def furnish(demo: Demo, say: Callable[[str], None]) -> None:
         core.retain(Limits(hour=core.config.retention.hours_days))  # as the job would, before there is anything to delete
         _deliver_late(demo, run)
         demo.tokens = {one.id: core.registry.create_token(one.id, SCOPES) for one in COMPANIES}
-    demo.letters = list(printed(demo))
+    with Asking(demo) as asking:
+        push(demo, asking)
+        demo.letters = list(printed(demo, asking))
     demo.keep()
 
 

@@ -161,6 +161,19 @@ def test_a_reading_is_sent_in_without_an_account(here):
     assert reader.url.endswith("/reading")
 
 
+@pytest.mark.parametrize("company", COMPANIES, ids=lambda one: one.id)
+def test_managers_have_pushed_their_papers(here, company):
+    """A unit has last year's settlement as PDF, half a year of charges with all but the newest month paid, and an announcement."""
+    client = TestClient(here.app, headers={"Authorization": f"Bearer {here.demo.tokens[company.id]}"})
+    unit = next(one.unit for one in here.demo.letters if one.manager == company.id)
+    (document,) = client.get(f"/v1/units/{unit}/documents").json()["documents"]
+    assert client.get(f"/v1/documents/{document['id']}").content[:5] == b"%PDF-"
+    lines = client.get(f"/v1/units/{unit}/balance").json()["lines"]
+    charged, paid = ({one["period"] for one in lines if one["kind"] == kind} for kind in ("charge", "payment"))
+    assert (len(charged), charged - paid) == (6, {max(charged)})
+    assert len(client.get("/v1/announcements").json()["announcements"]) == 1
+
+
 def test_what_the_api_says_is_what_the_simulator_knows(world):
     """The running service answers months, days and hours as they are true, tells each story, and goes on while gateways send; then the readings are looked at."""
     said = []

@@ -43,6 +43,14 @@ def test_there_are_three_houses_with_24_flats_three_substations_and_120_meters()
     assert len(keys) == len(set(keys)) > 100
 
 
+@pytest.mark.parametrize("place", {place.meter.kind: place for place in WORLD.places}.values(), ids=lambda place: place.meter.kind)
+def test_telegrams_of_each_kind_say_what_the_meter_shows(place):
+    """The makers' letters bring no deviation from the standard's records into what is read."""
+    told = decode(place.meter.telegram(END), lambda _: Profile(place.meter.key), link="wmbus" if place.meter.key else "mbus")
+    assert {one.register: one.value for one in told.readings if one.stamp is None} == place.meter.truth(END)
+    assert place.meter.device.manufacturer != "SIM"
+
+
 def test_a_seed_is_one_world():
     """The same seed gives the same telegrams, another one other meters; seeds end where ids of meters have no more room."""
     place, other = (next(World.make(seed=seed, end=END).places) for seed in (1, 2))
