@@ -4,8 +4,9 @@ Strategy: the first part (the last months) is enough to begin with; the older ye
 service: the gateways' messages as a file to `replay`, the rest by the operator's own commands.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from submeter.aggregate import Limits
 from submeter.commands import execute
 from submeter.core import Core
 from submeter.demo.asking import Asking
-from submeter.demo.folder import Demo, made
+from submeter.demo.folder import BEHIND, Demo, made
 from submeter.demo.letters import printed
 from submeter.demo.papers import push
 from submeter.simulate.building import Place
@@ -23,7 +24,7 @@ from submeter.simulate.stories import LATE
 from submeter.simulate.world import COMPANIES
 from submeter.store.registry_types import SCOPES
 
-__all__ = ["build", "fill", "furnish", "late_month"]
+__all__ = ["build", "catch_up", "fill", "furnish", "late_month"]
 
 #: Runs a command and gives its lines: on an open core, or on a running one.
 Run = Callable[[str, Mapping[str, Any]], Iterable[str]]
@@ -40,17 +41,14 @@ def build(
     furnish(demo, say)
     with Core(demo.config) as core:
         while demo.left:
-            fill(demo, lambda command, arguments: execute(core, command, arguments), say)
+            fill(demo, partial(execute, core), say)
     return demo
 
 
 def furnish(demo: Demo, say: Callable[[str], None]) -> None:
     """The directory, the first part of the history, the bill and what came late for it, tokens, papers and letters."""
     with Core(demo.config) as core:
-
-        def run(command: str, arguments: Mapping[str, Any]) -> Iterator[str]:
-            return execute(core, command, arguments)
-
+        run = partial(execute, core)
         *_, last = run("import", {"path": str(demo.folder / "directory.toml")})
         say(f"directory  {last}")
         fill(demo, run, say)
@@ -72,6 +70,18 @@ def fill(demo: Demo, run: Run, say: Callable[[str], None]) -> None:
     demo.parts += 1
     demo.keep()
     say(f"history    {min(civil.utc_date(one.t_from) for one in part)} to {max(civil.utc_date(one.t_to) for one in part)}: {told}")
+
+
+def catch_up(demo: Demo, run: Run, say: Callable[[str], None], *, at: int) -> None:
+    """What was sent while the demo did not run, as of `at` (µs UTC), in bulk: the rest of a day remains to be lived."""
+    begin, end = demo.until, (at - BEHIND) // civil.HOUR * civil.HOUR
+    if end - begin < BEHIND // 2:
+        return
+    missed = Stretch(begin, end, civil.HOUR)
+    told = _replayed(demo, run, [missed], f"missed-{begin}")
+    demo.note(missed)
+    demo.keep()
+    say(f"missed     {civil.utc_date(begin)} to {civil.utc_date(end)}: {told}")
 
 
 def _replayed(demo: Demo, run: Run, part: list[Stretch], boot: str) -> str:

@@ -1,11 +1,14 @@
 """The command: makes or goes on with a demo, says where to look, runs it, and at the end of `--for` compares."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
-from submeter.demo.building import furnish
+from submeter.commands import execute
+from submeter.core import Core, now
+from submeter.demo.building import catch_up, furnish
 from submeter.demo.check import figures_differ, readings_differ, stories_differ
 from submeter.demo.folder import Demo, Letter, made, resumed, url_of
 from submeter.demo.live import Gateways, running
@@ -29,6 +32,9 @@ def demo(folder: Path, *, seconds: float | None, port: int, speed: float, years:
     if one is None:
         one = made(folder, seed=seed, years=years, port=port, speed=speed)
         furnish(one, say)
+    else:
+        with Core(one.config) as open_core:
+            catch_up(one, partial(execute, open_core), say, at=now())
     differences: list[str] = []
     with running(one, say) as core:
         for line in _where_to_look(one):

@@ -22,7 +22,7 @@ from submeter.simulate.history import Stretch, planned
 from submeter.simulate.world import COMPANIES, World
 from submeter.store import Vault
 
-__all__ = ["LIVE", "Demo", "Letter", "made", "resumed", "url_of"]
+__all__ = ["BEHIND", "LIVE", "Demo", "Letter", "made", "resumed", "url_of"]
 
 MARK: Final = "submeter-demo"
 STATE: Final = "demo.json"

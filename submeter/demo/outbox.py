@@ -138,7 +138,9 @@ class Printed:
 
 
 def _near(request: Request) -> bool:
-    return request.client is not None and local(request.client.host)
+    """Whether this machine asks, by one of its own names: a foreign page whose name was made to point here is not answered."""
+    host = request.url.hostname or ""
+    return request.client is not None and local(request.client.host) and (local(host) or host.endswith(".localhost"))
 
 
 def _folder(demo: Demo) -> Path:

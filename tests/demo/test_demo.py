@@ -4,6 +4,7 @@ import re
 import sys
 import urllib.request
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,11 @@ from rich.console import Console
 
 from submeter import civil
 from submeter.api import create_app
+from submeter.commands import execute
 from submeter.config import load
-from submeter.core import now
+from submeter.core import Core, now
 from submeter.demo import build, url_of
+from submeter.demo.building import catch_up
 from submeter.demo.check import figures_differ, readings_differ, stories_differ
 from submeter.demo.command import demo as command
 from submeter.demo.folder import made, resumed
@@ -175,8 +178,11 @@ def test_managers_have_pushed_their_papers(here, company):
 
 
 def test_what_the_api_says_is_what_the_simulator_knows(world):
-    """The running service answers months, days and hours as they are true, tells each story, and goes on while gateways send; then the readings are looked at."""
-    said = []
+    """What was missed while nothing ran comes in bulk; then the running service answers months, days and hours as they are true, tells each story, and goes on while gateways send; then the readings are looked at."""
+    said, until = [], world.until
+    with Core(world.config) as core:
+        catch_up(world, partial(execute, core), said.append, at=until + 45 * civil.HOUR)
+    assert (world.until - until, len(said)) == (21 * civil.HOUR, 1)
     with running(world, said.append) as core:
         before = world.until
         Gateways(world, core, speed=600, say=said.append).run(3)
@@ -222,8 +228,9 @@ def test_the_outbox_shows_what_was_sent_newest_first(here):
 
 @pytest.mark.parametrize("path", ["/demo/outbox", "/demo/letters/letter-000001-00000000.pdf"])
 def test_nobody_but_this_machine_sees_the_outbox(here, path):
-    """Asked from another address, there is nothing."""
+    """Asked from another address, or by a name that was made to point here, there is nothing."""
     assert TestClient(here.app, base_url="http://localhost", client=("192.0.2.1", 5)).get(path).status_code == 404
+    assert TestClient(here.app, base_url="http://rebound.example", client=("127.0.0.1", 5)).get(path).status_code == 404
 
 
 def test_a_demo_refuses_to_start_outside_loopback(world):
