@@ -2,7 +2,7 @@
 
 Strategy: each year uses exactly `annual`; a cached table spreads it over the year's days (season times a noise hashed from the seed), a
 profile over the hours of the day, evenly within the hour.  Every step is an integer division of a rising number, so the index never falls.
-Years, days and hours are UTC: a simulated household does not mind.
+Years, days and hours are UTC, or `east` of it by whole hours: a simulated household does not mind its summer time.
 """
 
 from collections.abc import Mapping
@@ -45,27 +45,35 @@ def hashed(*parts: object) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """A household's use of one thing: `annual` micro units a year on top of `start` at the beginning of 2020."""
+    """A household's use of one thing: `annual` micro units a year on top of `start` at the beginning of 2020.
+
+    `east`: hours by which its day begins before that of UTC. A leak runs from `leak_from` (µs UTC) on with `leak` micro units an hour beside all else.
+    """
 
     seed: int
     shape: str
     annual: int
     start: int = 0
+    east: int = 0
+    leak_from: int = 0
+    leak: int = 0
 
     def index(self, t: int) -> int:
         """Micro units counted at `t` (µs UTC); `start` for every instant before 2020."""
-        if t <= _ORIGIN:
+        local = t + self.east * HOUR
+        if local <= _ORIGIN:
             return self.start
-        base, amount, within = self._day(t)
+        base, amount, within = self._day(local)
         hours, profile, whole = _profile(self.shape)
         hour, rest = divmod(within, HOUR)
-        return self.start + base + amount * (hours[hour] * HOUR + profile[hour] * rest) // (whole * HOUR)
+        leaked = self.leak * max(t - self.leak_from, 0) // HOUR
+        return self.start + base + amount * (hours[hour] * HOUR + profile[hour] * rest) // (whole * HOUR) + leaked
 
     def rate(self, t: int) -> int:
         """Micro units per hour at `t`, constant within each UTC hour."""
-        _, amount, within = self._day(max(t, _ORIGIN))
+        _, amount, within = self._day(max(t + self.east * HOUR, _ORIGIN))
         _, profile, whole = _profile(self.shape)
-        return amount * profile[within // HOUR] // whole
+        return amount * profile[within // HOUR] // whole + (self.leak if t >= self.leak_from else 0)
 
     def _day(self, t: int) -> tuple[int, int, int]:
         """Use since 2020 at the start of `t`'s day, the day's use, and how far into the day `t` is."""

@@ -56,13 +56,14 @@ def instants(place: Place, t_from: int, t_to: int, interval: int) -> range:
 
 
 def transmissions(building: Building, t_from: int, t_to: int, interval: int) -> Iterator[Sent]:
-    """Every telegram sent in [t_from, t_to) in order of time: one rotation through the phases after the other."""
+    """Every telegram that is sent and heard in [t_from, t_to) in order of time: one rotation through the phases after the other."""
     places = sorted(building.places, key=lambda place: (phase(place, interval) - t_from) % interval)
     offsets = [(phase(place, interval) - t_from) % interval for place in places]
     for start in range(t_from, t_to, interval):
         for offset, place in zip(offsets, places, strict=True):
-            if start + offset < t_to:
-                yield Sent(start + offset, place, place.meter.telegram(start + offset))
+            t = start + offset
+            if t < t_to and place.heard(t):
+                yield Sent(t, place, place.meter_at(t).telegram(t))
 
 
 @dataclass(slots=True)

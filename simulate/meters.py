@@ -34,16 +34,17 @@ class Stored:
 
 @dataclass(frozen=True)
 class Meter:
-    """One device with its model, key (None: sends plainly) and use; `zone` is the local time of its clock."""
+    """One device with its model, key (None: sends plainly) and use; `zone` is the local time of its clock; since `installed` (µs UTC) it stores values."""
 
     device: DeviceId
     kind: str
     key: bytes | None
     use: Use
     zone: str
+    installed: int = 0
 
     @classmethod
-    def make(cls, kind: str, number: int, *, seed: int, zone: str) -> Self:
+    def make(cls, kind: str, number: int, *, seed: int, zone: str, maker: str = MANUFACTURER) -> Self:
         """The `number`-th meter (to 9999) of the world of a seed (to 99), with its own id, key and use; the id shows type, seed and number."""
         if not (0 <= seed <= 99 and 0 <= number <= 9999):
             raise ValueError(f"seed {seed}, meter {number}: an id has room for seeds to 99 and meters to 9999")
@@ -51,8 +52,8 @@ class Meter:
         low, high = model.annual
         annual = low * MICRO + own % ((high - low) * MICRO)
         key = None if model.link == "wired" else b"".join(hashed(own, half).to_bytes(8) for half in "ab")
-        device = DeviceId(MANUFACTURER, f"{model.type:02d}{seed:02d}{number:04d}", _VERSION, model.type)
-        return cls(device, kind, key, Use(own, model.shape, annual, own % (7 * annual)), zone)
+        device = DeviceId(maker, f"{model.type:02d}{seed:02d}{number:04d}", _VERSION, model.type)
+        return cls(device, kind, key, Use(own, model.shape, annual, own % (7 * annual), _east(zone)), zone)
 
     @property
     def model(self) -> Model:
@@ -71,10 +72,16 @@ class Meter:
         """What the meter keeps at `t`: its last month end, or its last set day."""
         return _keep(self, _first_day(self.model, self._clock(t).date()))
 
+    def keeps(self, t: int) -> bool:
+        """Whether it was there already when what it stores at `t` happened."""
+        return self.stored(t).t >= self.installed
+
     def telegram(self, t: int) -> bytes:
         """The telegram sent at `t`: a radio frame without CRCs, or a wired long frame; its access number counts seconds."""
         clock = self._clock(t)
-        data = records.minute(clock, summer=bool(clock.dst())) + self._shown_records(t) + _kept_records(self, _first_day(self.model, clock.date()))
+        data = records.minute(clock, summer=bool(clock.dst())) + self._shown_records(t)
+        if self.keeps(t):
+            data += _kept_records(self, _first_day(self.model, clock.date()))
         header = Header(access=t // SECOND & 0xFF, address=None if self.model.link == "short" else self.device)
         if self.key is None:
             return wired(plain(data, header))
@@ -107,8 +114,8 @@ def _first_day(model: Model, today: date) -> date:
 @lru_cache(maxsize=16384)
 def _keep(meter: Meter, first: date) -> Stored:
     """The counters as `first` began; those that restart count from the same day a year before."""
-    t = _midnight(first, meter.zone)
-    before = _midnight(first.replace(year=first.year - 1), meter.zone)
+    t = midnight(first, meter.zone)
+    before = midnight(first.replace(year=first.year - 1), meter.zone)
     restarts = meter.model.stored == "set_day"
     counters = meter.model.fields[: meter.model.counters]
     values = tuple((field.register, (_steps(meter, field, t) - restarts * _steps(meter, field, before)) * field.step) for field in counters)
@@ -122,7 +129,14 @@ def _kept_records(meter: Meter, first: date) -> bytes:
     return records.day(kept.day, slot) + b"".join(field.code(field.vib, value // field.step, slot=slot) for field, (_, value) in counters)
 
 
-def _midnight(day: date, zone: str) -> int:
+def _east(zone: str) -> int:
+    """Whole hours by which a zone is ahead of UTC in winter; those within two of it count as UTC."""
+    offset = datetime(2020, 1, 1, tzinfo=ZoneInfo(zone)).utcoffset() or timedelta()
+    hours = round(offset / timedelta(hours=1))
+    return hours if abs(hours) > 2 else 0
+
+
+def midnight(day: date, zone: str) -> int:
     """Start of a local day in µs UTC."""
     local = datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone))
     return round((local - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1))

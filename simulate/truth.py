@@ -1,6 +1,7 @@
 """What a check may expect of a point, computed from the simulated meters alone: no decoder, no store, no kernel.
 
 A counter's anchors are the running totals at the instants that its telegrams told: when each was sent, and the stored instants in it.
+An exchange is an anchor too: the hand-over values of both meters, after which the total goes on with the steps of the new one.
 Between anchors the index is a straight line, and it is rounded once, on the boundary (SPEC 7), so that differences add up exactly.
 """
 
@@ -22,8 +23,21 @@ def counters(place: Place) -> tuple[Register, ...]:
 
 def anchors(place: Place, register: Register, sent: Iterable[int]) -> list[tuple[int, int]]:
     """(instant, running total) in order of time that telegrams sent at the instants `sent` told about a counter; µs UTC, micro units."""
-    told = {stamp for t in sent for stamp in (t, place.meter.stored(t).t)}
-    return [(t, place.meter.total(register, t)) for t in sorted(told)]
+    told: set[int] = set()
+    for t in sent:
+        meter = place.meter_at(t)
+        told |= {t, meter.stored(t).t} if meter.keeps(t) else {t}
+    if place.exchanged is not None and told and min(told) < place.exchanged:
+        told.add(place.exchanged)
+    return [(t, total(place, register, t)) for t in sorted(told)]
+
+
+def total(place: Place, register: Register, t: int) -> int:
+    """What a counter of a place has counted at `t` (µs UTC) over all its meters, in micro units."""
+    if place.following is None or place.exchanged is None or t <= place.exchanged:
+        return place.meter.total(register, t)
+    before, began = place.meter.total(register, place.exchanged), place.following.total(register, place.exchanged)
+    return before + place.following.total(register, t) - began
 
 
 def index_at(known: Anchors, u: int) -> int:

@@ -12,12 +12,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any, Final, Literal
 
 import structlog
 import uvicorn
 from apscheduler.schedulers.background import BackgroundScheduler
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from submeter import __version__, commands, jobs
 from submeter.api import SignIn, create_app, create_operations
@@ -207,12 +209,19 @@ def _label(request: _Request) -> str:
     return str(request.arguments.get("name", request.command)) if request.command == "job" else request.command
 
 
-def serve(config: Config, *, part: Part, stop: threading.Event, started: Callable[[CoreThread | None], None] = lambda _core: None) -> None:
-    """Run until `stop` is set. `started` is called once everything listens."""
+def serve(
+    config: Config,
+    *,
+    part: Part,
+    stop: threading.Event,
+    started: Callable[[CoreThread | None], None] = lambda _core: None,
+    beside: Mapping[str, ASGIApp] = MappingProxyType({}),
+) -> None:
+    """Run until `stop` is set. `started` is called once everything listens; `beside` are applications by the path under which the API's listener has them too."""
     with ExitStack() as stack:
         core = _core(config, stack) if part == "all" else None
         if part in {"all", "api"} and config.api.enabled:
-            _api(config, stack)
+            _api(config, stack, beside)
         if core and config.metrics.enabled:
             _listen(create_operations(core.health, core.health, core.metrics.registry), config.metrics.host, config.metrics.port, "metrics", stack)
         if part in {"all", "collect"}:
@@ -262,13 +271,15 @@ def _collect(config: Config, stack: ExitStack, core: CoreThread | None) -> None:
         core.watch({one.settings.name: one.counters for one in running})
 
 
-def _api(config: Config, stack: ExitStack) -> None:
+def _api(config: Config, stack: ExitStack, beside: Mapping[str, ASGIApp]) -> None:
     """The API with connections of its own; without a vault, so that this part cannot open a meter's key."""
     make_folder(config.data.folder)
     registry = stack.enter_context(Registry(config.data.folder / "registry.sqlite"))
     published = stack.enter_context(Published(config.data.folder / "published.sqlite"))
     portals = sign_in(config)
     app = create_app(registry, published, __version__, portals=portals, rates=rates(config))
+    for path, other in beside.items():
+        app.mount(path, other)
     if portals is not None:
         app.mount("/", create_portal(app))
     stack.callback(app.state.reads.close)

@@ -1,4 +1,4 @@
-"""`submeter demo`: see the whole chain work on a simulated building."""
+"""`submeter demo`: see the whole chain work in five portals over a simulated world."""
 
 import sys
 from pathlib import Path
@@ -7,19 +7,23 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from submeter.demo.command import demo as run
+
 __all__ = ["demo"]
 
 
 def demo(
     *,
-    seconds: Annotated[float | None, typer.Option("--for", min=1, help="end after so many seconds of live telegrams; default: until Ctrl-C")] = None,
-    folder: Annotated[Path, typer.Option(help="where the demo keeps its data; made anew each time")] = Path("demo-data"),
-    flats: Annotated[int, typer.Option(min=1, max=99, help="flats of the simulated building")] = 12,
+    seconds: Annotated[
+        float | None, typer.Option("--for", min=1, help="end after so many seconds, and compare every figure; default: until Ctrl-C")
+    ] = None,
+    folder: Annotated[Path, typer.Option(help="where the demo keeps its data; the next one goes on there")] = Path("demo-data"),
+    fresh: Annotated[bool, typer.Option("--fresh", help="begin anew: other letters, no accounts")] = False,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="where portals and API listen, on loopback; 0 for any that is free")] = 8080,
+    speed: Annotated[float, typer.Option(min=1, max=3600, help="how many times as fast as real time gateways send, until they have caught up")] = 60,
+    years: Annotated[float, typer.Option(min=0.3, max=3, help="how much history is made")] = 3,
+    seed: Annotated[int, typer.Option(min=1, max=19, help="another number is another world")] = 1,
 ) -> None:
-    """Simulate a building, read it live through MQTT and compare every figure at the end; exit status 0 only if all agree."""
-    try:
-        from submeter.demo import demo as run  # noqa: PLC0415 - needs the extra [demo]
-    except ModuleNotFoundError as error:
-        typer.echo(f"the demo needs {error.name}: install submeter[demo]", err=True)
-        sys.exit(2)
-    sys.exit(0 if run(folder.absolute(), seconds=seconds, flats=flats, console=Console(highlight=False)) else 1)
+    """Simulate three houses with five portals, read them live, and with --for compare every figure at the end; exit status 0 only if all agree."""
+    agreed = run(folder.absolute(), seconds=seconds, port=port, speed=speed, years=years, seed=seed, fresh=fresh, console=Console(highlight=False))
+    sys.exit(0 if agreed else 1)
