@@ -42,3 +42,12 @@ def broker(tmp_path):
         unavailable("mosquitto is not installed")
     with Broker(program, tmp_path / "broker") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The program of a real browser."""
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        unavailable("chromium is not installed")
+    return program

@@ -29,7 +29,7 @@ def _blocks(number, level, now):
     edges = civil.boundaries("UTC", name, now - BACK * civil.DAY, now)
     rows = np.zeros(len(edges) - 1, POINT)
     rows["start"], rows["end"], rows["rev"], rows["coverage"], rows["state"] = edges[:-1], edges[1:], 1, 10_000, 2
-    rows["value"] = [_used(number, start, end) for start, end in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)]
+    rows["value"] = np.diff(_used(number, edges))
     rows["lo"], rows["hi"] = rows["value"], rows["value"]
     rows["index_start"] = NULL
     rows["index_end"] = np.where(edges[1:] <= now, 7_000_000 - (now - edges[1:]) // civil.HOUR, NULL)
@@ -37,11 +37,11 @@ def _blocks(number, level, now):
     if name == "day":
         rows["quality"][odd] = QUALITIES.index("estimated")
         rows = rows[(edges[:-1] // civil.DAY + number) % 19 != 0]
-    labels = np.array([civil.block_labels(name, civil.block_numbers("UTC", name, rows["start"][i : i + 1]))[0] for i in range(len(rows))])
+    labels = np.array(civil.block_labels(name, civil.block_numbers("UTC", name, rows["start"])))
     return [Block(number + 1, level, label, rows[labels == label]) for label in sorted(set(labels))]
 
 
-def _used(number, start, end):
-    """Micro units between two hours: a thousandth an hour and more by the day of the week."""
-    hours = range(start // civil.HOUR, end // civil.HOUR)
-    return sum(1000 * (1 + number + hour // 24 % 7) for hour in hours)
+def _used(number, edges):
+    """Micro units up to each edge: a thousandth an hour and more by the day of the week."""
+    hours = np.arange(edges[0] // civil.HOUR, edges[-1] // civil.HOUR)
+    return np.append(0, np.cumsum(1000 * (1 + number + hours // 24 % 7)))[edges // civil.HOUR - hours[0]]
