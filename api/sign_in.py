@@ -51,8 +51,9 @@ async def apart(work: Callable[..., T], *args: Any) -> T:
 
 @routes.get("/v1/portal", dependencies=[anyone])
 async def front(request: Request, flows: FlowsHere) -> dict[str, Any]:
-    """What the portal of this host offers: languages, and its flows with the fields of their first pages."""
-    return flows.front(_tenant(flows, request))
+    """What the portal of this host offers: languages, its flows with the fields of their first pages, and links to elsewhere."""
+    tenant = _tenant(flows, request)
+    return {**flows.front(tenant), "links": {name: link for name, link in tenant.links.items() if name != "pay"}}
 
 
 @routes.post("/v1/flows/{name}", dependencies=[anyone])

@@ -72,7 +72,7 @@ Limit = Annotated[int, Field(ge=0)]
 Seconds = Annotated[int, Field(ge=1, le=60)]
 Status = Annotated[int, Field(ge=100, le=599)]
 Address = Annotated[str, Field(pattern=r"^([^\s@<>,;:\"]+@[^\s@<>,;:\"]+)?$")]
-Link = Annotated[str, Field(pattern=r"^https://([^{}\s]|\{(amount|currency|unit|account)\})+$")]
+Link = Annotated[str, Field(pattern=r"^(https://([^{}\s]|\{(amount|currency|unit|account)\})+|mailto:[^{}\s]+|tel:\+\d+)$")]
 Url = Annotated[str, Field(pattern=r"^(https?://\S+)?$")]
 Header = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+: ?[^\r\n]+$")]
 Pattern = Annotated[str, AfterValidator(_pattern)]
@@ -318,8 +318,9 @@ class PortalHost(Section):
     operator_email: Address = Field(
         default="", description='where messages of residents go, e.g. operator_email = "office@example.org", or "" for nowhere'
     )
-    links: Mapping[Literal["pay"], Link] = Field(
-        default={}, description='https addresses, e.g. links = {pay = "https://pay.example.org/?account={account}&sum={amount}"}, or {} for none'
+    links: Mapping[Literal["pay", "pay_open", "manual", "video", "home", "mail", "phone"], Link] = Field(
+        default={},
+        description='addresses of https, mailto: and tel:, e.g. links = {pay = "https://pay.example.org/?account={account}&sum={amount}"}, or {} for none',
     )
     demo_manager: str = Field(
         default="", description='the id of a manager whose units anybody may look at, e.g. demo_manager = "demo", or "" for no demo'
@@ -332,6 +333,8 @@ class PortalHost(Section):
     def _agrees(self) -> Self:
         if len(self.readings_open) == 1:
             raise ValueError("readings_open: write two days, e.g. [20, 25], or [] for always")
+        if filled := [name for name, link in self.links.items() if name != "pay" and "{" in link]:
+            raise ValueError(f"links: {filled[0]} is shown as it is, only pay is filled in: write it without braces")
         if self.demo_manager and self.demo_manager == self.manager:
             raise ValueError("demo_manager is the portal's own manager: everybody would see its residents")
         return self

@@ -9,9 +9,9 @@ from starlette.responses import Response
 
 from submeter.portal.charts import Bar, Chart, Part
 from submeter.portal.page import Page, today
-from submeter.portal.screen import maybe
+from submeter.portal.screen import Fields, Screen, maybe
 
-__all__ = ["PAGES", "day_of", "first_of", "unit_of"]
+__all__ = ["PAGES", "SCREENS", "day_of", "first_of", "unit_of"]
 
 #: Classes of the dashboard, in the order of their tiles (I15).
 CLASSES: Final = ("cold_water", "hot_water", "other_water", "heat", "cooling", "heat_cooling")
@@ -19,6 +19,8 @@ CLASSES: Final = ("cold_water", "hot_water", "other_water", "heat", "cooling", "
 TILES: Final = {"heat_allocation": "heat", "energy": "heat"}
 FILES: Final = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
 YEARS: Final = 3
+#: The one gauge that residents look at beside its meter's energy (N11).
+POWER: Final = "power"
 DAYS: Final = 30
 
 
@@ -27,7 +29,7 @@ async def home(page: Page) -> Response:
     units = (await page.api.get("/v1/units"))["units"]
     if not units:
         return await page.within("empty.html")
-    unit = _chosen(page, units)
+    unit = await _chosen(page, units)
     meters = await page.api.get(f"/v1/units/{unit['id']}/meters")
     counts = dict.fromkeys(CLASSES, 0)
     for name, count in meters["classes"].items():
@@ -77,8 +79,10 @@ async def history(page: Page) -> Response:
     """Screen 11: months of up to three years side by side."""
     unit, quantity = await unit_of(page), page.asked("q")
     first = today(unit).year - YEARS + 1
-    data = await page.api.get(f"/v1/units/{unit['id']}/consumption", resolution="P1M", **{"from": date(first, 1, 1), "to": date(first + YEARS, 1, 1)})
-    series, offered = _picked(data["series"], quantity)
+    offered, wanted = await _offered(page, unit["id"]), POWER if quantity == POWER else None
+    span = {"from": date(first, 1, 1), "to": date(first + YEARS, 1, 1)}
+    data = await page.api.get(f"/v1/units/{unit['id']}/consumption", resolution="P1M", quantity=wanted, **span)
+    series = _picked(data["series"], quantity)
     bars = []
     for number, name in enumerate(page.words.months()):
         of_years = [_twelve(series["points"], year)[number] for year in range(first, first + YEARS)] if series else []
@@ -99,8 +103,9 @@ async def finer(page: Page) -> Response:
         return page.show("missing.html", status=404)
     end = start + timedelta(days=1) if whole_day else first_of(start, 1)
     resolution = "PT1H" if whole_day else "P1D"
-    data = await page.api.get(f"/v1/units/{unit['id']}/consumption", resolution=resolution, **{"from": start, "to": end})
-    series, offered = _picked(data["series"], quantity)
+    offered, wanted = await _offered(page, unit["id"]), POWER if quantity == POWER else None
+    data = await page.api.get(f"/v1/units/{unit['id']}/consumption", resolution=resolution, quantity=wanted, **{"from": start, "to": end})
+    series = _picked(data["series"], quantity)
     bars = [_bar(page, unit["id"], series, point, quantity, hours=whole_day is not None) for point in series["points"]] if series else []
     before, after = (start - timedelta(days=1), end) if whole_day else (first_of(start, -1), end)
     form = "%Y-%m-%d" if whole_day else "%Y-%m"
@@ -124,14 +129,27 @@ async def download(page: Page) -> Response:
     return Response(body, media_type=kind, headers=headers)
 
 
-async def places(page: Page) -> Response:
-    """Screen 12: flats that one sees, and why."""
-    told = await page.api.get("/v1/grants")
-    return await page.within("places.html", grants=told["grants"])
+async def places(page: Page) -> Mapping[str, Any]:
+    """Screen 12: flats that one sees, and why; the first one is shown until another is switched to."""
+    grants = (await page.api.get("/v1/grants"))["grants"]
+    present = await _present(page)
+    return {"grants": grants, "present": present or (grants[0]["unit"] if grants else None)}
+
+
+async def switch(page: Page, fields: Fields) -> Response:
+    """Show another flat from now on."""
+    await page.api.send("PATCH", "/v1/me", {"unit": fields.get("unit", "")})
+    return page.go("/home")
+
+
+async def give_up(page: Page, fields: Fields) -> None:
+    """Give a grant up."""
+    await page.api.send("DELETE", f"/v1/grants/{fields.get('id', '')}")
 
 
 async def _drawn(page: Page, unit: Any, series: Any, offered: Sequence[str], chart: Chart, **more: Any) -> Response:
     values = {"legend": [], "heading": "", "ways": None, "chart": chart, "series": series, "offered": offered, "q": page.asked("q")} | more
+    values["present"] = series and _name(series)
     return await page.within("history.html", unit=unit, **values)
 
 
@@ -142,8 +160,16 @@ async def unit_of(page: Page) -> Any:
     return next((one for one in units if one["id"] == identity), None) or await page.api.get(f"/v1/units/{identity}/meters")
 
 
-def _chosen(page: Page, units: Sequence[Any]) -> Any:
-    return next((one for one in units if one["id"] == page.asked("unit")), units[0])
+async def _chosen(page: Page, units: Sequence[Any]) -> Any:
+    """The flat that is asked for, else the one that was switched to, else the first."""
+    wanted = page.asked("unit") or await _present(page)
+    return next((one for one in units if one["id"] == wanted), units[0])
+
+
+async def _present(page: Page) -> str | None:
+    """The flat that was switched to last."""
+    me = await maybe(page, "/v1/me")
+    return me["unit"] if me else None
 
 
 async def _months(page: Page, unit: str, start: date, end: date) -> Any:
@@ -220,19 +246,32 @@ def _said(page: Page, series: Any, point: Mapping[str, Any] | None) -> str:
     """A value with its unit and how sure it is, as it is spoken."""
     if point is None or point["value"] is None:
         return page.words.text("not measured")
-    said = f"{page.words.number(point['value'], series['decimals'])} {series['uom_label']}"
+    said = f"{page.words.amount(point['value'], series['uom'])} {series['uom_label']}"
     return said if point["quality"] == "measured" else f"{said}, {page.words.text(point['quality'])}"
 
 
 def _title(page: Page, series: Any) -> str:
-    return "" if series is None else f"{page.words.text(series['class'])} [{series['uom_label']}]"
+    return "" if series is None else f"{page.words.text(_name(series))} [{series['uom_label']}]"
 
 
-def _picked(series: Sequence[Any], quantity: str) -> tuple[Any, list[Any]]:
-    """The series that is asked for, else the first, and all that there are."""
-    return next((one for one in series if one["class"] == quantity or one["quantity"] == quantity), series[0] if series else None), list(series)
+def _name(series: Any) -> str:
+    """What a series is called: its class, but power is not the energy of the same meter."""
+    return POWER if series["quantity"] == POWER else str(series["class"])
 
 
+async def _offered(page: Page, unit: str) -> list[str]:
+    """What a history can be of: the classes of the meters, and power where one tells it."""
+    meters = await page.api.get(f"/v1/units/{unit}/meters")
+    power = any(register["quantity"] == POWER for meter in meters["meters"] for register in meter["registers"])
+    return [*meters["classes"], *([POWER] if power else [])]
+
+
+def _picked(series: Sequence[Any], quantity: str) -> Any:
+    """The series that is asked for, else the first."""
+    return next((one for one in series if one["class"] == quantity or one["quantity"] == quantity), series[0] if series else None)
+
+
+SCREENS: Final[Mapping[str, Screen]] = {"/places": Screen("places.html", places, {"switch": switch, "drop": give_up})}
 Work = Callable[[Page], Awaitable[Response]]
 PAGES: Final[tuple[tuple[str, list[str], Work], ...]] = (
     ("/home", ["GET"], home),
@@ -242,5 +281,5 @@ PAGES: Final[tuple[tuple[str, list[str], Work], ...]] = (
     ("/units/{unit}/file/{kind}", ["GET"], download),
     ("/units/{unit}/history", ["GET"], history),
     ("/units/{unit}/history/{at}", ["GET"], finer),
-    ("/places", ["GET"], places),
+    *((path, ["GET", "POST"], screen) for path, screen in SCREENS.items()),
 )

@@ -24,6 +24,25 @@ def furnish(here):
     here.published.replace(heads, blocks)
 
 
+def substation(here):
+    """A district-heating substation of no-a: energy, and the power of the same meter, mean, least and most; numbered after the flat's series."""
+    now, number = int(here.now * 1e6), len(METERS)
+    with here.registry.writing() as db:
+        db.execute("INSERT INTO points VALUES ('h0', 'no1', 'no-a', 'heat', 'Varmesentral', 'energy power', '{}')")
+        db.execute("INSERT INTO devices VALUES ('KAM-55667788-1C-04', NULL, NULL, 0)")
+        db.execute("INSERT INTO assignments VALUES ('h0', 'KAM-55667788-1C-04', 1, NULL, NULL, NULL)")
+    heads, blocks = [], []
+    for series, register, kind in ((number, Register("energy", "kWh"), "total"), (number + 1, Register("power", "kW"), "gauge")):
+        heads.append(PublishedSeries(series + 1, "h0", register, kind, "UTC", now, 41_234_000_000 if kind == "total" else None, now))
+        for level in range(len(LEVELS)):
+            made = _blocks(series, level, now)
+            for block in made:
+                block.points["value"] *= 1000
+                block.points["lo"], block.points["hi"], block.points["n"] = block.points["value"] // 2, block.points["value"] * 2, 24
+            blocks += made
+    here.published.replace(heads, blocks)
+
+
 def _blocks(number, level, now):
     name = LEVELS[level]
     edges = civil.boundaries("UTC", name, now - BACK * civil.DAY, now)

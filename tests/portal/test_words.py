@@ -47,8 +47,9 @@ def made():
                 yield from [f"field by {' '.join(step.by)}"] if step.do == "identify" and step.source == "typed" else []
                 yield from [f"sent by {step.form}"] if step.do == "challenge" else []
     yield from (f"tile {name}" for name in reading.CLASSES)
-    yield from QUANTITIES
-    for module in (account, factors, papers, people, privacy, readings, tokens):
+    yield from (*QUANTITIES, reading.POWER)
+    yield from (f"link {name}" for name in ("manual", "video", "home"))
+    for module in (account, reading, factors, papers, people, privacy, readings, tokens):
         for screen in module.SCREENS.values():
             for field, sentence in screen.wrong.values():
                 yield from [sentence, *([f"field {field}"] if field else [])]
