@@ -131,9 +131,8 @@ async def download(page: Page) -> Response:
 
 async def places(page: Page) -> Mapping[str, Any]:
     """Screen 12: flats that one sees, and why; the first one is shown until another is switched to."""
-    grants = (await page.api.get("/v1/grants"))["grants"]
-    present = await _present(page)
-    return {"grants": grants, "present": present or (grants[0]["unit"] if grants else None)}
+    units = (await page.api.get("/v1/units"))["units"]
+    return {"grants": (await page.api.get("/v1/grants"))["grants"], "present": (await _chosen(page, units))["id"] if units else None}
 
 
 async def switch(page: Page, fields: Fields) -> Response:
@@ -162,14 +161,9 @@ async def unit_of(page: Page) -> Any:
 
 async def _chosen(page: Page, units: Sequence[Any]) -> Any:
     """The flat that is asked for, else the one that was switched to, else the first."""
-    wanted = page.asked("unit") or await _present(page)
-    return next((one for one in units if one["id"] == wanted), units[0])
-
-
-async def _present(page: Page) -> str | None:
-    """The flat that was switched to last."""
     me = await maybe(page, "/v1/me")
-    return me["unit"] if me else None
+    wanted = page.asked("unit") or (me and me["unit"])
+    return next((one for one in units if one["id"] == wanted), units[0])
 
 
 async def _months(page: Page, unit: str, start: date, end: date) -> Any:

@@ -1,26 +1,43 @@
 """Every screen of who is signed in, in a real browser, in two languages (portal SCREENS 5)."""
 
+from datetime import UTC, datetime
+
 import pytest
-from looking import Traffic, faults
+from looking import LOOKS, Traffic, faults
 from reader import activated
 
+MONTH = f"{datetime.now(UTC):%Y-%m}"
 #: Screens 8 to 15 by their addresses.
-SCREENS = ("/home", "/units/cz-a", "/units/cz-a/history")
+SCREENS = (
+    "/home",
+    "/units/cz-a",
+    "/units/cz-a/history",
+    f"/units/cz-a/history/{MONTH}",
+    f"/units/cz-a/history/{MONTH}-01",
+    "/places",
+    "/units/cz-a/readings",
+    "/units/cz-a/papers",
+    "/profile",
+    *(f"/profile/{name}" for name in ("contacts", "password", "factors", "sessions", "tokens", "people", "readers", "consents", "notices", "data")),
+    "/nowhere",
+)
+#: The first language is looked at in all looks, the others in two that have each colour and each width.
+SOME = [LOOKS[0], LOOKS[3]]
 
 
 @pytest.fixture(scope="module")
 def cookies(site):
     """Of who came in by the printed letter of INMES."""
-    return site.cookies(activated(site.here, "cz-a", "jana@example.org").client, "inmes")
+    return activated(site.here, "cz-a", "jana@example.org").client
 
 
 @pytest.fixture
 def resident(site, person, cookies):
-    """A page of who is signed in, in a language."""
+    """A page of who is signed in, in a language; `host` may be the one that speaks six."""
 
-    def made(locale):
-        page = person(locale=locale)
-        page.context.add_cookies(cookies)
+    def made(locale, host="inmes", **told):
+        page = person(locale=locale, **told)
+        page.context.add_cookies(site.cookies(cookies, host))
         return page
 
     return made
@@ -31,6 +48,17 @@ def resident(site, person, cookies):
 def test_a_screen_is_light_accessible_and_fits(site, resident, locale, path):
     """No fault of axe in light and dark, nothing beyond the window, targets of 24 px, little to load."""
     page = resident(locale)
-    assert list(Traffic(page).open(site.address("inmes", path))) == []
+    too_much = list(Traffic(page).open(site.address("inmes", path)))
+    assert too_much == (["status 404"] if path == "/nowhere" else [])
     assert page.evaluate("document.documentElement.lang") == locale
-    assert "\n".join(faults(page)) == ""
+    assert "\n".join(faults(page, LOOKS if locale == "cs" else SOME)) == ""
+
+
+@pytest.mark.parametrize("locale", ["sl", "nb", "ru", "de"])
+@pytest.mark.parametrize("path", ["/home", "/units/cz-a", "/units/cz-a/papers"])
+def test_other_languages_fit_too(site, resident, locale, path):
+    """Longer words break no layout and no rule."""
+    page = resident(locale, "six")
+    assert list(Traffic(page).open(site.address("six", path))) == []
+    assert page.evaluate("document.documentElement.lang") == locale
+    assert "\n".join(faults(page, [LOOKS[1]])) == ""
