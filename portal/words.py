@@ -23,6 +23,8 @@ LOCALES: Final = {"cs": "čeština", "sl": "slovenščina", "nb": "norsk", "ru":
 #: Decimals by unit (UCUM); of others three.
 DECIMALS: Final = {"{hca}": 2, "m3": 3, "kW.h": 1, "kW": 1, "Cel": 1}
 WHOLE_FROM: Final = 100
+#: Whose dates a language writes where that is not its own first region.
+REGIONS: Final = {"en": "en_GB"}
 UNKNOWN: Final = "–"  # noqa: RUF001 - a dash, as the specification has it
 
 
@@ -31,7 +33,7 @@ class Words:
 
     def __init__(self, locale: str) -> None:
         self.locale = locale
-        self._cldr = Locale.parse(locale)
+        self._cldr = Locale.parse(REGIONS.get(locale, locale))
         self._texts = _catalogue(locale)
 
     def text(self, sentence: str, **values: Any) -> str:

@@ -30,9 +30,13 @@ MEASURE = """() => {
 }""".replace("TARGET", str(TARGET))
 
 
+#: Two looks that have each colour and each width.
+SOME = [LOOKS[0], LOOKS[3]]
+
+
 def faults(page, looks=LOOKS):
-    """What is wrong with the page that is open: at each width, and for axe in each look."""
-    return [*_measured(page), *_judged(page, looks)]
+    """What is wrong with the page that is open, a line each: at each width, and for axe in each look."""
+    return "\n".join([*_measured(page), *_judged(page, looks)])
 
 
 def _measured(page):
@@ -49,7 +53,8 @@ def _measured(page):
 
 
 def _judged(page, looks):
-    page.evaluate(AXE_SCRIPT)
+    if looks:
+        page.evaluate(AXE_SCRIPT)
     for scheme, width in looks:
         page.emulate_media(color_scheme=scheme)
         page.set_viewport_size({"width": width, "height": HEIGHT})

@@ -53,6 +53,10 @@ def _blocks(number, level, now):
     rows["index_start"] = NULL
     rows["index_end"] = np.where(edges[1:] <= now, 7_000_000 - (now - edges[1:]) // civil.HOUR, NULL)
     odd = (edges[:-1] // civil.DAY + number) % 17 == 0
+    if name == "month":
+        odd = np.arange(len(rows)) % 4 == 1
+        rows["quality"][odd] = QUALITIES.index("estimated")
+        rows["lo"][odd], rows["hi"][odd] = rows["value"][odd] * 97 // 100, rows["value"][odd] * 103 // 100
     if name == "day":
         rows["quality"][odd] = QUALITIES.index("estimated")
         rows = rows[(edges[:-1] // civil.DAY + number) % 19 != 0]
@@ -64,3 +68,43 @@ def _used(number, edges):
     """Micro units up to each edge: a thousandth an hour and more by the day of the week."""
     hours = np.arange(edges[0] // civil.HOUR, edges[-1] // civil.HOUR)
     return np.append(0, np.cumsum(1000 * (1 + number + hours // 24 % 7)))[edges // civil.HOUR - hours[0]]
+
+
+def homely(here):
+    """The flat cz-a as people live in one, for pictures: rooms and devices with names, heat by the season, water that differs from day to day."""
+    now = int(here.now * 1e6)
+    places = (
+        ("cold_water", "Kitchen", "volume", "m3", "DME-10203040-07-06"),
+        ("hot_water", "Bathroom", "volume", "m3", "DME-10203041-07-06"),
+        ("heat_allocation", "Living room", "hca", "hca", "QDS-51200301-37-08"),
+        ("heat_allocation", "Bedroom", "hca", "hca", "QDS-51200302-37-08"),
+        ("heat_allocation", "Kitchen", "hca", "hca", "QDS-51200303-37-08"),
+    )
+    with here.registry.writing() as db:
+        db.execute("UPDATE properties SET name = 'Lipová 12'")
+        db.execute("UPDATE units SET label = 'Flat 7' WHERE id = 'cz-a'")
+        for number, (quantity, label, register, _, device) in enumerate(places):
+            db.execute("INSERT INTO points VALUES (?, 'cz1', 'cz-a', ?, ?, ?, '{}')", (f"p{number}", quantity, label, register))
+            db.execute("INSERT INTO devices VALUES (?, NULL, NULL, 0)", (device,))
+            db.execute("INSERT INTO assignments VALUES (?, ?, 1, NULL, NULL, NULL)", (f"p{number}", device))
+    heads, blocks = [], []
+    for number, (_, _, register, unit, _) in enumerate(places):
+        index = 141_327_000 + 71_401_000 * number
+        heads.append(PublishedSeries(number + 1, f"p{number}", Register(register, unit), "total", "UTC", now, index, now))
+        for level in range(len(LEVELS)):
+            made = _blocks(number, level, now)
+            for block in made:
+                _lived(block.points, number, register, now)
+            blocks += made
+    here.published.replace(heads, blocks)
+
+
+def _lived(rows, number, register, now):
+    """Put amounts of daily life into rows: some by day of the year, some by chance that is the same each time; days sum to their months."""
+    days = np.arange(now // civil.DAY - BACK - 400, now // civil.DAY + 2)
+    chance = 0.5 + np.abs(np.sin(days * 12.9898 + number * 78.233) * 43758.5453) % 1
+    cold = np.maximum(np.cos((days % 365 - 15) / 365 * 2 * np.pi) + 0.35, 0)
+    used = chance * ((3.2, 1.1, 0.7)[number - 2] * cold if register == "hca" else (0.11, 0.06)[number])
+    start, end = (np.interp(np.minimum(rows[name], now) / civil.DAY, days, np.cumsum(used) - used) for name in ("start", "end"))
+    rows["value"] = np.round((end - start) * 1000).astype(np.int64) * 1000
+    rows["lo"], rows["hi"] = rows["value"] * 97 // 100, rows["value"] * 103 // 100
