@@ -55,7 +55,7 @@ async def apart(work: Callable[..., T], *args: Any) -> T:
 
 @routes.get("/v1/portal", dependencies=[anyone])
 async def front(request: Request, flows: FlowsHere) -> dict[str, Any]:
-    """What the portal of this host offers: languages, and its flows with the fields of their first pages."""
+    """What the portal of this host offers: languages, its flows with the fields of their first pages, and links to elsewhere."""
     return offered(_tenant(flows, request))
 
 

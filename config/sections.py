@@ -72,9 +72,9 @@ Limit = Annotated[int, Field(ge=0)]
 Seconds = Annotated[int, Field(ge=1, le=60)]
 Status = Annotated[int, Field(ge=100, le=599)]
 Address = Annotated[str, Field(pattern=r"^([^\s@<>,;:\"]+@[^\s@<>,;:\"]+)?$")]
-Link = Annotated[str, Field(pattern=r"^https://([^{}\s]|\{(amount|currency|unit|account)\})+$")]
-#: Where pages of a portal lead out: to pay a balance, to pay for who has no account, to the manager's own pages, and to how the portal is used.
-LinkName = Literal["pay", "pay_without_account", "home", "manual", "video"]
+Link = Annotated[str, Field(pattern=r"^(https://([^{}\s]|\{(amount|currency|unit|account)\})+|mailto:[^{}\s]+|tel:\+\d+)$")]
+#: Where pages of a portal lead: to pay a balance, to pay without an account, to how the portal is used, to the manager's own pages, to who helps.
+LinkName = Literal["pay", "pay_open", "manual", "video", "home", "mail", "phone"]
 Url = Annotated[str, Field(pattern=r"^(https?://\S+)?$")]
 Header = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+: ?[^\r\n]+$")]
 Pattern = Annotated[str, AfterValidator(_pattern)]
@@ -321,10 +321,8 @@ class PortalHost(Section):
         default="", description='where messages of residents go, e.g. operator_email = "office@example.org", or "" for nowhere'
     )
     links: Mapping[LinkName, Link] = Field(
-        default={}, description='https addresses, e.g. links = {pay = "https://pay.example.org/?account={account}&sum={amount}"}, or {} for none'
-    )
-    help: str = Field(
-        default="", max_length=200, description='who helps, at the foot of every page, e.g. help = "+420 100 000 000, Mon to Fri 8 to 16", or ""'
+        default={},
+        description='addresses of https, mailto: and tel:, e.g. links = {pay = "https://pay.example.org/?account={account}&sum={amount}"}, or {} for none',
     )
     demo_manager: str = Field(
         default="", description='the id of a manager whose units anybody may look at, e.g. demo_manager = "demo", or "" for no demo'
@@ -335,10 +333,10 @@ class PortalHost(Section):
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
-        if filled := sorted(name for name, link in self.links.items() if name != "pay" and "{" in link):
-            raise ValueError(f"links: only pay is filled in; take the braces out of {', '.join(filled)}")
         if len(self.readings_open) == 1:
             raise ValueError("readings_open: write two days, e.g. [20, 25], or [] for always")
+        if filled := [name for name, link in self.links.items() if name != "pay" and "{" in link]:
+            raise ValueError(f"links: {filled[0]} is shown as it is, only pay is filled in: write it without braces")
         if self.demo_manager and self.demo_manager == self.manager:
             raise ValueError("demo_manager is the portal's own manager: everybody would see its residents")
         return self

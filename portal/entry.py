@@ -88,21 +88,30 @@ async def flow(page: Page) -> Response:
     step = {"id": present["id"], "name": present["name"], "index": present["index"], "total": present["total"]}
     step |= _shown(present["step"], present["step"]["do"])
     if page.request.method == "GET":
-        return page.show("flow.html", step=step, errors={}, typed={})
+        return page.show("flow.html", step=step, errors={}, typed={}, ticket=None)
     fields = await page.form()
     try:
-        match fields.pop("do", "on"):
-            case "leave":
-                await page.api.send("DELETE", path)
-                return page.go("/")
-            case "again" | "by totp" | "by phone" | "by email" as wish:
-                await page.api.send("POST", f"{path}/resend", {} if wish == "again" else {"channel": wish.removeprefix("by ")})
-                return page.go(f"/flow/{present['id']}")
-            case "skip":
-                fields = {}
-        return _onward(page, await page.api.send("POST", path, _given(step, fields)))
+        return await _done(page, present, step, fields)
     except Refused as refused:
         return _again(page, refused, "flow.html", step, fields)
+
+
+async def _done(page: Page, present: Mapping[str, Any], step: Mapping[str, Any], fields: dict[str, str]) -> Response:
+    """What a button of a flow's page does; raises Refused."""
+    path = f"/v1/flows/{present['id']}"
+    match fields.pop("do", "on"):
+        case "leave":
+            await page.api.send("DELETE", path)
+            return page.go("/")
+        case "again" | "by totp" | "by phone" | "by email" as wish:
+            await page.api.send("POST", f"{path}/resend", {} if wish == "again" else {"channel": wish.removeprefix("by ")})
+            return page.go(f"/flow/{present['id']}")
+        case "object":
+            told = await page.api.send("POST", f"{path}/objection", {"text": fields.get("text", "")})
+            return page.show("flow.html", step=step, errors={}, typed={}, ticket=told["ticket"])
+        case "skip":
+            fields = {}
+    return _onward(page, await page.api.send("POST", path, _given(step, fields)))
 
 
 def _given(step: Mapping[str, Any], fields: Mapping[str, str]) -> dict[str, Any]:
@@ -116,7 +125,7 @@ def _again(page: Page, refused: Refused, template: str, step: Mapping[str, Any],
         raise refused
     errors = {one["parameter"]: said(page.words, one["detail"]) for one in refused.problem.get("errors") or []}
     typed = {name: value for name, value in fields.items() if name not in HIDDEN}
-    return page.show(template, status=422, step=step, errors=errors or {"": "That was not accepted"}, typed=typed)
+    return page.show(template, status=422, step=step, errors=errors or {"": "That was not accepted"}, typed=typed, ticket=None)
 
 
 def _onward(page: Page, flow: Mapping[str, Any]) -> Response:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from submeter.portal.ask import Refused
 from submeter.portal.page import Page
-from submeter.portal.reading import unit_of
+from submeter.portal.reading import chosen, unit_of
 from submeter.portal.screen import Fields, Screen
 
 __all__ = ["PAGES", "SCREENS"]
@@ -18,8 +18,15 @@ KINDS: Final = ("day", "year", "night")
 
 
 async def places(page: Page) -> Mapping[str, Any]:
-    """Flats that one sees, and why."""
-    return {"grants": (await page.api.get("/v1/grants"))["grants"]}
+    """Flats that one sees, and why; the first one is shown until another is switched to."""
+    units = (await page.api.get("/v1/units"))["units"]
+    return {"grants": (await page.api.get("/v1/grants"))["grants"], "present": (await chosen(page, units))["id"] if units else None}
+
+
+async def switch(page: Page, fields: Fields) -> Response:
+    """Show another flat from now on."""
+    await page.api.send("PATCH", "/v1/me", {"unit": fields.get("unit", "")})
+    return page.go("/home")
 
 
 async def confirm(page: Page, fields: Fields) -> None:
@@ -73,7 +80,9 @@ async def _set(page: Page, rules: list[dict[str, Any]]) -> None:
 
 
 SCREENS: Final[Mapping[str, Screen]] = {
-    "/places": Screen("places.html", places, {"confirm": confirm, "give_up": give_up}, {"confirm": ("code", "The code is wrong or over.")}),
+    "/places": Screen(
+        "places.html", places, {"switch": switch, "confirm": confirm, "give_up": give_up}, {"confirm": ("code", "The code is wrong or over.")}
+    ),
     "/units/{unit}/limits": Screen(
         "limits.html",
         limits,

@@ -11,7 +11,7 @@ from submeter.portal.charts import Bar, Chart, Part
 from submeter.portal.page import Page, today
 from submeter.portal.screen import maybe
 
-__all__ = ["PAGES", "day_of", "first_of", "unit_of"]
+__all__ = ["PAGES", "chosen", "day_of", "first_of", "unit_of"]
 
 #: Classes of the dashboard, in the order of their tiles (I15).
 CLASSES: Final = ("cold_water", "hot_water", "other_water", "heat", "cooling", "heat_cooling")
@@ -19,6 +19,8 @@ CLASSES: Final = ("cold_water", "hot_water", "other_water", "heat", "cooling", "
 TILES: Final = {"heat_allocation": "heat", "energy": "heat"}
 FILES: Final = {"csv": "text/csv", "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"}
 YEARS: Final = 3
+#: The one gauge that residents look at beside its meter's energy (N11).
+POWER: Final = "power"
 DAYS: Final = 30
 
 
@@ -27,7 +29,7 @@ async def home(page: Page) -> Response:
     units = (await page.api.get("/v1/units"))["units"]
     if not units:
         return await page.within("empty.html")
-    unit = _chosen(page, units)
+    unit = await chosen(page, units)
     meters = await page.api.get(f"/v1/units/{unit['id']}/meters")
     counts = dict.fromkeys(CLASSES, 0)
     for name, count in meters["classes"].items():
@@ -87,8 +89,10 @@ async def history(page: Page) -> Response:
     """Screen 11: months of up to three years side by side."""
     unit, quantity = await unit_of(page), page.asked("q")
     first = today(unit).year - YEARS + 1
-    data = await page.api.get(f"/v1/units/{unit['id']}/consumption", resolution="P1M", **{"from": date(first, 1, 1), "to": date(first + YEARS, 1, 1)})
-    series, offered = _picked(data["series"], quantity)
+    offered, wanted = await _offered(page, unit["id"]), POWER if quantity == POWER else None
+    span = {"from": date(first, 1, 1), "to": date(first + YEARS, 1, 1)}
+    data = await page.api.get(f"/v1/units/{unit['id']}/consumption", resolution="P1M", quantity=wanted, **span)
+    series = _picked(data["series"], quantity)
     bars = []
     for number, name in enumerate(page.words.months()):
         of_years = [_twelve(series["points"], year)[number] for year in range(first, first + YEARS)] if series else []
@@ -109,8 +113,9 @@ async def finer(page: Page) -> Response:
         return page.show("missing.html", status=404)
     end = start + timedelta(days=1) if whole_day else first_of(start, 1)
     resolution = "PT1H" if whole_day else "P1D"
-    data = await page.api.get(f"/v1/units/{unit['id']}/consumption", resolution=resolution, **{"from": start, "to": end})
-    series, offered = _picked(data["series"], quantity)
+    offered, wanted = await _offered(page, unit["id"]), POWER if quantity == POWER else None
+    data = await page.api.get(f"/v1/units/{unit['id']}/consumption", resolution=resolution, quantity=wanted, **{"from": start, "to": end})
+    series = _picked(data["series"], quantity)
     bars = [_bar(page, unit["id"], series, point, quantity, hours=whole_day is not None) for point in series["points"]] if series else []
     before, after = (start - timedelta(days=1), end) if whole_day else (first_of(start, -1), end)
     form = "%Y-%m-%d" if whole_day else "%Y-%m"
@@ -136,6 +141,7 @@ async def download(page: Page) -> Response:
 
 async def _drawn(page: Page, unit: Any, series: Any, offered: Sequence[str], chart: Chart, **more: Any) -> Response:
     values = {"legend": [], "heading": "", "ways": None, "chart": chart, "series": series, "offered": offered, "q": page.asked("q")} | more
+    values["present"] = series and _name(series)
     return await page.within("history.html", unit=unit, **values)
 
 
@@ -146,8 +152,11 @@ async def unit_of(page: Page) -> Any:
     return next((one for one in units if one["id"] == identity), None) or await page.api.get(f"/v1/units/{identity}/meters")
 
 
-def _chosen(page: Page, units: Sequence[Any]) -> Any:
-    return next((one for one in units if one["id"] == page.asked("unit")), units[0])
+async def chosen(page: Page, units: Sequence[Any]) -> Any:
+    """The flat that is asked for, else the one that was switched to, else the first."""
+    me = await maybe(page, "/v1/me")
+    wanted = page.asked("unit") or (me and me["unit"])
+    return next((one for one in units if one["id"] == wanted), units[0])
 
 
 async def _months(page: Page, unit: str, start: date, end: date) -> Any:
@@ -224,17 +233,29 @@ def _said(page: Page, series: Any, point: Mapping[str, Any] | None) -> str:
     """A value with its unit and how sure it is, as it is spoken."""
     if point is None or point["value"] is None:
         return page.words.text("not measured")
-    said = f"{page.words.number(point['value'], series['decimals'])} {series['uom_label']}"
+    said = f"{page.words.amount(point['value'], series['uom'])} {series['uom_label']}"
     return said if point["quality"] == "measured" else f"{said}, {page.words.text(point['quality'])}"
 
 
 def _title(page: Page, series: Any) -> str:
-    return "" if series is None else f"{page.words.text(series['class'])} [{series['uom_label']}]"
+    return "" if series is None else f"{page.words.text(_name(series))} [{series['uom_label']}]"
 
 
-def _picked(series: Sequence[Any], quantity: str) -> tuple[Any, list[Any]]:
-    """The series that is asked for, else the first, and all that there are."""
-    return next((one for one in series if one["class"] == quantity or one["quantity"] == quantity), series[0] if series else None), list(series)
+def _name(series: Any) -> str:
+    """What a series is called: its class, but power is not the energy of the same meter."""
+    return POWER if series["quantity"] == POWER else str(series["class"])
+
+
+async def _offered(page: Page, unit: str) -> list[str]:
+    """What a history can be of: the classes of the meters, and power where one tells it."""
+    meters = await page.api.get(f"/v1/units/{unit}/meters")
+    power = any(register["quantity"] == POWER for meter in meters["meters"] for register in meter["registers"])
+    return [*meters["classes"], *([POWER] if power else [])]
+
+
+def _picked(series: Sequence[Any], quantity: str) -> Any:
+    """The series that is asked for, else the first."""
+    return next((one for one in series if one["class"] == quantity or one["quantity"] == quantity), series[0] if series else None)
 
 
 Work = Callable[[Page], Awaitable[Response]]

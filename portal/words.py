@@ -20,6 +20,11 @@ from babel.numbers import format_decimal
 __all__ = ["LOCALES", "Words", "words_of"]
 
 LOCALES: Final = {"cs": "čeština", "sl": "slovenščina", "nb": "norsk", "ru": "русский", "en": "English", "de": "Deutsch"}
+#: Decimals by unit (UCUM); of others three.
+DECIMALS: Final = {"{hca}": 2, "m3": 3, "kW.h": 1, "kW": 1, "Cel": 1}
+WHOLE_FROM: Final = 100
+#: Whose dates a language writes where that is not its own first region.
+REGIONS: Final = {"en": "en_GB"}
 UNKNOWN: Final = "–"  # noqa: RUF001 - a dash, as the specification has it
 
 
@@ -28,7 +33,7 @@ class Words:
 
     def __init__(self, locale: str) -> None:
         self.locale = locale
-        self._cldr = Locale.parse(locale)
+        self._cldr = Locale.parse(REGIONS.get(locale, locale))
         self._texts = _catalogue(locale)
 
     def text(self, sentence: str, **values: Any) -> str:
@@ -43,6 +48,11 @@ class Words:
     def number(self, value: float | None, decimals: int) -> str:
         """A number with so many decimals; what is not known is a dash, never 0."""
         return UNKNOWN if value is None else format_decimal(value, "#,##0" + ("." + "0" * decimals if decimals else ""), self._cldr)
+
+    def amount(self, value: float | None, uom: str) -> str:
+        """A measured value, rounded as its unit is (portal SCREENS 2): kWh to whole ones from 100 on."""
+        whole = uom == "kW.h" and value is not None and abs(value) >= WHOLE_FROM
+        return self.number(value, 0 if whole else DECIMALS.get(uom, 3))
 
     def months(self) -> Sequence[str]:
         """The twelve short names of the months, as they stand alone."""

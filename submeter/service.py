@@ -303,7 +303,7 @@ def sign_in(config: Config) -> SignIn | None:
 def _tenant(one: PortalHost, portal: Portal) -> Tenant:
     days = (one.readings_open[0], one.readings_open[-1]) if one.readings_open else None
     links = {str(name): link for name, link in one.links.items()}
-    return Tenant(portal, one.manager, one.host, one.operator_email, links, one.demo_manager, days, one.help)
+    return Tenant(portal, one.manager, one.host, one.operator_email, links, one.demo_manager, days)
 
 
 def _listen(app: FastAPI, host: str, port: int, name: str, stack: ExitStack, *, proxies: Sequence[str] = ()) -> None:

@@ -11,6 +11,11 @@ from broker import Broker
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_addoption(parser):
+    """An option of tests/browser/test_pictures.py."""
+    parser.addoption("--pictures", action="store_true", help="write the pictures of the README to docs/pictures")
+
+
 def unavailable(reason: str) -> None:
     """Skip on a user's machine; under CI a skip of ours is a failure."""
     if os.environ.get("CI") == "true":
@@ -42,3 +47,12 @@ def broker(tmp_path):
         unavailable("mosquitto is not installed")
     with Broker(program, tmp_path / "broker") as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The program of a real browser."""
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        unavailable("chromium is not installed")
+    return program

@@ -57,6 +57,7 @@ def mails(core):
     return sorted(one.address for one in core.registry.outbox.due(2**60, 100) if one.template == "statement")
 
 
+@pytest.mark.feature("Y11")
 def test_a_month_goes_once_to_those_who_want_it(core):
     """The present holder gets it; not who left before, not the household, not who did not ask, not an address that is not proven."""
     somebody(core, "present", EDGE, statement_monthly=True)

@@ -153,6 +153,7 @@ def test_what_began_in_the_time_of_the_holder_before_is_not_told_to_the_next(bui
     assert waiting(building) == []
 
 
+@pytest.mark.feature("Y12")
 def test_balance_and_payment_are_told_as_accounting_posted_them(building):
     """Amount and date in the reader's language, to the flat's resident who wished it; not to the household, which may not read the balance."""
     wishes(building, resident(building, "cyril", "v", since="2023-01-01T00:00:00Z", locale="cs"), "balance_due/email", "payment_received/email")

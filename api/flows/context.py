@@ -31,7 +31,7 @@ State = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Tenant:
-    """The manager that a host stands for, and the portal whose accounts it takes; where messages to the operator go, links out, by name, and who helps."""
+    """The manager that a host stands for, and the portal whose accounts it takes; where messages to the operator go, and links out, by name."""
 
     portal: Portal
     manager: str
@@ -41,7 +41,6 @@ class Tenant:
     #: The manager whose units the demo shows, and the days of the month on which readings are taken.
     demo: str = ""
     readings_open: tuple[int, int] | None = None
-    help: str = ""
 
     @property
     def url(self) -> str:

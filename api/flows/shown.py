@@ -14,7 +14,7 @@ __all__ = ["fields_of", "front", "offered", "reviewed", "shown"]
 
 
 def front(tenant: Tenant) -> dict[str, Any]:
-    """What a portal offers to who comes to it: its languages, links out, who helps, and each flow with the fields of its first page."""
+    """What a portal offers to who comes to it: its languages, links out, and each flow with the fields of its first page."""
     portal = tenant.portal
     flows = {}
     for name in sorted(offered(tenant)):
@@ -28,7 +28,6 @@ def front(tenant: Tenant) -> dict[str, Any]:
         "level": portal.policy.level,
         "password_min": portal.policy.password_min,
         "links": {name: link for name, link in tenant.links.items() if name != "pay"},
-        "help": tenant.help,
         "flows": flows,
     }
 

@@ -1,5 +1,5 @@
 "use strict";
-// Shows passwords and counts down; pages work without it.
+// Shows passwords, counts down, opens the months at the latest one; pages work without it.
 for (const button of document.querySelectorAll("[data-show]")) {
   const field = document.getElementById(button.dataset.show);
   button.hidden = false;
@@ -17,4 +17,8 @@ for (const place of document.querySelectorAll("[data-countdown]")) {
     if (left) setTimeout(tick, 1000);
   };
   tick();
+}
+for (const table of document.querySelectorAll(".months")) {
+  const last = [...table.querySelectorAll("tbody tr:first-child td[class]")].pop();
+  if (last) table.parentElement.scrollLeft = last.offsetLeft + last.offsetWidth - table.parentElement.clientWidth;
 }

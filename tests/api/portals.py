@@ -39,6 +39,8 @@ class Here:
         self._letterbox = Letterbox(self.registry)
         tenants = [Tenant(load_portal(name), manager, f"{name}.localhost", "office@example.org", {"pay": PAY}) for name, manager in HOSTS.items()]
         tenants.append(Tenant(tenants[1].portal, "si2", "second.localhost"))
+        six = tenants[0].portal.model_copy(update={"locales": ("cs", "sl", "nb", "ru", "en", "de")})
+        tenants.append(Tenant(six, "cz", "six.localhost"))
         portals = SignIn(Secrets(bytes(32)), tenants)
         self.app = create_app(self.registry, self.published, "1", clock=lambda: self.now, portals=portals)
 

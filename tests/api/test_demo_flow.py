@@ -26,6 +26,7 @@ def here(tmp_path):
     made.close()
 
 
+@pytest.mark.feature("I4")
 def test_the_demo_shows_the_units_of_its_manager_for_an_hour(here):
     """One request opens a session: the demo's units, none of the portal's own, reads only; over after an hour."""
     one = here.browser("inmes")

@@ -72,6 +72,7 @@ def test_a_time_of_two_holders_must_say_whose_it_is(here, who, operator):
     assert (last in listed(who.former), last in listed(who.present)) == (True, False)
 
 
+@pytest.mark.feature("S13")
 def test_a_bill_is_for_those_who_subscribed(here, who, operator):
     """Without e-invoices no bill, with them it is there, and the next holder of the flat decides anew."""
     bill = push(operator, kind="bill", period={"from": "2025-03-01", "to": "2025-04-01"})["id"]

@@ -10,6 +10,7 @@ from submeter.config import ConfigError
 from submeter.config.portals import load_portal
 
 
+@pytest.mark.feature("I1", "I2", "I6", "I8", "I14")
 def test_inmes_activates_and_logs_in_with_two_factors(here):
     """One-time credentials, review and consent, mail password, optional phone, own password; then a code at each login."""
     one, printed = inmes(here)
@@ -24,6 +25,7 @@ def test_inmes_activates_and_logs_in_with_two_factors(here):
     assert here.mail("code").channel == "sms"
 
 
+@pytest.mark.feature("I11")
 def test_inmes_without_a_phone_gets_its_codes_by_mail(here):
     """The phone may be left out: its code is not asked for."""
     one, _ = inmes(here, phone=None)
@@ -31,6 +33,7 @@ def test_inmes_without_a_phone_gets_its_codes_by_mail(here):
     assert logged_in(here, "inmes", "jana@example.org").units() == ["cz-a"]
 
 
+@pytest.mark.feature("I9")
 def test_inmes_attaches_a_second_flat_and_leaves_the_password_as_it_was(here):
     """A proven mail that has an account: its present password and a code of its own, then the second flat."""
     inmes(here)
@@ -47,6 +50,7 @@ def test_inmes_attaches_a_second_flat_and_leaves_the_password_as_it_was(here):
     assert one.units() == ["cz-a", "cz-b"]
 
 
+@pytest.mark.feature("S1", "S3", "S6", "S7")
 def test_iiportal_one_form_a_link_and_a_single_session(here):
     """Eight fields on one page, the address confirmed by a link; a new session ends the other; a second manager is added by mail."""
     one = here.browser("iiportal")
@@ -68,6 +72,7 @@ def test_iiportal_one_form_a_link_and_a_single_session(here):
     assert second.units() == ["si-a", "si2-b"]
 
 
+@pytest.mark.feature("Y3", "Y4", "Y6", "Y7")
 def test_a_link_opened_elsewhere_shows_a_code_to_type(here):
     """Mail scanners change nothing: another browser gets eight letters, the first one goes on with them."""
     one = here.browser("infoyugra")
@@ -83,6 +88,7 @@ def test_a_link_opened_elsewhere_shows_a_code_to_type(here):
     assert logged_in(here, "infoyugra", "ivan@example.org").units() == ["ug-a", "ug-b"]
 
 
+@pytest.mark.feature("N2", "N3", "N6", "N8")
 def test_impreso_guest_becomes_an_account_and_adds_a_customer(here):
     """Printed numbers and a phone code make a guest; a password makes it an account; a second place is added with that password."""
     places = {flat: here.claim("metering_point", f"no-{flat}", facility_no=f"1{flat}", metering_point_id="707057500") for flat in "ab"}
@@ -127,6 +133,7 @@ def test_another_phone_with_the_printed_numbers_waits_and_the_holder_is_told(her
     assert here.mail("new_grant").address == "+4741234567"
 
 
+@pytest.mark.feature("K5", "K9")
 def test_inkomus_account_first_then_a_flat(here):
     """Username, phone and consent make an account without a flat; the office password adds one; a taken name shows only after the phone is proven."""
     one = here.browser("inkomus")
@@ -147,6 +154,7 @@ def test_inkomus_account_first_then_a_flat(here):
     assert taken.go(code=taken.code(), _status=422)["type"] == "not-accepted"
 
 
+@pytest.mark.feature("S8")
 def test_recovery_asks_for_a_second_factor_and_ends_all_sessions(here):
     """A code to the mail, one to the phone, a new password; what was signed in is not any more."""
     one, _ = inmes(here)
@@ -189,6 +197,7 @@ def test_the_household_is_invited_and_sent_away(here):
     assert one.client.post("/v1/units/cz-a/invitations", json={}).status_code == 201
 
 
+@pytest.mark.feature("K4")
 def test_nothing_lasts_of_a_flow_that_is_left(here):
     """No account, no used claim; its id opens nothing in another browser."""
     printed = here.claim("one_time_credentials", "cz-a")
@@ -301,6 +310,7 @@ def test_the_operator_lets_a_waiting_grant_begin_or_ends_it(here):
         ("impreso", "+47 41234567", "+4741234567"),
     ],
 )
+@pytest.mark.feature("Y5", "K2")
 def test_phone_numbers_have_one_form(portal, typed, kept):
     """However it is written, a number is kept as E.164 of the portal's country."""
     assert address_of("phone", typed, load_portal(portal).country) == kept

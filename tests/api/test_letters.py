@@ -38,6 +38,7 @@ def pages(content):
     return [page.extract_text() for page in PdfReader(io.BytesIO(content)).pages]
 
 
+@pytest.mark.feature("I2")
 def test_letters_come_a_page_a_unit_under_a_cover_list_per_entrance(here):
     """Two entrances: a list of flats for the house committee, then their letters; in the portal's language; a letter names its own flat alone."""
     answer = operator(here).post("/v1/claims", json=batch("cz-c", "cz-a", "cz-b"), headers=PDF)
@@ -51,6 +52,7 @@ def test_letters_come_a_page_a_unit_under_a_cover_list_per_entrance(here):
     assert all("Přihlašovací jméno" in one and "Heslo" in one for one in (first, third, hostile))
 
 
+@pytest.mark.feature("I2")
 def test_the_printed_pair_opens_an_account_and_is_nowhere_else(here):
     """What stands in the letter works; no store, list or second request tells it again."""
     told = operator(here).post("/v1/claims?letters=csv", json=batch("cz-a"))
@@ -78,6 +80,7 @@ def test_a_portal_without_committee_has_no_cover(here):
     assert "Flat b" in second
 
 
+@pytest.mark.feature("S9")
 def test_a_move_from_an_older_portal_brings_its_printed_pairs(here):
     """Thousands of lines in one request; the pairs work as they were printed; short ones count as knowledge."""
     lines = [{"unit": "si-a", "kind": "bill", "fields": {"payer_id": f"P{n}", "password": f"Geheim{n:04}XY"}} for n in range(2000)]
@@ -136,6 +139,7 @@ def test_units_of_another_manager_are_not_there(here):
     assert operator(here).post("/v1/claims", content=b"{", headers=LINES).status_code == 422
 
 
+@pytest.mark.feature("K7")
 def test_the_kind_of_paper_that_was_seen_is_kept_and_no_copy(here):
     """The counter hands out a password against a paper: the audit names its kind."""
     line = {"unit": "ru-a", "kind": "office_password", "fields": {"account_no": "7"}, "evidence": "lease"}

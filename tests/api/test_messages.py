@@ -1,5 +1,6 @@
 """Messages to the operator: a ticket, a mail, the status back; each person's own."""
 
+import pytest
 from mirrored import people
 from portals import inmes
 
@@ -22,6 +23,7 @@ def own(client, unit="cz-a"):
     return {one["ticket"]: one["status"] for one in answer.json()["messages"]} if answer.status_code == 200 else answer.status_code
 
 
+@pytest.mark.feature("Y14", "K13")
 def test_a_message_goes_to_the_operator_and_its_status_comes_back(here):
     """A ticket, a mail with unit, ticket, sender and text, and the operator's word; nobody else at the unit reads it."""
     who = people(here)
@@ -64,6 +66,7 @@ def test_twenty_a_day(here):
     write(other.client, "once", "cz-b")
 
 
+@pytest.mark.feature("I6")
 def test_whoever_does_not_agree_with_the_rooms_writes_to_the_operator(here):
     """At the review only, by the browser of the flow, three times a day; the flow stays where it is."""
     one = here.browser("inmes")

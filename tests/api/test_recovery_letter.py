@@ -3,6 +3,7 @@
 import io
 from dataclasses import replace
 
+import pytest
 from portals import PASSWORD, inmes, logged_in
 from pypdf import PdfReader
 
@@ -160,6 +161,7 @@ def test_the_sink_of_letters_makes_a_pdf_to_print(here, tmp_path):
     assert all(one in text for one in ("Main street 5\nFlat a", code, "Obnova přístupu", "15. 7. 2025"))
 
 
+@pytest.mark.feature("K6")
 def test_what_knowledge_gave_is_limited_until_the_letter_comes(here):
     """The sum of the last payments opens months only; the code that goes to the flat opens the rest, once, and for its own grant alone."""
     flows = here.app.state.flows

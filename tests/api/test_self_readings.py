@@ -52,6 +52,7 @@ def send(one, point, value, **rest):
     return one.client.post(f"/v1/meters/{point}/readings", json={"value": value, **rest})
 
 
+@pytest.mark.feature("K8")
 def test_without_an_account_one_meter_one_reading_and_nothing_back(here):
     """Account number and meter number open the form of that meter for ten minutes: nothing can be read, another meter is not there, one reading ends it."""
     one = submitter(here)

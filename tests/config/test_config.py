@@ -89,10 +89,6 @@ def test_every_key_has_a_comment_above():
             '[mail]\nhost = "smtp.example"\nusername = "u"\ntls = "none"',
             'pipeline.toml: [mail] the password would go in clear to another host: write tls = "starttls" or "tls"',
         ),
-        (
-            '[[portal]]\nlinks = {home = "https://x.example/{account}"}',
-            "pipeline.toml: [[portal]] 1 links: only pay is filled in; take the braces out of home",
-        ),
         ('[mail]\nsink = "smtp"', 'pipeline.toml: [mail] there is no sender: write e.g. sender = "portal@example.org"'),
         ('[mail]\npassword_file = "a"\npassword_env = "A"', "pipeline.toml: [mail] password_file and password_env are both set: keep one"),
         ('[sms]\nsink = "http"', 'pipeline.toml: [sms] there is no gateway: write e.g. url = "https://sms.example/send"'),

@@ -30,6 +30,7 @@ def resident(here):
     return activated(here, "cz-a", "jana@example.org")
 
 
+@pytest.mark.feature("I2", "I8", "I15")
 def test_a_letter_leads_to_the_dashboard(resident):
     """I2 I6 to I11 I13 I15: from the printed credentials, page by page, to the own flat with its six counts."""
     resident.open("/home")
@@ -38,6 +39,7 @@ def test_a_letter_leads_to_the_dashboard(resident):
         assert tile in resident.page.text
 
 
+@pytest.mark.feature("I1", "I12", "I14")
 def test_log_in_asks_for_a_code_and_log_out_ends(here, resident):
     """I1 I3 I12 I14: mail and password, then the code of the message with its number and time; after log out pages lead to the first one."""
     reader = reader_of(here, "inmes")
@@ -53,6 +55,7 @@ def test_log_in_asks_for_a_code_and_log_out_ends(here, resident):
     assert resident.open("/home").text.startswith("Přejít k obsahu")
 
 
+@pytest.mark.feature("I17")
 def test_every_figure_of_the_table_is_the_apis(resident):
     """I17: three quantities by twelve months; each cell is the API's point, rounded as the language writes it; what is not known is a dash."""
     year = datetime.now(UTC).year
@@ -66,7 +69,7 @@ def test_every_figure_of_the_table_is_the_apis(resident):
     for series in told:
         shown = cells[f"{names[series['class']]} [{series['uom_label']}]"]
         assert len(shown) == 12
-        known = [Words("cs").number(point["value"], series["decimals"]) for point in series["points"] if point["value"] is not None]
+        known = [Words("cs").amount(point["value"], series["uom"]) for point in series["points"] if point["value"] is not None]
         months = [cell.strip(" ≈…") for cell in shown if not cell.startswith("–")]  # noqa: RUF001 - the dash of the page
         assert months == known
     assert any("nezměřeno" in cell for cell in shown) or datetime.now(UTC).month == 12
@@ -76,6 +79,7 @@ def _plain(cell):
     return re.sub(r"<.*?>", " ", cell).strip()
 
 
+@pytest.mark.feature("I18", "I19", "I20")
 def test_thirty_days_by_device_with_their_figures(resident):
     """I18 to I20: a chart for each quantity, a piece for each device in its legend, the same figures as text; unknown days say so."""
     resident.open("/units/cz-a")
@@ -88,6 +92,7 @@ def test_thirty_days_by_device_with_their_figures(resident):
     assert any("odhad" in label for label in bars)
 
 
+@pytest.mark.feature("N9", "N10")
 def test_from_years_to_hours_and_back(resident):
     """N9 to N11: twelve groups of three years, a click to days, one to hours; the hours of a day sum to its bar."""
     resident.open("/units/cz-a/history")
@@ -154,6 +159,7 @@ def test_typed_markup_stays_text(here):
     assert "<b>Ana" not in reader.body
 
 
+@pytest.mark.feature("N2", "N5", "N6", "N15")
 def test_a_guest_sees_the_place_and_may_make_an_account(here):
     """N2 N4 N5 N6 N15: three fields and a box beside the log in; the code by SMS; a guest is told that there is more."""
     here.claim("metering_point", "no-a", facility_no="123", metering_point_id="707")
@@ -169,6 +175,7 @@ def test_a_guest_sees_the_place_and_may_make_an_account(here):
     assert "gjest" not in reader.page.text
 
 
+@pytest.mark.feature("Y7")
 def test_a_link_does_nothing_before_its_button(here):
     """Y7: opening the link changes nothing; its button proves the address in the browser that began, and shows a code in any other."""
     printed = here.claim("registration_code", "ug-a", account_no="77", city="Sovetsky")

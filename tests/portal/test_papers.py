@@ -37,6 +37,7 @@ def resident(here):
     return activated(here, "cz-a", "jana@example.org")
 
 
+@pytest.mark.feature("Y1", "Y2")
 def test_a_reading_is_sent_in_and_listed_with_its_number(resident):
     """Y1 Y2: the last index is shown, a value with a comma is taken and confirmed, one that falls is refused with what was typed; the history has its source."""
     resident.open("/units/cz-a/readings")
@@ -51,6 +52,7 @@ def test_a_reading_is_sent_in_and_listed_with_its_number(resident):
     assert "7,250" in resident.page.text
 
 
+@pytest.mark.feature("K8")
 def test_without_an_account_there_is_a_form_and_nothing_else(here):
     """K8: two printed numbers open a form with one field; the answer is a confirmation number; then it is over."""
     with here.registry.writing() as db:
@@ -73,6 +75,7 @@ def test_without_an_account_there_is_a_form_and_nothing_else(here):
     assert not reader.url.endswith("/reading")
 
 
+@pytest.mark.feature("S11", "S13", "N16", "K11")
 def test_documents_are_opened_and_marked(here, resident):
     """S11 S13 N16 K11: a document with kind, period and amount is new until it is opened; its bytes are those that came; a foreign one is not there."""
     service = here.service("cz", "documents:write")
@@ -102,6 +105,7 @@ def test_documents_are_opened_and_marked(here, resident):
     assert resident.status == 404
 
 
+@pytest.mark.feature("S12", "Y10", "Y15", "K10", "K12")
 def test_lines_with_sums_and_a_way_to_pay(here, resident):
     """S12 Y10 Y15 K10 K12 K14: each line, sums by currency, what is due, the link out; a chosen year shows its lines alone."""
     lines = [("1", "2025-06", "charge", "480.55"), ("2", "2025-07", "payment", "400.00")]
@@ -118,6 +122,7 @@ def test_lines_with_sums_and_a_way_to_pay(here, resident):
     assert "teplo" not in resident.page.text
 
 
+@pytest.mark.feature("I24", "S11", "Y13")
 def test_announcements_count_in_the_head_until_they_are_read(here, resident):
     """I24 S11 Y13: an announcement is counted on every page until it is marked as read."""
     told = here.service("cz", "announcements:write").post(
@@ -132,6 +137,7 @@ def test_announcements_count_in_the_head_until_they_are_read(here, resident):
     assert 'class="bell"' not in resident.open("/home").text + resident.body
 
 
+@pytest.mark.feature("Y9", "Y14", "K13")
 def test_a_message_to_the_operator_and_its_answer(here, resident):
     """Y9 Y14 K13: a message gets a number; the operator's word stands beside it."""
     resident.open("/units/cz-a/papers")
@@ -143,6 +149,7 @@ def test_a_message_to_the_operator_and_its_answer(here, resident):
     assert resident.status == 422
 
 
+@pytest.mark.feature("S13", "Y11")
 def test_what_is_wanted_for_a_place(resident):
     """S13 Y11: bills electronically, statements monthly: as ticked."""
     resident.open("/units/cz-a/papers")
@@ -150,6 +157,7 @@ def test_what_is_wanted_for_a_place(resident):
     assert resident.client.get("/v1/me/units/cz-a").json() == {"e_invoices": True, "statement_monthly": False, "announcements_by_mail": False}
 
 
+@pytest.mark.feature("Y11")
 def test_a_statement_of_the_year_is_a_pdf(resident):
     """Y11: the button of screen 10 makes the statement, and opens it."""
     resident.open("/units/cz-a")
@@ -159,6 +167,7 @@ def test_a_statement_of_the_year_is_a_pdf(resident):
     assert answer.headers["content-type"] == "application/pdf"
 
 
+@pytest.mark.feature("I24")
 def test_open_events_stand_on_the_dashboard(here, resident):
     """I24: a meter that is silent is an alert with its day; the same text as the API's."""
     at = int((here.now - 3 * 86_400) * 1e6)

@@ -39,6 +39,7 @@ def proved(here, reader, *passwords):
         reader.fill(code=here.code())
 
 
+@pytest.mark.feature("N12", "I14")
 def test_every_page_of_the_profile_is_reached_and_says_all(resident):
     """N12 I14 I22 K2: from the profile a link leads to each of its pages, none of them lacks a word; log out is there."""
     resident.open("/profile")
@@ -60,6 +61,7 @@ def test_name_and_language(resident):
     assert "<b>" not in resident.body.replace("<b>", "", 0).split("<main")[1].split("</form>")[0]
 
 
+@pytest.mark.feature("K2")
 def test_an_address_is_added_by_its_code_and_removed(here, resident):
     """K2 Y5: a phone for recovery is proven by the code that came to it; a wrong code is said; the last way in stays."""
     resident.open("/profile/contacts")
@@ -80,6 +82,7 @@ def test_an_address_is_added_by_its_code_and_removed(here, resident):
     assert "+420777123456" not in resident.page.text
 
 
+@pytest.mark.feature("I1")
 def test_an_app_is_set_up_by_its_drawn_secret(here, resident):
     """I1: the secret is shown once with its QR code, without inline style; a code of it sets it up; recovery codes are shown once; both are given up."""
     import base64
@@ -128,6 +131,7 @@ def test_who_proved_long_ago_proves_again_and_comes_back(here, resident):
     assert "<svg" in resident.body
 
 
+@pytest.mark.feature("I22")
 def test_another_password(here, resident):
     """I22: the present one is asked for, the new one twice; the old one opens nothing more."""
     resident.open("/profile/password")
@@ -174,6 +178,7 @@ def test_a_token_is_shown_once_and_reads(here, resident):
     assert resident.status == 422
 
 
+@pytest.mark.feature("S6")
 def test_somebody_is_invited_reads_and_is_sent_away(here, resident):
     """S6: a code is shown once; who took it is in the list with the end of the access, is told of in the log, and sees nothing once it is taken back."""
     resident.open("/profile/people")
@@ -202,6 +207,7 @@ def test_somebody_is_invited_reads_and_is_sent_away(here, resident):
     assert "Flat a" not in other.open("/home").text
 
 
+@pytest.mark.feature("I7", "Y12")
 def test_consents_and_notices(resident):
     """I7 Y12: a consent is taken back and given again; boxes say what is told by which channel."""
     resident.open("/profile/consents")

@@ -14,7 +14,6 @@ from submeter.api.personal_tokens import READABLE
 from submeter.api.problems import Invalid
 from submeter.api.secrets import fault_of
 from submeter.config.portals import SHIPPED, load_portal
-from submeter.config.sections import LinkName
 from submeter.portal import account, factors, faults, letters, papers, people, places, privacy, reading, readings, staff, tokens
 from submeter.portal.words import LOCALES, Words
 from submeter.store.accounts import ROLES
@@ -54,7 +53,7 @@ def made():
                 yield from [f"sent by {step.form}"] if step.do == "challenge" else []
     yield from (f"by {channel}" for channel in ("totp", "phone", "email"))
     yield from (f"tile {name}" for name in reading.CLASSES)
-    yield from QUANTITIES
+    yield from (*QUANTITIES, reading.POWER)
     for module in (account, factors, papers, people, places, privacy, readings, staff, letters, tokens):
         for screen in module.SCREENS.values():
             for field, sentence in screen.wrong.values():
@@ -71,7 +70,7 @@ def made():
     yield from (f"source {name}" for name in ("meter", "self"))
     yield from (f"reader {name}" for name in ("manager", "account", *ROLES) if name != "submitter")
     yield from ("received", "taken")
-    yield from (f"link {name}" for name in get_args(LinkName) if not name.startswith("pay"))
+    yield from (f"link {name}" for name in ("manual", "video", "home"))
     yield from faults.SENTENCES
     yield from (f"limit {name}" for name in places.KINDS)
     yield from (f"copy {name}" for name in ("waiting", "ready", "failed"))

@@ -79,6 +79,7 @@ def bodies(registry):
     return [body for (body,) in registry._rows("SELECT body FROM outbox ORDER BY id")]
 
 
+@pytest.mark.feature("N14")
 def test_what_is_due_leaves(registry, clock):
     """A pass sends what is due by each sink, written in its language in the manager's name, and a second pass sends nothing."""
     mails, messages = Sink(), Sink()

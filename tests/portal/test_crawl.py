@@ -1,0 +1,49 @@
+"""From the dashboard every page is reached by links, and none of them is dead (portal SCREENS 7.5)."""
+
+import re
+import time
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+from flat import furnish
+from portals import Here
+from reader import activated
+
+from submeter.portal import app, create_portal
+
+#: Pages that are no link's end: reached by forms or from outside, those of flows, and those of guests.
+ELSEWHERE = {"/", "/start/{flow}", "/flow/{id}", "/confirm/{link}", "/leave", "/language", "/reading", "/units/{unit}/statement", "/documents/{id}"}
+#: Ends of links in mails and statements.
+MAILED = {"/announcements", "/units/{unit}/consumption", "/export/{id}"}
+#: Years, months and days lead on to others for ever: one of each is enough.
+ENDLESS = re.compile(r"\d{4}(-\d\d)?(-\d\d)?")
+
+
+@pytest.fixture
+def resident(tmp_path):
+    """Who came in by the letter; the flat has three years of rows."""
+    made = Here(tmp_path)
+    made.app.mount("/", create_portal(made.app))
+    made.now = time.time()
+    furnish(made)
+    yield activated(made, "cz-a", "jana@example.org")
+    made.close()
+
+
+def test_links_reach_every_page_and_none_is_dead(resident):
+    """Each own address that a page names answers with a page or a file; each page of the application is among them."""
+    waiting, kinds = ["/home"], set()
+    while waiting:
+        path = waiting.pop()
+        kind = ENDLESS.sub(lambda found: "day" if found.group(2) else "month" if found.group(1) else "year", path)
+        if kind in kinds:
+            continue
+        kinds.add(kind)
+        answer = resident.client.get(path)
+        assert answer.status_code == 200, path
+        if answer.headers["content-type"].startswith("text/html"):
+            links = [urlsplit(urljoin(str(answer.url), href)) for href in re.findall(r'<a [^>]*?href="([^"#][^"]*)"', answer.text)]
+            waiting += [one.path + (f"?{one.query}" if one.query else "") for one in links if one.netloc == "inmes.localhost"]
+    patterns = {path: re.compile("^" + re.sub(r"{\w+}", "[^/?]+", path) + r"(\?|$)") for path, _, _ in app.PAGES}
+    missed = {path for path, pattern in patterns.items() if not any(pattern.match(kind) for kind in kinds)}
+    assert missed - ELSEWHERE - MAILED == set()
