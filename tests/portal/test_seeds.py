@@ -38,9 +38,9 @@ def here(tmp_path):
     with made.registry.writing() as db:
         db.execute("UPDATE units SET entrance = CASE id WHEN 'cz-c' THEN 'B' ELSE 'A' END WHERE id LIKE 'cz-%'")
     flows = made.app.state.flows
-    flows._tenants = {
+    flows.tenants = {
         host: replace(one, links={**one.links, **LINKS.get(one.portal.name, {})}, demo="show" if one.portal.name == "inmes" else "")
-        for host, one in flows._tenants.items()
+        for host, one in flows.tenants.items()
     }
     made.app.mount("/", create_portal(made.app))
     yield made
