@@ -256,7 +256,7 @@ def test_a_delayed_grant_is_allowed_or_denied(here):
     assert reader.page.text.count("j…@example.org") == 2
     reader.fill("allow")
     reader.fill("deny")
-    assert reader.client.get("/v1/grants/waiting").json()["grants"] == []
+    assert reader.client.get("/v1/delayed-grants").json()["grants"] == []
     allowed, denied = here.registry.accounts.grant("g_1"), here.registry.accounts.grant("g_2")
     assert allowed.since <= int(here.now * 1e6) + 60_000_000
     assert allowed.ended is None
