@@ -67,7 +67,7 @@ def cells(reader, label):
     ]
 
 
-def test_check_46_the_page_of_a_link_uses_it_once(here):
+def test_the_page_of_a_link_uses_it_once(here):
     """Looking at the page uses nothing up; the button does; a second browser is told that it is over, and gets no session."""
     secret = here.registry.operators.invite("cz", "olga", "operator", identity="o_1", now=int(here.now * 1e6))
     first, second = reader_of(here, "inmes"), reader_of(here, "inmes")
