@@ -206,7 +206,7 @@ def test_a_copy_and_the_end_of_the_account(resident):
     resident.open("/profile/data")
     resident.fill("copy")
     link = next(href for href, _ in resident.page.links if href.startswith("/export/"))
-    for _ in range(100):
+    for _ in range(1200):
         if resident.client.get(link).content[:2] == b"PK":
             break
         time.sleep(0.05)
