@@ -79,7 +79,7 @@ async def holders(access: Annotated[Access, scoped("accounts:write", cost="r")],
     return {"grants": [_held(access, one) for one in access.registry.accounts.grants_of(access.unit(unit).unit.id)]}
 
 
-@routes.get("/v1/grants/waiting")
+@routes.get("/v1/delayed-grants")
 async def waiting(access: Annotated[Access, scoped("accounts:write", cost="r")]) -> dict[str, Any]:
     """Grants that begin later, so that present holders may object: allow them earlier, or deny them."""
     found = access.registry.accounts.waiting(access.principal.manager, access.now)

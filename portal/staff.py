@@ -104,7 +104,7 @@ async def quality(page: Page) -> Mapping[str, Any]:
 
 async def access(page: Page) -> Mapping[str, Any]:
     """Grants that begin later, so that present holders may object."""
-    return {"waiting": (await page.api.get("/v1/grants/waiting"))["grants"]}
+    return {"waiting": (await page.api.get("/v1/delayed-grants"))["grants"]}
 
 
 async def decide(page: Page, fields: Fields, *, allow: bool) -> None:

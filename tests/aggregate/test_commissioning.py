@@ -39,6 +39,7 @@ def stores(tmp_path):
             ("BBB-00000001-01-07", "cellar", TODAY, 4, -90),
             ("BBB-00000001-01-07", "cellar", date(2025, 6, 10), 4, -80),
             ("BBB-00000002-01-07", "between", TODAY, 9, None),
+            ("BBB-00000002-01-07", "cellar", TODAY, 1, None),
             ("BBB-00000003-01-07", "cellar", OLD, 9, None),
         ]
         readings.store(

@@ -1,4 +1,4 @@
-"""Gateways that are down, a fresh installation, retention: checks 45 to 47 (portal FLOWS 10)."""
+"""Gateways that are down, retention: checks 45 and 47 (portal FLOWS 10)."""
 
 import threading
 
@@ -10,8 +10,6 @@ from receivers import hanging, smtp
 from submeter.config import parse
 from submeter.forget import forget
 from submeter.post import deliver, outlets
-from submeter.store import Registry
-from submeter.store.directory import import_directory
 from submeter.store.reads import Read
 
 
@@ -67,22 +65,6 @@ def test_check_45_with_the_gateway_down_another_factor_works_and_nothing_opens(h
         content = file.read_bytes()
         assert f'"code": "{code}"'.encode() not in content
         assert f'"code": "{by_mail}"'.encode() not in content
-
-
-def test_check_46_a_fresh_installation_has_no_account_and_no_token(tmp_path):
-    """Nobody gets in until an operator makes a token with the command line; its secret is told once and kept as a hash."""
-    (tmp_path / "directory.toml").write_text('[[manager]]\nid = "c_1"\nname = "House"\n')
-    with Registry(tmp_path / "registry.sqlite") as registry:
-        import_directory(registry, tmp_path / "directory.toml")
-        with registry.writing() as db:
-            for table in ("tokens", "accounts", "sessions", "grants", "claims", "contacts"):
-                assert db.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
-        assert registry.token("") is None
-        secret = registry.create_token("c_1")
-        with registry.writing() as db:
-            assert secret not in "\n".join(db.iterdump())
-        assert registry.token(secret) is not None
-    assert parse("", tmp_path / "pipeline.toml").portal == ()
 
 
 def test_check_47_what_is_over_is_deleted(here):

@@ -158,10 +158,10 @@ def test_grants_that_wait_are_listed_for_the_manager(here):
     account, now = here.registry.accounts.reached("inmes", "email", "jana@example.org").id, int(here.now * 1e6)
     for name, manager, since in (("g_later", "cz", now + 10**9), ("g_now", "cz", now), ("g_theirs", "si", now + 10**9)):
         here.registry.accounts.add_grant(Grant(name, account, manager, f"{manager}-b", None, "resident", since, None, "test", None, now, None))
-    (told,) = asked(here, "/v1/grants/waiting", scope="accounts:write")["grants"]
+    (told,) = asked(here, "/v1/delayed-grants", scope="accounts:write")["grants"]
     assert (told["id"], told["label"], told["waits"], told["contacts"]) == ("g_later", "Flat b", True, ["j…@example.org"])
     assert here.service("cz", "accounts:write").post("/v1/grants/g_later/decision", json={"allow": True}).status_code == 204
-    assert asked(here, "/v1/grants/waiting", scope="accounts:write")["grants"] == []
+    assert asked(here, "/v1/delayed-grants", scope="accounts:write")["grants"] == []
 
 
 def test_who_may_ask(here):

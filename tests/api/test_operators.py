@@ -4,7 +4,9 @@ import pytest
 from fastapi.testclient import TestClient
 from portals import Here, inmes
 
-from submeter.store import StoreError
+from submeter.config import parse
+from submeter.store import Registry, StoreError
+from submeter.store.directory import import_directory
 
 HOUR = 3600
 
@@ -28,6 +30,22 @@ def entered(here, portal="inmes", **who):
     answer = one.client.post(f"/v1/operators/{link(here, **who)}")
     assert answer.status_code == 204, answer.text
     return one.client
+
+
+def test_check_46_a_fresh_installation_has_no_account_and_no_token(tmp_path):
+    """Nobody gets in until an operator makes a token with the command line; its secret is told once and kept as a hash."""
+    (tmp_path / "directory.toml").write_text('[[manager]]\nid = "c_1"\nname = "House"\n')
+    with Registry(tmp_path / "registry.sqlite") as registry:
+        import_directory(registry, tmp_path / "directory.toml")
+        with registry.writing() as db:
+            for table in ("tokens", "accounts", "sessions", "operators", "grants", "claims", "contacts"):
+                assert db.execute(f"SELECT count(*) FROM {table}").fetchone() == (0,)
+        assert registry.token("") is None
+        secret = registry.create_token("c_1")
+        with registry.writing() as db:
+            assert secret not in "\n".join(db.iterdump())
+        assert registry.token(secret) is not None
+    assert parse("", tmp_path / "pipeline.toml").portal == ()
 
 
 def test_check_46_a_fresh_installation_has_no_operator(here):
@@ -92,7 +110,7 @@ def test_who_only_reads_changes_nothing(here):
     assert client.post("/v1/claims", json={"claims": [{"unit": "cz-a", "kind": "one_time_credentials"}]}).status_code == 403
 
 
-def test_check_27_an_operators_session_ends(here):
+def test_an_operators_session_ends(here):
     """After half an hour without a request, after twelve hours in all, by log out, and at once when the operator is ended."""
     idle = entered(here)
     here.now += HOUR / 2 + 1

@@ -67,7 +67,7 @@ def cells(reader, label):
     ]
 
 
-def test_check_46_the_page_of_a_link_uses_it_once(here):
+def test_the_page_of_a_link_uses_it_once(here):
     """Looking at the page uses nothing up; the button does; a second browser is told that it is over, and gets no session."""
     secret = here.registry.operators.invite("cz", "olga", "operator", identity="o_1", now=int(here.now * 1e6))
     first, second = reader_of(here, "inmes"), reader_of(here, "inmes")
@@ -256,7 +256,7 @@ def test_a_delayed_grant_is_allowed_or_denied(here):
     assert reader.page.text.count("j…@example.org") == 2
     reader.fill("allow")
     reader.fill("deny")
-    assert reader.client.get("/v1/grants/waiting").json()["grants"] == []
+    assert reader.client.get("/v1/delayed-grants").json()["grants"] == []
     allowed, denied = here.registry.accounts.grant("g_1"), here.registry.accounts.grant("g_2")
     assert allowed.since <= int(here.now * 1e6) + 60_000_000
     assert allowed.ended is None
