@@ -240,7 +240,20 @@ def test_the_outbox_shows_what_was_sent_newest_first(here):
     assert messages[0].startswith("email to second@example.org")
     assert len(messages) == len(sent(here.demo))
     assert f'href="{url_of(here.demo, "sz-maribor.localhost")}/confirm/' in shown.text
+    assert '<p lang="sl">' in shown.text
     assert "<script" not in shown.text
+
+
+def test_letters_are_there_to_be_printed(here):
+    """A letter is a file of the outbox; what is no letter of it is not there."""
+    folder = here.demo.config.mail.folder
+    folder.mkdir(exist_ok=True)
+    (folder / "letter-000900-0badcafe.pdf").write_bytes(b"%PDF-1.7")
+    near = TestClient(here.app, base_url="http://localhost", client=("127.0.0.1", 5))
+    assert "/demo/letters/letter-000900-0badcafe.pdf" in near.get("/demo/outbox").text
+    assert near.get("/demo/letters/letter-000900-0badcafe.pdf").content == b"%PDF-1.7"
+    for name in ("letter-000901-0badcafe.pdf", "..%2fdemo.json", "%2e%2e/demo.json"):
+        assert near.get(f"/demo/letters/{name}").status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/demo/outbox", "/demo/letters/letter-000001-00000000.pdf"])
