@@ -1,8 +1,9 @@
 """`submeter demo`: see the whole chain work in five portals over a simulated world."""
 
+import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.console import Console
@@ -10,6 +11,9 @@ from rich.console import Console
 from submeter.demo.command import demo as run
 
 __all__ = ["demo"]
+
+#: Exit status where the demo was stopped before it was there.
+INTERRUPTED: Final = 130
 
 
 def demo(
@@ -25,5 +29,12 @@ def demo(
     seed: Annotated[int, typer.Option(min=1, max=19, help="another number is another world")] = 1,
 ) -> None:
     """Simulate three houses with five portals, read them live, and with --for compare every figure at the end; exit status 0 only if all agree."""
-    agreed = run(folder.absolute(), seconds=seconds, port=port, speed=speed, years=years, seed=seed, fresh=fresh, console=Console(highlight=False))
+    for one in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(one, signal.default_int_handler)
+    try:
+        agreed = run(
+            folder.absolute(), seconds=seconds, port=port, speed=speed, years=years, seed=seed, fresh=fresh, console=Console(highlight=False)
+        )
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
     sys.exit(0 if agreed else 1)

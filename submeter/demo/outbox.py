@@ -49,10 +49,12 @@ TEMPLATE: Final = """<!doctype html>
 </ul>
 {% for one in messages %}
 <article>
-<h2>{{ one.channel }} to {{ one.to }}{% if one.subject %}: {{ one.subject }}{% endif %}</h2>
+<h2>{{ one.channel }} to {{ one.to }}{% if one.subject %}: <span{% if one.lang %} lang="{{ one.lang }}"{% endif %}>{{ one.subject }}</span>{% endif %}</h2>
 <p><small>{{ one.at.strftime("%H:%M:%S") }}</small></p>
-{% if one.letter %}<p><a href="/demo/letters/{{ one.letter }}">the letter as PDF</a></p>{% endif %}
-<p>
+{% if one.letter %}
+<p><a href="/demo/letters/{{ one.letter }}">the letter as PDF</a></p>
+{% endif %}
+<p{% if one.lang %} lang="{{ one.lang }}"{% endif %}>
 {% for part in one.parts() %}{% if part.startswith("http") %}<a href="{{ part }}">{{ part }}</a>{% elif part == "\\n" %}<br>
 {% else %}{{ part }} {% endif %}{% endfor %}
 </p>
@@ -67,7 +69,7 @@ TEMPLATE: Final = """<!doctype html>
 
 
 class Sent(NamedTuple):
-    """One message as it would have left; `letter` is the name of its file."""
+    """One message as it would have left; `letter` is the name of its file, `lang` its language where it says so."""
 
     channel: str
     to: str
@@ -75,6 +77,7 @@ class Sent(NamedTuple):
     text: str
     at: datetime
     letter: str = ""
+    lang: str = ""
 
     def parts(self) -> Iterator[str]:
         """The text word by word, with its line ends."""
@@ -159,7 +162,8 @@ def _read(path: Path, demo: Demo) -> Sent:
         return Sent("letter", "by post", path.name, "", at, path.name)
     if path.suffix == ".eml":
         message = message_from_bytes(path.read_bytes(), policy=default)
-        return Sent("email", str(message["To"]), str(message["Subject"]), _linked(str(message.get_content()), demo), at)
+        text = _linked(str(message.get_content()), demo)
+        return Sent("email", str(message["To"]), str(message["Subject"]), text, at, lang=str(message["Content-Language"] or ""))
     head, _, text = path.read_text("utf-8").partition("\n\n")
     return Sent("sms", head.splitlines()[0].removeprefix("To: "), "", _linked(text, demo), at)
 

@@ -29,6 +29,7 @@ from submeter.errors import SubmeterError
 from submeter.portal import create_portal
 from submeter.post import deliver, outlets
 from submeter.service import sign_in
+from submeter.simulate.truth import anchors, counters, index_at
 from submeter.simulate.world import COMPANIES
 from submeter.store import Published, Registry
 
@@ -142,7 +143,7 @@ WALKS = {
 
 @pytest.mark.parametrize("kind", WALKS)
 def test_each_portal_is_walked_from_its_letter_to_a_chart(here, kind):
-    """What is printed of the first unit opens its portal: messages come to the outbox, and a chart shows bars of the unit."""
+    """I2 S1 N2 Y4 K7: what is printed of the first unit opens its portal: messages come to the outbox, and a chart shows bars of the unit."""
     letter = here.letter(kind)
     reader = here.reader(letter.portal)
     WALKS[kind](here, reader, letter.fields)
@@ -153,10 +154,26 @@ def test_each_portal_is_walked_from_its_letter_to_a_chart(here, kind):
     assert "<figure" in reader.body
     bars = [label for href, label in reader.page.links if f"/units/{letter.unit}/history/" in href]
     assert any(re.search(r"[1-9]", label.partition(":")[2]) for label in bars)
+    if kind == "bill":
+        _only_the_own_time(here, reader)
+
+
+def _only_the_own_time(here, reader):
+    """Who moved in on the 11th sees nothing of before, and of that month the own part, from the hand-over on."""
+    demo, story = here.demo, here.demo.world.story("move")
+    place = next(place for place in demo.world.places if place.id == story.point)
+    known = anchors(place, counters(place)[0], demo.heard(place))
+    query = {"from": civil.iso(story.since - 60 * civil.DAY), "to": civil.iso(demo.until), "resolution": "P1M", "by": "meter"}
+    told = reader.client.get(f"/v1/units/{story.unit}/consumption", params=query).json()["series"]
+    points = [point for one in told if one["meter"] == story.point for point in one["points"]]
+    first = next(point for point in points if point["value"] is not None)
+    start, end = civil.instant(first["start"]), civil.instant(first["end"])
+    assert (start, "cut" in first["flags"]) == (story.since, True)
+    assert round(first["value"] * 1e6) == index_at(known, end) - index_at(known, start)
 
 
 def test_a_reading_is_sent_in_without_an_account(here):
-    """The meter's and the account's number open the form of that meter."""
+    """K8: the meter's and the account's number open the form of that meter."""
     letter = here.letter("meter_number")
     reader = here.reader(letter.portal)
     reader.open("/start/self_reading")
@@ -223,7 +240,20 @@ def test_the_outbox_shows_what_was_sent_newest_first(here):
     assert messages[0].startswith("email to second@example.org")
     assert len(messages) == len(sent(here.demo))
     assert f'href="{url_of(here.demo, "sz-maribor.localhost")}/confirm/' in shown.text
+    assert '<p lang="sl">' in shown.text
     assert "<script" not in shown.text
+
+
+def test_letters_are_there_to_be_printed(here):
+    """A letter is a file of the outbox; what is no letter of it is not there."""
+    folder = here.demo.config.mail.folder
+    folder.mkdir(exist_ok=True)
+    (folder / "letter-000900-0badcafe.pdf").write_bytes(b"%PDF-1.7")
+    near = TestClient(here.app, base_url="http://localhost", client=("127.0.0.1", 5))
+    assert "/demo/letters/letter-000900-0badcafe.pdf" in near.get("/demo/outbox").text
+    assert near.get("/demo/letters/letter-000900-0badcafe.pdf").content == b"%PDF-1.7"
+    for name in ("letter-000901-0badcafe.pdf", "..%2fdemo.json", "%2e%2e/demo.json"):
+        assert near.get(f"/demo/letters/{name}").status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/demo/outbox", "/demo/letters/letter-000001-00000000.pdf"])
