@@ -66,6 +66,7 @@ def test_a_chart_is_walked_by_keyboard_or_skipped_by_one_link(site, resident):
     """Each bar is a link that is hit over its full height and shows its focus; one link before them leads behind them."""
     page = resident("cs")
     page.goto(site.address("inmes", "/units/cz-a"))
+    assert page.locator(".bell").count() == 1
     heights = page.evaluate(
         "() => [...document.querySelectorAll('.chart')].flatMap((chart) => [...chart.querySelectorAll('a .hit')]"
         ".map((one) => one.getBoundingClientRect().height - chart.querySelector('.area').clientHeight))"
