@@ -6,6 +6,7 @@ A key is an English sentence, or a kind and a word of the API, e.g. `field email
 import io
 from collections.abc import Callable, Sequence
 from datetime import date, datetime
+from decimal import Decimal
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
 from importlib.resources import files
@@ -45,9 +46,14 @@ class Words:
         """A sentence that counts, e.g. "{n} day"."""
         return self._texts.ngettext(one, many, count).format(n=self.number(count, 0))
 
-    def number(self, value: float | None, decimals: int) -> str:
+    def number(self, value: float | Decimal | None, decimals: int) -> str:
         """A number with so many decimals; what is not known is a dash, never 0."""
         return UNKNOWN if value is None else format_decimal(value, "#,##0" + ("." + "0" * decimals if decimals else ""), self._cldr)
+
+    def money(self, amount: str, currency: str) -> str:
+        """A sum with its currency; as many decimals as it came with."""
+        exact = Decimal(amount)
+        return f"{self.number(exact, max(-int(exact.as_tuple().exponent), 0))}\xa0{currency}"
 
     def amount(self, value: float | None, uom: str) -> str:
         """A measured value, rounded as its unit is (portal SCREENS 2): kWh to whole ones from 100 on."""

@@ -60,3 +60,38 @@ def test_other_languages_fit_too(site, resident, locale, path):
     assert list(Traffic(page).open(site.address("six", path))) == []
     assert page.evaluate("document.documentElement.lang") == locale
     assert faults(page, [LOOKS[1]]) == ""
+
+
+def test_a_chart_is_walked_by_keyboard_or_skipped_by_one_link(site, resident):
+    """Each bar is a link that is hit over its full height and shows its focus; one link before them leads behind them."""
+    page = resident("cs")
+    page.goto(site.address("inmes", "/units/cz-a"))
+    assert page.locator(".bell").count() == 1
+    heights = page.evaluate(
+        "() => [...document.querySelectorAll('.chart')].flatMap((chart) => [...chart.querySelectorAll('a .hit')]"
+        ".map((one) => one.getBoundingClientRect().height - chart.querySelector('.area').clientHeight))"
+    )
+    assert len(heights) == 90
+    assert max(map(abs, heights)) < 1
+    page.locator(".chart .skip").first.focus()
+    page.keyboard.press("Tab")
+    bar = "document.activeElement.getAttribute('aria-label')"
+    assert "m³" in page.evaluate(bar)
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    page.locator(".chart .skip").first.focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.tagName + document.activeElement.parentElement.id") == "SUMMARYfigures-1"
+
+
+def test_small_screens_open_at_the_latest_month_and_fold_the_menu(site, resident):
+    """At 390 px the table shows the last known month and the menu is folded, at 1100 px its links stand in the head."""
+    page = resident("cs")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(site.address("inmes", "/units/cz-a"))
+    last = page.locator(".months tbody tr").first.locator("td[class]").last
+    assert last.evaluate("one => one.getBoundingClientRect().right <= innerWidth")
+    links = page.locator("header nav a")
+    assert links.first.evaluate("one => one.checkVisibility({contentVisibilityAuto: true})") is False
+    page.set_viewport_size({"width": 1100, "height": 844})
+    assert links.first.evaluate("one => one.checkVisibility({contentVisibilityAuto: true})") is True

@@ -94,7 +94,7 @@ def test_documents_are_opened_and_marked(here, resident):
     resident.open("/units/cz-a/papers")
     assert "Vyúčtování" in resident.page.text
     assert resident.page.text.count("nové") == 1
-    assert "480.55 CZK" in resident.page.text
+    assert "480,55 CZK" in resident.page.text
     assert "<svg" in resident.body
     assert "style=" not in resident.body
     resident.fill("open")
@@ -116,7 +116,7 @@ def test_lines_with_sums_and_a_way_to_pay(here, resident):
     pushed = here.service("cz", "balance:write").post("/v1/balance", content=text.encode(), headers={"Content-Type": "application/x-ndjson"})
     assert pushed.status_code == 200, pushed.text
     resident.open("/units/cz-a/papers")
-    assert "80.55 CZK" in resident.page.text
+    assert "80,55 CZK" in resident.page.text
     assert "https://pay.example/?sum=80.55&for=4711" in {href for href, _ in resident.page.links}
     resident.open("/units/cz-a/papers?year=2024")
     assert "teplo" not in resident.page.text
