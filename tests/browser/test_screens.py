@@ -1,10 +1,12 @@
-"""Every screen of who is signed in, in a real browser, in two languages (portal SCREENS 5)."""
+"""Every screen of who is signed in, residents and operators, in a real browser, in two languages (portal SCREENS 5)."""
 
 from datetime import UTC, datetime
 
 import pytest
 from looking import LOOKS, SOME, Traffic, faults
-from reader import activated
+from reader import activated, entered
+
+from submeter.portal import letters, staff
 
 MONTH = f"{datetime.now(UTC):%Y-%m}"
 #: Screens 8 to 15 by their addresses.
@@ -17,6 +19,7 @@ SCREENS = (
     "/places",
     "/units/cz-a/readings",
     "/units/cz-a/papers",
+    "/units/cz-a/limits",
     "/profile",
     *(f"/profile/{name}" for name in ("contacts", "password", "factors", "sessions", "tokens", "people", "readers", "consents", "notices", "data")),
     "/nowhere",
@@ -49,6 +52,22 @@ def test_a_screen_is_light_accessible_and_fits(site, resident, locale, path):
     too_much = list(Traffic(page).open(site.address("inmes", path)))
     assert too_much == (["status 404"] if path == "/nowhere" else [])
     assert page.evaluate("document.documentElement.lang") == locale
+    assert faults(page, LOOKS if locale == "cs" else SOME) == ""
+
+
+@pytest.fixture(scope="module")
+def operator(site):
+    """Of who followed the operator's link."""
+    return entered(site.here).client
+
+
+@pytest.mark.parametrize("path", [*staff.SCREENS, *letters.SCREENS])
+@pytest.mark.parametrize("locale", ["cs", "en"])
+def test_operators_screens_do_too(site, person, operator, locale, path):
+    """Screen 16: the same for each of its pages."""
+    page = person(locale=locale)
+    page.context.add_cookies(site.cookies(operator, "inmes"))
+    assert list(Traffic(page).open(site.address("inmes", path))) == []
     assert faults(page, LOOKS if locale == "cs" else SOME) == ""
 
 

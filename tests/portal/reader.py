@@ -107,3 +107,14 @@ def activated(here, unit, mail):
     reader.fill("skip")
     reader.fill(new_password=PASSWORD, new_password_again=PASSWORD)
     return reader
+
+
+def entered(here, portal="inmes", manager="cz", role="operator"):
+    """Somebody who followed the link of the command line."""
+    secret = here.registry.operators.invite(manager, f"olga {role}", role, identity=f"o_{manager}_{role}", now=int(here.now * 1e6))
+    reader = reader_of(here, portal)
+    reader.open(f"/operator/enter/{secret}")
+    assert reader.status == 200
+    reader.fill("enter")
+    assert reader.url.endswith("/operator"), reader.body
+    return reader

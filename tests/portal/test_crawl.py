@@ -1,4 +1,4 @@
-"""From the dashboard every page is reached by links, and none of them is dead (portal SCREENS 7.5)."""
+"""From the first page of who is signed in every page is reached by links, and none of them is dead (portal SCREENS 7.5)."""
 
 import re
 import time
@@ -7,7 +7,7 @@ from urllib.parse import urljoin, urlsplit
 import pytest
 from flat import furnish
 from portals import Here
-from reader import activated
+from reader import activated, entered
 
 from submeter.portal import app, create_portal
 
@@ -20,30 +20,46 @@ ENDLESS = re.compile(r"\d{4}(-\d\d)?(-\d\d)?")
 
 
 @pytest.fixture
-def resident(tmp_path):
-    """Who came in by the letter; the flat has three years of rows."""
+def here(tmp_path):
+    """Five portals with their pages; a flat has three years of rows."""
     made = Here(tmp_path)
     made.app.mount("/", create_portal(made.app))
     made.now = time.time()
     furnish(made)
-    yield activated(made, "cz-a", "jana@example.org")
+    yield made
     made.close()
 
 
-def test_links_reach_every_page_and_none_is_dead(resident):
-    """Each own address that a page names answers with a page or a file; each page of the application is among them."""
-    waiting, kinds = ["/home"], set()
+def test_links_reach_every_page_and_none_is_dead(here):
+    """Each own address that a page names answers with a page or a file; each page for residents is among them."""
+    kinds = crawled(activated(here, "cz-a", "jana@example.org"), "/home")
+    assert missed(kinds, [path for path, _, _ in app.PAGES if not path.startswith("/operator")]) - ELSEWHERE - MAILED == set()
+
+
+def test_links_reach_every_page_of_operators(here):
+    """The same from the operator's first page."""
+    kinds = crawled(entered(here), "/operator")
+    assert missed(kinds, [path for path, _, _ in app.PAGES if path.startswith("/operator")]) == {"/operator/enter/{link}"}
+
+
+def crawled(reader, start):
+    """Every kind of address that links lead to."""
+    waiting, kinds = [start], set()
     while waiting:
         path = waiting.pop()
         kind = ENDLESS.sub(lambda found: "day" if found.group(2) else "month" if found.group(1) else "year", path)
         if kind in kinds:
             continue
         kinds.add(kind)
-        answer = resident.client.get(path)
+        answer = reader.client.get(path)
         assert answer.status_code == 200, path
         if answer.headers["content-type"].startswith("text/html"):
             links = [urlsplit(urljoin(str(answer.url), href)) for href in re.findall(r'<a [^>]*?href="([^"#][^"]*)"', answer.text)]
             waiting += [one.path + (f"?{one.query}" if one.query else "") for one in links if one.netloc == "inmes.localhost"]
-    patterns = {path: re.compile("^" + re.sub(r"{\w+}", "[^/?]+", path) + r"(\?|$)") for path, _, _ in app.PAGES}
-    missed = {path for path, pattern in patterns.items() if not any(pattern.match(kind) for kind in kinds)}
-    assert missed - ELSEWHERE - MAILED == set()
+    return kinds
+
+
+def missed(kinds, paths):
+    """The pages that no link leads to."""
+    patterns = {path: re.compile("^" + re.sub(r"{\w+}", "[^/?]+", path) + r"(\?|$)") for path in paths}
+    return {path for path, pattern in patterns.items() if not any(pattern.match(kind) for kind in kinds)}

@@ -6,7 +6,7 @@ import time
 import numpy as np
 import pytest
 from portals import Here
-from reader import Look, activated, reader_of
+from reader import Look, activated, entered, reader_of
 
 from submeter import civil
 from submeter.portal import create_portal
@@ -40,17 +40,6 @@ def here(tmp_path):
     raised("leak", "point:q/volume", now - 10**9, now=now, detail="only for si")
     yield made
     made.close()
-
-
-def entered(here, portal="inmes", manager="cz", role="operator"):
-    """Somebody who followed the link of the command line."""
-    secret = here.registry.operators.invite(manager, f"olga {role}", role, identity=f"o_{manager}_{role}", now=int(here.now * 1e6))
-    reader = reader_of(here, portal)
-    reader.open(f"/operator/enter/{secret}")
-    assert reader.status == 200
-    reader.fill("enter")
-    assert reader.url.endswith("/operator"), reader.body
-    return reader
 
 
 def number(text):
