@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from rich.console import Console
 
@@ -13,6 +14,7 @@ from submeter.demo.check import figures_differ, readings_differ, stories_differ
 from submeter.demo.folder import Demo, Letter, made, resumed, url_of
 from submeter.demo.live import Gateways, running
 from submeter.logs import configure
+from submeter.service import CoreThread
 from submeter.simulate.world import COMPANIES
 
 __all__ = ["demo"]
@@ -39,6 +41,7 @@ def demo(folder: Path, *, seconds: float | None, port: int, speed: float, years:
     with running(one, say) as core:
         for line in _where_to_look(one):
             say(line)
+        say(f"operator   {_way_in(one, core)}")
         try:
             Gateways(one, core, speed=speed, say=say).run(seconds)
         except KeyboardInterrupt:
@@ -70,6 +73,13 @@ def _where_to_look(one: Demo) -> Iterator[str]:
     yield f'token      curl -H "Authorization: Bearer {one.tokens[COMPANIES[0].id]}" {url_of(one, COMPANIES[0].host)}/v1/units'
     yield f"metrics    http://127.0.0.1:{one.config.metrics.port}/metrics"
     yield f"commands   submeter status -c {one.folder / 'pipeline.toml'}      Ctrl-C ends the demo, the next one goes on; --fresh begins anew"
+
+
+def _way_in(one: Demo, core: CoreThread) -> str:
+    """A new link for an operator of the first company, where its pages are."""
+    company = COMPANIES[0]
+    link, _ = core.submit("operator.add", {"name": "olga", "manager": company.id})
+    return f"{url_of(one, company.host)}{urlsplit(link).path}   (good once, for half an hour)"
 
 
 def _first_letters(one: Demo) -> Iterator[Letter]:

@@ -299,4 +299,5 @@ def test_the_command_goes_on_prints_and_agrees(world, capsys):
     letter = world.letters[0]
     assert f"login {letter.fields['login']}   password {letter.fields['password']}" in told
     assert "/demo/outbox" in told
+    assert re.search(r"http://inmes\.localhost:\d+/operator/enter/\S{40}", told)
     assert "agree with what was sent" in told
