@@ -195,6 +195,7 @@ ASKED = {
     ("GET", "/v1/bulk/consumption"): RANGE,
     ("GET", "/v1/accounts"): {"unit": "{unit}"},
     ("POST", "/v1/flows/{name}"): {},
+    ("POST", "/v1/flows/{identity}/resend"): {"channel": "email"},
     ("PUT", "/v1/me/password"): {"present": "not this one", "new": "another fine sentence"},
     ("POST", "/v1/me/factors"): {"kind": "recovery"},
     ("POST", "/v1/units/{unit}/invitations"): {},
