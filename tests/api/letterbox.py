@@ -1,6 +1,5 @@
 """Where messages of tests really arrive: a mail server and an SMS gateway for the whole run, a folder for letters; and what they say, read back from them."""
 
-import atexit
 import email
 import email.policy
 import json
@@ -30,12 +29,14 @@ class Arrived:
     values: dict
 
 
+#: What runs until the end of the session: tests/conftest.py closes it.
+running = ExitStack()
+
+
 @cache
 def receivers():
     """A mail server and a gateway that run until the end: port and inbox, address and requests."""
     os.environ.setdefault("no_proxy", "127.0.0.1")
-    running = ExitStack()
-    atexit.register(running.close)
     return *running.enter_context(smtp()), *running.enter_context(http())
 
 
