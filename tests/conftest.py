@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,12 @@ ROOT = Path(__file__).resolve().parent.parent
 def pytest_addoption(parser):
     """An option of tests/browser/test_pictures.py."""
     parser.addoption("--pictures", action="store_true", help="write the pictures of the README to docs/pictures")
+
+
+def pytest_sessionfinish():
+    """End the servers of tests/api/letterbox.py, where it was used: Python waits for their threads before anything of `atexit`."""
+    if letterbox := sys.modules.get("letterbox"):
+        letterbox.running.close()
 
 
 def unavailable(reason: str) -> None:
