@@ -1,13 +1,13 @@
 """The profile: who one is, addresses, password, and the ways to all else that is one's own (screen 15)."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from starlette.responses import Response
 
 from submeter.portal.ask import Refused
 from submeter.portal.page import LANGUAGE, Page
-from submeter.portal.screen import Fields, Screen
+from submeter.portal.screen import Fields, Screen, paged
 
 __all__ = ["PAGES", "SCREENS"]
 
@@ -95,5 +95,4 @@ SCREENS: Final[Mapping[str, Screen]] = {
         {"change": ("new_password", "The present password is wrong, or the new one is too short, too common or not the same twice.")},
     ),
 }
-Work = Callable[[Page], Awaitable[Response]]
-PAGES: Final[tuple[tuple[str, list[str], Work], ...]] = tuple((path, ["GET", "POST"], screen) for path, screen in SCREENS.items())
+PAGES: Final = paged(SCREENS)

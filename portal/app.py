@@ -18,12 +18,11 @@ from starlette.types import ASGIApp
 
 from submeter.portal import account, entry, factors, letters, papers, people, places, privacy, reading, readings, staff, tokens
 from submeter.portal.ask import Api, Refused
-from submeter.portal.page import Page, language
+from submeter.portal.page import Page, Work, language
 from submeter.portal.words import words_of
 
 __all__ = ["create_portal"]
 
-Work = Callable[[Page], Awaitable[Response]]
 PAGES = (
     *(*entry.PAGES, *reading.PAGES, *readings.PAGES, *papers.PAGES, *places.PAGES),
     *(*account.PAGES, *factors.PAGES, *tokens.PAGES, *people.PAGES, *privacy.PAGES),

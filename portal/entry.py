@@ -3,14 +3,14 @@
 A flow's page has the fields that the API asks for, in its order; a field's kind (what the keyboard shows, what the browser fills in) follows from its name.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from starlette.responses import Response
 
 from submeter.portal.ask import Refused
 from submeter.portal.faults import said
-from submeter.portal.page import LANGUAGE, Page
+from submeter.portal.page import LANGUAGE, Page, Place
 from submeter.portal.screen import HIDDEN
 
 __all__ = ["BACK", "PAGES"]
@@ -163,8 +163,7 @@ async def speak(page: Page) -> Response:
     return answer
 
 
-Work = Callable[[Page], Awaitable[Response]]
-PAGES: Final[tuple[tuple[str, list[str], Work], ...]] = (
+PAGES: Final[tuple[Place, ...]] = (
     ("/", ["GET"], first),
     ("/start/{flow}", ["GET", "POST"], start),
     ("/flow/{id}", ["GET", "POST"], flow),

@@ -1,14 +1,13 @@
 """The profile's second factors: an authenticator app, drawn as a QR code, and recovery codes; secrets are shown once (screen 15)."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import segno
 from markupsafe import Markup
-from starlette.responses import Response
 
 from submeter.portal.page import Page
-from submeter.portal.screen import Fields, Screen
+from submeter.portal.screen import Fields, Screen, paged
 
 __all__ = ["PAGES", "SCREENS"]
 
@@ -48,5 +47,4 @@ SCREENS: Final[Mapping[str, Screen]] = {
         {"confirm": ("code", "The code is wrong: look whether the clock of your device is right, and type the next one.")},
     )
 }
-Work = Callable[[Page], Awaitable[Response]]
-PAGES: Final[tuple[tuple[str, list[str], Work], ...]] = tuple((path, ["GET", "POST"], screen) for path, screen in SCREENS.items())
+PAGES: Final = paged(SCREENS)

@@ -1,14 +1,14 @@
 """The operator's claims: a batch for an entrance, answered once as letters to be printed, the list, and taking one back (screen 16; I2 S9 K7)."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from starlette.responses import Response
 
 from submeter.portal.ask import Refused
 from submeter.portal.page import Page
-from submeter.portal.screen import Fields, Screen
+from submeter.portal.screen import Fields, Screen, paged
 from submeter.portal.staff import guarded
 
 __all__ = ["PAGES", "SCREENS"]
@@ -79,5 +79,4 @@ SCREENS: Final[Mapping[str, Screen]] = {
         {"make": ("", "Tick at least one unit, and fill in all its fields with what is printed.")},
     )
 }
-Work = Callable[[Page], Awaitable[Response]]
-PAGES: Final[tuple[tuple[str, list[str], Work], ...]] = tuple((path, ["GET", "POST"], guarded(screen)) for path, screen in SCREENS.items())
+PAGES: Final = paged(SCREENS, guarded)

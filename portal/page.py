@@ -1,6 +1,6 @@
 """One page under way: who asks, in which language, and the template that is filled in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Final
@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from submeter.portal.ask import Api, Refused
 from submeter.portal.words import LOCALES, Words
 
-__all__ = ["LANGUAGE", "Page", "language", "today"]
+__all__ = ["LANGUAGE", "Page", "Place", "Work", "language", "today"]
 
 LANGUAGE: Final = "__Host-language"
 #: Flats whose open events the head of a page counts.
@@ -97,6 +97,11 @@ class Page:
             return dict(parse_qsl(body, keep_blank_values=True, max_num_fields=1000))
         except ValueError:
             raise Refused(422, {"type": "invalid"}) from None
+
+
+#: What answers for a page; and where: path, methods, work.
+Work = Callable[[Page], Awaitable[Response]]
+Place = tuple[str, list[str], Work]
 
 
 def today(unit: Mapping[str, Any]) -> date:

@@ -4,16 +4,16 @@ Rules: what a role may not see is not on the page; opening a document marks it a
 """
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import date
 from typing import Any, Final
 
 from markupsafe import Markup
 from starlette.responses import Response
 
-from submeter.portal.page import Page, today
+from submeter.portal.page import Page, Place, today
 from submeter.portal.reading import first_of, unit_of
-from submeter.portal.screen import Fields, Screen, maybe
+from submeter.portal.screen import Fields, Screen, maybe, paged
 
 __all__ = ["PAGES", "SCREENS"]
 
@@ -113,9 +113,8 @@ SCREENS: Final[Mapping[str, Screen]] = {
         {"write": ("text", "A message has 1 to 4,000 characters.")},
     )
 }
-Work = Callable[[Page], Awaitable[Response]]
-PAGES: Final[tuple[tuple[str, list[str], Work], ...]] = (
-    *((path, ["GET", "POST"], screen) for path, screen in SCREENS.items()),
+PAGES: Final[tuple[Place, ...]] = (
+    *paged(SCREENS),
     ("/units/{unit}/statement", ["POST"], statement),
     ("/documents/{id}", ["GET"], document),
     ("/papers", ["GET"], newest),

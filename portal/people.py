@@ -1,15 +1,13 @@
 """The profile's people: who sees one's flats by one's own invitation, and who read one's data (screen 15)."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from starlette.responses import Response
-
 from submeter.portal.ask import Refused
 from submeter.portal.page import Page
-from submeter.portal.screen import Fields, Screen, maybe
+from submeter.portal.screen import Fields, Screen, maybe, paged
 
 __all__ = ["PAGES", "SCREENS"]
 
@@ -83,5 +81,4 @@ SCREENS: Final[Mapping[str, Screen]] = {
     ),
     "/profile/readers": Screen("readers.html", readers),
 }
-Work = Callable[[Page], Awaitable[Response]]
-PAGES: Final[tuple[tuple[str, list[str], Work], ...]] = tuple((path, ["GET", "POST"], screen) for path, screen in SCREENS.items())
+PAGES: Final = paged(SCREENS)

@@ -1,6 +1,6 @@
 """My places: flats that one sees and why, a limited one made whole by the letter's code, one that is given up; limits on the use of one (screens 12 and 15)."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -9,7 +9,7 @@ from starlette.responses import Response
 from submeter.portal.ask import Refused
 from submeter.portal.page import Page
 from submeter.portal.reading import chosen, unit_of
-from submeter.portal.screen import Fields, Screen
+from submeter.portal.screen import Fields, Screen, paged
 
 __all__ = ["PAGES", "SCREENS"]
 
@@ -90,5 +90,4 @@ SCREENS: Final[Mapping[str, Screen]] = {
         {"add": ("amount", "A limit needs a number from 0, something that is measured here that finely, and a channel with an address of yours.")},
     ),
 }
-Work = Callable[[Page], Awaitable[Response]]
-PAGES: Final[tuple[tuple[str, list[str], Work], ...]] = tuple((path, ["GET", "POST"], screen) for path, screen in SCREENS.items())
+PAGES: Final = paged(SCREENS)

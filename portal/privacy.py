@@ -1,14 +1,14 @@
 """The profile's consents, notices, copy of one's data, and the end of the account (screen 15)."""
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from starlette.responses import Response
 
 from submeter.portal.ask import Refused
-from submeter.portal.page import Page
-from submeter.portal.screen import Fields, Screen
+from submeter.portal.page import Page, Place
+from submeter.portal.screen import Fields, Screen, paged
 
 __all__ = ["PAGES", "SCREENS"]
 
@@ -91,8 +91,7 @@ SCREENS: Final[Mapping[str, Screen]] = {
         {"erase": ("sure", "Tick the box to say that you mean it."), "stay": ("", "There was no such wish.")},
     ),
 }
-Work = Callable[[Page], Awaitable[Response]]
-PAGES: Final[tuple[tuple[str, list[str], Work], ...]] = (
-    *((path, ["GET", "POST"], screen) for path, screen in SCREENS.items()),
+PAGES: Final[tuple[Place, ...]] = (
+    *paged(SCREENS),
     ("/export/{id}", ["GET"], export),
 )

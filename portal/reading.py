@@ -1,14 +1,14 @@
 """What a resident reads: dashboard, months and days of a flat, history down to hours (screens 8 to 11)."""
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from starlette.responses import Response
 
 from submeter.portal.charts import Bar, Chart, Part
-from submeter.portal.page import Page, today
+from submeter.portal.page import Page, Place, today
 from submeter.portal.screen import maybe
 
 __all__ = ["PAGES", "chosen", "day_of", "first_of", "unit_of"]
@@ -258,8 +258,7 @@ def _picked(series: Sequence[Any], quantity: str) -> Any:
     return next((one for one in series if one["class"] == quantity or one["quantity"] == quantity), series[0] if series else None)
 
 
-Work = Callable[[Page], Awaitable[Response]]
-PAGES: Final[tuple[tuple[str, list[str], Work], ...]] = (
+PAGES: Final[tuple[Place, ...]] = (
     ("/home", ["GET"], home),
     ("/units", ["GET"], overview),
     ("/units/{unit}", ["GET"], flat),

@@ -1,6 +1,6 @@
 """Readings: what a meter showed and when, and a form to send an index in, with or without an account (screen 13)."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -8,9 +8,9 @@ from zoneinfo import ZoneInfo
 from starlette.responses import Response
 
 from submeter.portal.ask import Refused
-from submeter.portal.page import Page, today
+from submeter.portal.page import Page, Place, today
 from submeter.portal.reading import day_of, unit_of
-from submeter.portal.screen import Fields, Screen
+from submeter.portal.screen import Fields, Screen, paged
 
 __all__ = ["PAGES", "SCREENS"]
 
@@ -73,8 +73,7 @@ def _instant(text: str, zone: str) -> str | None:
 
 WRONG: Final = "This does not fit: look again at the meter, the decimals and the time. Readings may be taken on some days of the month only."
 SCREENS: Final[Mapping[str, Screen]] = {"/units/{unit}/readings": Screen("readings.html", readings, {"send": send}, {"send": ("value", WRONG)})}
-Work = Callable[[Page], Awaitable[Response]]
-PAGES: Final[tuple[tuple[str, list[str], Work], ...]] = (
-    *((path, ["GET", "POST"], screen) for path, screen in SCREENS.items()),
+PAGES: Final[tuple[Place, ...]] = (
+    *paged(SCREENS),
     ("/reading", ["GET", "POST"], alone),
 )

@@ -11,9 +11,9 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from submeter.portal.ask import Refused
-from submeter.portal.page import Page
+from submeter.portal.page import Page, Place, Work
 
-__all__ = ["HIDDEN", "Fields", "Screen", "maybe"]
+__all__ = ["HIDDEN", "Fields", "Screen", "maybe", "paged"]
 
 #: Refusals of what was typed: the same page again.
 AGAIN: Final = frozenset({"not-accepted", "invalid", "conflict"})
@@ -63,6 +63,11 @@ class Screen:
     async def _shown(self, page: Page, status: int = 200, **values: Any) -> Response:
         blank: dict[str, Any] = {"errors": {}, "typed": {}, "once": {}} | values
         return await page.within(self.template, status, **await self.told(page), **blank | {"once": _Once(blank["once"])})
+
+
+def paged(screens: Mapping[str, Screen], guard: Callable[[Work], Work] = lambda work: work) -> tuple[Place, ...]:
+    """Screens by their paths as pages, each behind a guard."""
+    return tuple((path, ["GET", "POST"], guard(screen)) for path, screen in screens.items())
 
 
 async def maybe(page: Page, path: str, **query: Any) -> Any:

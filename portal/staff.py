@@ -4,7 +4,7 @@ Rules: they are there for an operator's session alone, for everybody else as if 
 """
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -12,16 +12,14 @@ from urllib.parse import urlencode
 from starlette.responses import Response
 
 from submeter.portal.ask import Refused
-from submeter.portal.page import Page
-from submeter.portal.screen import Fields, Screen
+from submeter.portal.page import Page, Place, Work
+from submeter.portal.screen import Fields, Screen, paged
 
 __all__ = ["PAGES", "SCREENS", "guarded"]
 
 #: Days back that the audit's page begins with, and its rows.
 BACK: Final = 7
 ROWS: Final = 200
-
-Work = Callable[[Page], Awaitable[Response]]
 
 
 def guarded(work: Work) -> Work:
@@ -145,7 +143,7 @@ SCREENS: Final[Mapping[str, Screen]] = {
     "/operator/access": Screen("staff_access.html", access, {"allow": allow, "deny": deny}),
     "/operator/audit": Screen("staff_audit.html", audit),
 }
-PAGES: Final[tuple[tuple[str, list[str], Work], ...]] = (
-    *((path, ["GET", "POST"], guarded(screen)) for path, screen in SCREENS.items()),
+PAGES: Final[tuple[Place, ...]] = (
+    *paged(SCREENS, guarded),
     ("/operator/enter/{link}", ["GET", "POST"], enter),
 )

@@ -1,12 +1,10 @@
 """The profile's sessions, and tokens for programs of one's own (screen 15)."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
-from starlette.responses import Response
-
 from submeter.portal.page import Page
-from submeter.portal.screen import Fields, Screen
+from submeter.portal.screen import Fields, Screen, paged
 
 __all__ = ["PAGES", "SCREENS"]
 
@@ -59,5 +57,4 @@ SCREENS: Final[Mapping[str, Screen]] = {
         {"make": ("label", "A token needs a name, something that it may read, and 1 to 365 days; an account has at most ten.")},
     ),
 }
-Work = Callable[[Page], Awaitable[Response]]
-PAGES: Final[tuple[tuple[str, list[str], Work], ...]] = tuple((path, ["GET", "POST"], screen) for path, screen in SCREENS.items())
+PAGES: Final = paged(SCREENS)
