@@ -66,12 +66,17 @@ class Page:
 
     async def _count(self, path: str, name: str, **query: Any) -> int:
         """A number that the API tells, 0 where who asks may not know it."""
+        told = await self.maybe(path, **query)
+        return (told and told[name]) or 0
+
+    async def maybe(self, path: str, **query: Any) -> Any:
+        """What the API tells, None where who asks may not know it."""
         try:
-            return (await self.api.get(path, **query))[name] or 0
+            return await self.api.get(path, **query)
         except Refused as refused:
             if refused.type != "forbidden-scope":
                 raise
-            return 0
+            return None
 
     @property
     def here(self) -> str:

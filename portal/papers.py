@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from submeter.portal.page import Page, Place, today
 from submeter.portal.reading import first_of, unit_of
-from submeter.portal.screen import Fields, Screen, maybe, paged
+from submeter.portal.screen import Fields, Screen, paged
 
 __all__ = ["PAGES", "SCREENS"]
 
@@ -32,25 +32,25 @@ async def papers(page: Page) -> Mapping[str, Any]:
     """All that is written about a flat, as far as one may see it."""
     unit = await unit_of(page)
     path, year = f"/v1/units/{unit['id']}", _year(page)
-    payment = await maybe(page, f"{path}/payment")
+    payment = await page.maybe(f"{path}/payment")
     return {
         "unit": unit,
         "kinds": KINDS,
-        "documents": await maybe(page, f"{path}/documents"),
+        "documents": await page.maybe(f"{path}/documents"),
         "announcements": await _announced(page, unit["id"]),
         "year": year or today(unit).year,
-        "balance": await maybe(page, f"{path}/balance", **({"from": date(year, 1, 1), "to": date(year + 1, 1, 1)} if year else {})),
+        "balance": await page.maybe(f"{path}/balance", **({"from": date(year, 1, 1), "to": date(year + 1, 1, 1)} if year else {})),
         "all_years": not year,
         "payment": payment,
         "drawn": Markup(payment["payment"]["svg"]) if payment and payment["payment"] else None,  # noqa: S704 - made by the API
-        "messages": await maybe(page, f"{path}/messages"),
-        "wishes": await maybe(page, f"/v1/me/units/{unit['id']}"),
+        "messages": await page.maybe(f"{path}/messages"),
+        "wishes": await page.maybe(f"/v1/me/units/{unit['id']}"),
     }
 
 
 async def _announced(page: Page, unit: str) -> list[Any]:
     """What is announced to a flat."""
-    told = await maybe(page, "/v1/announcements", locale=page.words.locale)
+    told = await page.maybe("/v1/announcements", locale=page.words.locale)
     return [one for one in (told or {"announcements": []})["announcements"] if unit in one["units"]]
 
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from submeter.portal.ask import Refused
 from submeter.portal.page import Page
-from submeter.portal.screen import Fields, Screen, maybe, paged
+from submeter.portal.screen import Fields, Screen, paged
 
 __all__ = ["PAGES", "SCREENS"]
 
@@ -20,7 +20,7 @@ async def people(page: Page) -> Mapping[str, Any]:
     units = (await page.api.get("/v1/units"))["units"]
     waiting = []
     for unit in units:
-        told = await maybe(page, f"/v1/units/{unit['id']}/invitations")
+        told = await page.maybe(f"/v1/units/{unit['id']}/invitations")
         waiting += [{**one, "label": unit["label"]} for one in (told or {"invitations": []})["invitations"]]
     given = (await page.api.get("/v1/grants"))["given"]
     return {"given": given, "waiting": waiting, "units": units, "roles": ROLES, "levels": FINEST, "quantities": await _classes(page, units)}

@@ -9,7 +9,6 @@ from starlette.responses import Response
 
 from submeter.portal.charts import Bar, Chart, Part
 from submeter.portal.page import Page, Place, today
-from submeter.portal.screen import maybe
 
 __all__ = ["PAGES", "chosen", "day_of", "first_of", "unit_of"]
 
@@ -38,7 +37,7 @@ async def home(page: Page) -> Response:
     data = await _months(page, unit["id"], first_of(now, -2), first_of(now, 1))
     shown = [first_of(now, -1), first_of(now, -2)]
     months = [{"series": one, "cells": [_twelve(one["points"], day.year)[day.month - 1] for day in shown]} for one in data["series"]]
-    told = await maybe(page, f"/v1/units/{unit['id']}/events", state="open", locale=page.words.locale)
+    told = await page.maybe(f"/v1/units/{unit['id']}/events", state="open", locale=page.words.locale)
     alerts = told["events"] if told else []
     return await page.within(
         "home.html",
@@ -154,7 +153,7 @@ async def unit_of(page: Page) -> Any:
 
 async def chosen(page: Page, units: Sequence[Any]) -> Any:
     """The flat that is asked for, else the one that was switched to, else the first."""
-    me = await maybe(page, "/v1/me")
+    me = await page.maybe("/v1/me")
     wanted = page.asked("unit") or (me and me["unit"])
     return next((one for one in units if one["id"] == wanted), units[0])
 

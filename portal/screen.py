@@ -13,7 +13,7 @@ from starlette.responses import Response
 from submeter.portal.ask import Refused
 from submeter.portal.page import Page, Place, Work
 
-__all__ = ["HIDDEN", "Fields", "Screen", "maybe", "paged"]
+__all__ = ["HIDDEN", "Fields", "Screen", "paged"]
 
 #: Refusals of what was typed: the same page again.
 AGAIN: Final = frozenset({"not-accepted", "invalid", "conflict"})
@@ -68,13 +68,3 @@ class Screen:
 def paged(screens: Mapping[str, Screen], guard: Callable[[Work], Work] = lambda work: work) -> tuple[Place, ...]:
     """Screens by their paths as pages, each behind a guard."""
     return tuple((path, ["GET", "POST"], guard(screen)) for path, screen in screens.items())
-
-
-async def maybe(page: Page, path: str, **query: Any) -> Any:
-    """What the API tells, None where who asks may not know it."""
-    try:
-        return await page.api.get(path, **query)
-    except Refused as refused:
-        if refused.type != "forbidden-scope":
-            raise
-        return None

@@ -1,15 +1,11 @@
 """From the first page of who is signed in every page is reached by links, and none of them is dead (portal SCREENS 7.5)."""
 
 import re
-import time
 from urllib.parse import urljoin, urlsplit
 
-import pytest
-from flat import furnish
-from portals import Here
 from reader import activated, entered
 
-from submeter.portal import app, create_portal
+from submeter.portal import app
 
 #: Pages that are no link's end: reached by forms or from outside, those of flows, and those of guests.
 ELSEWHERE = {"/", "/start/{flow}", "/flow/{id}", "/confirm/{link}", "/leave", "/language", "/reading", "/units/{unit}/statement", "/documents/{id}"}
@@ -17,17 +13,6 @@ ELSEWHERE = {"/", "/start/{flow}", "/flow/{id}", "/confirm/{link}", "/leave", "/
 MAILED = {"/announcements", "/units/{unit}/consumption", "/export/{id}"}
 #: Years, months and days lead on to others for ever: one of each is enough.
 ENDLESS = re.compile(r"\d{4}(-\d\d)?(-\d\d)?")
-
-
-@pytest.fixture
-def here(tmp_path):
-    """Five portals with their pages; a flat has three years of rows."""
-    made = Here(tmp_path)
-    made.app.mount("/", create_portal(made.app))
-    made.now = time.time()
-    furnish(made)
-    yield made
-    made.close()
 
 
 def test_links_reach_every_page_and_none_is_dead(here):

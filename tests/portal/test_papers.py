@@ -5,11 +5,8 @@ import re
 import time
 
 import pytest
-from flat import furnish
-from portals import Here
 from reader import activated, reader_of
 
-from submeter.portal import create_portal
 from submeter.reading import MICRO, Register
 from submeter.store import PublishedSeries
 
@@ -18,17 +15,12 @@ SPD = {"scheme": "spd", "iban": "CZ58 5500 0000 0012 6509 8001", "variable": "12
 
 
 @pytest.fixture
-def here(tmp_path):
-    """Five portals with their pages; the flat's cold water meter has a device."""
-    made = Here(tmp_path)
-    made.app.mount("/", create_portal(made.app))
-    made.now = time.time()
-    furnish(made)
-    with made.registry.writing() as db:
+def here(here):
+    """The flat's cold water meter has a device."""
+    with here.registry.writing() as db:
         db.execute("INSERT INTO devices VALUES ('CZ-1-1-7', NULL, NULL, 0)")
         db.execute("INSERT INTO assignments VALUES ('p0', 'CZ-1-1-7', 1, NULL, NULL, NULL)")
-    yield made
-    made.close()
+    return here
 
 
 @pytest.fixture

@@ -4,25 +4,12 @@ import re
 import time
 
 import pytest
-from flat import furnish
-from portals import PASSWORD, Here
+from portals import PASSWORD
 from reader import activated, reader_of
 
 from submeter.api.factors import totp
-from submeter.portal import create_portal
 
 NEW = "another horse battery"
-
-
-@pytest.fixture
-def here(tmp_path):
-    """Five portals with their pages, and a furnished flat."""
-    made = Here(tmp_path)
-    made.app.mount("/", create_portal(made.app))
-    made.now = time.time()
-    furnish(made)
-    yield made
-    made.close()
 
 
 @pytest.fixture
