@@ -5,6 +5,7 @@ operators' commands) between two steps of the drain; the API and the operations 
 APScheduler only fills the queue.
 """
 
+import gc
 import queue
 import socket
 import threading
@@ -41,7 +42,7 @@ from submeter.portal import create_portal
 from submeter.store import Counts, Inbox, Published, Registry, StoreBrokenError
 from submeter.store.runs import By
 
-__all__ = ["CoreThread", "Part", "serve"]
+__all__ = ["CoreThread", "Part", "serve", "settle"]
 
 log = structlog.get_logger()
 
@@ -226,10 +227,18 @@ def serve(
             _listen(create_operations(core.health, core.health, core.metrics.registry), config.metrics.host, config.metrics.port, "metrics", stack)
         if part in {"all", "collect"}:
             _collect(config, stack, core)  # last: nothing is taken that nobody would see
+        settle()
+        stack.callback(gc.unfreeze)
         log.info("submeter runs", part=part, folder=str(config.data.folder))
         started(core)
         stop.wait()
         log.info("submeter stops")
+
+
+def settle() -> None:
+    """Take what the start has made out of the collector's rounds: some 200,000 objects that stay, and 140 ms a round in which nobody is answered."""
+    gc.collect()
+    gc.freeze()
 
 
 def _core(config: Config, stack: ExitStack) -> CoreThread:
