@@ -72,7 +72,7 @@ Limit = Annotated[int, Field(ge=0)]
 Seconds = Annotated[int, Field(ge=1, le=60)]
 Status = Annotated[int, Field(ge=100, le=599)]
 Address = Annotated[str, Field(pattern=r"^([^\s@<>,;:\"]+@[^\s@<>,;:\"]+)?$")]
-Link = Annotated[str, Field(pattern=r"^(https://([^{}\s]|\{(amount|currency|unit|account)\})+|mailto:[^{}\s]+|tel:\+\d+)$")]
+Link = Annotated[str, Field(pattern=r"^((https://|http://localhost[:/])([^{}\s]|\{(amount|currency|unit|account)\})+|mailto:[^{}\s]+|tel:\+\d+)$")]
 #: Where pages of a portal lead: to pay a balance, to pay without an account, to how the portal is used, to the manager's own pages, to who helps.
 LinkName = Literal["pay", "pay_open", "manual", "video", "home", "mail", "phone"]
 Url = Annotated[str, Field(pattern=r"^(https?://\S+)?$")]
@@ -322,7 +322,7 @@ class PortalHost(Section):
     )
     links: Mapping[LinkName, Link] = Field(
         default={},
-        description='addresses of https, mailto: and tel:, e.g. links = {pay = "https://pay.example.org/?account={account}&sum={amount}"}, or {} for none',
+        description='addresses of https (http at localhost only), mailto: and tel:, e.g. links = {pay = "https://pay.example.org/?account={account}&sum={amount}"}, or {} for none',
     )
     demo_manager: str = Field(
         default="", description='the id of a manager whose units anybody may look at, e.g. demo_manager = "demo", or "" for no demo'
