@@ -119,7 +119,7 @@ async def history(page: Page) -> Response:
             Bar(name, f"{name} {spoken}", [_part(point) for point in of_years], _to(unit["id"], f"{first + YEARS - 1}-{number + 1:02d}", quantity))
         )
     years = [str(year) for year in range(first, first + YEARS)]
-    return await _drawn(page, unit, series, offered, Chart(_title(page, series), bars, stacked=False), legend=years, level="year")
+    return await _drawn(page, unit, data, series, offered, Chart(_title(page, series), bars, stacked=False), legend=years, level="year")
 
 
 async def finer(page: Page) -> Response:
@@ -142,7 +142,7 @@ async def finer(page: Page) -> Response:
     ways = {"up": f"{start:%Y-%m}" if whole_day else "", "month": start, "before": before, "after": after if end <= today(unit) else None}
     heading = name(start)
     return await _drawn(
-        page, unit, series, offered, Chart(_title(page, series), bars), level="day" if whole_day else "month", heading=heading, ways=ways
+        page, unit, data, series, offered, Chart(_title(page, series), bars), level="day" if whole_day else "month", heading=heading, ways=ways
     )
 
 
@@ -158,10 +158,10 @@ async def download(page: Page) -> Response:
     return Response(body, media_type=kind, headers=headers)
 
 
-async def _drawn(page: Page, unit: Any, series: Any, offered: Mapping[str, str], chart: Chart, **more: Any) -> Response:
+async def _drawn(page: Page, unit: Any, data: Any, series: Any, offered: Mapping[str, str], chart: Chart, **more: Any) -> Response:
     values = {"legend": [], "heading": "", "ways": None, "chart": chart, "series": series, "offered": offered, "q": page.asked("q")} | more
     values["present"] = series and _name(series)
-    return await page.within("history.html", unit=unit, **values)
+    return await page.within("history.html", unit=unit, data=data, **values)
 
 
 async def unit_of(page: Page) -> Any:
