@@ -13,12 +13,19 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from submeter.config.errors import ConfigError
-from submeter.config.sections import Broker, Config, Gateway, PortalHost, Sender, SerialPort
+from submeter.config.sections import Broker, Config, Gateway, LoraWan, PortalHost, Sender, SerialPort
 
 __all__ = ["DEFAULT_FILE", "load", "parse"]
 
 DEFAULT_FILE: Final = Path("pipeline.toml")
-LISTS: Final[Mapping[str, type[BaseModel]]] = {"mqtt": Broker, "serial": SerialPort, "gateway": Gateway, "sender": Sender, "portal": PortalHost}
+LISTS: Final[Mapping[str, type[BaseModel]]] = {
+    "mqtt": Broker,
+    "serial": SerialPort,
+    "gateway": Gateway,
+    "lorawan": LoraWan,
+    "sender": Sender,
+    "portal": PortalHost,
+}
 
 
 def load(path: Path | None = None) -> Config:

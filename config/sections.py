@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from apscheduler.triggers.cron import CronTrigger
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationInfo, model_validator
 
+from submeter import civil
 from submeter.config.errors import ConfigError
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Keys",
     "Letters",
     "Log",
+    "LoraWan",
     "Mail",
     "Metrics",
     "Rollup",
@@ -148,6 +150,18 @@ class Broker(Section):
         return _secret(self.password_file, f"[[mqtt]] {self.name}: password_file") if self.password_file else None
 
 
+def _zone(name: str) -> str:
+    if name:
+        try:
+            civil.zone_info(name)
+        except civil.CivilError as error:
+            raise ValueError(str(error)) from None
+    return name
+
+
+OptionalZone = Annotated[str, AfterValidator(_zone)]
+
+
 class SerialPort(Section):
     """A dongle or bus coupler on a serial port."""
 
@@ -165,6 +179,21 @@ class Gateway(Section):
     store_and_forward: bool = Field(default=False, description="true or false")
     decrypted: bool = Field(default=False, description="true or false")
     form: Literal["auto", "nocrc", "a", "b", "wired"] = Field(default="auto", description='one of "auto", "nocrc", "a", "b", "wired"')
+    zone: OptionalZone = Field(
+        default="", description='where its wall clock is meant, e.g. zone = "Europe/Prague", or "" if it names the zone itself'
+    )
+
+
+class LoraWan(Section):
+    """What LoRaWAN devices send; those that no section fits wait in the quarantine."""
+
+    eui: Annotated[str, Field(pattern=r"^[0-9a-f]{0,16}$")] = Field(
+        default="", description='the first hex digits of the devices\' EUI in small letters, e.g. eui = "94193a04", or "" for all'
+    )
+    port: Annotated[int, Field(ge=0, le=255)] = Field(default=0, description="the port of the uplinks, e.g. port = 2, or 0 for all")
+    carries: Literal["frame", "records", "lobaro_v1", "lobaro_v2", "imst"] = Field(
+        default="frame", description='one of "frame", "records", "lobaro_v1", "lobaro_v2", "imst"'
+    )
 
 
 class Rollup(Section):
@@ -374,6 +403,7 @@ class Config(Section):
     mqtt: Annotated[tuple[Broker, ...], Strict(strict=False)] = ()
     serial: Annotated[tuple[SerialPort, ...], Strict(strict=False)] = ()
     gateway: Annotated[tuple[Gateway, ...], Strict(strict=False)] = ()
+    lorawan: Annotated[tuple[LoraWan, ...], Strict(strict=False)] = ()
     rollup: Rollup
     retention: Retention
     information: Information

@@ -11,8 +11,8 @@ A message at or below the watermark is only marked done: its readings are there.
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
 from typing import Final
 
 import structlog
@@ -22,10 +22,12 @@ from submeter.decoders import DecodeError, FormatKey, Profile, ProfileOf, Telegr
 from submeter.ingest.common import now_us
 from submeter.ingest.dedup import Window
 from submeter.ingest.envelopes import BadPayload, Envelope, Heard, split
+from submeter.ingest.envelopes.parsed import values_of
 from submeter.ingest.guard import WINDOW, Guard
+from submeter.ingest.lorawan import PARTIAL, Assembler, Route
 from submeter.ingest.rows import MICROSECONDS, POSITION_BITS, READING_BITS, Reception, Row, rows_of, table
 from submeter.ingest.sightings import Clocks, Sightings
-from submeter.reading import DeviceId, Register
+from submeter.reading import DeviceId, Reading, Register, to_micro
 from submeter.store import ACCEPTED, FORMAT, READING, RECEPTION, Done, Inbox, Quarantined, Readings, Registry, Stored, StoreError
 from submeter.store.inbox import REPLAY, RETAIN
 
@@ -40,6 +42,8 @@ BATCH: Final = 500
 TOGETHER: Final = 1000
 #: A step ends after the messages that bring more readings than these: bounds its memory and its time.
 MOST_READINGS: Final = 20_000
+#: Links of telegrams that are looked into before they are decoded.
+WRAPPED: Final = frozenset(("lorawan", "parsed"))
 #: Frame form, in quarantine, of what the envelope itself gave up: there is no telegram to decode again.
 REFUSED: Final = "refused"
 CLOCKS: Final = Clocks()
@@ -54,6 +58,7 @@ class Gateway:
     store_and_forward: bool = False
     decrypted: bool = False
     form: str = "auto"
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +87,7 @@ class _Batch:
     readings: list[Row] = field(default_factory=list)
     receptions: dict[tuple[str, str, date], list[int | None]] = field(default_factory=dict)  # levels in dBm, one per reception
     quarantined: list[Quarantined] = field(default_factory=list)
+    joined: list[tuple[int, int]] = field(default_factory=list)  # parts in quarantine that are telegrams now
     done: list[Done] = field(default_factory=list)
     numbered: dict[tuple[str, str, int], bytes] = field(default_factory=dict)  # payloads under the gateways' own numbers
     results: Counter[str] = field(default_factory=Counter)
@@ -100,11 +106,15 @@ class Drain:
         gateways: Mapping[str, Gateway] | None = None,
         clock: Callable[[], int] = now_us,
         clocks: Clocks = CLOCKS,
+        routes: Sequence[Route] = (),
+        numbered: Callable[[str], Sequence[DeviceId]] = lambda _: (),
     ) -> None:
         self._inbox = inbox
         self._readings = readings
         self._ahead = False
         self._known = known
+        self._numbered = numbered
+        self._uplinks = Assembler(routes)
         self._gateways = gateways or {}
         self._clock = clock
         self._ahead_of_time = clocks.ahead
@@ -139,11 +149,15 @@ class Drain:
         """
         self._begin()
         batch = _Batch(replays=replays)
-        rows = [row for row in rows if row.form != REFUSED and (replays or row.reason != "replay")]
+        rows = [row for row in rows if row.form != REFUSED and row.reason != PARTIAL and (replays or row.reason != "replay")]
         for row in rows:
             telegram, gateway = Heard(raw=row.raw, link=row.link, form=row.form, gw_time=row.gw_time), row.gateway or ""
             decrypted = self._gateways.get(gateway, Gateway()).decrypted
-            batch.waiting.append(Reception(row.message, row.position, row.received_at, gateway, trusted=True, decrypted=decrypted, telegram=telegram))
+            heard = Reception(row.message, row.position, row.received_at, gateway, trusted=True, decrypted=decrypted, telegram=telegram)
+            if row.link in WRAPPED:
+                self._telegram(heard, batch)
+            else:
+                batch.waiting.append(heard)
         self._decode(batch)
         self._commit(batch, upto=self._readings.watermark())
         still = {(row.message, row.position) for row in batch.quarantined}
@@ -160,6 +174,7 @@ class Drain:
         """Radio window, newest values, formats and standing conditions as the stores have them."""
         self._window = Window()
         self._sightings.remember()
+        self._uplinks.remember(self._inbox.quarantined(reason=PARTIAL))
         self._guard = Guard(self._readings.accepted())
         self._formats = self._readings.formats()
         self._kept = set(self._formats)
@@ -184,6 +199,7 @@ class Drain:
         accepted = table(ACCEPTED, [(*key, newest.at, newest.value) for key, newest in self._guard.fresh.items()])
         taught = {key: self._formats[key] for key in self._formats.keys() - self._kept}
         self._readings.store(readings, receptions, upto, accepted, table(FORMAT, [(*key, headers) for key, headers in taught.items()]))
+        self._inbox.release(batch.joined)
         self._guard.keep()
         self._kept |= taught.keys()
         self._ahead = False
@@ -222,7 +238,8 @@ class Drain:
 
     def _telegrams(self, message: Stored, envelope: Envelope, gateway: str) -> Iterator[Reception]:
         settings = self._gateways.get(gateway, Gateway())
-        for position, telegram in enumerate(envelope.telegrams):
+        for position, told in enumerate(envelope.telegrams):
+            telegram = told.at(_clock_of(settings.zone, told.wall, message.received_at)) if told.wall and settings.zone else told
             timely = _plausible(telegram.gw_time, message.received_at, self._ahead_of_time)
             trusted = bool(message.flags & REPLAY) or (settings.store_and_forward and timely)
             pinned = telegram if telegram.form != "auto" or settings.form == "auto" else telegram.with_form(settings.form)
@@ -239,6 +256,9 @@ class Drain:
         if ahead:
             self._quarantine(heard, batch, None, "rejected", "clock_drift: its time of reception lies ahead of now")
             return
+        if telegram.link in WRAPPED:
+            self._wrapped(heard, batch)
+            return
         try:
             device, key = receive(telegram.raw, link=telegram.link, form=telegram.form)
         except DecodeError as error:
@@ -249,6 +269,40 @@ class Drain:
             batch.results["duplicate"] += 1
             return
         batch.waiting.append(heard)
+
+    def _wrapped(self, heard: Reception, batch: _Batch) -> None:
+        """An uplink, which carries telegrams or parts of one; or values that the gateway decoded itself."""
+        if heard.telegram.link == "parsed":
+            self._values(heard, batch)
+            return
+        taken = self._uplinks.take(heard)
+        batch.results["duplicate"] += taken.again
+        batch.joined += taken.joined
+        for one, reason, detail in taken.kept:
+            self._quarantine(one, batch, None, reason, detail)
+        for one in taken.telegrams:
+            timely = one.telegram.gw_time == heard.telegram.gw_time or _plausible(one.telegram.gw_time, heard.received_at, self._ahead_of_time)
+            self._telegram(replace(one, trusted=heard.trusted and timely), batch)
+
+    def _values(self, heard: Reception, batch: _Batch) -> None:
+        """Values by register of the one device of the directory that has this number."""
+        try:
+            told = values_of(heard.telegram.raw)
+        except BadPayload as error:
+            self._quarantine(heard, batch, None, error.reason, error.detail)
+            return
+        devices = self._numbered(told.id)
+        if len(devices) != 1:
+            found = ", ".join(map(str, devices)) or "none"
+            self._quarantine(
+                heard, batch, None, "unknown_meter", f"a gateway told values of meter {told.id}; devices of the directory with this number: {found}"
+            )
+            return
+        place = (str(devices[0]), heard.gateway, civil.utc_date(heard.at))
+        batch.receptions.setdefault(place, []).append(heard.telegram.rssi_dbm)
+        readings = tuple(Reading(register, to_micro(value)) for register, value in told.values.items())
+        telegram = Telegram(devices[0], readings, (), None, (), 0, None, None, b"", more=False, suspect=False, notes=())
+        self._decoded(telegram, heard, batch, self._known(devices[0]) or NOBODY)
 
     def _decode(self, batch: _Batch) -> None:
         """Decode what waits, together, and judge it in the order of reception."""
@@ -315,10 +369,10 @@ class Drain:
 
     def _same_bytes(self, heard: Reception, places: set[int]) -> bool:
         """Whether one of the telegrams at these places (message and position) is the one heard, hop fields aside."""
-        key = dedup_key(heard.telegram.raw, link=heard.telegram.link, form=heard.telegram.form)
+        key = _bytes_of(heard.telegram)
         messages = self._inbox.messages(place >> POSITION_BITS for place in places - {heard.place})
         earlier = (other for message in messages for other in self._again(message) if other.place in places)
-        return any(dedup_key(other.telegram.raw, link=other.telegram.link, form=other.telegram.form) == key for other in earlier)
+        return any(_bytes_of(other.telegram) == key for other in earlier)
 
     def _again(self, message: Stored) -> Iterator[Reception]:
         """The telegrams of a message that was split before."""
@@ -364,6 +418,19 @@ class Drain:
 
 def _plausible(gw_time: int | None, received_at: int, ahead: int) -> bool:
     return gw_time is not None and received_at - LATE <= gw_time <= received_at + ahead
+
+
+def _clock_of(zone: str, wall: datetime | None, received_at: int) -> int | None:
+    """The instant of a wall clock; in the repeated hour of autumn the later one that is not after the reception."""
+    if wall is None or wall.year not in civil.YEARS:
+        return None
+    second = civil.to_utc(zone, wall, second=True)
+    return second if second <= received_at else civil.to_utc(zone, wall)
+
+
+def _bytes_of(telegram: Heard) -> bytes:
+    """What all receptions of one telegram share."""
+    return telegram.raw if telegram.link in WRAPPED else dedup_key(telegram.raw, link=telegram.link, form=telegram.form)
 
 
 def _kind(device: DeviceId) -> tuple[str, int, int]:

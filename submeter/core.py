@@ -23,6 +23,7 @@ from submeter.aggregate import Finality, Kept, Limits, Report, Rollups, Row, Ser
 from submeter.config import Config
 from submeter.decoders import Profile
 from submeter.ingest.drain import Drain, Gateway, Known, Step
+from submeter.ingest.lorawan import Route
 from submeter.ingest.sightings import Clocks
 from submeter.reading import DeviceId
 from submeter.store import Archive, Inbox, Published, Readings, Registry, StoreError, Vault
@@ -142,7 +143,10 @@ class Core:
 
     def new_drain(self, inbox: Inbox, readings: Readings, registry: Registry) -> Drain:
         """A drain between other files, which knows the devices of this core; events go to `registry`."""
-        return Drain(inbox, readings, registry, self._lookup, _gateways(self.config), clocks=_clocks(self.config))
+        routes = [Route(one.eui, one.port, one.carries) for one in self.config.lorawan]
+        return Drain(
+            inbox, readings, registry, self._lookup, _gateways(self.config), clocks=_clocks(self.config), routes=routes, numbered=registry.numbered
+        )
 
     def take_readings(self, file: Path) -> None:
         """Go on with another readings file of this installation, which moves to the place of the old one."""
@@ -163,7 +167,7 @@ class Core:
         self._known.clear()
         devices = {str(device.id) for device in self.registry.devices()}
         for reason in WAITING:
-            waiting = [row for row in self.inbox.quarantined(reason=reason) if row.device in devices]
+            waiting = [row for row in self.inbox.quarantined(reason=reason) if row.device in devices or row.link == "parsed"]
             for first in range(0, len(waiting), TOGETHER):
                 self._drain.redecode(waiting[first : first + TOGETHER])
             keyed |= {row.device for row in waiting if row.device} if reason in {"no_key", "wrong_key"} else set()
@@ -213,7 +217,7 @@ def vault(config: Config) -> Vault | None:
 
 
 def _gateways(config: Config) -> Mapping[str, Gateway]:
-    return {one.name: Gateway(one.store_and_forward, one.decrypted, one.form) for one in config.gateway}
+    return {one.name: Gateway(one.store_and_forward, one.decrypted, one.form, one.zone) for one in config.gateway}
 
 
 def _clocks(config: Config) -> Clocks:

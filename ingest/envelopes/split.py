@@ -12,14 +12,20 @@ import msgspec
 from submeter.ingest.envelopes.core import MAX_INFLATED, MAX_MESSAGE, MAX_TELEGRAMS, Envelope, Format, Heard, Payload, decode_json, refused
 from submeter.ingest.envelopes.esphome import ESPHOME, RADIO_RAW
 from submeter.ingest.envelopes.frames import BINARY, HEX
+from submeter.ingest.envelopes.lines import ELVACO, RTL_433, WMBUSMETERS_LOG
+from submeter.ingest.envelopes.lns import LNS
 from submeter.ingest.envelopes.native import NATIVE
+from submeter.ingest.envelopes.parsed import WMBUSMETERS
 from submeter.ingest.envelopes.rtl_wmbus import RTL_WMBUS
+from submeter.ingest.envelopes.wrapped import DECODE_REQUEST, GWMQTT
 from submeter.ingest.errors import BadPayload
 
 __all__ = ["FORMATS", "split"]
 
 #: First match wins.
-FORMATS: Final = (HEX, BINARY, RTL_WMBUS, NATIVE, RADIO_RAW, ESPHOME)
+FORMATS: Final = (
+    HEX, BINARY, RTL_WMBUS, RTL_433, WMBUSMETERS_LOG, NATIVE, *LNS, RADIO_RAW, ESPHOME, GWMQTT, DECODE_REQUEST, WMBUSMETERS, ELVACO,
+)  # fmt: skip
 
 _BY_NAME: Final = {known.name: known for known in FORMATS}
 
