@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from submeter.config.errors import ConfigError
-from submeter.config.sections import Broker, Config, Gateway, LoraWan, PortalHost, Sender, SerialPort
+from submeter.config.sections import Broker, Config, Gateway, LoraWan, MappedTopic, PortalHost, Sender, SerialPort
 
 __all__ = ["DEFAULT_FILE", "load", "parse"]
 
@@ -23,6 +23,7 @@ LISTS: Final[Mapping[str, type[BaseModel]]] = {
     "serial": SerialPort,
     "gateway": Gateway,
     "lorawan": LoraWan,
+    "mapping": MappedTopic,
     "sender": Sender,
     "portal": PortalHost,
 }

@@ -31,6 +31,7 @@ __all__ = [
     "Log",
     "LoraWan",
     "Mail",
+    "MappedTopic",
     "Metrics",
     "Rollup",
     "Sender",
@@ -193,6 +194,31 @@ class LoraWan(Section):
     port: Annotated[int, Field(ge=0, le=255)] = Field(default=0, description="the port of the uplinks, e.g. port = 2, or 0 for all")
     carries: Literal["frame", "records", "lobaro_v1", "lobaro_v2", "imst"] = Field(
         default="frame", description='one of "frame", "records", "lobaro_v1", "lobaro_v2", "imst"'
+    )
+
+
+class MappedValue(Section):
+    """A value of a mapping."""
+
+    path: Text = Field(default="value", description='keys and list indexes with dots between, e.g. path = "vol"')
+    of: Text = Field(default="volume", alias="register", description='a register of docs/registers.md, e.g. register = "volume"')
+    unit: str = Field(default="m3", description='its unit there, e.g. unit = "m3" or "L"')
+
+
+class MappedTopic(Section):
+    """A shape of messages that no format knows."""
+
+    topic: Text = Field(default="site/+/data", description='a topic filter, e.g. topic = "site/+/data"')
+    records: str = Field(default="", description='where the list of records stands, e.g. records = "data", or "" for none')
+    meter: Text = Field(default="meter", description='where the meter stands, e.g. meter = "serial", or "topic:1" for a level of the topic')
+    time: str = Field(default="", description='where the time stands, e.g. time = "ts", or "" for none')
+    time_format: Literal["rfc3339", "unix_s", "unix_ms", "local"] = Field(
+        default="rfc3339", description='one of "rfc3339", "unix_s", "unix_ms", "local" (in the zone of the gateway)'
+    )
+    raw: str = Field(default="", description='where a whole frame stands as hex, e.g. raw = "hex", or "" for values')
+    rssi: str = Field(default="", description='where the level stands, e.g. rssi = "rssi", or "" for none')
+    values: Annotated[tuple[MappedValue, ...], Strict(strict=False)] = Field(
+        default=(), description='e.g. values = [{path = "vol", register = "volume", unit = "m3"}], or [] with raw'
     )
 
 
@@ -404,6 +430,7 @@ class Config(Section):
     serial: Annotated[tuple[SerialPort, ...], Strict(strict=False)] = ()
     gateway: Annotated[tuple[Gateway, ...], Strict(strict=False)] = ()
     lorawan: Annotated[tuple[LoraWan, ...], Strict(strict=False)] = ()
+    mapping: Annotated[tuple[MappedTopic, ...], Strict(strict=False)] = ()
     rollup: Rollup
     retention: Retention
     information: Information

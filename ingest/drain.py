@@ -22,6 +22,7 @@ from submeter.decoders import DecodeError, FormatKey, Profile, ProfileOf, Telegr
 from submeter.ingest.common import now_us
 from submeter.ingest.dedup import Window
 from submeter.ingest.envelopes import BadPayload, Envelope, Heard, split
+from submeter.ingest.envelopes.mapping import Rule
 from submeter.ingest.envelopes.parsed import values_of
 from submeter.ingest.guard import WINDOW, Guard
 from submeter.ingest.lorawan import PARTIAL, Assembler, Route
@@ -108,12 +109,14 @@ class Drain:
         clocks: Clocks = CLOCKS,
         routes: Sequence[Route] = (),
         numbered: Callable[[str], Sequence[DeviceId]] = lambda _: (),
+        rules: Sequence[Rule] = (),
     ) -> None:
         self._inbox = inbox
         self._readings = readings
         self._ahead = False
         self._known = known
         self._numbered = numbered
+        self._rules = rules
         self._uplinks = Assembler(routes)
         self._gateways = gateways or {}
         self._clock = clock
@@ -211,7 +214,7 @@ class Drain:
             batch.done.append(Done(message.id, reason="retained"))
             return
         try:
-            envelope = split(message.topic, message.payload, message.format)
+            envelope = split(message.topic, message.payload, message.format, self._rules)
         except BadPayload as error:
             batch.results["rejected"] += 1
             batch.done.append(Done(message.id, reason=error.reason))
@@ -291,7 +294,7 @@ class Drain:
         except BadPayload as error:
             self._quarantine(heard, batch, None, error.reason, error.detail)
             return
-        devices = self._numbered(told.id)
+        devices = self._meant(told.id)
         if len(devices) != 1:
             found = ", ".join(map(str, devices)) or "none"
             self._quarantine(
@@ -303,6 +306,13 @@ class Drain:
         readings = tuple(Reading(register, to_micro(value)) for register, value in told.values.items())
         telegram = Telegram(devices[0], readings, (), None, (), 0, None, None, b"", more=False, suspect=False, notes=())
         self._decoded(telegram, heard, batch, self._known(devices[0]) or NOBODY)
+
+    def _meant(self, meter: str) -> Sequence[DeviceId]:
+        """The devices that somebody names by eight digits, or in full."""
+        with suppress(ValueError):
+            device = DeviceId.parse(meter)
+            return [device] if self._known(device) else []
+        return self._numbered(meter)
 
     def _decode(self, batch: _Batch) -> None:
         """Decode what waits, together, and judge it in the order of reception."""
@@ -377,7 +387,7 @@ class Drain:
     def _again(self, message: Stored) -> Iterator[Reception]:
         """The telegrams of a message that was split before."""
         try:
-            envelope = split(message.topic, message.payload, message.format)
+            envelope = split(message.topic, message.payload, message.format, self._rules)
         except BadPayload:
             return
         yield from self._telegrams(message, envelope, message.gateway or envelope.gateway or message.source)

@@ -23,7 +23,7 @@ from submeter.aggregate import Finality, Kept, Limits, Report, Rollups, Row, Ser
 from submeter.config import Config
 from submeter.decoders import Profile
 from submeter.ingest.drain import Drain, Gateway, Known, Step
-from submeter.ingest.lorawan import Route
+from submeter.ingest.settings import routes_of, rules_of
 from submeter.ingest.sightings import Clocks
 from submeter.reading import DeviceId
 from submeter.store import Archive, Inbox, Published, Readings, Registry, StoreError, Vault
@@ -143,9 +143,16 @@ class Core:
 
     def new_drain(self, inbox: Inbox, readings: Readings, registry: Registry) -> Drain:
         """A drain between other files, which knows the devices of this core; events go to `registry`."""
-        routes = [Route(one.eui, one.port, one.carries) for one in self.config.lorawan]
         return Drain(
-            inbox, readings, registry, self._lookup, _gateways(self.config), clocks=_clocks(self.config), routes=routes, numbered=registry.numbered
+            inbox,
+            readings,
+            registry,
+            self._lookup,
+            _gateways(self.config),
+            clocks=_clocks(self.config),
+            routes=routes_of(self.config),
+            numbered=registry.numbered,
+            rules=rules_of(self.config),
         )
 
     def take_readings(self, file: Path) -> None:

@@ -8,7 +8,7 @@ of decoding, not of reception. Numbers stay as they were written.
 import re
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -16,7 +16,7 @@ from submeter.ingest.envelopes.core import Envelope, Format, Heard, Payload, ins
 from submeter.ingest.errors import BadPayload
 from submeter.reading import Register
 
-__all__ = ["FIELDS", "WMBUSMETERS", "Values", "values_of"]
+__all__ = ["FIELDS", "WMBUSMETERS", "Values", "told_bytes", "values_of"]
 
 #: Field → register of the dictionary.
 FIELDS: Final[Mapping[str, Register]] = {
@@ -31,7 +31,7 @@ _ID: Final = re.compile(r"[0-9]{8}")
 
 
 class Values(NamedTuple):
-    """What a telegram of link `parsed` says: the eight digits of a meter, and values by register."""
+    """What a telegram of link `parsed` says: a meter (its eight digits, or as the directory names it), and values by register."""
 
     id: str
     values: Mapping[Register, Decimal]
@@ -47,12 +47,13 @@ def _parse(payload: Payload) -> Envelope:
     identity = document["id"]
     if not isinstance(identity, str) or not _ID.fullmatch(identity):
         raise BadPayload("bad_field", "id: eight digits are needed")
-    told: dict[str, Any] = {name: document[name] for name in FIELDS if _is_number(document.get(name))}
+    told = {register: Decimal(str(document[name])) for name, register in FIELDS.items() if _is_number(document.get(name))}
     if not told:
         raise BadPayload("no_values", f"none of the fields that are used: {', '.join(FIELDS)}")
     time = document.get("timestamp")
-    raw = msgspec.json.encode({"id": identity, "values": {name: str(value) for name, value in told.items()}})
-    heard = Heard(raw, "parsed", "wmbusmeters", instant(time) if isinstance(time, str) else None, **level(document.get("rssi_dbm")))
+    heard = Heard(
+        told_bytes(identity, told), "parsed", "wmbusmeters", instant(time) if isinstance(time, str) else None, **level(document.get("rssi_dbm"))
+    )
     return Envelope("wmbusmeters", (heard,))
 
 
@@ -60,11 +61,16 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
+def told_bytes(meter: str, values: Mapping[Register, Decimal]) -> bytes:
+    """The bytes of a `parsed` telegram."""
+    return msgspec.json.encode({"id": meter, "values": {f"{register.name} {register.unit}": str(value) for register, value in values.items()}})
+
+
 def values_of(raw: bytes) -> Values:
     """What the bytes of a `parsed` telegram say; raises BadPayload."""
     try:
         told = msgspec.json.decode(raw)
-        return Values(told["id"], {FIELDS[name]: Decimal(value) for name, value in told["values"].items()})
+        return Values(told["id"], {Register(*name.split(" ")): Decimal(value) for name, value in told["values"].items()})
     except (msgspec.MsgspecError, KeyError, TypeError, AttributeError, InvalidOperation) as error:
         raise BadPayload("bad_field", f"no values as a gateway told them: {error}") from error
 

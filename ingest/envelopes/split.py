@@ -5,6 +5,7 @@ Rules: the order of the table is that of FORMATS.md 2 and matters; a pinned form
 """
 
 import zlib
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -14,6 +15,7 @@ from submeter.ingest.envelopes.esphome import ESPHOME, RADIO_RAW
 from submeter.ingest.envelopes.frames import BINARY, HEX
 from submeter.ingest.envelopes.lines import ELVACO, RTL_433, WMBUSMETERS_LOG
 from submeter.ingest.envelopes.lns import LNS
+from submeter.ingest.envelopes.mapping import Rule, fits, mapped
 from submeter.ingest.envelopes.native import NATIVE
 from submeter.ingest.envelopes.parsed import WMBUSMETERS
 from submeter.ingest.envelopes.rtl_wmbus import RTL_WMBUS
@@ -30,13 +32,15 @@ FORMATS: Final = (
 _BY_NAME: Final = {known.name: known for known in FORMATS}
 
 
-def split(topic: str | None, payload: bytes, pinned: str | None = None) -> Envelope:
-    """Split a message into telegrams, by the `pinned` format or by the first that fits; raises BadPayload."""
+def split(topic: str | None, payload: bytes, pinned: str | None = None, rules: Sequence[Rule] = ()) -> Envelope:
+    """Split a message into telegrams, by the `pinned` format, the first of the `rules` for its topic, or the first format that fits; raises BadPayload."""
     if not payload:
         raise BadPayload("empty", "no bytes")
     if len(payload) > MAX_MESSAGE:
         raise BadPayload("too_large", f"{len(payload)} bytes; a message has at most {MAX_MESSAGE}")
-    envelope = _split(Payload(topic, inflated(payload) if _is_zlib(payload) else payload), pinned)
+    plain = Payload(topic, inflated(payload) if _is_zlib(payload) else payload)
+    rule = next((one for one in rules if fits(one.topic, topic)), None) if pinned is None and rules else None
+    envelope = mapped(rule, plain) if rule else _split(plain, pinned)
     if len(envelope.telegrams) > MAX_TELEGRAMS:
         raise BadPayload("too_many", f"{len(envelope.telegrams)} telegrams; a message has at most {MAX_TELEGRAMS}")
     return envelope

@@ -8,6 +8,7 @@ import typer
 
 from submeter.config import Broker, Config, SerialPort, load
 from submeter.config.portals import load_portal
+from submeter.ingest.settings import rules_of
 
 __all__ = ["check", "described"]
 
@@ -32,6 +33,10 @@ def described(config: Config) -> Iterator[str]:
     yield from (
         f"gateway   {gateway.name}: {gateway.form}{', store and forward' * gateway.store_and_forward}{', decrypted' * gateway.decrypted}"
         for gateway in config.gateway
+    )
+    yield from (f"lorawan   {one.eui or 'all devices'}, {f'port {one.port}' if one.port else 'all ports'}: {one.carries}" for one in config.lorawan)
+    yield from (
+        f"mapping   {one.topic}: meter {one.meter}, {one.raw or ', '.join(value.register for value in one.values)}" for one in rules_of(config)
     )
     yield f"rollup    hourly {config.rollup.hourly!r}, nightly {config.rollup.nightly!r} UTC"
     yield f"mail      {_mail(config)}"

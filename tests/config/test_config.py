@@ -9,11 +9,11 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from submeter.cli.check import check, described
-from submeter.config import Broker, Config, ConfigError, Gateway, LoraWan, PortalHost, Sender, SerialPort, load, parse
+from submeter.config import Broker, Config, ConfigError, Gateway, LoraWan, MappedTopic, PortalHost, Sender, SerialPort, load, parse
 
 FILE = Path("pipeline.toml")
 SHIPPED = Path(__file__).resolve().parents[2] / "pipeline.toml"
-LISTS = {"mqtt": Broker, "serial": SerialPort, "gateway": Gateway, "lorawan": LoraWan, "sender": Sender, "portal": PortalHost}
+LISTS = {"mqtt": Broker, "serial": SerialPort, "gateway": Gateway, "lorawan": LoraWan, "mapping": MappedTopic, "sender": Sender, "portal": PortalHost}
 
 
 def uncommented(text):
