@@ -25,7 +25,6 @@ from starlette.types import ASGIApp
 from submeter import __version__, commands, jobs
 from submeter.api import SignIn, create_app, create_operations
 from submeter.api.flows import Tenant
-from submeter.api.rates import Rates
 from submeter.api.secrets import Secrets
 from submeter.collectors import collectors
 from submeter.config import Config
@@ -39,6 +38,7 @@ from submeter.ingest.drain import Step
 from submeter.metrics import Metrics
 from submeter.outbox import Postmen
 from submeter.portal import create_portal
+from submeter.rates import Rates
 from submeter.store import Counts, Inbox, Published, Registry, StoreBrokenError
 from submeter.store.runs import By
 

@@ -28,8 +28,8 @@ def split(topic: str | None, payload: bytes, pinned: str | None = None) -> Envel
     """Split a message into telegrams, by the `pinned` format or by the first that fits; raises BadPayload."""
     if not payload:
         raise BadPayload("empty", "no bytes")
-    if len(payload) > MAX_MESSAGE:
-        raise BadPayload("too_large", f"{len(payload)} bytes; a message has at most {MAX_MESSAGE}")
+    if len(payload) > (most := MAX_INFLATED if _is_zlib(payload) else MAX_MESSAGE):
+        raise BadPayload("too_large", f"{len(payload)} bytes; a message has at most {most}")
     envelope = _split(Payload(topic, inflated(payload) if _is_zlib(payload) else payload), pinned)
     if len(envelope.telegrams) > MAX_TELEGRAMS:
         raise BadPayload("too_many", f"{len(envelope.telegrams)} telegrams; a message has at most {MAX_TELEGRAMS}")

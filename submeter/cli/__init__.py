@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from submeter import __version__
-from submeter.cli import decide, operate, staff
+from submeter.cli import decide, gateways, operate, staff
 from submeter.cli.check import check
 from submeter.cli.conform import conform
 from submeter.cli.decode import decode
@@ -68,6 +68,7 @@ for decision in (decide.exchange, decide.reading, decide.substitute, decide.bill
 app.add_typer(decide.tasks, name="tasks")
 app.add_typer(operate.token, name="token")
 app.add_typer(staff.operator, name="operator")
+app.add_typer(gateways.gateway, name="gateway")
 
 
 def main() -> None:
