@@ -11,7 +11,7 @@ from submeter.ingest.mqtt import MqttCollector
 from submeter.ingest.serial import SerialCollector, SerialSettings
 from submeter.ingest.session import MqttSettings
 
-__all__ = ["Collector", "collectors"]
+__all__ = ["Collector", "collectors", "mqtt_settings"]
 
 log = structlog.get_logger()
 
@@ -24,12 +24,13 @@ HTTP: Final = "http"
 def collectors(config: Config) -> list[Collector]:
     """One collector for each [[mqtt]] and [[serial]], and for [http]; secrets are read now. Raises ConfigError for one that is not there."""
     inbox = config.data.folder / "inbox.sqlite"
-    brokers = [MqttCollector(_mqtt(broker), inbox, _voice(broker.name)) for broker in config.mqtt]
+    brokers = [MqttCollector(mqtt_settings(broker), inbox, _voice(broker.name)) for broker in config.mqtt]
     http = [HttpCollector(_http(config.http), config.data.folder, _voice(HTTP))] if config.http.enabled else []
     return [*brokers, *(SerialCollector(_serial(port), inbox, _voice(port.name)) for port in config.serial), *http]
 
 
-def _mqtt(broker: Broker) -> MqttSettings:
+def mqtt_settings(broker: Broker) -> MqttSettings:
+    """A broker as its session wants it; its password is read now. Raises ConfigError."""
     return MqttSettings(
         name=broker.name,
         host=broker.host,

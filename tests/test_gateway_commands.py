@@ -9,6 +9,8 @@ from broker import free_port, wait_until
 from installation import Installation
 
 from submeter.commands import execute
+from submeter.control import ask
+from submeter.core import now
 from submeter.simulate import Network
 
 
@@ -26,19 +28,19 @@ def test_a_pushed_telegram_becomes_a_reading(here):
     """The command prints a secret that the running listener takes at once; what is pushed is decoded and counted; a revocation holds at once."""
     here.start()
     gateway = here.building.gateways[0]
-    secret, told, _ = here.command("gateway", "create", gateway).splitlines()
+    secret, told, _ = ask(here.folder / "data", "gateway.create", {"name": gateway})
     assert f"/ingest/v1/{gateway}" in told
-    end = 1_700_000_000_000_000
+    end = now() // 1_000_000 * 1_000_000
     message = next(one for one in Network(here.building, 3_600_000_000, "boot").messages(end - 7_200_000_000, end) if one.gateway == gateway)
     request = urllib.request.Request(
         f"http://127.0.0.1:{here.push_port}/ingest/v1/{gateway}", message.payload, {"Authorization": f"Bearer {secret}"}, method="POST"
     )
     with urllib.request.urlopen(request, timeout=10) as answer:
         assert json.load(answer) == {"stored": len(message.sent), "rejected": 0}
-    wait_until(lambda: "inbox: 0 messages wait" in here.command("status"))
+    wait_until(lambda: "inbox: 0 messages wait" in ask(here.folder / "data", "status", {}))
     with urllib.request.urlopen(f"http://127.0.0.1:{here.metrics}/metrics", timeout=10) as answer:
         assert 'submeter_http_ingest_total{code="200"} 1.0' in answer.read().decode()
-    here.command("gateway", "revoke", gateway)
+    assert list(ask(here.folder / "data", "gateway.revoke", {"name": gateway}))
     with pytest.raises(urllib.error.HTTPError, match="401"):
         urllib.request.urlopen(request, timeout=10)
     here.stop()

@@ -11,6 +11,7 @@ import typer
 
 from submeter import __version__
 from submeter.cli import decide, gateways, operate, staff
+from submeter.cli.broker import broker_check, broker_config
 from submeter.cli.check import check
 from submeter.cli.conform import conform
 from submeter.cli.decode import decode
@@ -62,6 +63,8 @@ for verb in (
     operate.information,
 ):
     app.command()(verb)
+app.command("broker-config")(broker_config)
+app.command("broker-check")(broker_check)
 app.command("import")(operate.import_directory)
 for decision in (decide.exchange, decide.reading, decide.substitute, decide.bill, decide.withdraw, decide.decisions, decide.corrections):
     app.command()(decision)
