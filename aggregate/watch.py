@@ -209,6 +209,20 @@ def gateways(view: View) -> Iterator[Condition]:
             yield Condition(subject, event.at, event.detail)
 
 
+def strangers(view: View) -> Iterator[Condition]:
+    """How many devices that the directory does not have each gateway heard today (UTC) for the first time: one event a gateway and day."""
+    known, day = set(view.registry.device_names()), civil.utc_date(view.now)
+    fresh = defaultdict[str, set[str]](set)
+    for device, gateway in view.readings.first_heard(day):
+        if device not in known:
+            fresh[gateway].add(device)
+    for gateway, devices in fresh.items():
+        detail = (
+            f"gateway {gateway} heard {len(devices)} devices for the first time that the directory does not have: see `submeter meters --unknown`"
+        )
+        yield Condition(f"gateway:{gateway}", civil.utc_midnight(day), detail)
+
+
 def id_clash(view: View) -> Iterator[Condition]:
     """Devices of the directory whose number another device sends as well; the same maker with another type is `wrong_medium`."""
     for known, other in _namesakes(view):
@@ -398,6 +412,7 @@ def _span(micros: int) -> str:
 DETECTORS: Final = (
     Detector("silent", "point:", silent),
     Detector("gateway_silent", "gateway:", gateways),
+    Detector("unknown_meter_heard", "gateway:", strangers),
     Detector("meter_never_heard", "device:", never_heard),
     Detector("id_clash", "device:", id_clash, nightly=True),
     Detector("wrong_medium", "device:", wrong_medium, nightly=True),

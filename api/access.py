@@ -17,8 +17,8 @@ from fastapi import Request, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityScopes
 
 from submeter.api.problems import CrossSite, ForbiddenScope, NotVisible, Reauth, TooManyRequests, Unauthenticated
-from submeter.api.rates import Cost, Rates
 from submeter.api.trace import route_of, whose
+from submeter.rates import Cost, Rates
 from submeter.store.accounts import OWN, ROLES, Session
 from submeter.store.operators import STAFF
 from submeter.store.registry import Registry

@@ -26,6 +26,7 @@ __all__ = [
     "Data",
     "Events",
     "Gateway",
+    "Http",
     "Keys",
     "Letters",
     "Log",
@@ -171,6 +172,15 @@ class SerialPort(Section):
     baud: Annotated[int, Field(ge=50, le=4_000_000)] = Field(default=9600, description="bits per second, e.g. baud = 9600")
     gateway: str = Field(default="", description='the gateway that these telegrams are counted under, e.g. gateway = "cellar", or "" for the name')
     format: Literal["auto", "hex", "rtl_wmbus"] = Field(default="auto", description='one of "auto", "hex", "rtl_wmbus"')
+
+
+class Http(Section):
+    """A listener for gateways that push over HTTP, each with its own token (`submeter gateway create`)."""
+
+    enabled: bool = Field(default=False, description="true or false")
+    host: Text = Field(default=LOOPBACK, description='the address to listen on, e.g. host = "127.0.0.1"')
+    port: Port = Field(default=8081, description="a whole number from 1 to 65535, e.g. port = 8081")
+    per_minute: Limit = Field(default=600, description="requests a minute of one gateway, e.g. per_minute = 600, or 0 for no limit")
 
 
 class Gateway(Section):
@@ -428,6 +438,7 @@ class Config(Section):
     keys: Keys
     mqtt: Annotated[tuple[Broker, ...], Strict(strict=False)] = ()
     serial: Annotated[tuple[SerialPort, ...], Strict(strict=False)] = ()
+    http: Http
     gateway: Annotated[tuple[Gateway, ...], Strict(strict=False)] = ()
     lorawan: Annotated[tuple[LoraWan, ...], Strict(strict=False)] = ()
     mapping: Annotated[tuple[MappedTopic, ...], Strict(strict=False)] = ()
@@ -446,7 +457,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
-        sources = [*(broker.name for broker in self.mqtt), *(port.name for port in self.serial)]
+        sources = [*(broker.name for broker in self.mqtt), *(port.name for port in self.serial), *["http"] * self.http.enabled]
         gateways, managers = [gateway.name for gateway in self.gateway], [sender.manager for sender in self.sender]
         hosts = [portal.host for portal in self.portal]
         for key, names in (

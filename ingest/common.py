@@ -1,10 +1,11 @@
 """What the collectors have in common: what they count, how they tell of trouble, how long they wait after it."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-__all__ = ["Backoff", "Counters", "Reporter", "now_us"]
+__all__ = ["Backoff", "Counters", "OnEvent", "Reporter", "now_us"]
 
 #: Told of an event by name, with a sentence; names are those of ingest/INBOX.md 10, and `…_connected` when all is well again.
 OnEvent = Callable[[str, str], None]
@@ -22,6 +23,7 @@ class Counters:
     sessions_lost: int = 0
     failed_commits: int = 0
     dropped_bytes: int = 0
+    answers: Counter[int] = field(default_factory=Counter)  # of HTTP, by status
 
 
 @dataclass(slots=True)

@@ -27,7 +27,7 @@ from submeter.ingest.envelopes.parsed import values_of
 from submeter.ingest.guard import WINDOW, Guard
 from submeter.ingest.lorawan import PARTIAL, Assembler, Route
 from submeter.ingest.rows import MICROSECONDS, POSITION_BITS, READING_BITS, Reception, Row, rows_of, table
-from submeter.ingest.sightings import Clocks, Sightings
+from submeter.ingest.sightings import DISTRUSTED, Clocks, Sightings
 from submeter.reading import DeviceId, Reading, Register, to_micro
 from submeter.store import ACCEPTED, FORMAT, READING, RECEPTION, Done, Inbox, Quarantined, Readings, Registry, Stored, StoreError
 from submeter.store.inbox import REPLAY, RETAIN
@@ -50,6 +50,8 @@ REFUSED: Final = "refused"
 CLOCKS: Final = Clocks()
 #: Outcomes that say that somebody tampers, or that a device is not configured as it sends.
 SECURITY: Final = frozenset(("wrong_key", "mac_fail", "replay", "downgrade", "unknown_mode"))
+#: … and those that are events where the device is known.
+TOLD: Final = SECURITY | DISTRUSTED.keys()
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,11 @@ class Drain:
         self._sightings = Sightings(registry, clocks, clock)
         self._decoder = fast.Decoder()
         self._remember()
+
+    @property
+    def skews(self) -> Mapping[str, int]:
+        """By how much the last stamp of each gateway heard since the start was ahead of its reception, µs; negative: behind."""
+        return self._sightings.skews
 
     def step(self, limit: int = BATCH) -> Step:
         """Decode up to `limit` waiting messages; `messages` is 0 when none waits."""
@@ -396,8 +403,8 @@ class Drain:
         batch.results[reason] += 1
         if reason in SECURITY:
             log.warning("a telegram is not trusted", kind=reason, device=str(device), gateway=heard.gateway, message=heard.message, detail=detail)
-            if device and (known := self._known(device)):
-                self._sightings.distrusted(str(device), reason, heard.at, known.zone, detail)
+        if reason in TOLD and device and (known := self._known(device)):
+            self._sightings.distrusted(str(device), reason, heard.at, known.zone, detail)
         batch.quarantined.append(
             Quarantined(
                 message=heard.message,

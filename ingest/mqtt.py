@@ -20,6 +20,7 @@ from urllib.parse import quote
 from submeter.ingest.common import Backoff, Counters, Reporter
 from submeter.ingest.envelopes import gateway_of
 from submeter.ingest.envelopes.core import MAX_MESSAGE
+from submeter.ingest.room import Room
 from submeter.ingest.session import Delivery, MqttSettings, RefusedError, Session, TakenOverError
 from submeter.store.errors import StoreError
 from submeter.store.inbox import DUP, RETAIN, Inbox, Message
@@ -42,6 +43,7 @@ class MqttCollector:
         self._reporter = Reporter(on_event)
         self._backoff = Backoff(*BACKOFF_S)
         self._session_expected: bool | None = None
+        self._room = Room(inbox_path.parent)
 
     def run(self, stop: threading.Event) -> None:
         """Collect until `stop` is set; survives the broker's, the network's and the disk's troubles."""
@@ -75,6 +77,8 @@ class MqttCollector:
             self._session_expected = inbox.heard_from(self.settings.name)
         with Session(self.settings) as session:
             while not stop.is_set():
+                if self._room.short:
+                    raise StoreError(f"{self._room.folder} is nearly full: messages wait at the broker; free disk space")
                 deliveries = session.poll(POLL_S)
                 if session.connected and not self.counters.connected:
                     self._welcome(session)

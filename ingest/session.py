@@ -24,7 +24,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from submeter.ingest.common import now_us
 
-__all__ = ["Delivery", "MqttSettings", "RefusedError", "Session", "TakenOverError"]
+__all__ = ["Delivery", "MqttSettings", "RefusedError", "Session", "TakenOverError", "tls_context"]
 
 #: Bounds of one batch: messages and bytes.
 BATCH: Final = 500
@@ -151,7 +151,7 @@ class Session:
         if settings.username is not None:
             client.username_pw_set(settings.username, settings.password)
         if settings.tls:
-            client.tls_set_context(_tls_context(settings))
+            client.tls_set_context(tls_context(settings))
         client.on_socket_register_write = client.on_socket_unregister_write = lambda *_: None  # acknowledgements queue up for `ack`
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
@@ -191,7 +191,8 @@ def _topic(message: MQTTMessage) -> str:
         return "\N{REPLACEMENT CHARACTER}"
 
 
-def _tls_context(settings: MqttSettings) -> ssl.SSLContext:
+def tls_context(settings: MqttSettings) -> ssl.SSLContext:
+    """How the broker's certificate is checked, and which one is shown of our own."""
     context = ssl.create_default_context(cafile=settings.ca_file)
     if settings.cert_file is not None:
         context.load_cert_chain(settings.cert_file, settings.key_file)

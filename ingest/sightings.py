@@ -30,11 +30,18 @@ ALARMS: Final[Mapping[str, str]] = {
     "overflow": "out_of_range",
 }
 EARLIER: Final = "_earlier"
-#: Quarantine reasons that end when the device is understood again, and those that an operator must have seen.
-DISTRUSTED: Final = ("wrong_key", "unknown_mode")
+#: Quarantine reasons and the kind that each is, which ends when the device is understood again; and those that an operator must have seen.
+DISTRUSTED: Final[Mapping[str, str]] = {
+    "wrong_key": "wrong_key",
+    "unknown_mode": "unknown_mode",
+    "no_key": "key_missing",
+    "unknown_driver": "driver_missing",
+}
+#: How many telegrams in a row it takes (default 1): one that is damaged may look as if its key were wrong, and compact frames wait for the full one among them.
+IN_A_ROW: Final[Mapping[str, int]] = {"wrong_key": 3, "unknown_driver": 10}
 LASTING: Final = ("mac_fail", "replay", "downgrade")
 #: Kinds that a decoded telegram may end.
-JUDGED: Final = frozenset((*ALARMS.values(), *DISTRUSTED))
+JUDGED: Final = frozenset((*ALARMS.values(), *DISTRUSTED.values()))
 CLOCK: Final = "clock_drift"
 #: What to do, by kind, where the kind alone does not say it.
 ADVICE: Final[Mapping[str, str]] = {
@@ -48,6 +55,8 @@ ADVICE: Final[Mapping[str, str]] = {
     "tamper": "look at the meter on the spot",
     "removed": "look at the meter on the spot",
     "wrong_key": "check its key with `submeter decode HEX --key KEY`, import the right one",
+    "no_key": "import it with its key, what waits is decoded at its original times",
+    "unknown_driver": "its telegrams wait in quarantine, `submeter decode HEX` shows what they say",
     "unknown_mode": "its telegrams wait in quarantine: see `submeter quarantine`",
     "mac_fail": "somebody may send in its name: see `submeter quarantine`",
     "replay": "somebody sends its telegrams again: see `submeter quarantine`",
@@ -80,6 +89,8 @@ class Sightings:
         self._registry = registry
         self._clocks = clocks
         self._now = now
+        #: By how much the last stamp of each gateway was ahead of its reception, µs; negative: behind.
+        self.skews: dict[str, int] = {}
         self.remember()
 
     def remember(self) -> None:
@@ -87,6 +98,7 @@ class Sightings:
         self._changes: list[Callable[[Events, int], object]] = []
         self._standing: dict[str, dict[str, _Standing]] = {}
         self._told: set[tuple[str, str, int]] = set()
+        self._in_a_row: dict[tuple[str, str], tuple[int, int]] = {}
         for event in self._registry.events.find(state="open"):
             if event.subject.startswith(("device:", "gateway:")) and event.kind in JUDGED | {CLOCK}:
                 self._standing.setdefault(event.subject, {})[event.kind] = _Standing(event.at, event.seen)
@@ -104,6 +116,9 @@ class Sightings:
     def decoded(self, telegram: Telegram, at: int, zone: str, unplaced: int) -> None:
         """A telegram was understood, heard at `at`; `unplaced` of its readings have a stamp that cannot be right."""
         subject = f"device:{telegram.device}"
+        if self._in_a_row:
+            for reason in IN_A_ROW:
+                self._in_a_row.pop((subject, reason), None)
         clock = self._clock(telegram, at, zone, unplaced)
         if not telegram.status and clock is None and subject not in self._standing:
             return
@@ -125,12 +140,18 @@ class Sightings:
         """A telegram in the name of a known device went to the quarantine; reasons that say nothing of security are passed over."""
         detail = f"{device}: {why}{_advice(reason)}"
         if reason in DISTRUSTED:
-            self._observe(f"device:{device}", {reason: detail}, (), at)
+            count, first = self._in_a_row.get((f"device:{device}", reason), (0, at))
+            if count + 1 < IN_A_ROW.get(reason, 1):
+                self._in_a_row[f"device:{device}", reason] = (count + 1, first)
+            else:
+                self._observe(f"device:{device}", {DISTRUSTED[reason]: detail}, (), first)
         elif reason in LASTING:
             self._lasting(reason, f"device:{device}", civil.floor(zone, "day", at), detail)
 
     def gateway_time(self, gateway: str, stamped: int | None, at: int) -> None:
         """A gateway stamped a telegram that was received at `at`; a stamp ahead of that is not accepted."""
+        if stamped is not None:
+            self.skews[gateway] = stamped - at
         subject = f"gateway:{gateway}"
         ahead = 0 if stamped is None else stamped - at
         if ahead > self._clocks.ahead:

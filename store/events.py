@@ -2,7 +2,7 @@
 
 Strategy: whoever finds a condition raises it again each time it is found; the key makes that idempotent. What no longer holds closes by itself
 (`settle`), what a person decided (`close`) stays decided. A task is an open event of a kind in TASKS; there is no second table.
-Rules: subjects are "point:ID/REGISTER", "device:ID", "gateway:NAME", "unit:ID", "job:NAME" or "outbox:CHANNEL"; instants are µs UTC, amounts micro units of the register;
+Rules: subjects are "point:ID/REGISTER", "device:ID", "gateway:NAME", "unit:ID", "job:NAME", "outbox:CHANNEL" or "inbox:WHAT"; instants are µs UTC, amounts micro units of the register;
 NOTES are information: closed from the start. An event that closed by itself opens again when it is found again, so that the order in which readings
 arrive does not matter. Several calls inside `Registry.writing` are one transaction.
 """
@@ -26,9 +26,10 @@ ALARMS: Final = (
     *("leak", "burst", "backflow", "dry", "tamper", "removed", "sensor_error"),
     *("unit_change", "wrong_medium", "stuck", "out_of_range", "sum_mismatch"),
     *("wrong_key", "mac_fail", "replay", "downgrade", "unknown_mode", "id_clash", "job_failed", "undelivered"),
+    *("key_missing", "driver_missing", "sequence_gap", "gateway_identity_conflict", "inbox_low_disk", "inbox_backlog"),
 )
 #: Kinds that only tell: they are closed from the start.
-NOTES: Final = ("conflict", "glitch", "spike", "rollover", "before_installation", "changed_after_final")
+NOTES: Final = ("conflict", "glitch", "spike", "rollover", "before_installation", "changed_after_final", "gateway_restarted", "unknown_meter_heard")
 KINDS: Final = (*TASKS, *ALARMS, *NOTES)
 #: Decision of an event that closed by itself.
 GONE: Final = "gone"

@@ -152,6 +152,14 @@ SELECT 1 FROM messages b JOIN messages a ON a.gateway = ? AND a.boot = ? AND a.s
 GATEWAYS: Final = """
 SELECT gateway, count(*), min(received_at), max(received_at) FROM messages WHERE received_at >= ? AND gateway IS NOT NULL AND flags & ? = 0 GROUP BY gateway
 """
+#: Messages are done in the order of their ids: all before the first that waits.
+DONE_UPTO: Final = """
+SELECT coalesce((SELECT id - 1 FROM messages WHERE state = 'new' ORDER BY id LIMIT 1), (SELECT max(id) FROM messages), 0)
+"""
+NUMBERED: Final = """
+SELECT id, gateway, boot, seq, received_at FROM messages
+WHERE id > ? AND id <= ? AND seq IS NOT NULL AND gateway IS NOT NULL AND boot IS NOT NULL AND flags & ? = 0 ORDER BY id LIMIT ?
+"""
 QUARANTINE: Final = """
 INSERT OR REPLACE INTO quarantine (message, position, received_at, gw_time, gateway, device, reason, detail, link, form, raw)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -265,6 +273,15 @@ class Inbox:
     def gateways(self, *, since: int) -> dict[str, tuple[int, int, int]]:
         """Return what each gateway delivered since an instant, replayed files aside: how many messages, when the first and when the last."""
         return {str(gateway): (count, first, last) for gateway, count, first, last in self._rows(GATEWAYS, since, REPLAY)}
+
+    def numbered(self, *, after: int, limit: int) -> tuple[list[tuple[str, str, int, int]], int]:
+        """Return gateway, boot, number and reception of the first done messages behind an id that the gateway numbered, and up to which id all were looked at.
+
+        Repetitions and replayed files are left out.
+        """
+        end = max(after, int(self._rows(DONE_UPTO)[0][0]))
+        rows = self._rows(NUMBERED, after, end, REPLAY, limit)
+        return [tuple(row[1:]) for row in rows], rows[-1][0] if len(rows) == limit else end
 
     def heard_from(self, source: str) -> bool:
         """Tell whether this source ever delivered a message that is still kept."""

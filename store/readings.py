@@ -414,6 +414,11 @@ class Readings:
         """Return how often each gateway heard each device since a UTC day, on which first and last day, and the best level in dBm."""
         return self._duck.read(sql.SELECT_HEARD_BY, [since])
 
+    def first_heard(self, day: date) -> list[tuple[str, str]]:
+        """Return devices that were not received before a UTC day, each with every gateway that received it since."""
+        rows = self._duck.read(sql.SELECT_FIRST_HEARD, [day]).to_pylist()
+        return [(row["device"], row["gateway"]) for row in rows]
+
     def history(self, series: Sequence[int]) -> pa.Table:
         """Return the replaced rows of these series with reason and instant, the oldest first."""
         return self._duck.read(

@@ -81,6 +81,11 @@ SELECT device, gateway, sum(n)::BIGINT AS n, strftime(min(day), '%Y-%m-%d') AS f
 FROM receptions WHERE day >= ? GROUP BY device, gateway ORDER BY device, gateway
 """
 
+SELECT_FIRST_HEARD: Final = """
+SELECT DISTINCT device, gateway FROM receptions
+WHERE device IN (SELECT device FROM receptions GROUP BY device HAVING min(day) >= ?) ORDER BY device, gateway
+"""
+
 ACCEPT: Final = """
 MERGE INTO accepted o USING risen h ON o.device = h.device AND o.what = h.what
 WHEN MATCHED THEN UPDATE SET t = h.t, value = h.value

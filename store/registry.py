@@ -30,6 +30,7 @@ from submeter.store.errors import StoreError, VaultError
 from submeter.store.events import Events
 from submeter.store.exports import Exports
 from submeter.store.funnel import Funnel
+from submeter.store.gateways import Gateways
 from submeter.store.ids import new_id
 from submeter.store.information import Informations
 from submeter.store.letters import Letters
@@ -122,6 +123,7 @@ class Registry:
         self.self_readings = SelfReadings(self, self._rows)
         self.operators = Operators(self, self._rows)
         self.commissioning = Commissioning(self, self._rows)
+        self.gateways = Gateways(self, self._rows)
 
     def __enter__(self) -> Self:
         return self

@@ -236,4 +236,10 @@ MIGRATIONS: Final = (
     CREATE UNIQUE INDEX operators_name ON operators (manager, name) WHERE ended IS NULL;
     CREATE TABLE commissioning (manager TEXT PRIMARY KEY, at INTEGER NOT NULL, body TEXT NOT NULL) STRICT;
     """,
+    """
+    CREATE TABLE gateways (
+      name TEXT PRIMARY KEY, token BLOB UNIQUE, password TEXT, created INTEGER NOT NULL, rotated INTEGER NOT NULL, revoked INTEGER) STRICT;
+    CREATE TABLE gateway_progress (one INTEGER PRIMARY KEY CHECK (one = 1), upto INTEGER NOT NULL) STRICT;
+    CREATE TABLE gateway_numbers (gateway TEXT PRIMARY KEY, state TEXT NOT NULL) STRICT;
+    """,
 )

@@ -5,27 +5,32 @@ from typing import Final
 
 import structlog
 
-from submeter.config import Broker, Config, SerialPort
+from submeter.config import Broker, Config, Http, SerialPort
+from submeter.ingest.http import HttpCollector, HttpSettings
 from submeter.ingest.mqtt import MqttCollector
 from submeter.ingest.serial import SerialCollector, SerialSettings
 from submeter.ingest.session import MqttSettings
 
-__all__ = ["Collector", "collectors"]
+__all__ = ["Collector", "collectors", "mqtt_settings"]
 
 log = structlog.get_logger()
 
-Collector = MqttCollector | SerialCollector
+Collector = MqttCollector | SerialCollector | HttpCollector
 WELL: Final = "_connected"
+#: What is pushed over HTTP is counted under this source.
+HTTP: Final = "http"
 
 
 def collectors(config: Config) -> list[Collector]:
-    """One collector for each [[mqtt]] and [[serial]]; secrets are read now. Raises ConfigError for one that is not there."""
+    """One collector for each [[mqtt]] and [[serial]], and for [http]; secrets are read now. Raises ConfigError for one that is not there."""
     inbox = config.data.folder / "inbox.sqlite"
-    brokers = [MqttCollector(_mqtt(broker), inbox, _voice(broker.name)) for broker in config.mqtt]
-    return [*brokers, *(SerialCollector(_serial(port), inbox, _voice(port.name)) for port in config.serial)]
+    brokers = [MqttCollector(mqtt_settings(broker), inbox, _voice(broker.name)) for broker in config.mqtt]
+    http = [HttpCollector(_http(config.http), config.data.folder, _voice(HTTP))] if config.http.enabled else []
+    return [*brokers, *(SerialCollector(_serial(port), inbox, _voice(port.name)) for port in config.serial), *http]
 
 
-def _mqtt(broker: Broker) -> MqttSettings:
+def mqtt_settings(broker: Broker) -> MqttSettings:
+    """A broker as its session wants it; its password is read now. Raises ConfigError."""
     return MqttSettings(
         name=broker.name,
         host=broker.host,
@@ -43,6 +48,10 @@ def _mqtt(broker: Broker) -> MqttSettings:
 
 def _serial(port: SerialPort) -> SerialSettings:
     return SerialSettings(port.name, port.port, port.baud, port.gateway or port.name, None if port.format == "auto" else port.format)
+
+
+def _http(section: Http) -> HttpSettings:
+    return HttpSettings(HTTP, section.host, section.port, section.per_minute)
 
 
 def _voice(source: str) -> Callable[[str, str], None]:

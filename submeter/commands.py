@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from submeter import civil, decide, information, jobs, preview, staff
+from submeter import civil, decide, gateways, information, jobs, preview, staff
 from submeter.aggregate import faults
 from submeter.core import Core, now
 from submeter.errors import SubmeterError
@@ -301,4 +301,5 @@ COMMANDS: Final[Mapping[str, Callable[..., Iterator[str]]]] = {
     "token.revoke": _token_revoke,
     **decide.COMMANDS,
     **staff.COMMANDS,
+    **gateways.COMMANDS,
 }

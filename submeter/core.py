@@ -23,6 +23,8 @@ from submeter.aggregate import Finality, Kept, Limits, Report, Rollups, Row, Ser
 from submeter.config import Config
 from submeter.decoders import Profile
 from submeter.ingest.drain import Drain, Gateway, Known, Step
+from submeter.ingest.following import follow, watch_inbox
+from submeter.ingest.room import Room
 from submeter.ingest.settings import routes_of, rules_of
 from submeter.ingest.sightings import Clocks
 from submeter.reading import DeviceId
@@ -57,6 +59,7 @@ class Core:
         self.config = config
         self.stopping = threading.Event()
         self.work = Work()
+        self.room = Room(config.data.folder)
         self._told = told
         self.folder = config.data.folder
         make_folder(self.folder)
@@ -93,6 +96,17 @@ class Core:
         step = self._drain.step()
         self._told(step)
         return step
+
+    def look(self) -> None:
+        """Look at what the numbers of gateways tell, at the disk and at the backlog; to be called once a minute."""
+        moment = now()
+        follow(self.inbox, self.registry, moment)
+        watch_inbox(self.inbox, self.registry, self.room, moment)
+
+    @property
+    def skews(self) -> Mapping[str, int]:
+        """By how much gateways' clocks were ahead of ours with their last telegram, µs, of those heard since the start."""
+        return self._drain.skews
 
     def drain_all(self) -> None:
         """Decode until nothing waits, or until this core is to stop."""

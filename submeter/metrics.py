@@ -69,9 +69,12 @@ class _Sources(Collector):
             "submeter_source_failed_commits", "Batches that the inbox refused; they were not acknowledged", labels=["source"]
         )
         lost = CounterMetricFamily("submeter_mqtt_session_lost", "Reconnections at which the broker had forgotten the session", labels=["source"])
+        http = CounterMetricFamily("submeter_http_ingest", "Answers to gateways that push over HTTP", labels=["code"])
         for source, counters in self._sources.items():
+            for code, count in list(counters.answers.items()):
+                http.add_metric([str(code)], count)
             connected.add_metric([source], int(counters.connected))
             messages.add_metric([source], counters.messages)
             failed.add_metric([source], counters.failed_commits)
             lost.add_metric([source], counters.sessions_lost)
-        yield from (connected, messages, failed, lost)
+        yield from (connected, messages, failed, lost, http)

@@ -25,7 +25,6 @@ from starlette.types import ASGIApp
 from submeter import __version__, commands, jobs
 from submeter.api import SignIn, create_app, create_operations
 from submeter.api.flows import Tenant
-from submeter.api.rates import Rates
 from submeter.api.secrets import Secrets
 from submeter.collectors import collectors
 from submeter.config import Config
@@ -39,6 +38,7 @@ from submeter.ingest.drain import Step
 from submeter.metrics import Metrics
 from submeter.outbox import Postmen
 from submeter.portal import create_portal
+from submeter.rates import Rates
 from submeter.store import Counts, Inbox, Published, Registry, StoreBrokenError
 from submeter.store.runs import By
 
@@ -48,6 +48,8 @@ log = structlog.get_logger()
 
 Part = Literal["all", "api", "collect"]
 IDLE_S: Final = 0.1
+#: How often gateways' numbers, disk and backlog are looked at.
+LOOK_S: Final = 60.0
 RETRY_S: Final = 1.0
 STOP_S: Final = 10.0
 
@@ -70,6 +72,7 @@ class CoreThread:
         self._queue: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._trouble: str | None = None
         self._broken = False
+        self._look_at = 0.0
         self._planned: set[str] = set()
         self._sources: Mapping[str, Counters] = {}
         self._thread = threading.Thread(target=self._loop, name="core")
@@ -162,6 +165,9 @@ class CoreThread:
                 self.core.recover()
                 self._broken = False
             messages = self.core.drain().messages
+            if time.monotonic() >= self._look_at:
+                self._look_at = time.monotonic() + LOOK_S
+                self.core.look()
         except Exception as error:  # noqa: BLE001
             self._failed(error)
             return RETRY_S

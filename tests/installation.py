@@ -112,7 +112,7 @@ class Installation:
         assert self.process.poll() is None, self.log
         try:
             sources = self.get("/v1/health", self.metrics)[1]["sources"]
-            wanted = len(self.config.mqtt) + len(self.config.serial)
+            wanted = len(self.config.mqtt) + len(self.config.serial) + self.config.http.enabled
             return self.get("/v1/units")[0] == 200 and list(sources.values()) == ["connected"] * wanted
         except OSError:
             time.sleep(0.05)

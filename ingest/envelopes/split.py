@@ -36,8 +36,8 @@ def split(topic: str | None, payload: bytes, pinned: str | None = None, rules: S
     """Split a message into telegrams, by the `pinned` format, the first of the `rules` for its topic, or the first format that fits; raises BadPayload."""
     if not payload:
         raise BadPayload("empty", "no bytes")
-    if len(payload) > MAX_MESSAGE:
-        raise BadPayload("too_large", f"{len(payload)} bytes; a message has at most {MAX_MESSAGE}")
+    if len(payload) > (most := MAX_INFLATED if _is_zlib(payload) else MAX_MESSAGE):
+        raise BadPayload("too_large", f"{len(payload)} bytes; a message has at most {most}")
     plain = Payload(topic, inflated(payload) if _is_zlib(payload) else payload)
     rule = next((one for one in rules if fits(one.topic, topic)), None) if pinned is None and rules else None
     envelope = mapped(rule, plain) if rule else _split(plain, pinned)

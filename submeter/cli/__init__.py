@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from submeter import __version__
-from submeter.cli import decide, operate, staff
+from submeter.cli import decide, gateways, operate, staff
+from submeter.cli.broker import broker_check, broker_config
 from submeter.cli.check import check
 from submeter.cli.conform import conform
 from submeter.cli.decode import decode
@@ -62,12 +63,15 @@ for verb in (
     operate.information,
 ):
     app.command()(verb)
+app.command("broker-config")(broker_config)
+app.command("broker-check")(broker_check)
 app.command("import")(operate.import_directory)
 for decision in (decide.exchange, decide.reading, decide.substitute, decide.bill, decide.withdraw, decide.decisions, decide.corrections):
     app.command()(decision)
 app.add_typer(decide.tasks, name="tasks")
 app.add_typer(operate.token, name="token")
 app.add_typer(staff.operator, name="operator")
+app.add_typer(gateways.gateway, name="gateway")
 
 
 def main() -> None:

@@ -421,7 +421,7 @@ def test_by_day_only_what_is_cheap_is_looked_for(house):
     house.registry.events.raise_("leak", POINT, BASE, now=BASE)
     house.hear(hourly(range(6)))
     told = house.look(BASE + DAY, nightly=False)
-    assert told == {"silent": 1, "gateway_silent": 0, "meter_never_heard": 1}
+    assert told == {"silent": 1, "gateway_silent": 0, "unknown_meter_heard": 0, "meter_never_heard": 1}
     assert house.events("leak") == [(POINT, BASE, "open")]
 
 

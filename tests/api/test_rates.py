@@ -4,7 +4,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from submeter.api import create_app
-from submeter.api.rates import RATES, Rates
+from submeter.rates import RATES, Rates
 from submeter.store import Published, Registry
 
 

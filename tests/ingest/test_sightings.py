@@ -208,17 +208,40 @@ def test_values_from_before_the_installation_are_told_once(tmp_path):
 
 
 def test_a_wrong_key_is_told_until_the_right_one(tmp_path):
-    """A known device that cannot be opened has an event; it ends when the device is understood."""
+    """A known device that cannot be opened three times in a row has an event; it ends when the device is understood."""
     house = House(tmp_path, Profile(KEY))
-    sealed = [encode.radio(METER, encode.mode5(encode.bcd(b"\x13", litres, 8), encode.Header(access=litres), KEY, METER)) for litres in range(1, 4)]
-    house.known = Known(Profile(bytes(16)), "Europe/Prague")
-    assert house.hear(START, raw=sealed[0]) == {"wrong_key": 1}
-    house.hear(START + HOUR, raw=sealed[1])
-    assert house.events() == [("wrong_key", SUBJECT, START, None, "open")]
-    house.known = Known(Profile(KEY), "Europe/Prague")
-    house.hear(START + 2 * HOUR, raw=sealed[2])
-    assert house.events() == [("wrong_key", SUBJECT, START, START + 2 * HOUR, "closed")]
+    sealed = [encode.radio(METER, encode.mode5(encode.bcd(b"\x13", litres, 8), encode.Header(access=litres), KEY, METER)) for litres in range(1, 8)]
+    right, wrong = Known(Profile(KEY), "Europe/Prague"), Known(Profile(bytes(16)), "Europe/Prague")
+    for number, known in enumerate((wrong, wrong, right, wrong, wrong, wrong)):
+        assert house.events() == []
+        house.known = known
+        assert house.hear(START + number * HOUR, raw=sealed[number]) == {"decoded" if known is right else "wrong_key": 1}
+    assert house.events() == [("wrong_key", SUBJECT, START + 3 * HOUR, None, "open")]
+    house.known = right
+    house.hear(START + 6 * HOUR, raw=sealed[6])
+    assert house.events() == [("wrong_key", SUBJECT, START + 3 * HOUR, START + 6 * HOUR, "closed")]
     house.close()
+
+
+def test_a_missing_key_is_told_until_it_is_there(tmp_path):
+    """A known device without a key that encrypts has an event from its first telegram on; it ends when the device is understood."""
+    house = House(tmp_path)
+    sealed = [encode.radio(METER, encode.mode5(encode.bcd(b"\x13", litres, 8), encode.Header(access=litres), KEY, METER)) for litres in (1, 2)]
+    assert house.hear(START, raw=sealed[0]) == {"no_key": 1}
+    assert house.events() == [("key_missing", SUBJECT, START, None, "open")]
+    house.known = Known(Profile(KEY), "Europe/Prague")
+    house.hear(START + HOUR, raw=sealed[1])
+    assert house.events() == [("key_missing", SUBJECT, START, START + HOUR, "closed")]
+    house.close()
+
+
+def test_a_missing_driver_is_told_after_a_while(house):
+    """A device whose payload nothing reads has an event after ten telegrams in a row."""
+    for number in range(12):
+        raw = encode.radio(METER, b"\xa2" + bytes([number]) * 20)
+        assert house.hear(START + number * HOUR, raw=raw) == {"unknown_driver": 1}
+        assert len(house.events()) == (number >= 9)
+    assert house.events() == [("driver_missing", SUBJECT, START, None, "open")]
 
 
 def test_an_attack_stays_open(tmp_path):

@@ -11,8 +11,8 @@ from typing import Final, Literal
 
 __all__ = ["BURST", "RATES", "Cost", "Rates"]
 
-#: c cheap, r read, w write, e export.
-Cost = Literal["c", "r", "w", "e"]
+#: c cheap, r read, w write, e export; p what a gateway pushes.
+Cost = Literal["c", "r", "w", "e", "p"]
 #: Requests a minute.
 RATES: Final[Mapping[Cost, int]] = MappingProxyType({"c": 600, "r": 120, "w": 30, "e": 6})
 BURST: Final = 2

@@ -1,0 +1,56 @@
+"""Whether the disk has room for what is received (ingest/INBOX.md 6).
+
+Rules: it is short of room under 5 % or 1 GiB free, whichever is less, and has room again at 7 % or 1.4 GiB, so that a collector does not go on and off at the limit;
+looked at once a second at most. A disk that cannot be asked is not short: the commit will tell.
+"""
+
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+__all__ = ["LOW", "Room"]
+
+#: Free bytes below which nothing is taken: a share of the disk in percent, and bytes.
+LOW: Final = (5, 1 << 30)
+#: … and from which on it is taken again.
+ENOUGH: Final = (7, 1_400 << 20)
+EVERY_S: Final = 1.0
+
+
+class Room:
+    """The room of one folder; `usage` asks the disk for its bytes: all, used, free."""
+
+    def __init__(
+        self, folder: Path, usage: Callable[[Path], tuple[int, int, int]] = shutil.disk_usage, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.folder = folder
+        self._usage = usage
+        self._clock = clock
+        self._looked: float | None = None
+        self._short = False
+
+    @property
+    def short(self) -> bool:
+        """Nothing more should be taken now."""
+        moment = self._clock()
+        if self._looked is None or moment - self._looked >= EVERY_S:
+            self._looked = moment
+            self._short = self._look()
+        return self._short
+
+    def free(self) -> int | None:
+        """Bytes that are free, None where the disk cannot be asked."""
+        try:
+            return self._usage(self.folder)[2]
+        except OSError:
+            return None
+
+    def _look(self) -> bool:
+        try:
+            whole, _, free = self._usage(self.folder)
+        except OSError:
+            return False
+        percent, least = ENOUGH if self._short else LOW
+        return free < min(whole * percent // 100, least)
