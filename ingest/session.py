@@ -108,27 +108,28 @@ class Session:
         self._client.connect(host, port, keepalive_s, clean_start=False, properties=properties)
 
     def poll(self, wait_s: float) -> list[Delivery]:
-        """Return what has come, at most a batch, after waiting up to `wait_s` seconds for something."""
+        """Return what has come, at most a batch, after waiting up to `wait_s` seconds for something; what came before the connection broke too."""
+        if self._error is not None:
+            raise self._error
         self._batch, self._batch_bytes = [], 0
         socket: Any = self._client.socket()
         if socket is None:
-            raise self._error or ConnectionError("the broker closed the connection")
+            raise ConnectionError("the broker closed the connection")
         waiting_in_tls = self._settings.tls and socket.pending() > 0
         readable, writable, _ = select.select([socket], [socket] if self._client.want_write() else [], [], 0 if waiting_in_tls else wait_s)
-        if writable:
-            self._client.loop_write()
         if readable or waiting_in_tls:
             self._read()
+        if writable:  # after reading: what is written to a broker that has died closes the connection, and what it sent last would be gone
+            self._client.loop_write()
         self._client.loop_misc()
-        if self._error is not None:
+        if self._error is not None and not self._batch:
             raise self._error
         return self._batch
 
     def ack(self, deliveries: Sequence[Delivery]) -> None:
-        """Tell the broker that these are safe with us."""
+        """Tell the broker, with the next `poll` or `close`, that these are safe with us."""
         for delivery in deliveries:
             self._client.ack(delivery.mid, delivery.qos)
-        self._client.loop_write()
 
     def close(self) -> None:
         """Leave; the broker keeps the session."""
