@@ -20,7 +20,7 @@ MESSAGES = int(os.environ.get("SUBMETER_MESSAGES", "2000"))
 #: Messages to a kill.
 BLOCK = 1000
 #: Between two messages: the broker does not pile up what the collector has not read yet.
-PAUSE_S = 0.0002
+PAUSE_S = 0.001
 
 
 class Load(threading.Thread):
