@@ -56,7 +56,7 @@ class MqttSettings:
 
 
 class RefusedError(ConnectionError):
-    """The broker does not let us in, or not read a topic."""
+    """The broker does not let us in, or not read a topic; or we have not what it asks for."""
 
 
 class TakenOverError(ConnectionError):
@@ -193,7 +193,13 @@ def _topic(message: MQTTMessage) -> str:
 
 
 def _tls_context(settings: MqttSettings) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=settings.ca_file)
-    if settings.cert_file is not None:
-        context.load_cert_chain(settings.cert_file, settings.key_file)
+    """What the broker is checked against, and what we show it; RefusedError names the file that cannot be used."""
+    files = f"ca_file {settings.ca_file}"
+    try:
+        context = ssl.create_default_context(cafile=settings.ca_file)
+        if settings.cert_file is not None:
+            files = f"cert_file {settings.cert_file} with key_file {settings.key_file}"
+            context.load_cert_chain(settings.cert_file, settings.key_file)
+    except OSError as error:
+        raise RefusedError(f"{files} cannot be used: {error.strerror or error}") from error
     return context

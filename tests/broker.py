@@ -53,7 +53,7 @@ class Broker:
 
     def __init__(self, program: str, folder: Path) -> None:
         self.port = free_port()
-        self._program = program
+        self.program = program
         self._folder = folder
         folder.mkdir()
         self.configure(CONFIG.format(port=self.port, folder=folder, user=getpass.getuser()))
@@ -76,7 +76,7 @@ class Broker:
 
     def start(self):
         """Start and wait until it listens."""
-        self._process = subprocess.Popen([self._program, "-c", self._folder / "mosquitto.conf"], stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen([self.program, "-c", self._folder / "mosquitto.conf"], stderr=subprocess.DEVNULL)
         wait_until(self._listens)
 
     def save(self):

@@ -36,9 +36,9 @@ class Collecting:
     """A collector on a thread of its own, its events and its inbox."""
 
     def __init__(self, path, **settings):
-        self.events = []
+        self.events, self.details = [], []
         self.path = path
-        self.collector = MqttCollector(MqttSettings(**settings), path, lambda event, detail: self.events.append(event))
+        self.collector = MqttCollector(MqttSettings(**settings), path, self._tell)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self.collector.run, args=[self._stop])
 
@@ -49,6 +49,10 @@ class Collecting:
     def __exit__(self, *_):
         self._stop.set()
         self._thread.join()
+
+    def _tell(self, event, detail):
+        self.events.append(event)
+        self.details.append(detail)
 
     def connected(self):
         """Wait until the collector has subscribed."""

@@ -5,17 +5,11 @@ import sqlite3
 import ssl
 import threading
 import time
-from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
 
 import pytest
 from broker import free_port, wait_until
+from certificates import Authority
 from collecting import Collecting, numbered
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
 from payloads import GOOD, PARTLY, REFUSED, TOPIC
 
 from submeter.ingest.session import MqttSettings, Session
@@ -314,15 +308,8 @@ def test_a_topic_that_is_no_text_does_not_come_for_ever():
 @pytest.fixture
 def certificate(tmp_path):
     """A self-signed certificate for 127.0.0.1 and its key, as files."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    start = datetime.now(UTC) - timedelta(days=1)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), start, start + timedelta(days=2))
-    alternative = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
-    signed = builder.add_extension(alternative, critical=False).sign(key, hashes.SHA256())
-    (tmp_path / "tls.crt").write_bytes(signed.public_bytes(Encoding.PEM))
-    (tmp_path / "tls.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return tmp_path / "tls.crt", tmp_path / "tls.key"
+    own = Authority(tmp_path, "127.0.0.1")
+    return own.cert_file, own.key_file
 
 
 def test_messages_come_through_tls(tmp_path, broker, certificate):
