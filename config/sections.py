@@ -133,6 +133,8 @@ class Broker(Section):
     password_env: str = Field(default="", description='the name of an environment variable, e.g. password_env = "MQTT_PASSWORD", or "" for none')
     tls: bool = Field(default=False, description="true or false")
     ca_file: File = Field(default=None, description='a file of certificates, e.g. ca_file = "ca.crt", or "" for those of the system')
+    cert_file: File = Field(default=None, description='a file with our own certificate, e.g. cert_file = "submeter.crt", or "" for none')
+    key_file: File = Field(default=None, description='a file with its key, e.g. key_file = "submeter.key", or "" for none')
     session_expiry: Annotated[int, Field(ge=0, le=2**32 - 1)] = Field(
         default=1_209_600, description="seconds, e.g. session_expiry = 1209600 (14 days)"
     )
@@ -143,6 +145,10 @@ class Broker(Section):
             raise ValueError("password_file and password_env are both set: keep one")
         if self.ca_file and not self.tls:
             raise ValueError("ca_file is set without tls: write tls = true, or leave ca_file out")
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file belong together: write both, or neither")
+        if self.cert_file and not self.tls:
+            raise ValueError("cert_file is set without tls: write tls = true, or leave cert_file and key_file out")
         return self
 
     def password(self) -> str | None:

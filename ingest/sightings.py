@@ -113,6 +113,10 @@ class Sightings:
                 change(self._registry.events, now)
         self._changes = []
 
+    def stands(self, device: str) -> bool:
+        """Whether a condition of this device stands, or ended lately: then each of its telegrams must be shown."""
+        return f"device:{device}" in self._standing
+
     def decoded(self, telegram: Telegram, at: int, zone: str, unplaced: int) -> None:
         """A telegram was understood, heard at `at`; `unplaced` of its readings have a stamp that cannot be right."""
         subject = f"device:{telegram.device}"

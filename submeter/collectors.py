@@ -42,6 +42,8 @@ def mqtt_settings(broker: Broker) -> MqttSettings:
         password=broker.password(),
         tls=broker.tls,
         ca_file=broker.ca_file,
+        cert_file=broker.cert_file,
+        key_file=broker.key_file,
         session_expiry_s=broker.session_expiry,
     )
 

@@ -118,6 +118,8 @@ def too_deep(text: bytes) -> bool:
     """Tell whether brackets outside strings nest deeper than MAX_DEPTH: each pass takes the innermost pairs away."""
     brackets = _STRING.sub(b"", text).translate(None, _NO_BRACKETS)
     for _ in range(MAX_DEPTH):
+        if not brackets:
+            return False
         brackets = _EMPTY.sub(b"", brackets)
     return len(brackets) > MAX_DEPTH or _EMPTY.search(brackets) is not None
 

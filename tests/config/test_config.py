@@ -84,6 +84,11 @@ def test_every_key_has_a_comment_above():
             "pipeline.toml: [rollup] hourly: '99 * * * *' cannot be used: write five cron fields in UTC, e.g. hourly = \"5 * * * *\"",
         ),
         ('[[mqtt]]\nca_file = "a"', "pipeline.toml: [[mqtt]] 1 ca_file is set without tls: write tls = true, or leave ca_file out"),
+        ('[[mqtt]]\ntls = true\ncert_file = "a"', "pipeline.toml: [[mqtt]] 1 cert_file and key_file belong together: write both, or neither"),
+        (
+            '[[mqtt]]\ncert_file = "a"\nkey_file = "b"',
+            "pipeline.toml: [[mqtt]] 1 cert_file is set without tls: write tls = true, or leave cert_file and key_file out",
+        ),
         ('[[mqtt]]\npassword_file = "a"\npassword_env = "A"', "pipeline.toml: [[mqtt]] 1 password_file and password_env are both set: keep one"),
         (
             '[mail]\nhost = "smtp.example"\nusername = "u"\ntls = "none"',
