@@ -24,6 +24,7 @@ __all__ = [
     "Broker",
     "Config",
     "Data",
+    "Drop",
     "Events",
     "Gateway",
     "Http",
@@ -187,6 +188,15 @@ class Http(Section):
     host: Text = Field(default=LOOPBACK, description='the address to listen on, e.g. host = "127.0.0.1"')
     port: Port = Field(default=8081, description="a whole number from 1 to 65535, e.g. port = 8081")
     per_minute: Limit = Field(default=600, description="requests a minute of one gateway, e.g. per_minute = 600, or 0 for no limit")
+
+
+class Drop(Section):
+    """A folder that files are dropped into."""
+
+    name: Name = Field(default="drop", description='a name of letters, digits, "_", "." and "-", e.g. name = "drop"')
+    folder: Folder = Field(default=Path("drop"), description='a folder, e.g. folder = "drop"')
+    gateway: str = Field(default="", description='the gateway that these telegrams are counted under, e.g. gateway = "cellar", or "" for the name')
+    format: str = Field(default="auto", description='"auto", or a format of docs/gateways.md by its name there, e.g. format = "elvaco_csv"')
 
 
 class Gateway(Section):
@@ -445,6 +455,7 @@ class Config(Section):
     mqtt: Annotated[tuple[Broker, ...], Strict(strict=False)] = ()
     serial: Annotated[tuple[SerialPort, ...], Strict(strict=False)] = ()
     http: Http
+    drop: Annotated[tuple[Drop, ...], Strict(strict=False)] = ()
     gateway: Annotated[tuple[Gateway, ...], Strict(strict=False)] = ()
     lorawan: Annotated[tuple[LoraWan, ...], Strict(strict=False)] = ()
     mapping: Annotated[tuple[MappedTopic, ...], Strict(strict=False)] = ()
@@ -463,11 +474,16 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
-        sources = [*(broker.name for broker in self.mqtt), *(port.name for port in self.serial), *["http"] * self.http.enabled]
+        sources = [
+            *(broker.name for broker in self.mqtt),
+            *(port.name for port in self.serial),
+            *(drop.name for drop in self.drop),
+            *["http"] * self.http.enabled,
+        ]
         gateways, managers = [gateway.name for gateway in self.gateway], [sender.manager for sender in self.sender]
         hosts = [portal.host for portal in self.portal]
         for key, names in (
-            ("[[mqtt]] [[serial]] name", sources),
+            ("[[mqtt]] [[serial]] [[drop]] name", sources),
             ("[[gateway]] name", gateways),
             ("[[sender]] manager", managers),
             ("[[portal]] host", hosts),

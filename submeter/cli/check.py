@@ -29,8 +29,9 @@ def described(config: Config) -> Iterator[str]:
     yield from (f"mqtt      {_broker(broker)}" for broker in config.mqtt)
     yield from (f"serial    {_port(port)}" for port in config.serial)
     yield from [f"http      http://{config.http.host}:{config.http.port}/ingest/v1/<gateway>"] * config.http.enabled
-    if not (config.mqtt or config.serial or config.http.enabled):
-        yield "sources   none: add [[mqtt]] or [[serial]], or enable [http]"
+    yield from (f"drop      {one.name}: {one.folder}, {one.format}, gateway {one.gateway or one.name}" for one in config.drop)
+    if not (config.mqtt or config.serial or config.drop or config.http.enabled):
+        yield "sources   none: add [[mqtt]], [[serial]] or [[drop]], or enable [http]"
     yield from (
         f"gateway   {gateway.name}: {gateway.form}{', store and forward' * gateway.store_and_forward}{', decrypted' * gateway.decrypted}"
         for gateway in config.gateway
