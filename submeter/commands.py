@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from submeter import civil, decide, gateways, information, jobs, preview, staff
+from submeter import again, civil, decide, gateways, information, jobs, meters, preview, staff
 from submeter.aggregate import faults
 from submeter.core import Core, now
 from submeter.errors import SubmeterError
@@ -111,13 +111,6 @@ def _replay(core: Core, *, path: str) -> Iterator[str]:
         replayed = replay(Path(path), inbox)
     yield str(replayed)
     core.drain_all()
-    yield from _rollup(core)
-
-
-def _requeue(core: Core, *, reason: str | None = None, device: str | None = None) -> Iterator[str]:
-    step = core.requeue(reason=reason, device=device)
-    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(step.results.items())) or "none"
-    yield f"{step.messages} telegrams taken up again: {outcomes}"
     yield from _rollup(core)
 
 
@@ -247,17 +240,6 @@ def _information(core: Core, *, unit: str, month: str, publish: bool = False, no
         yield from information.lines(core.registry.information.newest(kept.unit, kept.since, kept.month) or kept)
 
 
-def _meters(core: Core, *, unknown: bool = False) -> Iterator[str]:
-    known = {str(device.id) for device in core.registry.devices()}
-    heard: dict[str, tuple[int, str]] = {}
-    for row in core.readings.receptions().to_pylist():
-        count, _ = heard.get(row["device"], (0, ""))
-        heard[row["device"]] = (count + row["n"], f"last heard {row['day']} by {row['gateway']}")
-    for device in sorted(heard.keys() - known if unknown else heard.keys() | known):
-        count, when = heard.get(device, (0, "never heard"))
-        yield f"{device}  {'known  ' if device in known else 'unknown'}  {count:>8} receptions  {when}"
-
-
 def _token_create(core: Core, *, manager: str, scopes: list[str] | None = None) -> Iterator[str]:
     yield core.registry.create_token(manager, scopes or list(READS))
 
@@ -287,7 +269,6 @@ COMMANDS: Final[Mapping[str, Callable[..., Iterator[str]]]] = {
     "import": _import,
     "import.keys": _import_keys,
     "replay": _replay,
-    "requeue": _requeue,
     "rebuild": _rebuild,
     "quarantine": _quarantine,
     "status": _status,
@@ -295,11 +276,12 @@ COMMANDS: Final[Mapping[str, Callable[..., Iterator[str]]]] = {
     "outbox": _outbox,
     "audit": _audit,
     "information": _information,
-    "meters": _meters,
     "token.create": _token_create,
     "token.list": _token_list,
     "token.revoke": _token_revoke,
     **decide.COMMANDS,
     **staff.COMMANDS,
     **gateways.COMMANDS,
+    **again.COMMANDS,
+    **meters.COMMANDS,
 }

@@ -9,7 +9,7 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, Self
@@ -25,9 +25,10 @@ from submeter.decoders import Profile
 from submeter.ingest.drain import Drain, Gateway, Known, Step
 from submeter.ingest.following import follow, watch_inbox
 from submeter.ingest.room import Room
+from submeter.ingest.rows import Reception
 from submeter.ingest.sightings import Clocks
 from submeter.reading import DeviceId
-from submeter.store import Archive, Inbox, Published, Readings, Registry, StoreError, Vault
+from submeter.store import Archive, Inbox, Published, Quarantined, Readings, Registry, Stored, StoreError, Vault
 from submeter.work import Work
 
 __all__ = ["REBUILD", "Core", "make_folder", "now"]
@@ -112,9 +113,22 @@ class Core:
         while not self.stopping.is_set() and self.drain().messages:
             pass
 
-    def requeue(self, *, reason: str | None = None, device: str | None = None) -> Step:
-        """Decode quarantined telegrams again, at their original times; asked for `replay` by name, take them as honest."""
-        return self._drain.redecode(self.inbox.quarantined(reason=reason, device=device), replays=reason == "replay")
+    def requeue(self, rows: Sequence[Quarantined], *, replays: bool = False) -> Step:
+        """Decode quarantined telegrams again, at their original times; `replays`: take those for honest that were held as replays."""
+        return self._drain.redecode(rows, replays=replays)
+
+    def decode_again(self, messages: Iterable[Stored], device: str) -> Step:
+        """Decode what a device sent in kept messages again, see `Drain.decode_again`."""
+        return self._drain.decode_again(messages, device)
+
+    def heard_in(self, message: Stored) -> list[Reception]:
+        """The telegrams of a message, see `Drain.heard_in`."""
+        return self._drain.heard_in(message)
+
+    def profile(self, device: DeviceId) -> Profile | None:
+        """How a device of the directory is secured; None for a stranger."""
+        known = self._lookup(device)
+        return known.profile if known else None
 
     def rollup(self, *, settle: bool = True, everything: bool = False) -> Report:
         """Compute and publish what changed since the last run, see `Rollups.run`; what residents sent in and a changed directory are taken up first."""

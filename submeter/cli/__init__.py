@@ -17,6 +17,7 @@ from submeter.cli.conform import conform
 from submeter.cli.decode import decode
 from submeter.cli.demo import demo
 from submeter.cli.run import run
+from submeter.cli.sniff import sniff
 from submeter.errors import SubmeterError
 
 __all__ = ["app", "main"]
@@ -57,6 +58,8 @@ for verb in (
     operate.requeue,
     operate.rebuild,
     operate.meters,
+    gateways.gateways,
+    sniff,
     operate.events,
     operate.outbox,
     operate.audit,
