@@ -299,12 +299,16 @@ class Inbox:
         `topic` is a filter of MQTT: + stands for a level, # at its end for the rest.
         """
         pattern = None if topic is None else "[^/]*".join(map(re.escape, topic.removesuffix("#").split("+"))) + ".*" * topic.endswith("#")
-        end = int(self._rows("SELECT coalesce(max(id), 0) FROM messages")[0][0])
+        end = self.received()
         found: list[tuple[Stored, str | None]] = []
         for row in self._rows(LAST, after, gateway, number if pattern is None else number * 1000):
             if len(found) < number and (pattern is None or re.fullmatch(pattern, row[4] or "")):
                 found.append((Stored(*row[:-1]), row[-1]))
         return found[::-1], max(end, after)
+
+    def received(self) -> int:
+        """Return the id of the message that came last: how many came since the file was made."""
+        return int(self._rows("SELECT coalesce(max(id), 0) FROM messages")[0][0])
 
     def quarantined_of(self, message: int) -> list[Quarantined]:
         """Return the quarantined telegrams of one message in the order of their positions."""

@@ -3,6 +3,7 @@
 A command takes the core and its arguments as JSON values, yields lines for a person and raises SubmeterError with what is wrong and what to do.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -129,6 +130,24 @@ def _status(core: Core) -> Iterator[str]:
     yield from _outbox_status(core)
     yield f"readings: {tables['readings']} of {tables['registers']} registers"
     yield f"rollups: {tables['rollups']} rows of {tables['series']} series; {tables['dirty']} ranges wait for the next run"
+
+
+def _status_view(core: Core) -> Iterator[str]:
+    """The same for `submeter status --watch`, as one line of JSON; instants µs UTC."""
+    counts = core.inbox.counts()
+    told = {
+        "at": now(),
+        "received": core.inbox.received(),
+        "waiting": counts.waiting,
+        "oldest": counts.oldest_waiting,
+        "refused": dict(counts.refused),
+        "quarantined": dict(counts.quarantined),
+        "events": core.registry.events.counts(),
+        "readings": core.readings.counts()["readings"],
+        "free": core.room.free() or 0,
+        "gateways": {name: one._asdict() for name, one in core.gateways.items()},
+    }
+    yield json.dumps(told)
 
 
 def _outbox_status(core: Core) -> Iterator[str]:
@@ -272,6 +291,7 @@ COMMANDS: Final[Mapping[str, Callable[..., Iterator[str]]]] = {
     "rebuild": _rebuild,
     "quarantine": _quarantine,
     "status": _status,
+    "status.view": _status_view,
     "events": _events,
     "outbox": _outbox,
     "audit": _audit,

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import polars as pl
 import pyarrow as pa
@@ -31,7 +31,7 @@ from submeter.reading import DeviceId
 from submeter.store import Archive, Inbox, Published, Quarantined, Readings, Registry, Stored, StoreError, Vault
 from submeter.work import Work
 
-__all__ = ["REBUILD", "Core", "make_folder", "now"]
+__all__ = ["REBUILD", "Core", "Seen", "make_folder", "now"]
 
 log = structlog.get_logger()
 
@@ -44,9 +44,23 @@ REBUILD: Final = "rebuild"
 MOST_KNOWN: Final = 200_000
 
 
+#: How far back gateways are looked for at the first look, and at each one after.
+LATELY: Final = 14 * civil.DAY
+AGAIN: Final = 15 * civil.MINUTE
+
+
 def now() -> int:
     """This instant, µs UTC."""
     return time.time_ns() // 1000
+
+
+class Seen(NamedTuple):
+    """A gateway: its last message (µs UTC), how far its clock was ahead with it (µs; None if not known), gaps told so far, messages that are missing."""
+
+    last: int
+    skew: int | None
+    gaps: int
+    missing: int
 
 
 class Core:
@@ -60,6 +74,8 @@ class Core:
         self.stopping = threading.Event()
         self.work = Work()
         self.room = Room(config.data.folder)
+        #: Gateways as they were seen at the last `look`; replaced as a whole, so that any thread may read it.
+        self.gateways: Mapping[str, Seen] = {}
         self._told = told
         self.folder = config.data.folder
         make_folder(self.folder)
@@ -100,7 +116,14 @@ class Core:
     def look(self) -> None:
         """Look at what the numbers of gateways tell, at the disk and at the backlog; to be called once a minute."""
         moment = now()
-        follow(self.inbox, self.registry, moment)
+        numbers = follow(self.inbox, self.registry, moment)
+        lately = self.inbox.gateways(since=moment - (AGAIN if self.gateways else LATELY))
+        last = {name: one.last for name, one in self.gateways.items()} | {name: told[2] for name, told in lately.items()}
+        skews = self._drain.skews
+        self.gateways = {
+            name: Seen(at, skews.get(name), *((numbers[name].gaps, numbers[name].missing) if name in numbers else (0, 0)))
+            for name, at in sorted(last.items())
+        }
         watch_inbox(self.inbox, self.registry, self.room, moment)
 
     @property

@@ -18,6 +18,7 @@ from submeter.cli.decode import decode
 from submeter.cli.demo import demo
 from submeter.cli.run import run
 from submeter.cli.sniff import sniff
+from submeter.cli.watching import status
 from submeter.errors import SubmeterError
 
 __all__ = ["app", "main"]
@@ -49,7 +50,7 @@ for verb in (
     check,
     run,
     demo,
-    operate.status,
+    status,
     decode,
     conform,
     operate.rollup,

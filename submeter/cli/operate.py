@@ -33,7 +33,6 @@ __all__ = [
     "requeue",
     "rollup",
     "run",
-    "status",
     "token",
 ]
 
@@ -155,11 +154,6 @@ def quarantine(
 ) -> None:
     """Telegrams that gave no reading: when, of which device, by which gateway, why, and their bytes."""
     run(load(config), "quarantine", reason=reason, device=device)
-
-
-def status(*, config: ConfigFile = None) -> None:
-    """What waits, what was refused and why, what is stored."""
-    run(load(config), "status")
 
 
 def events(
