@@ -9,7 +9,7 @@ A message at or below the watermark is only marked done: its readings are there.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -208,6 +208,65 @@ class Drain:
         still = {(row.message, row.position) for row in batch.quarantined}
         self._inbox.release([(row.message, row.position) for row in rows if (row.message, row.position) not in still])
         return Step(len(rows), batch.results)
+
+    def decode_again(self, messages: Iterable[Stored], device: str) -> Step:
+        """Decode what one device sent in messages that were done before, at its original times; readings that are there already are not doubled.
+
+        The messages come in the order of their ids. Quarantined telegrams that are understood now leave the quarantine.
+        """
+        window, numbered = Window(), set[tuple[str | None, str, int]]()
+        batch, found = _Batch(), 0
+        results = Counter[str]()
+        self._begin()
+
+        def settle() -> None:
+            places = [(heard.message, heard.position) for heard in batch.waiting]
+            self._decode(batch)
+            self._commit(batch, upto=self._readings.watermark())
+            still = {(row.message, row.position) for row in batch.quarantined}
+            self._inbox.release([place for place in places if place not in still])
+            results.update(batch.results)
+
+        for message in messages:
+            for heard in self._once(message, numbered):
+                if self._is_of(heard, device, window):
+                    batch.waiting.append(heard)
+                    found += 1
+            if len(batch.waiting) >= TOGETHER:
+                settle()
+                batch = _Batch()
+                self._begin()
+        settle()
+        return Step(found, results)
+
+    def _once(self, message: Stored, numbered: set[tuple[str | None, str, int]]) -> Iterator[Reception]:
+        """The telegrams of a message, none if it is a repetition of one before or was retained."""
+        try:
+            envelope = split(message.topic, message.payload, message.format)
+        except BadPayload:
+            return
+        gateway = message.gateway or envelope.gateway or message.source
+        if envelope.boot is not None and envelope.seq is not None:
+            number = (gateway, envelope.boot, envelope.seq)
+            if number in numbered:
+                return
+            numbered.add(number)
+        if not message.flags & RETAIN:
+            yield from self._telegrams(message, envelope, gateway)
+
+    @staticmethod
+    def _is_of(heard: Reception, device: str, window: Window) -> bool:
+        if heard.telegram.reason is not None:
+            return False
+        try:
+            sender, key = receive(heard.telegram.raw, link=heard.telegram.link, form=heard.telegram.form)
+        except DecodeError:
+            return False
+        return str(sender) == device and (heard.telegram.link != "wmbus" or window.admit(key, heard.at))
+
+    def heard_in(self, message: Stored) -> list[Reception]:
+        """The telegrams of a message as they are decoded: with pinned forms, and the instant that counts."""
+        return list(self._again(message))
 
     def _begin(self) -> None:
         """What is remembered runs ahead of the stores until `_commit`: after a failure in between it is read anew."""

@@ -4,6 +4,7 @@ Strategy: messages that the drain has done carry the gateway's numbers, and repe
 writes the events, so that nothing is told twice or left out over a crash. Messages of replayed files number nothing that is going on.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from submeter import civil
@@ -20,8 +21,11 @@ BACKLOG: Final = 1_000_000
 WAITS: Final = civil.HOUR
 
 
-def follow(inbox: Inbox, registry: Registry, now: int) -> None:
-    """Look at what came since the last time, and at holes that are open for long, as of `now` (µs UTC). Raises StoreError."""
+def follow(inbox: Inbox, registry: Registry, now: int) -> Mapping[str, Numbers]:
+    """Look at what came since the last time, and at holes that are open for long, as of `now` (µs UTC); returns what is known of each gateway that numbers.
+
+    Raises StoreError.
+    """
     upto, states = registry.gateways.numbers()
     rows, end = inbox.numbered(after=upto, limit=MOST)
     known = {gateway: Numbers.of(gateway, state) for gateway, state in states.items()}
@@ -35,11 +39,12 @@ def follow(inbox: Inbox, registry: Registry, now: int) -> None:
         changed |= {gateway} if late else set()
         notes += late
     if end == upto and not notes:
-        return
+        return known
     with registry.writing(synced=bool(notes)):
         for gateway, note in notes:
             _tell(registry, f"gateway:{gateway}", note, now)
         registry.gateways.keep_numbers(end, {gateway: known[gateway].state() for gateway in changed})
+    return known
 
 
 def watch_inbox(inbox: Inbox, registry: Registry, room: Room, now: int) -> None:

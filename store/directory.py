@@ -7,7 +7,7 @@ references are ids, or names where only one thing is called so; periods are half
 
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -20,7 +20,7 @@ from submeter.store.errors import DirectoryError, VaultError
 from submeter.store.registry import Registry, new_id
 from submeter.store.registry_types import QUANTITIES
 
-__all__ = ["OF_MANAGERS", "Report", "import_directory", "import_entries", "shared_keys"]
+__all__ = ["OF_MANAGERS", "Report", "adopt", "import_directory", "import_entries", "shared_keys"]
 
 
 Check = Callable[[Registry], Iterable[str]]
@@ -108,13 +108,23 @@ def import_directory(registry: Registry, path: Path, check: Check = lambda _regi
 
     `check` looks at the registry as it would be and adds mistakes of its own.
     """
-    entries = read_entries(path)
+    return _taken(registry, read_entries(path), path.name, check)
+
+
+def adopt(registry: Registry, device: str, point: str, since: str, check: Check = lambda _registry: ()) -> Report:
+    """Take a device that was heard into the directory, as that of a point (its id or label) from a date or instant on; DirectoryError as above."""
+    place = f"meters --adopt {device}"
+    entries = [Entry("device", place, {"id": device}), Entry("assignment", place, {"point": point, "device": device, "from": since})]
+    return _taken(registry, entries, device, check)
+
+
+def _taken(registry: Registry, entries: Sequence[Entry], name: str, check: Check) -> Report:
     rows = [parsed(entry) for entry in entries]
     _refuse(mistake for _, mistakes in rows for mistake in mistakes)
     with registry.writing() as db:
         report = _Import(registry, db).run([(entry, row) for entry, (row, _) in zip(entries, rows, strict=True)])
         _refuse(check(registry))
-        registry.record("operator", "directory.import", path.name, f"{report.changed} differences")
+        registry.record("operator", "directory.import", name, f"{report.changed} differences")
     return report
 
 

@@ -7,6 +7,7 @@ one thread, any number of them (in any number of processes) may have the same fi
 All instants are microseconds since 1970, UTC.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
@@ -158,6 +159,13 @@ SELECT gateway, count(*), min(received_at), max(received_at) FROM messages WHERE
 DONE_UPTO: Final = """
 SELECT coalesce((SELECT id - 1 FROM messages WHERE state = 'new' ORDER BY id LIMIT 1), (SELECT max(id) FROM messages), 0)
 """
+LAST: Final = """
+SELECT source, payload, received_at, gateway, topic, flags, format, id, reason FROM messages
+WHERE id > ?1 AND (?2 IS NULL OR gateway = ?2) ORDER BY id DESC LIMIT ?3
+"""
+QUARANTINED_OF: Final = """
+SELECT message, position, received_at, gw_time, gateway, device, reason, detail, link, form, raw FROM quarantine WHERE message = ? ORDER BY position
+"""
 NUMBERED: Final = """
 SELECT id, gateway, boot, seq, received_at FROM messages
 WHERE id > ? AND id <= ? AND seq IS NOT NULL AND gateway IS NOT NULL AND boot IS NOT NULL AND flags & ? = 0 ORDER BY id LIMIT ?
@@ -284,6 +292,29 @@ class Inbox:
         end = max(after, int(self._rows(DONE_UPTO)[0][0]))
         rows = self._rows(NUMBERED, after, end, REPLAY, limit)
         return [tuple(row[1:]) for row in rows], rows[-1][0] if len(rows) == limit else end
+
+    def last(
+        self, number: int, *, after: int = 0, topic: str | None = None, gateway: str | None = None
+    ) -> tuple[list[tuple[Stored, str | None]], int]:
+        """Return the last messages behind an id, each with the reason if none of it was taken, in the order of their ids; and the highest id there is.
+
+        `topic` is a filter of MQTT: + stands for a level, # at its end for the rest.
+        """
+        pattern = None if topic is None else "[^/]*".join(map(re.escape, topic.removesuffix("#").split("+"))) + ".*" * topic.endswith("#")
+        end = self.received()
+        found: list[tuple[Stored, str | None]] = []
+        for row in self._rows(LAST, after, gateway, number if pattern is None else number * 1000):
+            if len(found) < number and (pattern is None or re.fullmatch(pattern, row[4] or "")):
+                found.append((Stored(*row[:-1]), row[-1]))
+        return found[::-1], max(end, after)
+
+    def received(self) -> int:
+        """Return the id of the message that came last: how many came since the file was made."""
+        return int(self._rows("SELECT coalesce(max(id), 0) FROM messages")[0][0])
+
+    def quarantined_of(self, message: int) -> list[Quarantined]:
+        """Return the quarantined telegrams of one message in the order of their positions."""
+        return [Quarantined(*row) for row in self._rows(QUARANTINED_OF, message)]
 
     def heard_from(self, source: str) -> bool:
         """Tell whether this source ever delivered a message that is still kept."""

@@ -11,13 +11,13 @@ from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from datetime import date
 from pathlib import Path
-from typing import Final, Literal, NamedTuple, Self, TypeVar
+from typing import Any, Final, Literal, NamedTuple, Self, TypeVar
 
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from submeter.reading import INT64_MAX, LEVELS, Register, Source
+from submeter.reading import INT64_MAX, LEVELS, READING_BITS, Register, Source
 from submeter.store import readings_sql as sql
 from submeter.store.duck import Duck, named
 from submeter.store.readings_schema import ACCEPTED, BILL, CAUSE, CHANGED, COMPUTED, DAYS, FORMAT, MIGRATIONS, READING, RECEPTION, ROLLUP, WITHIN
@@ -412,6 +412,10 @@ class Readings:
     def heard_by(self, since: date) -> pa.Table:
         """Return how often each gateway heard each device since a UTC day, on which first and last day, and the best level in dBm."""
         return self._duck.read(sql.SELECT_HEARD_BY, [since])
+
+    def of_telegram(self, place: int) -> list[dict[str, Any]]:
+        """Return register, unit, t, value, time_source of the readings that a telegram brought; `place` is its message and position in one number."""
+        return list(self._duck.read(sql.SELECT_OF_TELEGRAM, [READING_BITS, place]).to_pylist())
 
     def first_heard(self, day: date) -> list[tuple[str, str]]:
         """Return devices that were not received before a UTC day, each with every gateway that received it since."""

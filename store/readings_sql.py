@@ -81,6 +81,10 @@ SELECT device, gateway, sum(n)::BIGINT AS n, strftime(min(day), '%Y-%m-%d') AS f
 FROM receptions WHERE day >= ? GROUP BY device, gateway ORDER BY device, gateway
 """
 
+SELECT_OF_TELEGRAM: Final = """
+SELECT g.name, g.unit, r.t, r.value, r.time_source FROM readings r JOIN registers g ON g.id = r.register WHERE r.seq >> ? = ? ORDER BY r.seq
+"""
+
 SELECT_FIRST_HEARD: Final = """
 SELECT DISTINCT device, gateway FROM receptions
 WHERE device IN (SELECT device FROM receptions GROUP BY device HAVING min(day) >= ?) ORDER BY device, gateway

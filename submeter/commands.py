@@ -3,12 +3,13 @@
 A command takes the core and its arguments as JSON values, yields lines for a person and raises SubmeterError with what is wrong and what to do.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from submeter import civil, decide, gateways, information, jobs, preview, staff
+from submeter import again, civil, decide, gateways, information, jobs, meters, preview, staff
 from submeter.aggregate import faults
 from submeter.core import Core, now
 from submeter.errors import SubmeterError
@@ -114,13 +115,6 @@ def _replay(core: Core, *, path: str) -> Iterator[str]:
     yield from _rollup(core)
 
 
-def _requeue(core: Core, *, reason: str | None = None, device: str | None = None) -> Iterator[str]:
-    step = core.requeue(reason=reason, device=device)
-    outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(step.results.items())) or "none"
-    yield f"{step.messages} telegrams taken up again: {outcomes}"
-    yield from _rollup(core)
-
-
 def _quarantine(core: Core, *, reason: str | None = None, device: str | None = None) -> Iterator[str]:
     for row in core.inbox.quarantined(reason=reason, device=device):
         yield f"{_iso(row.received_at)}  {row.device or 'unknown device'}  {row.reason}  by {row.gateway}: {row.detail}  {row.raw.hex()}"
@@ -136,6 +130,24 @@ def _status(core: Core) -> Iterator[str]:
     yield from _outbox_status(core)
     yield f"readings: {tables['readings']} of {tables['registers']} registers"
     yield f"rollups: {tables['rollups']} rows of {tables['series']} series; {tables['dirty']} ranges wait for the next run"
+
+
+def _status_view(core: Core) -> Iterator[str]:
+    """The same for `submeter status --watch`, as one line of JSON; instants µs UTC."""
+    counts = core.inbox.counts()
+    told = {
+        "at": now(),
+        "received": core.inbox.received(),
+        "waiting": counts.waiting,
+        "oldest": counts.oldest_waiting,
+        "refused": dict(counts.refused),
+        "quarantined": dict(counts.quarantined),
+        "events": core.registry.events.counts(),
+        "readings": core.readings.counts()["readings"],
+        "free": core.room.free() or 0,
+        "gateways": {name: one._asdict() for name, one in core.gateways.items()},
+    }
+    yield json.dumps(told)
 
 
 def _outbox_status(core: Core) -> Iterator[str]:
@@ -247,17 +259,6 @@ def _information(core: Core, *, unit: str, month: str, publish: bool = False, no
         yield from information.lines(core.registry.information.newest(kept.unit, kept.since, kept.month) or kept)
 
 
-def _meters(core: Core, *, unknown: bool = False) -> Iterator[str]:
-    known = {str(device.id) for device in core.registry.devices()}
-    heard: dict[str, tuple[int, str]] = {}
-    for row in core.readings.receptions().to_pylist():
-        count, _ = heard.get(row["device"], (0, ""))
-        heard[row["device"]] = (count + row["n"], f"last heard {row['day']} by {row['gateway']}")
-    for device in sorted(heard.keys() - known if unknown else heard.keys() | known):
-        count, when = heard.get(device, (0, "never heard"))
-        yield f"{device}  {'known  ' if device in known else 'unknown'}  {count:>8} receptions  {when}"
-
-
 def _token_create(core: Core, *, manager: str, scopes: list[str] | None = None) -> Iterator[str]:
     yield core.registry.create_token(manager, scopes or list(READS))
 
@@ -287,19 +288,20 @@ COMMANDS: Final[Mapping[str, Callable[..., Iterator[str]]]] = {
     "import": _import,
     "import.keys": _import_keys,
     "replay": _replay,
-    "requeue": _requeue,
     "rebuild": _rebuild,
     "quarantine": _quarantine,
     "status": _status,
+    "status.view": _status_view,
     "events": _events,
     "outbox": _outbox,
     "audit": _audit,
     "information": _information,
-    "meters": _meters,
     "token.create": _token_create,
     "token.list": _token_list,
     "token.revoke": _token_revoke,
     **decide.COMMANDS,
     **staff.COMMANDS,
     **gateways.COMMANDS,
+    **again.COMMANDS,
+    **meters.COMMANDS,
 }

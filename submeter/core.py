@@ -9,10 +9,10 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 import polars as pl
 import pyarrow as pa
@@ -25,13 +25,14 @@ from submeter.decoders import Profile
 from submeter.ingest.drain import Drain, Gateway, Known, Step
 from submeter.ingest.following import follow, watch_inbox
 from submeter.ingest.room import Room
+from submeter.ingest.rows import Reception
 from submeter.ingest.settings import routes_of, rules_of
 from submeter.ingest.sightings import Clocks
 from submeter.reading import DeviceId
-from submeter.store import Archive, Inbox, Published, Readings, Registry, StoreError, Vault
+from submeter.store import Archive, Inbox, Published, Quarantined, Readings, Registry, Stored, StoreError, Vault
 from submeter.work import Work
 
-__all__ = ["REBUILD", "Core", "make_folder", "now"]
+__all__ = ["REBUILD", "Core", "Seen", "make_folder", "now"]
 
 log = structlog.get_logger()
 
@@ -44,9 +45,23 @@ REBUILD: Final = "rebuild"
 MOST_KNOWN: Final = 200_000
 
 
+#: How far back gateways are looked for at the first look, and at each one after.
+LATELY: Final = 14 * civil.DAY
+AGAIN: Final = 15 * civil.MINUTE
+
+
 def now() -> int:
     """This instant, µs UTC."""
     return time.time_ns() // 1000
+
+
+class Seen(NamedTuple):
+    """A gateway: its last message (µs UTC), how far its clock was ahead with it (µs; None if not known), gaps told so far, messages that are missing."""
+
+    last: int
+    skew: int | None
+    gaps: int
+    missing: int
 
 
 class Core:
@@ -60,6 +75,8 @@ class Core:
         self.stopping = threading.Event()
         self.work = Work()
         self.room = Room(config.data.folder)
+        #: Gateways as they were seen at the last `look`; replaced as a whole, so that any thread may read it.
+        self.gateways: Mapping[str, Seen] = {}
         self._told = told
         self.folder = config.data.folder
         make_folder(self.folder)
@@ -100,7 +117,14 @@ class Core:
     def look(self) -> None:
         """Look at what the numbers of gateways tell, at the disk and at the backlog; to be called once a minute."""
         moment = now()
-        follow(self.inbox, self.registry, moment)
+        numbers = follow(self.inbox, self.registry, moment)
+        lately = self.inbox.gateways(since=moment - (AGAIN if self.gateways else LATELY))
+        last = {name: one.last for name, one in self.gateways.items()} | {name: told[2] for name, told in lately.items()}
+        skews = self._drain.skews
+        self.gateways = {
+            name: Seen(at, skews.get(name), *((numbers[name].gaps, numbers[name].missing) if name in numbers else (0, 0)))
+            for name, at in sorted(last.items())
+        }
         watch_inbox(self.inbox, self.registry, self.room, moment)
 
     @property
@@ -113,9 +137,22 @@ class Core:
         while not self.stopping.is_set() and self.drain().messages:
             pass
 
-    def requeue(self, *, reason: str | None = None, device: str | None = None) -> Step:
-        """Decode quarantined telegrams again, at their original times; asked for `replay` by name, take them as honest."""
-        return self._drain.redecode(self.inbox.quarantined(reason=reason, device=device), replays=reason == "replay")
+    def requeue(self, rows: Sequence[Quarantined], *, replays: bool = False) -> Step:
+        """Decode quarantined telegrams again, at their original times; `replays`: take those for honest that were held as replays."""
+        return self._drain.redecode(rows, replays=replays)
+
+    def decode_again(self, messages: Iterable[Stored], device: str) -> Step:
+        """Decode what a device sent in kept messages again, see `Drain.decode_again`."""
+        return self._drain.decode_again(messages, device)
+
+    def heard_in(self, message: Stored) -> list[Reception]:
+        """The telegrams of a message, see `Drain.heard_in`."""
+        return self._drain.heard_in(message)
+
+    def profile(self, device: DeviceId) -> Profile | None:
+        """How a device of the directory is secured; None for a stranger."""
+        known = self._lookup(device)
+        return known.profile if known else None
 
     def rollup(self, *, settle: bool = True, everything: bool = False) -> Report:
         """Compute and publish what changed since the last run, see `Rollups.run`; what residents sent in and a changed directory are taken up first."""

@@ -1,27 +1,44 @@
 """Prometheus metrics of a process (names: ingest INBOX 8). Counters live here and are raised where things happen; gauges are asked for when read."""
 
+import shutil
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from submeter.core import Seen
 from submeter.ingest.common import Counters
 from submeter.store import Counts
 
 __all__ = ["Metrics"]
 
+#: With more gateways than these there is no series for each (ingest/INBOX.md 8).
+MOST_GATEWAYS: Final = 2000
+
 
 class Metrics:
     """The metrics of one core, in a registry of their own so that several cores may live in one test process."""
 
-    def __init__(self, counts: Callable[[], Counts], now: Callable[[], int], events: Callable[[], Mapping[str, int]]) -> None:
+    def __init__(
+        self,
+        counts: Callable[[], Counts],
+        now: Callable[[], int],
+        events: Callable[[], Mapping[str, int]],
+        gateways: Callable[[], Mapping[str, Seen]] = dict,
+        folder: Path | None = None,
+    ) -> None:
         self.registry = CollectorRegistry()
         self.telegrams = Counter("submeter_ingest_telegrams", "Telegrams by outcome", ["result"], registry=self.registry)
         self.messages = Counter("submeter_ingest_messages", "Messages taken from the inbox", registry=self.registry)
         self.job_failures = Counter("submeter_job_failures", "Jobs and commands that failed", ["job"], registry=self.registry)
         self.registry.register(_Inbox(counts, now))
         self.registry.register(_Events(events))
+        self.registry.register(_Gateways(gateways))
+        if folder is not None:
+            self.registry.register(_Disk(folder))
 
     def watch(self, sources: Mapping[str, Counters]) -> None:
         """Show what these collectors count, by the names of their sources."""
@@ -58,6 +75,40 @@ class _Events(Collector):
         yield opened
 
 
+class _Gateways(Collector):
+    def __init__(self, gateways: Callable[[], Mapping[str, Seen]]) -> None:
+        self._gateways = gateways
+
+    def collect(self) -> Iterator[Metric]:
+        last = GaugeMetricFamily(
+            "submeter_gateway_last_seen_timestamp_seconds", "When a gateway was last heard, seconds since 1970", labels=["gateway"]
+        )
+        skew = GaugeMetricFamily(
+            "submeter_gateway_clock_skew_seconds", "How far a gateway's clock is ahead of ours; below 0: behind", labels=["gateway"]
+        )
+        gaps = CounterMetricFamily("submeter_gateway_sequence_gaps", "Gaps in the numbers of a gateway's messages", labels=["gateway"])
+        missing = GaugeMetricFamily("submeter_gateway_missing_messages", "Messages of a gateway that are missing by its numbers", labels=["gateway"])
+        told = self._gateways()
+        for name, one in told.items() if len(told) <= MOST_GATEWAYS else ():
+            last.add_metric([name], one.last / 1e6)
+            gaps.add_metric([name], one.gaps)
+            missing.add_metric([name], one.missing)
+            if one.skew is not None:
+                skew.add_metric([name], one.skew / 1e6)
+        yield GaugeMetricFamily("submeter_gateways", "Gateways that were heard in the last two weeks", value=len(told))
+        yield from (last, skew, gaps, missing)
+
+
+class _Disk(Collector):
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def collect(self) -> Iterator[Metric]:
+        log = self._folder / "inbox.sqlite-wal"
+        yield GaugeMetricFamily("submeter_ingest_wal_bytes", "Size of the inbox's write-ahead log", value=log.stat().st_size if log.exists() else 0)
+        yield GaugeMetricFamily("submeter_ingest_free_bytes", "Free bytes of the data folder's disk", value=shutil.disk_usage(self._folder).free)
+
+
 class _Sources(Collector):
     def __init__(self, sources: Mapping[str, Counters]) -> None:
         self._sources = sources
@@ -69,6 +120,9 @@ class _Sources(Collector):
             "submeter_source_failed_commits", "Batches that the inbox refused; they were not acknowledged", labels=["source"]
         )
         lost = CounterMetricFamily("submeter_mqtt_session_lost", "Reconnections at which the broker had forgotten the session", labels=["source"])
+        again = CounterMetricFamily("submeter_mqtt_redelivered", "Messages that the broker may have sent before", labels=["source"])
+        connections = CounterMetricFamily("submeter_source_connections", "Connections made; more than one: it was lost in between", labels=["source"])
+        dropped = CounterMetricFamily("submeter_serial_dropped_bytes", "Bytes of a port that were given up", labels=["source"])
         http = CounterMetricFamily("submeter_http_ingest", "Answers to gateways that push over HTTP", labels=["code"])
         for source, counters in self._sources.items():
             for code, count in list(counters.answers.items()):
@@ -77,4 +131,7 @@ class _Sources(Collector):
             messages.add_metric([source], counters.messages)
             failed.add_metric([source], counters.failed_commits)
             lost.add_metric([source], counters.sessions_lost)
-        yield from (connected, messages, failed, lost, http)
+            again.add_metric([source], counters.redelivered)
+            connections.add_metric([source], counters.connections)
+            dropped.add_metric([source], counters.dropped_bytes)
+        yield from (connected, messages, failed, lost, again, connections, dropped, http)

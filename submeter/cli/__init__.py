@@ -18,6 +18,8 @@ from submeter.cli.decode import decode
 from submeter.cli.demo import demo
 from submeter.cli.run import run
 from submeter.cli.simulate import simulate
+from submeter.cli.sniff import sniff
+from submeter.cli.watching import status
 from submeter.errors import SubmeterError
 
 __all__ = ["app", "main"]
@@ -49,7 +51,7 @@ for verb in (
     check,
     run,
     demo,
-    operate.status,
+    status,
     decode,
     conform,
     operate.rollup,
@@ -58,6 +60,8 @@ for verb in (
     operate.requeue,
     operate.rebuild,
     operate.meters,
+    gateways.gateways,
+    sniff,
     operate.events,
     operate.outbox,
     operate.audit,

@@ -7,6 +7,7 @@ out {"id", "readings": [{"quantity", "value", "unit", "storage", "tariff", "subu
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -19,7 +20,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from submeter.cli.operate import ConfigFile, run
 from submeter.cli.readings import FORMS, profile_of, read_hex, stream
+from submeter.config import load
 from submeter.decoders import FUNCTIONS, DecodeError, FormatKey, Formats, Record, Telegram
 from submeter.decoders import decode as decode_telegram
 from submeter.decoders.explain import Row
@@ -28,20 +31,26 @@ from submeter.reading import Reading, from_micro
 
 __all__ = ["decode", "decode_line", "decode_lines"]
 
+#: The id of a message, and the place of a telegram in it; the shortest telegram has more digits.
+_KEPT: Final = re.compile(r"(\d{1,15})(?:/(\d{1,4}))?")
 _EXACT_INTEGER: Final = 2**53
 
 Line = dict[str, Any]
 
 
 def decode(
-    telegram: Annotated[str | None, typer.Argument(metavar="HEX", help="The telegram; blanks, _ and | are ignored.")] = None,
+    telegram: Annotated[
+        str | None,
+        typer.Argument(metavar="HEX", help="The telegram; blanks, _ and | are ignored. With --explain: a kept message, ID or ID/POSITION."),
+    ] = None,
     key: Annotated[str | None, typer.Option(help="AES key of the meter, 32 hex digits.")] = None,
     link: Annotated[str, typer.Option(help="wmbus or mbus.")] = "wmbus",
     form: Annotated[str, typer.Option(help="auto, wired, userdata, a, b, nocrc or trailing.")] = "auto",
     *,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="Read and write lines of JSON.")] = False,
     readings: Annotated[bool, typer.Option("--readings", help="Read lines of JSON, write named registers and flags; for many telegrams.")] = False,
-    explain: Annotated[bool, typer.Option("--explain", help="Show every byte with its meaning.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Show every byte with its meaning; of a kept message also what became of it.")] = False,
+    config: ConfigFile = None,
 ) -> None:
     """Show what a telegram says: its device, readings and every record."""
     if readings:
@@ -53,6 +62,9 @@ def decode(
         return
     if telegram is None:
         raise typer.BadParameter("write the telegram as hex digits, or --jsonl")
+    if explain and (kept := _KEPT.fullmatch(telegram)):
+        run(load(config), "explain", message=int(kept[1]), position=int(kept[2]) if kept[2] else None)
+        return
     console = Console()
     try:
         if explain:

@@ -1,4 +1,4 @@
-"""Gateways: their credentials at the broker and over HTTP."""
+"""Gateways: their credentials at the broker and over HTTP, and how they do."""
 
 from typing import Annotated
 
@@ -7,10 +7,15 @@ import typer
 from submeter.cli.operate import ConfigFile, run
 from submeter.config import load
 
-__all__ = ["gateway"]
+__all__ = ["gateway", "gateways"]
 
 gateway = typer.Typer(no_args_is_help=True, help="Credentials of gateways: create, rotate, revoke, list, and the broker's password file.")
 Name = Annotated[str, typer.Argument(help="as the gateway names itself: its topic level and its MQTT user")]
+
+
+def gateways(*, config: ConfigFile = None) -> None:
+    """How each gateway does: last message, what it delivered today, its clock, what is missing by its numbers, restarts."""
+    run(load(config), "gateways")
 
 
 @gateway.command("create")

@@ -33,7 +33,6 @@ __all__ = [
     "requeue",
     "rollup",
     "run",
-    "status",
     "token",
 ]
 
@@ -116,12 +115,18 @@ def replay(path: Annotated[Path, typer.Argument(help="native lines, hex lines or
 
 def requeue(
     *,
-    reason: Annotated[str | None, typer.Option(help="only this quarantine reason, e.g. no_key")] = None,
-    device: Annotated[str | None, typer.Option(help="only this device, e.g. KAM-12345678-1B-06")] = None,
+    reason: Annotated[str | None, typer.Option("--reason", "--state", help="only this quarantine reason, e.g. no_key")] = None,
+    device: Annotated[str | None, typer.Option("--device", "--meter", help="only this device, e.g. KAM-12345678-1B-06")] = None,
+    since: Annotated[str | None, typer.Option("--since", help="only what was received from this date (UTC) or instant on")] = None,
+    until: Annotated[str | None, typer.Option("--until", help="only what was received before this date (UTC) or instant")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask after telling how many")] = False,
     config: ConfigFile = None,
 ) -> None:
-    """Decode quarantined telegrams again, at their original times."""
-    run(load(config), "requeue", reason=reason, device=device)
+    """Decode quarantined telegrams again, at their original times; with --meter and --since all that the meter sent, from inbox and archive."""
+    settings, chosen = load(config), {"reason": reason, "device": device, "since": since, "until": until}
+    run(settings, "requeue.count", **chosen)
+    if yes or typer.confirm("Decode them again?"):
+        run(settings, "requeue", **chosen)
 
 
 def information(
@@ -149,11 +154,6 @@ def quarantine(
 ) -> None:
     """Telegrams that gave no reading: when, of which device, by which gateway, why, and their bytes."""
     run(load(config), "quarantine", reason=reason, device=device)
-
-
-def status(*, config: ConfigFile = None) -> None:
-    """What waits, what was refused and why, what is stored."""
-    run(load(config), "status")
 
 
 def events(
@@ -197,12 +197,23 @@ def outbox(
 def meters(
     *,
     unknown: Annotated[bool, typer.Option("--unknown", help="only those that the directory does not have")] = False,
+    heard: Annotated[bool, typer.Option("--heard", help="only those that were heard: how often, how well, by which gateways")] = False,
+    adopt: Annotated[str | None, typer.Option("--adopt", metavar="ID", help="take a heard device into the directory; needs --point")] = None,
+    point: Annotated[str | None, typer.Option("--point", help="id or label of the point that it measures")] = None,
+    since: Annotated[
+        str | None, typer.Option("--from", help="since when: a local date or an instant; default: the day when it was first heard")
+    ] = None,
     list_drivers: Annotated[bool, typer.Option("--drivers", help="instead: which meters have a driver of their own")] = False,
     config: ConfigFile = None,
 ) -> None:
-    """Which meters are known and heard; or which kinds have a driver."""
+    """Which meters are known and heard; take a stranger in; or which kinds have a driver."""
+    if adopt is not None:
+        if point is None:
+            raise typer.BadParameter("which point does it measure? write --point")
+        run(load(config), "meters.adopt", device=adopt, point=point, since=since)
+        return
     if not list_drivers:
-        run(load(config), "meters", unknown=unknown)
+        run(load(config), "meters", unknown=unknown, heard=heard)
         return
     for driver in drivers():
         makers = " ".join(sorted({maker for make in driver.makes for maker in make.manufacturers.split()}))

@@ -1,0 +1,107 @@
+"""`submeter sniff`: what a message is, from a file, or the last ones that were received; reads the inbox and disturbs nothing."""
+
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from submeter import civil
+from submeter.cli.operate import ConfigFile
+from submeter.config import load
+from submeter.decoders import DecodeError, receive
+from submeter.errors import SubmeterError
+
+__all__ = ["sniff"]
+
+EVERY_S = 1.0
+
+
+def sniff(
+    file: Annotated[
+        Path | None, typer.Argument(help="a file with one message, or one a line; - for standard input; default: the last messages received")
+    ] = None,
+    *,
+    topic: Annotated[
+        str | None, typer.Option("--topic", help="with a file: the topic it came under; else only messages of this topic filter")
+    ] = None,
+    gateway: Annotated[str | None, typer.Option("--gateway", help="only messages of this gateway")] = None,
+    last: Annotated[int, typer.Option("--last", min=1, help="so many messages")] = 20,
+    follow: Annotated[bool, typer.Option("--follow", help="go on with what comes, until interrupted")] = False,
+    config: ConfigFile = None,
+) -> None:
+    """Show what messages are: format, gateway, telegrams with device and level, or why they cannot be read."""
+    if file is not None:
+        for payload in _payloads(file):
+            _print(_described(topic, payload, None))
+        return
+    folder = load(config).data.folder
+    seen = _show(folder, topic, gateway, last=last, after=0)
+    while follow:
+        time.sleep(EVERY_S)
+        seen = _show(folder, topic, gateway, last=1000, after=seen)
+
+
+def _show(folder: Path, topic: str | None, gateway: str | None, *, last: int, after: int) -> int:
+    """Print the last messages behind an id; returns the id of the last one looked at."""
+    from submeter.store import Inbox  # noqa: PLC0415 - other commands start without the stores
+
+    if not (folder / "inbox.sqlite").exists():
+        raise SubmeterError(f"{folder} has no inbox yet: start `submeter run`, or name another configuration")
+    with Inbox(folder / "inbox.sqlite") as inbox:
+        found, seen = inbox.last(last, after=after, topic=topic, gateway=gateway)
+        held = {(row.message, row.position): row.reason for message, _ in found for row in inbox.quarantined_of(message.id)}
+    for message, reason in found:
+        state = reason or ("waits" if message.format is None and reason is None else "done")
+        typer.echo(f"{message.id}  {civil.iso(message.received_at)}  {message.source}  {message.gateway or '-'}  {message.topic or '-'}  {state}")
+        _print(_described(message.topic, message.payload, message.format, {place: why for (one, place), why in held.items() if one == message.id}))
+    return seen
+
+
+def _described(topic: str | None, payload: bytes, pinned: str | None, held: dict[int, str] | None = None) -> Iterator[str]:
+    """Lines about one message; `held` says which of its telegrams are in quarantine and why."""
+    from submeter.ingest.envelopes import BadPayload, split  # noqa: PLC0415 - as above
+
+    try:
+        envelope = split(topic, payload, pinned)
+    except BadPayload as error:
+        yield f"  cannot be read, {error.reason}: {error.detail}; it begins with {payload[:24]!r}"
+        return
+    numbers = f", number {envelope.seq} of boot {envelope.boot}" if envelope.seq is not None else ""
+    yield f"  {envelope.format}{f', gateway {envelope.gateway}' if envelope.gateway else ''}{numbers}, {len(envelope.telegrams)} telegrams"
+    for place, one in enumerate(envelope.telegrams):
+        level = f"  {one.rssi_dbm} dBm" if one.rssi_dbm is not None else ""
+        stamp = f"  {civil.iso(one.gw_time)}" if one.gw_time is not None else ""
+        why = f"  {held[place]}" if held and place in held else ""
+        yield f"  {place:>4}  {_device(one.raw, one.link, one.form) if one.reason is None else f'{one.reason}: {one.detail}'}{level}{stamp}{why}"
+
+
+def _device(raw: bytes, link: str, form: str) -> str:
+    try:
+        return str(receive(raw, link=link, form=form)[0])
+    except DecodeError as error:
+        return f"{error.reason}: {error}"
+
+
+def _payloads(file: Path) -> Iterator[bytes]:
+    """The message of a file, or those of its lines where the whole is none."""
+    from submeter.ingest.envelopes import BadPayload, split  # noqa: PLC0415 - as above
+
+    try:
+        whole = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    except OSError as error:
+        raise SubmeterError(f"{file} cannot be read: {error.strerror}") from error
+    try:
+        split(None, whole)
+    except BadPayload:
+        lines = [line for line in whole.splitlines() if line.strip()]
+        yield from lines if len(lines) > 1 else [whole]
+    else:
+        yield whole
+
+
+def _print(lines: Iterator[str]) -> None:
+    for line in lines:
+        typer.echo(line)

@@ -1,0 +1,63 @@
+"""Which meters are known and heard, and taking a heard one into the directory, as commands on an open core (ingest/INBOX.md 7)."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from submeter.aggregate import faults
+from submeter.core import Core
+from submeter.errors import SubmeterError
+from submeter.store.directory import adopt
+
+__all__ = ["COMMANDS"]
+
+
+@dataclass(slots=True)
+class _Heard:
+    """What was received of a device: how often, on which first and last UTC day, by whom, and how well at best (dBm)."""
+
+    receptions: int = 0
+    first: str = ""
+    last: str = ""
+    by: dict[str, int] = field(default_factory=dict)
+    rssi: int | None = None
+
+
+def _heard(core: Core) -> dict[str, _Heard]:
+    found: dict[str, _Heard] = {}
+    for row in core.readings.receptions().to_pylist():
+        one = found.setdefault(row["device"], _Heard(first=str(row["day"])))
+        one.receptions += row["n"]
+        one.last = str(row["day"])
+        one.by[row["gateway"]] = one.by.get(row["gateway"], 0) + row["n"]
+        one.rssi = max((level for level in (one.rssi, row["rssi_best"]) if level is not None), default=None)
+    return found
+
+
+def _meters(core: Core, *, unknown: bool = False, heard: bool = False) -> Iterator[str]:
+    known, received = {str(device.id) for device in core.registry.devices()}, _heard(core)
+    shown = received.keys() - known if unknown else received.keys() if heard else received.keys() | known
+    for device in sorted(shown):
+        yield f"{device}  {'known  ' if device in known else 'unknown'}  {_line(received.get(device, _Heard()))}"
+
+
+def _line(one: _Heard) -> str:
+    if not one.receptions:
+        return f"{0:>8} receptions  never heard"
+    level = "" if one.rssi is None else f"  at best {one.rssi} dBm"
+    by = ", ".join(f"{gateway} ({count})" for gateway, count in sorted(one.by.items(), key=lambda pair: -pair[1]))
+    return f"{one.receptions:>8} receptions  last heard {one.last}, first {one.first}  by {by}{level}"
+
+
+def _adopt(core: Core, *, device: str, point: str, since: str | None = None) -> Iterator[str]:
+    received = _heard(core).get(device)
+    if received is None and since is None:
+        raise SubmeterError(f"{device} was never heard: look at `submeter meters --unknown`, or write --from DATE to take it in anyway")
+    report = adopt(core.registry, device, point, since or (received.first if received else ""), check=faults)
+    yield from report.lines()
+    yield f"{device} is that of {point}: what it sent is decoded at its original times; a key it needs is imported with `submeter import FILE`"
+    core.drain_all()
+    yield str(core.rollup())
+
+
+COMMANDS: Final[Mapping[str, Callable[..., Iterator[str]]]] = {"meters": _meters, "meters.adopt": _adopt}
