@@ -7,6 +7,7 @@ chain      encrypted telegrams of a fleet of METERS (10,000) from the broker to 
 Needs mosquitto.
 """
 
+import gc
 import os
 import shutil
 import sys
@@ -177,8 +178,10 @@ def core(folder: Path, profiles: dict[Any, Profile], first: Pairs, telegrams: in
         start = time.process_time()
         decoded(drain, len(profiles))
         cold, stages = time.process_time() - start, Stages()
+        gc.collect()
+        gc.freeze()  # as the service does once it has started
         stages.watch(draining, "split", "split")
-        stages.watch(Drain, "_outcomes", "decode")
+        stages.watch(draining, "read_together", "decode")
         for owner, name in ((Drain, "_commit"), (Inbox, "finish"), (Inbox, "pending")):
             stages.watch(owner, name, "store")
         ready.set()

@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 import structlog
 
 from submeter import civil
-from submeter.decoders import DecodeError, FormatKey, Profile, ProfileOf, Telegram, dedup_key, fast, receive
+from submeter.decoders import DecodeError, FormatKey, Profile, Telegram, dedup_key, fast, receive
 from submeter.ingest.common import now_us
 from submeter.ingest.dedup import Window
 from submeter.ingest.envelopes import BadPayload, Envelope, Heard, split
@@ -27,11 +27,12 @@ from submeter.ingest.envelopes.mapping import Rule
 from submeter.ingest.envelopes.parsed import values_of
 from submeter.ingest.guard import WINDOW, Guard
 from submeter.ingest.lorawan import PARTIAL, Assembler, Route
-from submeter.ingest.plain import Ordinary, Owner, OwnerOf
+from submeter.ingest.plain import Ordinary, Owner
 from submeter.ingest.rows import MICROSECONDS, POSITION_BITS, READING_BITS, Reception, Row, rows_of, table
 from submeter.ingest.sightings import DISTRUSTED, Clocks, Sightings
+from submeter.ingest.together import Read, read_together
 from submeter.reading import DeviceId, Reading, Register, to_micro
-from submeter.store import ACCEPTED, FORMAT, READING, RECEPTION, Done, Inbox, Quarantined, Readings, Registry, Stored, StoreError
+from submeter.store import ACCEPTED, FORMAT, READING, RECEPTION, Done, Inbox, Quarantined, Readings, Registry, Stored
 from submeter.store.inbox import REPLAY, RETAIN
 
 __all__ = ["Drain", "Gateway", "Known", "Step"]
@@ -107,28 +108,6 @@ class _Batch:
     def size(self) -> int:
         """How many readings it holds, or will."""
         return len(self.waiting) + len(self.readings) + self.columns
-
-
-@dataclass(frozen=True, slots=True)
-class _Read:
-    """What telegrams that were decoded together say: each one's outcome, which of them are ordinary, and who they are where that was plain to see."""
-
-    outcomes: fast.Outcomes | list[fast.Outcome]
-    ordinary: Ordinary | None
-    received: Sequence[tuple[str, bytes] | None]
-
-
-class _Instants(Sequence[datetime | None]):
-    """When telegrams were heard, as naive UTC times, made for the few that are looked at."""
-
-    def __init__(self, waiting: Sequence[Reception]) -> None:
-        self._waiting = waiting
-
-    def __len__(self) -> int:
-        return len(self._waiting)
-
-    def __getitem__(self, number: Any) -> Any:
-        return self._waiting[number].local
 
 
 class Drain:
@@ -437,7 +416,7 @@ class Drain:
             known = None if batch.replays or self._sightings.stands(name) else asked.get(device)
             return Owner(name, known.zone, -LATEST if known.since is None else known.since) if known else None
 
-        read = self._read(waiting, profile, owner)
+        read = read_together(self._decoder, waiting, profile, owner, self._formats, self._clocks)
         if read.ordinary is not None:
             batch.ordinary.append(read.ordinary)
         for number, heard in enumerate(waiting):
@@ -446,7 +425,7 @@ class Drain:
         if read.ordinary is not None:
             batch.columns += read.ordinary.rows()
 
-    def _judge(self, number: int, heard: Reception, read: _Read, batch: _Batch, asked: Mapping[DeviceId, Known | None]) -> None:
+    def _judge(self, number: int, heard: Reception, read: Read, batch: _Batch, asked: Mapping[DeviceId, Known | None]) -> None:
         if read.ordinary is not None and self._is_ordinary(number, heard, read.ordinary):
             batch.results["decoded"] += 1
             return
@@ -479,31 +458,6 @@ class Drain:
             return False
         ordinary.take(number)
         return True
-
-    def _read(self, waiting: Sequence[Reception], profile: ProfileOf, owner: OwnerOf) -> _Read:
-        """What each telegram says. A bug in a decoder costs one telegram, one in the batch its speed, never the loop; a StoreError is raised."""
-        heard = fast.Heard(
-            [one.telegram.raw for one in waiting],
-            [one.telegram.link for one in waiting],
-            [one.telegram.form for one in waiting],
-            [one.decrypted for one in waiting],
-            _Instants(waiting),
-        )
-        try:
-            found = self._decoder.of_devices(heard, profile, self._formats)
-            ordinary = Ordinary(self._decoder, found, waiting, owner, self._clocks)
-            read = _Read(fast.Outcomes(self._decoder, found), ordinary, fast.received(self._decoder, found))
-            failures = [one.failure for one in found.others.values()]
-        except StoreError:
-            raise  # the directory or its vault is in trouble, not the telegrams: they wait
-        except Exception:
-            log.exception("the batch failed: its telegrams are decoded one by one")
-            singly = self._decoder.one_by_one(heard, profile, self._formats)
-            read, failures = _Read(singly, None, [None] * len(waiting)), [one.failure for one in singly]
-        for failure in failures:
-            if isinstance(failure, StoreError):
-                raise failure
-        return read
 
     def _decoded(self, telegram: Telegram, heard: Reception, batch: _Batch, known: Known) -> None:
         if not batch.replays and (objection := self._objection(telegram, heard, batch)):

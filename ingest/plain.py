@@ -101,8 +101,8 @@ class Ordinary:
             "due": np.array([one.due for one in places], np.bool_)[place],
             "pinned": np.zeros(len(rows), np.bool_),
             "seq": self._seq()[rows],
-            "label": [places[one].label for one in chosen],
-            "time_source": [("gateway", "received", "meter")[one] for one in clock.tolist()],
+            "label": pa.array([one.label for one in places], pa.string()).take(pa.array(place)),
+            "time_source": pa.array(("gateway", "received", "meter")).take(pa.array(clock)),
         }  # fmt: skip
         return pa.table({name: pa.array(column, READING.field(name).type) for name, column in values.items()}, schema=READING)
 

@@ -5,9 +5,8 @@ the inbox, so it is the same after a rebuild (DECISIONS 1, 2).
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 import pyarrow as pa
 import structlog
@@ -26,8 +25,7 @@ MICROSECONDS: Final = 1_000_000
 AHEAD: Final = 600 * MICROSECONDS
 
 
-@dataclass(frozen=True, slots=True)
-class Reception:
+class Reception(NamedTuple):
     """One telegram with the place and the instant of its reception."""
 
     message: int
@@ -50,7 +48,7 @@ class Reception:
 
     def with_form(self, form: str) -> Self:
         """The same with another frame form."""
-        return replace(self, telegram=self.telegram.with_form(form))
+        return self._replace(telegram=self.telegram.with_form(form))
 
     @property
     def place(self) -> int:
