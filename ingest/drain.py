@@ -11,7 +11,7 @@ A message at or below the watermark is only marked done: its readings are there.
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -370,7 +370,7 @@ class Drain:
             self._quarantine(one, batch, None, reason, detail)
         for one in taken.telegrams:
             timely = one.telegram.gw_time == heard.telegram.gw_time or _plausible(one.telegram.gw_time, heard.received_at, self._ahead_of_time)
-            self._telegram(replace(one, trusted=heard.trusted and timely), batch)
+            self._telegram(one._replace(trusted=heard.trusted and timely), batch)
 
     def _values(self, heard: Reception, batch: _Batch) -> None:
         """Values by register of the one device of the directory that has this number."""

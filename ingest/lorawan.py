@@ -114,7 +114,7 @@ class Assembler:
         if framed is None:
             taken.kept.append((heard, "bad_frame", "records without a format byte 00 and a fabrication number (0C 78) that would say whose they are"))
         else:
-            taken.telegrams.append(replace(heard, telegram=replace(heard.telegram, raw=framed, link="mbus", form="userdata")))
+            taken.telegrams.append(heard._replace(telegram=replace(heard.telegram, raw=framed, link="mbus", form="userdata")))
 
     def _part(self, heard: Reception, uplink: Uplink, carries: Carries, taken: Taken) -> None:
         part, parts = _part_of(heard, uplink, carries)
@@ -185,10 +185,10 @@ def _join(parts: Sequence[Part], carries: Carries, last: Reception, taken: Taken
         taken.telegrams.append(_as(last, raw[_TIME_V2:], int.from_bytes(raw[:_TIME_V2], "big") * MICROSECONDS))
     elif carries == "imst" and (found := list(_packed(raw, last.received_at))):
         taken.telegrams += [
-            _as(replace(last, position=(last.position + number * APART) % 2**POSITION_BITS), frame, at) for number, (frame, at) in enumerate(found)
+            _as(last._replace(position=(last.position + number * APART) % 2**POSITION_BITS), frame, at) for number, (frame, at) in enumerate(found)
         ]
     else:
-        taken.kept.append((replace(last, telegram=replace(last.telegram, raw=raw)), "bad_length", f"the parts that {carries} sent are no telegram"))
+        taken.kept.append((last._replace(telegram=replace(last.telegram, raw=raw)), "bad_length", f"the parts that {carries} sent are no telegram"))
 
 
 def _packed(raw: bytes, received_at: int) -> Iterator[tuple[bytes, int]]:
@@ -218,4 +218,4 @@ def _frame_of_records(raw: bytes) -> bytes | None:
 def _as(heard: Reception, raw: bytes, gw_time: int | None = None) -> Reception:
     """The same reception with a radio frame in place of the uplink."""
     telegram = replace(heard.telegram, raw=raw, link="wmbus", form="auto")
-    return replace(heard, telegram=telegram if gw_time is None else replace(telegram, gw_time=gw_time))
+    return heard._replace(telegram=telegram if gw_time is None else replace(telegram, gw_time=gw_time))
