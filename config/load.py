@@ -13,12 +13,21 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from submeter.config.errors import ConfigError
-from submeter.config.sections import Broker, Config, Gateway, PortalHost, Sender, SerialPort
+from submeter.config.sections import Broker, Config, Drop, Gateway, LoraWan, MappedTopic, PortalHost, Sender, SerialPort
 
 __all__ = ["DEFAULT_FILE", "load", "parse"]
 
 DEFAULT_FILE: Final = Path("pipeline.toml")
-LISTS: Final[Mapping[str, type[BaseModel]]] = {"mqtt": Broker, "serial": SerialPort, "gateway": Gateway, "sender": Sender, "portal": PortalHost}
+LISTS: Final[Mapping[str, type[BaseModel]]] = {
+    "mqtt": Broker,
+    "serial": SerialPort,
+    "drop": Drop,
+    "gateway": Gateway,
+    "lorawan": LoraWan,
+    "mapping": MappedTopic,
+    "sender": Sender,
+    "portal": PortalHost,
+}
 
 
 def load(path: Path | None = None) -> Config:

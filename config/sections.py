@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from apscheduler.triggers.cron import CronTrigger
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, ValidationInfo, model_validator
 
+from submeter import civil
 from submeter.config.errors import ConfigError
 
 __all__ = [
@@ -23,13 +24,16 @@ __all__ = [
     "Broker",
     "Config",
     "Data",
+    "Drop",
     "Events",
     "Gateway",
     "Http",
     "Keys",
     "Letters",
     "Log",
+    "LoraWan",
     "Mail",
+    "MappedTopic",
     "Metrics",
     "Rollup",
     "Sender",
@@ -73,7 +77,7 @@ Limit = Annotated[int, Field(ge=0)]
 Seconds = Annotated[int, Field(ge=1, le=60)]
 Status = Annotated[int, Field(ge=100, le=599)]
 Address = Annotated[str, Field(pattern=r"^([^\s@<>,;:\"]+@[^\s@<>,;:\"]+)?$")]
-Link = Annotated[str, Field(pattern=r"^(https://([^{}\s]|\{(amount|currency|unit|account)\})+|mailto:[^{}\s]+|tel:\+\d+)$")]
+Link = Annotated[str, Field(pattern=r"^((https://|http://localhost[:/])([^{}\s]|\{(amount|currency|unit|account)\})+|mailto:[^{}\s]+|tel:\+\d+)$")]
 #: Where pages of a portal lead: to pay a balance, to pay without an account, to how the portal is used, to the manager's own pages, to who helps.
 LinkName = Literal["pay", "pay_open", "manual", "video", "home", "mail", "phone"]
 Url = Annotated[str, Field(pattern=r"^(https?://\S+)?$")]
@@ -130,6 +134,8 @@ class Broker(Section):
     password_env: str = Field(default="", description='the name of an environment variable, e.g. password_env = "MQTT_PASSWORD", or "" for none')
     tls: bool = Field(default=False, description="true or false")
     ca_file: File = Field(default=None, description='a file of certificates, e.g. ca_file = "ca.crt", or "" for those of the system')
+    cert_file: File = Field(default=None, description='a file with our own certificate, e.g. cert_file = "submeter.crt", or "" for none')
+    key_file: File = Field(default=None, description='a file with its key, e.g. key_file = "submeter.key", or "" for none')
     session_expiry: Annotated[int, Field(ge=0, le=2**32 - 1)] = Field(
         default=1_209_600, description="seconds, e.g. session_expiry = 1209600 (14 days)"
     )
@@ -140,6 +146,10 @@ class Broker(Section):
             raise ValueError("password_file and password_env are both set: keep one")
         if self.ca_file and not self.tls:
             raise ValueError("ca_file is set without tls: write tls = true, or leave ca_file out")
+        if (self.cert_file is None) != (self.key_file is None):
+            raise ValueError("cert_file and key_file belong together: write both, or neither")
+        if self.cert_file and not self.tls:
+            raise ValueError("cert_file is set without tls: write tls = true, or leave cert_file and key_file out")
         return self
 
     def password(self) -> str | None:
@@ -147,6 +157,18 @@ class Broker(Section):
         if self.password_env:
             return _environment(self.password_env, f"[[mqtt]] {self.name}: password_env")
         return _secret(self.password_file, f"[[mqtt]] {self.name}: password_file") if self.password_file else None
+
+
+def _zone(name: str) -> str:
+    if name:
+        try:
+            civil.zone_info(name)
+        except civil.CivilError as error:
+            raise ValueError(str(error)) from None
+    return name
+
+
+OptionalZone = Annotated[str, AfterValidator(_zone)]
 
 
 class SerialPort(Section):
@@ -168,6 +190,15 @@ class Http(Section):
     per_minute: Limit = Field(default=600, description="requests a minute of one gateway, e.g. per_minute = 600, or 0 for no limit")
 
 
+class Drop(Section):
+    """A folder that files are dropped into."""
+
+    name: Name = Field(default="drop", description='a name of letters, digits, "_", "." and "-", e.g. name = "drop"')
+    folder: Folder = Field(default=Path("drop"), description='a folder, e.g. folder = "drop"')
+    gateway: str = Field(default="", description='the gateway that these telegrams are counted under, e.g. gateway = "cellar", or "" for the name')
+    format: str = Field(default="auto", description='"auto", or a format of docs/gateways.md by its name there, e.g. format = "elvaco_csv"')
+
+
 class Gateway(Section):
     """What is known about a gateway beforehand; those not listed have the defaults."""
 
@@ -175,6 +206,46 @@ class Gateway(Section):
     store_and_forward: bool = Field(default=False, description="true or false")
     decrypted: bool = Field(default=False, description="true or false")
     form: Literal["auto", "nocrc", "a", "b", "wired"] = Field(default="auto", description='one of "auto", "nocrc", "a", "b", "wired"')
+    zone: OptionalZone = Field(
+        default="", description='where its wall clock is meant, e.g. zone = "Europe/Prague", or "" if it names the zone itself'
+    )
+
+
+class LoraWan(Section):
+    """What LoRaWAN devices send; those that no section fits wait in the quarantine."""
+
+    eui: Annotated[str, Field(pattern=r"^[0-9a-f]{0,16}$")] = Field(
+        default="", description='the first hex digits of the devices\' EUI in small letters, e.g. eui = "94193a04", or "" for all'
+    )
+    port: Annotated[int, Field(ge=0, le=255)] = Field(default=0, description="the port of the uplinks, e.g. port = 2, or 0 for all")
+    carries: Literal["frame", "records", "lobaro_v1", "lobaro_v2", "imst"] = Field(
+        default="frame", description='one of "frame", "records", "lobaro_v1", "lobaro_v2", "imst"'
+    )
+
+
+class MappedValue(Section):
+    """A value of a mapping."""
+
+    path: Text = Field(default="value", description='keys and list indexes with dots between, e.g. path = "vol"')
+    of: Text = Field(default="volume", alias="register", description='a register of docs/registers.md, e.g. register = "volume"')
+    unit: str = Field(default="m3", description='its unit there, e.g. unit = "m3" or "L"')
+
+
+class MappedTopic(Section):
+    """A shape of messages that no format knows."""
+
+    topic: Text = Field(default="site/+/data", description='a topic filter, e.g. topic = "site/+/data"')
+    records: str = Field(default="", description='where the list of records stands, e.g. records = "data", or "" for none')
+    meter: Text = Field(default="meter", description='where the meter stands, e.g. meter = "serial", or "topic:1" for a level of the topic')
+    time: str = Field(default="", description='where the time stands, e.g. time = "ts", or "" for none')
+    time_format: Literal["rfc3339", "unix_s", "unix_ms", "local"] = Field(
+        default="rfc3339", description='one of "rfc3339", "unix_s", "unix_ms", "local" (in the zone of the gateway)'
+    )
+    raw: str = Field(default="", description='where a whole frame stands as hex, e.g. raw = "hex", or "" for values')
+    rssi: str = Field(default="", description='where the level stands, e.g. rssi = "rssi", or "" for none')
+    values: Annotated[tuple[MappedValue, ...], Strict(strict=False)] = Field(
+        default=(), description='e.g. values = [{path = "vol", register = "volume", unit = "m3"}], or [] with raw'
+    )
 
 
 class Rollup(Section):
@@ -332,7 +403,7 @@ class PortalHost(Section):
     )
     links: Mapping[LinkName, Link] = Field(
         default={},
-        description='addresses of https, mailto: and tel:, e.g. links = {pay = "https://pay.example.org/?account={account}&sum={amount}"}, or {} for none',
+        description='addresses of https (http at localhost only), mailto: and tel:, e.g. links = {pay = "https://pay.example.org/?account={account}&sum={amount}"}, or {} for none',
     )
     demo_manager: str = Field(
         default="", description='the id of a manager whose units anybody may look at, e.g. demo_manager = "demo", or "" for no demo'
@@ -384,7 +455,10 @@ class Config(Section):
     mqtt: Annotated[tuple[Broker, ...], Strict(strict=False)] = ()
     serial: Annotated[tuple[SerialPort, ...], Strict(strict=False)] = ()
     http: Http
+    drop: Annotated[tuple[Drop, ...], Strict(strict=False)] = ()
     gateway: Annotated[tuple[Gateway, ...], Strict(strict=False)] = ()
+    lorawan: Annotated[tuple[LoraWan, ...], Strict(strict=False)] = ()
+    mapping: Annotated[tuple[MappedTopic, ...], Strict(strict=False)] = ()
     rollup: Rollup
     retention: Retention
     information: Information
@@ -400,11 +474,16 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
-        sources = [*(broker.name for broker in self.mqtt), *(port.name for port in self.serial), *["http"] * self.http.enabled]
+        sources = [
+            *(broker.name for broker in self.mqtt),
+            *(port.name for port in self.serial),
+            *(drop.name for drop in self.drop),
+            *["http"] * self.http.enabled,
+        ]
         gateways, managers = [gateway.name for gateway in self.gateway], [sender.manager for sender in self.sender]
         hosts = [portal.host for portal in self.portal]
         for key, names in (
-            ("[[mqtt]] [[serial]] name", sources),
+            ("[[mqtt]] [[serial]] [[drop]] name", sources),
             ("[[gateway]] name", gateways),
             ("[[sender]] manager", managers),
             ("[[portal]] host", hosts),

@@ -26,7 +26,7 @@ class Window:
     def admit(self, key: bytes, event_time_us: int) -> bool:
         """Tell whether this is the first reception of a transmission, and remember it if so."""
         slot = event_time_us // (SECONDS * 1_000_000)
-        if any(self._inside(key, near, event_time_us) for near in (slot - 1, slot, slot + 1)):
+        if self._inside(key, slot, event_time_us) or self._inside(key, slot - 1, event_time_us) or self._inside(key, slot + 1, event_time_us):
             return False
         if len(self._young) >= GENERATION:
             self._old, self._young = self._young, {}

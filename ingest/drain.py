@@ -11,10 +11,11 @@ A message at or below the watermark is only marked done: its readings are there.
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import date
-from typing import Final
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Final
 
+import pyarrow as pa
 import structlog
 
 from submeter import civil
@@ -22,10 +23,14 @@ from submeter.decoders import DecodeError, FormatKey, Profile, ProfileOf, Telegr
 from submeter.ingest.common import now_us
 from submeter.ingest.dedup import Window
 from submeter.ingest.envelopes import BadPayload, Envelope, Heard, split
+from submeter.ingest.envelopes.mapping import Rule
+from submeter.ingest.envelopes.parsed import values_of
 from submeter.ingest.guard import WINDOW, Guard
+from submeter.ingest.lorawan import PARTIAL, Assembler, Route
+from submeter.ingest.plain import Ordinary, Owner, OwnerOf
 from submeter.ingest.rows import MICROSECONDS, POSITION_BITS, READING_BITS, Reception, Row, rows_of, table
 from submeter.ingest.sightings import DISTRUSTED, Clocks, Sightings
-from submeter.reading import DeviceId, Register
+from submeter.reading import DeviceId, Reading, Register, to_micro
 from submeter.store import ACCEPTED, FORMAT, READING, RECEPTION, Done, Inbox, Quarantined, Readings, Registry, Stored, StoreError
 from submeter.store.inbox import REPLAY, RETAIN
 
@@ -36,10 +41,14 @@ log = structlog.get_logger()
 #: How late a store-and-forward gateway may deliver (DECISIONS 1).
 LATE: Final = 45 * 86_400 * MICROSECONDS
 BATCH: Final = 500
+#: No instant lies before minus this.
+LATEST: Final = 2**61
 #: Telegrams that are decoded together, at least, where as many wait.
 TOGETHER: Final = 1000
 #: A step ends after the messages that bring more readings than these: bounds its memory and its time.
 MOST_READINGS: Final = 20_000
+#: Links of telegrams that are looked into before they are decoded.
+WRAPPED: Final = frozenset(("lorawan", "parsed"))
 #: Frame form, in quarantine, of what the envelope itself gave up: there is no telegram to decode again.
 REFUSED: Final = "refused"
 CLOCKS: Final = Clocks()
@@ -56,6 +65,7 @@ class Gateway:
     store_and_forward: bool = False
     decrypted: bool = False
     form: str = "auto"
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +92,43 @@ class Step:
 class _Batch:
     waiting: list[Reception] = field(default_factory=list)  # to be decoded together
     readings: list[Row] = field(default_factory=list)
-    receptions: dict[tuple[str, str, date], list[int | None]] = field(default_factory=dict)  # levels in dBm, one per reception
+    ordinary: list[Ordinary] = field(default_factory=list)  # further readings, as columns, …
+    columns: int = 0  # … and how many
+    receptions: dict[tuple[str, str, int], list[int | None]] = field(default_factory=dict)  # by UTC day since 1970: levels in dBm, one per reception
     quarantined: list[Quarantined] = field(default_factory=list)
+    joined: list[tuple[int, int]] = field(default_factory=list)  # parts in quarantine that are telegrams now
     done: list[Done] = field(default_factory=list)
     numbered: dict[tuple[str, str, int], bytes] = field(default_factory=dict)  # payloads under the gateways' own numbers
     results: Counter[str] = field(default_factory=Counter)
     replays: bool = False  # taken as honest
+    again: bool = False  # their receptions were counted before
+
+    @property
+    def size(self) -> int:
+        """How many readings it holds, or will."""
+        return len(self.waiting) + len(self.readings) + self.columns
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What telegrams that were decoded together say: each one's outcome, which of them are ordinary, and who they are where that was plain to see."""
+
+    outcomes: fast.Outcomes | list[fast.Outcome]
+    ordinary: Ordinary | None
+    received: Sequence[tuple[str, bytes] | None]
+
+
+class _Instants(Sequence[datetime | None]):
+    """When telegrams were heard, as naive UTC times, made for the few that are looked at."""
+
+    def __init__(self, waiting: Sequence[Reception]) -> None:
+        self._waiting = waiting
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def __getitem__(self, number: Any) -> Any:
+        return self._waiting[number].local
 
 
 class Drain:
@@ -102,13 +143,20 @@ class Drain:
         gateways: Mapping[str, Gateway] | None = None,
         clock: Callable[[], int] = now_us,
         clocks: Clocks = CLOCKS,
+        routes: Sequence[Route] = (),
+        numbered: Callable[[str], Sequence[DeviceId]] = lambda _: (),
+        rules: Sequence[Rule] = (),
     ) -> None:
         self._inbox = inbox
         self._readings = readings
         self._ahead = False
         self._known = known
+        self._numbered = numbered
+        self._rules = rules
+        self._uplinks = Assembler(routes)
         self._gateways = gateways or {}
         self._clock = clock
+        self._clocks = clocks
         self._ahead_of_time = clocks.ahead
         self._sightings = Sightings(registry, clocks, clock)
         self._decoder = fast.Decoder()
@@ -129,9 +177,9 @@ class Drain:
         batch = _Batch()
         for message in pending:
             self._message(message, batch, stored=message.id <= watermark)
-            if len(batch.waiting) >= TOGETHER or len(batch.waiting) + len(batch.readings) > MOST_READINGS:
+            if len(batch.waiting) >= TOGETHER or batch.size > MOST_READINGS:
                 self._decode(batch)
-            if len(batch.readings) > MOST_READINGS:
+            if batch.size > MOST_READINGS:
                 break
         self._decode(batch)
         taught = self._commit(batch, upto=max(batch.done[-1].id, watermark))
@@ -145,12 +193,16 @@ class Drain:
         Replays stay: they are judged once, in the order of reception. `replays`: the operator says that they are none; the last is the newest of its device.
         """
         self._begin()
-        batch = _Batch(replays=replays)
-        rows = [row for row in rows if row.form != REFUSED and (replays or row.reason != "replay")]
+        batch = _Batch(replays=replays, again=True)
+        rows = [row for row in rows if row.form != REFUSED and row.reason != PARTIAL and (replays or row.reason != "replay")]
         for row in rows:
             telegram, gateway = Heard(raw=row.raw, link=row.link, form=row.form, gw_time=row.gw_time), row.gateway or ""
             decrypted = self._gateways.get(gateway, Gateway()).decrypted
-            batch.waiting.append(Reception(row.message, row.position, row.received_at, gateway, trusted=True, decrypted=decrypted, telegram=telegram))
+            heard = Reception(row.message, row.position, row.received_at, gateway, trusted=True, decrypted=decrypted, telegram=telegram)
+            if row.link in WRAPPED:
+                self._telegram(heard, batch)
+            else:
+                batch.waiting.append(heard)
         self._decode(batch)
         self._commit(batch, upto=self._readings.watermark())
         still = {(row.message, row.position) for row in batch.quarantined}
@@ -160,10 +212,11 @@ class Drain:
     def decode_again(self, messages: Iterable[Stored], device: str) -> Step:
         """Decode what one device sent in messages that were done before, at its original times; readings that are there already are not doubled.
 
-        The messages come in the order of their ids. Quarantined telegrams that are understood now leave the quarantine.
+        The messages come in the order of their ids. Quarantined telegrams that are understood now leave the quarantine. Uplinks and values of other programs
+        are left to a rebuild.
         """
         window, numbered = Window(), set[tuple[str | None, str, int]]()
-        batch, found = _Batch(), 0
+        batch, found = _Batch(again=True), 0
         results = Counter[str]()
         self._begin()
 
@@ -182,7 +235,7 @@ class Drain:
                     found += 1
             if len(batch.waiting) >= TOGETHER:
                 settle()
-                batch = _Batch()
+                batch = _Batch(again=True)
                 self._begin()
         settle()
         return Step(found, results)
@@ -190,7 +243,7 @@ class Drain:
     def _once(self, message: Stored, numbered: set[tuple[str | None, str, int]]) -> Iterator[Reception]:
         """The telegrams of a message, none if it is a repetition of one before or was retained."""
         try:
-            envelope = split(message.topic, message.payload, message.format)
+            envelope = split(message.topic, message.payload, message.format, self._rules)
         except BadPayload:
             return
         gateway = message.gateway or envelope.gateway or message.source
@@ -204,7 +257,7 @@ class Drain:
 
     @staticmethod
     def _is_of(heard: Reception, device: str, window: Window) -> bool:
-        if heard.telegram.reason is not None:
+        if heard.telegram.reason is not None or heard.telegram.link in WRAPPED:
             return False
         try:
             sender, key = receive(heard.telegram.raw, link=heard.telegram.link, form=heard.telegram.form)
@@ -226,9 +279,11 @@ class Drain:
         """Radio window, newest values, formats and standing conditions as the stores have them."""
         self._window = Window()
         self._sightings.remember()
+        self._uplinks.remember(self._inbox.quarantined(reason=PARTIAL))
         self._guard = Guard(self._readings.accepted())
         self._formats = self._readings.formats()
         self._kept = set(self._formats)
+        self._register_ids: dict[tuple[str, str], int] = {}
         self._heard_before_restart()
         self._ahead = False
 
@@ -245,15 +300,29 @@ class Drain:
         self._inbox.quarantine(batch.quarantined)
         self._sightings.write()
         numbers = self._readings.register_ids({row[0] for row in batch.readings})
-        readings = table(READING, [(numbers[row[0]], *row[1:]) for row in batch.readings])
-        receptions = table(RECEPTION, [(*place, len(levels), _best(levels)) for place, levels in batch.receptions.items()])
+        rows = table(READING, [(numbers[row[0]], *row[1:]) for row in batch.readings])
+        readings = pa.concat_tables([rows, *(one.table(self._numbers) for one in batch.ordinary)])
+        days = {day: civil.utc_date(day * civil.DAY) for _, _, day in batch.receptions}
+        heard = [(device, gateway, days[day], len(levels), _best(levels)) for (device, gateway, day), levels in batch.receptions.items()]
+        receptions = table(RECEPTION, heard)
         accepted = table(ACCEPTED, [(*key, newest.at, newest.value) for key, newest in self._guard.fresh.items()])
         taught = {key: self._formats[key] for key in self._formats.keys() - self._kept}
         self._readings.store(readings, receptions, upto, accepted, table(FORMAT, [(*key, headers) for key, headers in taught.items()]))
+        self._inbox.release(batch.joined)
         self._guard.keep()
         self._kept |= taught.keys()
         self._ahead = False
         return taught
+
+    def _numbers(self, devices: Sequence[str], places: Sequence[int], registers: Sequence[Register]) -> list[int]:
+        """The numbers of devices' registers; new ones are added."""
+        texts, known = [f"{register} {register.unit}" for register in registers], self._register_ids
+        keys = [(device, texts[place]) for device, place in zip(devices, places, strict=True)]
+        if any(key not in known for key in keys):
+            new = {key: (key[0], registers[place]) for key, place in zip(keys, places, strict=True) if key not in known}
+            numbers = self._readings.register_ids(new.values())
+            known |= {key: numbers[register] for key, register in new.items()}
+        return [known[key] for key in keys]
 
     def _message(self, message: Stored, batch: _Batch, *, stored: bool) -> None:
         """Split a message and decode its telegrams; of one whose readings are `stored` already, only what a crash left undone is done."""
@@ -261,7 +330,7 @@ class Drain:
             batch.done.append(Done(message.id, reason="retained"))
             return
         try:
-            envelope = split(message.topic, message.payload, message.format)
+            envelope = split(message.topic, message.payload, message.format, self._rules)
         except BadPayload as error:
             batch.results["rejected"] += 1
             batch.done.append(Done(message.id, reason=error.reason))
@@ -288,7 +357,8 @@ class Drain:
 
     def _telegrams(self, message: Stored, envelope: Envelope, gateway: str) -> Iterator[Reception]:
         settings = self._gateways.get(gateway, Gateway())
-        for position, telegram in enumerate(envelope.telegrams):
+        for position, told in enumerate(envelope.telegrams):
+            telegram = told.at(_clock_of(settings.zone, told.wall, message.received_at)) if told.wall and settings.zone else told
             timely = _plausible(telegram.gw_time, message.received_at, self._ahead_of_time)
             trusted = bool(message.flags & REPLAY) or (settings.store_and_forward and timely)
             pinned = telegram if telegram.form != "auto" or settings.form == "auto" else telegram.with_form(settings.form)
@@ -305,20 +375,57 @@ class Drain:
         if ahead:
             self._quarantine(heard, batch, None, "rejected", "clock_drift: its time of reception lies ahead of now")
             return
-        try:
-            device, key = receive(telegram.raw, link=telegram.link, form=telegram.form)
-        except DecodeError as error:
-            self._quarantine(heard, batch, error.device, error.reason, str(error))
-            return
-        batch.receptions.setdefault((str(device), heard.gateway, civil.utc_date(heard.at)), []).append(telegram.rssi_dbm)
-        if telegram.link == "wmbus" and not self._window.admit(key, heard.at):
-            batch.results["duplicate"] += 1
+        if telegram.link in WRAPPED:
+            self._wrapped(heard, batch)
             return
         batch.waiting.append(heard)
+
+    def _wrapped(self, heard: Reception, batch: _Batch) -> None:
+        """An uplink, which carries telegrams or parts of one; or values that the gateway decoded itself."""
+        if heard.telegram.link == "parsed":
+            self._values(heard, batch)
+            return
+        taken = self._uplinks.take(heard)
+        batch.results["duplicate"] += taken.again
+        batch.joined += taken.joined
+        for one, reason, detail in taken.kept:
+            self._quarantine(one, batch, None, reason, detail)
+        for one in taken.telegrams:
+            timely = one.telegram.gw_time == heard.telegram.gw_time or _plausible(one.telegram.gw_time, heard.received_at, self._ahead_of_time)
+            self._telegram(replace(one, trusted=heard.trusted and timely), batch)
+
+    def _values(self, heard: Reception, batch: _Batch) -> None:
+        """Values by register of the one device of the directory that has this number."""
+        try:
+            told = values_of(heard.telegram.raw)
+        except BadPayload as error:
+            self._quarantine(heard, batch, None, error.reason, error.detail)
+            return
+        devices = self._meant(told.id)
+        if len(devices) != 1:
+            found = ", ".join(map(str, devices)) or "none"
+            self._quarantine(
+                heard, batch, None, "unknown_meter", f"a gateway told values of meter {told.id}; devices of the directory with this number: {found}"
+            )
+            return
+        place = (str(devices[0]), heard.gateway, heard.at // civil.DAY)
+        batch.receptions.setdefault(place, []).append(heard.telegram.rssi_dbm)
+        readings = tuple(Reading(register, to_micro(value)) for register, value in told.values.items())
+        telegram = Telegram(devices[0], readings, (), None, (), 0, None, None, b"", more=False, suspect=False, notes=())
+        self._decoded(telegram, heard, batch, self._known(devices[0]) or NOBODY)
+
+    def _meant(self, meter: str) -> Sequence[DeviceId]:
+        """The devices that somebody names by eight digits, or in full."""
+        with suppress(ValueError):
+            device = DeviceId.parse(meter)
+            return [device] if self._known(device) else []
+        return self._numbered(meter)
 
     def _decode(self, batch: _Batch) -> None:
         """Decode what waits, together, and judge it in the order of reception."""
         waiting, batch.waiting = batch.waiting, []
+        if not waiting:
+            return
         asked: dict[DeviceId, Known | None] = {}
 
         def profile(device: DeviceId) -> Profile | None:
@@ -327,34 +434,77 @@ class Drain:
             known = asked[device]
             return known.profile if known else None
 
-        for heard, outcome in zip(waiting, self._outcomes(waiting, profile), strict=True):
-            if outcome.failure is not None:
-                log.error("decoder failed", message=heard.message, position=heard.position, exc_info=outcome.failure)
-            if outcome.telegram is None or outcome.reason is not None:
-                self._quarantine(heard, batch, outcome.device, outcome.reason or "", outcome.detail or "")
-            else:
-                self._decoded(outcome.telegram, heard, batch, asked.get(outcome.telegram.device) or NOBODY)
+        def owner(device: DeviceId, name: str) -> Owner | None:
+            known = None if batch.replays or self._sightings.stands(name) else asked.get(device)
+            return Owner(name, known.zone, -LATEST if known.since is None else known.since) if known else None
 
-    def _outcomes(self, waiting: Sequence[Reception], profile: ProfileOf) -> list[fast.Outcome]:
+        read = self._read(waiting, profile, owner)
+        if read.ordinary is not None:
+            batch.ordinary.append(read.ordinary)
+        for number, heard in enumerate(waiting):
+            if batch.again or self._first(heard, read.received[number], batch):
+                self._judge(number, heard, read, batch, asked)
+        if read.ordinary is not None:
+            batch.columns += read.ordinary.rows()
+
+    def _judge(self, number: int, heard: Reception, read: _Read, batch: _Batch, asked: Mapping[DeviceId, Known | None]) -> None:
+        if read.ordinary is not None and self._is_ordinary(number, heard, read.ordinary):
+            batch.results["decoded"] += 1
+            return
+        outcome = read.outcomes[number]
+        if outcome.failure is not None:
+            log.error("decoder failed", message=heard.message, position=heard.position, exc_info=outcome.failure)
+        if outcome.telegram is None or outcome.reason is not None:
+            self._quarantine(heard, batch, outcome.device, outcome.reason or "", outcome.detail or "")
+        else:
+            self._decoded(outcome.telegram, heard, batch, asked.get(outcome.telegram.device) or NOBODY)
+
+    def _first(self, heard: Reception, known: tuple[str, bytes] | None, batch: _Batch) -> bool:
+        """Count a reception; whether it is the first one of a telegram whose frame is whole."""
+        telegram = heard.telegram
+        try:
+            device, key = known or receive(telegram.raw, link=telegram.link, form=telegram.form)
+        except DecodeError as error:
+            self._quarantine(heard, batch, error.device, error.reason, str(error))
+            return False
+        batch.receptions.setdefault((str(device), heard.gateway, heard.at // civil.DAY), []).append(telegram.rssi_dbm)
+        if telegram.link == "wmbus" and not self._window.admit(key, heard.at):
+            batch.results["duplicate"] += 1
+            return False
+        return True
+
+    def _is_ordinary(self, number: int, heard: Reception, ordinary: Ordinary) -> bool:
+        """Take a telegram as columns if it is ordinary and nothing of it falls."""
+        totals = ordinary.totals.get(number)
+        if totals is None or self._sightings.stands(totals[0][0][0] if totals else ordinary.name(number)) or not self._guard.rise(totals, heard.at):
+            return False
+        ordinary.take(number)
+        return True
+
+    def _read(self, waiting: Sequence[Reception], profile: ProfileOf, owner: OwnerOf) -> _Read:
         """What each telegram says. A bug in a decoder costs one telegram, one in the batch its speed, never the loop; a StoreError is raised."""
         heard = fast.Heard(
             [one.telegram.raw for one in waiting],
             [one.telegram.link for one in waiting],
             [one.telegram.form for one in waiting],
             [one.decrypted for one in waiting],
-            [one.local for one in waiting],
+            _Instants(waiting),
         )
         try:
-            found = list(fast.outcomes(self._decoder, self._decoder.of_devices(heard, profile, self._formats)))
+            found = self._decoder.of_devices(heard, profile, self._formats)
+            ordinary = Ordinary(self._decoder, found, waiting, owner, self._clocks)
+            read = _Read(fast.Outcomes(self._decoder, found), ordinary, fast.received(self._decoder, found))
+            failures = [one.failure for one in found.others.values()]
         except StoreError:
             raise  # the directory or its vault is in trouble, not the telegrams: they wait
         except Exception:
             log.exception("the batch failed: its telegrams are decoded one by one")
-            found = self._decoder.one_by_one(heard, profile, self._formats)
-        for outcome in found:
-            if isinstance(outcome.failure, StoreError):
-                raise outcome.failure
-        return found
+            singly = self._decoder.one_by_one(heard, profile, self._formats)
+            read, failures = _Read(singly, None, [None] * len(waiting)), [one.failure for one in singly]
+        for failure in failures:
+            if isinstance(failure, StoreError):
+                raise failure
+        return read
 
     def _decoded(self, telegram: Telegram, heard: Reception, batch: _Batch, known: Known) -> None:
         if not batch.replays and (objection := self._objection(telegram, heard, batch)):
@@ -374,22 +524,23 @@ class Drain:
         def sent_before(register: Register, value: int) -> bool:
             key, before = (str(telegram.device), register), heard.at - WINDOW
             here = (row[7] for row in batch.readings if row[0] == key and row[1] < before and row[2] == value)
-            seqs = {*self._readings.brought(*key, value, before), *here}
+            columns = (seq for one in batch.ordinary for seq in one.seqs(key, value, before))
+            seqs = {*self._readings.brought(*key, value, before), *here, *columns}
             return self._same_bytes(heard, {seq >> READING_BITS for seq in seqs})
 
         return self._guard.objection(telegram, heard.at, sent_before)
 
     def _same_bytes(self, heard: Reception, places: set[int]) -> bool:
         """Whether one of the telegrams at these places (message and position) is the one heard, hop fields aside."""
-        key = dedup_key(heard.telegram.raw, link=heard.telegram.link, form=heard.telegram.form)
+        key = _bytes_of(heard.telegram)
         messages = self._inbox.messages(place >> POSITION_BITS for place in places - {heard.place})
         earlier = (other for message in messages for other in self._again(message) if other.place in places)
-        return any(dedup_key(other.telegram.raw, link=other.telegram.link, form=other.telegram.form) == key for other in earlier)
+        return any(_bytes_of(other.telegram) == key for other in earlier)
 
     def _again(self, message: Stored) -> Iterator[Reception]:
         """The telegrams of a message that was split before."""
         try:
-            envelope = split(message.topic, message.payload, message.format)
+            envelope = split(message.topic, message.payload, message.format, self._rules)
         except BadPayload:
             return
         yield from self._telegrams(message, envelope, message.gateway or envelope.gateway or message.source)
@@ -432,9 +583,22 @@ def _plausible(gw_time: int | None, received_at: int, ahead: int) -> bool:
     return gw_time is not None and received_at - LATE <= gw_time <= received_at + ahead
 
 
+def _clock_of(zone: str, wall: datetime | None, received_at: int) -> int | None:
+    """The instant of a wall clock; in the repeated hour of autumn the later one that is not after the reception."""
+    if wall is None or wall.year not in civil.YEARS:
+        return None
+    second = civil.to_utc(zone, wall, second=True)
+    return second if second <= received_at else civil.to_utc(zone, wall)
+
+
+def _bytes_of(telegram: Heard) -> bytes:
+    """What all receptions of one telegram share."""
+    return telegram.raw if telegram.link in WRAPPED else dedup_key(telegram.raw, link=telegram.link, form=telegram.form)
+
+
 def _kind(device: DeviceId) -> tuple[str, int, int]:
     return device.manufacturer, device.version, device.type
 
 
 def _best(levels: list[int | None]) -> int | None:
-    return max((level for level in levels if level is not None), default=None)
+    return levels[0] if len(levels) == 1 else max((level for level in levels if level is not None), default=None)

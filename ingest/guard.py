@@ -7,7 +7,7 @@ Rules: order is that of the instants of reception, so that a gateway may deliver
 becomes `newest` only when the store has it (`keep`).
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from submeter.decoders import DICTIONARY, Telegram
@@ -15,12 +15,13 @@ from submeter.ingest.dedup import Window
 from submeter.reading import Register
 from submeter.store import Accepted
 
-__all__ = ["COUNTER", "Guard"]
+__all__ = ["COUNTER", "RISING", "Guard", "Key"]
 
 #: Name of the authenticated counter among the names of registers.
 COUNTER: Final = "counter"
 WINDOW: Final = Window.seconds * 1_000_000
-_RISING: Final = frozenset(name for name, entry in DICTIONARY.items() if entry.kind in {"total", "period"})
+#: Registers whose values can only rise.
+RISING: Final = frozenset(name for name, entry in DICTIONARY.items() if entry.kind in {"total", "period"})
 
 #: Device and counter or register.
 Key = tuple[str, str]
@@ -68,6 +69,17 @@ class Guard:
             if newest is None or at >= newest.at:
                 self._fresh[key] = Accepted(at, value)
 
+    def rise(self, totals: Sequence[tuple[Key, int]], at: int) -> bool:
+        """Accept live totals heard at `at` (µs UTC), as `accept` does, if none of them falls; of others the telegram must be looked into."""
+        newest = [self._known(key) for key, _ in totals]
+        for (_, value), before in zip(totals, newest, strict=True):
+            if before and value < before.value and at > before.at + WINDOW:
+                return False
+        for (key, value), before in zip(totals, newest, strict=True):
+            if before is None or at >= before.at:
+                self._fresh[key] = Accepted(at, value)
+        return True
+
     def _known(self, key: Key) -> Accepted | None:
         return self._fresh.get(key) or self._newest.get(key)
 
@@ -76,5 +88,5 @@ def _totals(telegram: Telegram) -> Iterator[tuple[Key, Register, int]]:
     """The live totals of a telegram, each with its key and value."""
     device = str(telegram.device)
     for reading in telegram.readings:
-        if reading.stamp is None and reading.value is not None and reading.register.name in _RISING:
+        if reading.stamp is None and reading.value is not None and reading.register.name in RISING:
             yield (device, str(reading.register)), reading.register, reading.value

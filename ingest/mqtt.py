@@ -5,7 +5,7 @@ then acknowledged. Trouble of any kind ends the connection; after a pause everyt
 acknowledged.
 Rules: nothing is looked at before it is kept, so that a broken payload is a row like any other; a commit that fails is never acknowledged;
 pauses grow until a connection has held for a while, so that two clients of one id do not throw each other out in a circle, and a lock file
-keeps a second collector of this id from starting in the same data folder.
+keeps a second collector of this id at this broker from starting in the same data folder.
 """
 
 import fcntl
@@ -44,6 +44,7 @@ class MqttCollector:
         self._backoff = Backoff(*BACKOFF_S)
         self._session_expected: bool | None = None
         self._room = Room(inbox_path.parent)
+        self._lock = f"mqtt-{quote(f'{settings.client_id}@{settings.host}:{settings.port}', safe='@')}.lock"
 
     def run(self, stop: threading.Event) -> None:
         """Collect until `stop` is set; survives the broker's, the network's and the disk's troubles."""
@@ -58,7 +59,7 @@ class MqttCollector:
     def _attempt(self, stop: threading.Event) -> float:
         """One connection from its opening to its end; returns the seconds to wait before the next."""
         try:
-            with _alone(self._inbox_path.with_name(f"mqtt-{quote(self.settings.client_id, safe='')}.lock")), Inbox(self._inbox_path) as inbox:
+            with _alone(self._inbox_path.with_name(self._lock)), Inbox(self._inbox_path) as inbox:
                 self._collect(inbox, stop)
         except StoreError as error:
             self.counters.failed_commits += 1

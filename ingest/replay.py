@@ -16,7 +16,7 @@ from submeter.ingest.envelopes.core import MAX_MESSAGE
 from submeter.ingest.errors import BadFile, BadLine, BadPayload
 from submeter.store.inbox import REPLAY, Inbox, Message
 
-__all__ = ["Replayed", "replay"]
+__all__ = ["Replayed", "lines_of", "replay"]
 
 BATCH: Final = 500
 #: So many unreadable lines are named, the others counted.
@@ -42,7 +42,7 @@ def replay(path: Path, inbox: Inbox, *, source: str = "replay") -> Replayed:
     replayed, batch = Replayed(), list[Message]()
     try:
         with path.open("rb") as file:
-            for number, line in _lines(file):
+            for number, line in lines_of(file):
                 batch.append(_message(path, number, line, source, replayed))
                 if len(batch) == BATCH:
                     inbox.append(batch)
@@ -53,7 +53,7 @@ def replay(path: Path, inbox: Inbox, *, source: str = "replay") -> Replayed:
     return replayed
 
 
-def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
+def lines_of(file: BinaryIO) -> Iterator[tuple[int, bytes]]:
     """Lines that are not blank, with their numbers; what is over the limit of a message is left out."""
     number = 0
     while piece := file.readline(MAX_MESSAGE + 1):

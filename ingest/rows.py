@@ -78,7 +78,8 @@ def rows_of(telegram: Telegram, heard: Reception, zone: str, ahead: int = AHEAD)
 def _instant(reading: Reading, heard: Reception, zone: str) -> tuple[int | None, str]:
     """When the value was valid, None for a stamp outside the years that have a civil grid; and which clock says so."""
     if reading.stamp is None:
-        return heard.at, "gateway" if heard.at != heard.received_at else "received"
+        own = "gateway_decode" if heard.telegram.link == "parsed" else "gateway"
+        return heard.at, own if heard.at != heard.received_at else "received"
     if reading.stamp.year not in civil.YEARS:
         return None, "meter"
     try:

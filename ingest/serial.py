@@ -21,16 +21,15 @@ from urllib.parse import urlsplit
 import serial
 
 from submeter.ingest.common import Backoff, Counters, Reporter, now_us
+from submeter.ingest.framers import LineFramer
 from submeter.store.errors import StoreError
 from submeter.store.inbox import Inbox, Message
 
-__all__ = ["LineFramer", "SerialCollector", "SerialSettings"]
+__all__ = ["SerialCollector", "SerialSettings"]
 
 READ_S: Final = 0.05
 READ_BYTES: Final = 4096
 CONNECT_S: Final = 5.0
-#: The longest telegram is 290 bytes, 580 digits, and a dozen short columns.
-MAX_LINE: Final = 2048
 #: Bytes that wait while the inbox refuses.
 MAX_WAITING: Final = 64 * 1024
 BACKOFF_S: Final = (1.0, 60.0)
@@ -52,37 +51,6 @@ class SerialSettings:
 
 class StalledError(ConnectionError):
     """A port that is open has been silent for too long."""
-
-
-class LineFramer:
-    """Bytes in, whole lines out; keeps its rest, never raises, counts what it drops."""
-
-    def __init__(self) -> None:
-        self._rest = bytearray()
-        self._skipping = False
-        self.dropped = 0
-
-    def feed(self, data: bytes) -> list[bytes]:
-        """Return the lines that these bytes complete, without line ends and without empty ones."""
-        *whole, rest = data.split(b"\n")
-        lines = [line for part in whole if (line := self._line(part))]
-        self._extend(rest)
-        return lines
-
-    def _line(self, end: bytes) -> bytes:
-        self._extend(end)
-        line = bytes(self._rest).strip()
-        self._rest.clear()
-        self._skipping = False
-        return line
-
-    def _extend(self, part: bytes) -> None:
-        if self._skipping or len(self._rest) + len(part) > MAX_LINE:
-            self.dropped += len(self._rest) + len(part)
-            self._rest.clear()
-            self._skipping = True
-        else:
-            self._rest += part
 
 
 class SerialCollector:

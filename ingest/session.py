@@ -56,7 +56,7 @@ class MqttSettings:
 
 
 class RefusedError(ConnectionError):
-    """The broker does not let us in, or not read a topic."""
+    """The broker does not let us in, or not read a topic; or we have not what it asks for."""
 
 
 class TakenOverError(ConnectionError):
@@ -108,27 +108,28 @@ class Session:
         self._client.connect(host, port, keepalive_s, clean_start=False, properties=properties)
 
     def poll(self, wait_s: float) -> list[Delivery]:
-        """Return what has come, at most a batch, after waiting up to `wait_s` seconds for something."""
+        """Return what has come, at most a batch, after waiting up to `wait_s` seconds for something; what came before the connection broke too."""
+        if self._error is not None:
+            raise self._error
         self._batch, self._batch_bytes = [], 0
         socket: Any = self._client.socket()
         if socket is None:
-            raise self._error or ConnectionError("the broker closed the connection")
+            raise ConnectionError("the broker closed the connection")
         waiting_in_tls = self._settings.tls and socket.pending() > 0
         readable, writable, _ = select.select([socket], [socket] if self._client.want_write() else [], [], 0 if waiting_in_tls else wait_s)
-        if writable:
-            self._client.loop_write()
         if readable or waiting_in_tls:
             self._read()
+        if writable:  # after reading: what is written to a broker that has died closes the connection, and what it sent last would be gone
+            self._client.loop_write()
         self._client.loop_misc()
-        if self._error is not None:
+        if self._error is not None and not self._batch:
             raise self._error
         return self._batch
 
     def ack(self, deliveries: Sequence[Delivery]) -> None:
-        """Tell the broker that these are safe with us."""
+        """Tell the broker, with the next `poll` or `close`, that these are safe with us."""
         for delivery in deliveries:
             self._client.ack(delivery.mid, delivery.qos)
-        self._client.loop_write()
 
     def close(self) -> None:
         """Leave; the broker keeps the session."""
@@ -192,8 +193,13 @@ def _topic(message: MQTTMessage) -> str:
 
 
 def tls_context(settings: MqttSettings) -> ssl.SSLContext:
-    """How the broker's certificate is checked, and which one is shown of our own."""
-    context = ssl.create_default_context(cafile=settings.ca_file)
-    if settings.cert_file is not None:
-        context.load_cert_chain(settings.cert_file, settings.key_file)
+    """What the broker is checked against, and what we show it; RefusedError names the file that cannot be used."""
+    files = f"ca_file {settings.ca_file}"
+    try:
+        context = ssl.create_default_context(cafile=settings.ca_file)
+        if settings.cert_file is not None:
+            files = f"cert_file {settings.cert_file} with key_file {settings.key_file}"
+            context.load_cert_chain(settings.cert_file, settings.key_file)
+    except OSError as error:
+        raise RefusedError(f"{files} cannot be used: {error.strerror or error}") from error
     return context

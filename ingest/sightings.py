@@ -113,6 +113,11 @@ class Sightings:
                 change(self._registry.events, now)
         self._changes = []
 
+    def stands(self, device: str) -> bool:
+        """Whether a condition of this device stands, ended lately or may begin: then each of its telegrams must be shown."""
+        subject = f"device:{device}"
+        return subject in self._standing or (bool(self._in_a_row) and any((subject, reason) in self._in_a_row for reason in IN_A_ROW))
+
     def decoded(self, telegram: Telegram, at: int, zone: str, unplaced: int) -> None:
         """A telegram was understood, heard at `at`; `unplaced` of its readings have a stamp that cannot be right."""
         subject = f"device:{telegram.device}"

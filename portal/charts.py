@@ -60,6 +60,16 @@ class Chart:
         return steps(self.top)[::-1]
 
     @property
+    def odd(self) -> set[str]:
+        """Which looks its bars have besides a plain colour: `est`, `gap` (not known), `cap` (a part of a stack is not known)."""
+        looks = {"est" for bar in self.bars for part in bar.parts if part.estimated and part.value is not None}
+        for bar in self.bars:
+            known = [part.value is not None for part in bar.parts]
+            if not all(known) or not known:
+                looks.add("cap" if self.stacked and any(known) else "gap")
+        return looks
+
+    @property
     def decimals(self) -> int:
         """How many decimals its labels need."""
         step = self.axis[-2]
@@ -129,16 +139,18 @@ def steps(top: float) -> list[float]:
 def _rect(x: float, below: float, wide: float, high: float, colour: int, *, estimated: bool) -> Markup:
     kind = f"c{colour % COLOURS}" + (" est" if estimated else "") + (" again" if colour >= COLOURS else "")
     y = HEIGHT - below - high
-    return Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}"/>').format(
-        kind, f"{x:.2f}", f"{y:.2f}", f"{wide:.2f}", f"{max(high, 0):.2f}"
-    )
+    drawn = _box(kind, x, y, wide, max(high, 0))
+    return drawn + _box("hatch", x, y, wide, max(high, 0)) if estimated else drawn
 
 
 def _cap(x: float, below: float, wide: float) -> Markup:
-    return Markup('<rect class="cap" x="{}" y="{}" width="{}" height="{}"/>').format(
-        f"{x:.2f}", f"{HEIGHT - below - CAP:.2f}", f"{wide:.2f}", f"{CAP:g}"
-    )
+    return _box("cap", x, HEIGHT - below - CAP, wide, CAP)
 
 
 def _gap(x: float, wide: float) -> Markup:
-    return Markup('<rect class="gap" x="{}" y="{}" width="{}" height="{}"/>').format(f"{x:.2f}", f"{HEIGHT - CAP:g}", f"{wide:.2f}", f"{CAP:g}")
+    dash = Markup('<path class="dash" d="M{} {}h{}"/>').format(f"{x + wide / 3:.2f}", f"{HEIGHT - CAP / 2:g}", f"{wide / 3:.2f}")
+    return _box("gap", x, HEIGHT - CAP, wide, CAP) + dash
+
+
+def _box(kind: str, x: float, y: float, wide: float, high: float) -> Markup:
+    return Markup('<rect class="{}" x="{}" y="{}" width="{}" height="{}"/>').format(kind, f"{x:.2f}", f"{y:.2f}", f"{wide:.2f}", f"{high:.2f}")

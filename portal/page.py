@@ -41,6 +41,7 @@ class Page:
             "moment": datetime.fromisoformat,
             "signed": None,
             "staff": None,
+            "data": None,
         }
         text = self.environment.get_template(template).render(**shared | values)
         return self.api.dress(HTMLResponse(text, status))

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from starlette.responses import Response
@@ -21,6 +21,8 @@ YEARS: Final = 3
 #: The one gauge that residents look at beside its meter's energy (N11).
 POWER: Final = "power"
 DAYS: Final = 30
+#: Why a comparison may have no value, as far as residents are told (portal SCREENS 2).
+REASONS: Final = ("other_holder", "group_too_small")
 
 
 async def home(page: Page) -> Response:
@@ -49,6 +51,7 @@ async def home(page: Page) -> Response:
         shown=shown,
         alerts=alerts,
         limits=told is not None,
+        data=data,
     )
 
 
@@ -73,9 +76,25 @@ async def flat(page: Page) -> Response:
     days = await page.api.get(f"/v1/units/{unit['id']}/consumption", resolution="P1D", by="meter", **{"from": since, "to": until})
     charts = [_stacked(page, unit["id"], group) for group in _by_class(days["series"])]
     rows = [{"series": one, "cells": _twelve(one["points"], year)} for one in months["series"]]
+    spans, compared = await _compared(page, unit)
     return await page.within(
-        "unit.html", unit=unit, year=year, rows=rows, charts=charts, since=since, until=until, data=months, this_year=today(unit).year
-    )
+        "unit.html", unit=unit, year=year, rows=rows, charts=charts, since=since, until=until, data=months, this_year=today(unit).year,
+        spans=spans, compared=compared, reasons=REASONS,
+    )  # fmt: skip
+
+
+async def _compared(page: Page, unit: Any) -> tuple[list[date], list[dict[str, Any]]]:
+    """The month before this one, the same a year before, and the mean of the house's flats, by quantity."""
+    month = first_of(today(unit), -1)
+    span = {"from": month, "to": first_of(month, 1)}
+    told = await page.api.get(f"/v1/units/{unit['id']}/consumption", resolution="P1M", compare=["year", "building"], **span)
+    beside = [told["compare"][name]["series"] for name in ("year", "building")]
+    rows = [{"series": one, "cells": [_only(one), *(_only(other[number]) for other in beside)]} for number, one in enumerate(told["series"])]
+    return [month, first_of(month, -12)], rows
+
+
+def _only(series: Mapping[str, Any]) -> Any:
+    return next(iter(series["points"]), None)
 
 
 async def looked(page: Page) -> Response:
@@ -100,7 +119,7 @@ async def history(page: Page) -> Response:
             Bar(name, f"{name} {spoken}", [_part(point) for point in of_years], _to(unit["id"], f"{first + YEARS - 1}-{number + 1:02d}", quantity))
         )
     years = [str(year) for year in range(first, first + YEARS)]
-    return await _drawn(page, unit, series, offered, Chart(_title(page, series), bars, stacked=False), legend=years, level="year")
+    return await _drawn(page, unit, data, series, offered, Chart(_title(page, series), bars, stacked=False), legend=years, level="year")
 
 
 async def finer(page: Page) -> Response:
@@ -116,13 +135,14 @@ async def finer(page: Page) -> Response:
     data = await page.api.get(f"/v1/units/{unit['id']}/consumption", resolution=resolution, quantity=wanted, **{"from": start, "to": end})
     series = _picked(data["series"], quantity)
     bars = [_bar(page, unit["id"], series, point, quantity, hours=whole_day is not None) for point in series["points"]] if series else []
-    before, after = (start - timedelta(days=1), end) if whole_day else (first_of(start, -1), end)
-    form = "%Y-%m-%d" if whole_day else "%Y-%m"
-    ways = {"up": f"{start:%Y-%m}" if whole_day else "", "before": before.strftime(form), "after": after.strftime(form)}
-    moment = datetime(start.year, start.month, start.day, tzinfo=UTC)
-    heading = page.words.day(moment) if whole_day else page.words.month(moment)
+    name, form = (page.words.day, "%Y-%m-%d") if whole_day else (page.words.month, "%Y-%m")
+    before, after = (
+        {"at": one.strftime(form), "name": name(one)} for one in ((start - timedelta(days=1)) if whole_day else first_of(start, -1), end)
+    )
+    ways = {"up": f"{start:%Y-%m}" if whole_day else "", "month": start, "before": before, "after": after if end <= today(unit) else None}
+    heading = name(start)
     return await _drawn(
-        page, unit, series, offered, Chart(_title(page, series), bars), level="day" if whole_day else "month", heading=heading, ways=ways
+        page, unit, data, series, offered, Chart(_title(page, series), bars), level="day" if whole_day else "month", heading=heading, ways=ways
     )
 
 
@@ -138,10 +158,10 @@ async def download(page: Page) -> Response:
     return Response(body, media_type=kind, headers=headers)
 
 
-async def _drawn(page: Page, unit: Any, series: Any, offered: Sequence[str], chart: Chart, **more: Any) -> Response:
+async def _drawn(page: Page, unit: Any, data: Any, series: Any, offered: Mapping[str, str], chart: Chart, **more: Any) -> Response:
     values = {"legend": [], "heading": "", "ways": None, "chart": chart, "series": series, "offered": offered, "q": page.asked("q")} | more
     values["present"] = series and _name(series)
-    return await page.within("history.html", unit=unit, **values)
+    return await page.within("history.html", unit=unit, data=data, **values)
 
 
 async def unit_of(page: Page) -> Any:
@@ -159,7 +179,7 @@ async def chosen(page: Page, units: Sequence[Any]) -> Any:
 
 
 async def _months(page: Page, unit: str, start: date, end: date) -> Any:
-    return await page.api.get(f"/v1/units/{unit}/consumption", resolution="P1M", compare="year", **{"from": start, "to": end})
+    return await page.api.get(f"/v1/units/{unit}/consumption", resolution="P1M", **{"from": start, "to": end})
 
 
 def first_of(day: date, months: int) -> date:
@@ -245,11 +265,14 @@ def _name(series: Any) -> str:
     return POWER if series["quantity"] == POWER else str(series["class"])
 
 
-async def _offered(page: Page, unit: str) -> list[str]:
-    """What a history can be of: the classes of the meters, and power where one tells it."""
-    meters = await page.api.get(f"/v1/units/{unit}/meters")
-    power = any(register["quantity"] == POWER for meter in meters["meters"] for register in meter["registers"])
-    return [*meters["classes"], *([POWER] if power else [])]
+async def _offered(page: Page, unit: str) -> dict[str, str]:
+    """What a history can be of, with its unit: the classes of the meters, and power where one tells it."""
+    told = await page.api.get(f"/v1/units/{unit}/meters")
+    registers = [(meter["class"], register) for meter in told["meters"] for register in meter["registers"]]
+    power = [register["uom"] for _, register in registers if register["quantity"] == POWER]
+    own = [(name, register["uom"]) for name, register in registers if register["quantity"] != POWER]
+    units = {name: next((uom for of, uom in own if of == name), "") for name in told["classes"]}
+    return units | ({POWER: power[0]} if power else {})
 
 
 def _picked(series: Sequence[Any], quantity: str) -> Any:

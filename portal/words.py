@@ -5,18 +5,21 @@ A key is an English sentence, or a kind and a word of the API, e.g. `field email
 
 import io
 from collections.abc import Callable, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
 from importlib.resources import files
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from babel import Locale
 from babel.dates import format_date, format_datetime, get_month_names
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
+
+from submeter.api.labels import Locale as Language
+from submeter.api.labels import label_of
 
 __all__ = ["LOCALES", "Words", "words_of"]
 
@@ -60,6 +63,10 @@ class Words:
         whole = uom == "kW.h" and value is not None and abs(value) >= WHOLE_FROM
         return self.number(value, 0 if whole else DECIMALS.get(uom, 3))
 
+    def unit(self, uom: str) -> str:
+        """A unit (UCUM) as people write it."""
+        return label_of(uom, cast("Language", self.locale))
+
     def months(self) -> Sequence[str]:
         """The twelve short names of the months, as they stand alone."""
         names = get_month_names("abbreviated", "stand-alone", self._cldr)
@@ -69,7 +76,14 @@ class Words:
         """A month with its year."""
         return str(format_date(at, "LLLL yyyy", self._cldr))
 
-    def day(self, at: datetime) -> str:
+    def span(self, start: str, end: str) -> str:
+        """A span of days as people write it: ISO dates, the last of which is not part of it; whole months by their names."""
+        since, last = date.fromisoformat(start), date.fromisoformat(end) - timedelta(days=1)
+        if since.day != 1 or (last + timedelta(days=1)).day != 1:
+            return f"{self.day(since)} {UNKNOWN} {self.day(last)}"
+        return self.month(since) if (since.year, since.month) == (last.year, last.month) else f"{self.month(since)} {UNKNOWN} {self.month(last)}"
+
+    def day(self, at: date) -> str:
         """A day."""
         return format_date(at, "d. MMMM yyyy" if self.locale in {"cs", "sl", "nb", "de"} else "long", self._cldr)
 

@@ -8,7 +8,7 @@ Rules
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
@@ -18,6 +18,8 @@ from submeter.simulate.building import Building, Place
 from submeter.simulate.consumption import hashed
 
 MOST: Final = 100
+#: Where the native envelope says that a gateway publishes.
+TOPIC: Final = "submeter/v1/{}/up"
 _MILLI: Final = 1000
 
 
@@ -32,16 +34,12 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What a gateway publishes: its name, the payload, and the transmissions in it."""
+    """What a gateway publishes: its name, the payload, the transmissions in it, and the topic."""
 
     gateway: str
     payload: bytes
     sent: tuple[Sent, ...]
-
-    @property
-    def topic(self) -> str:
-        """Where the native envelope says that a gateway publishes."""
-        return f"submeter/v1/{self.gateway}/up"
+    topic: str
 
 
 def phase(place: Place, interval: int) -> int:
@@ -94,11 +92,11 @@ class Network:
 
     def _message(self, gateway: str, batch: list[Sent]) -> Message:
         if self.format == "hex":
-            return Message(gateway, batch[0].raw.hex().encode(), tuple(batch))
-        return Message(gateway, envelope(gateway, self.boot, next(self._sequence[gateway]), batch), tuple(batch))
+            return Message(gateway, batch[0].raw.hex().encode(), tuple(batch), TOPIC.format(gateway))
+        return Message(gateway, envelope(gateway, self.boot, next(self._sequence[gateway]), batch), tuple(batch), TOPIC.format(gateway))
 
 
-def envelope(gateway: str, boot: str, seq: int, batch: list[Sent]) -> bytes:
+def envelope(gateway: str, boot: str, seq: int, batch: Sequence[Sent]) -> bytes:
     """The native envelope of these transmissions, sent when the last was heard."""
     ts = datetime.fromtimestamp(batch[-1].t // 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     telegrams = [_telegram(gateway, sent) for sent in batch]
@@ -109,7 +107,12 @@ def _telegram(gateway: str, sent: Sent) -> dict[str, object]:
     common: dict[str, object] = {"ts": sent.t // _MILLI, "hex": sent.raw.hex()}
     if sent.place.meter.key is None:
         return common | {"kind": "mbus"}
-    return common | {"rssi": -55 - hashed(gateway, sent.place.id) % 40, "mode": "T1"}
+    return common | {"rssi": level(gateway, sent), "mode": "T1"}
+
+
+def level(gateway: str, sent: Sent) -> int:
+    """How strongly a gateway hears this meter, dBm."""
+    return -55 - hashed(gateway, sent.place.id) % 40
 
 
 def history_lines(building: Building, t_from: int, t_to: int, step: int) -> Iterator[bytes]:

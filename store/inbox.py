@@ -23,6 +23,8 @@ __all__ = ["DUP", "REPLAY", "RETAIN", "Counts", "Done", "Inbox", "Message", "Qua
 RETAIN: Final = 1
 DUP: Final = 2
 REPLAY: Final = 4
+#: Bytes of a page: a message of a hundred telegrams has about this size, and costs a third less than in small pages.
+PAGE_SIZE: Final = 16_384
 
 MIGRATIONS: Final = (
     """
@@ -182,7 +184,7 @@ class Inbox:
     """The inbox file; raises StoreError only."""
 
     def __init__(self, path: Path) -> None:
-        self._db = open_sqlite(path, MIGRATIONS, synchronous="FULL")
+        self._db = open_sqlite(path, MIGRATIONS, synchronous="FULL", page_size=PAGE_SIZE)
 
     def __enter__(self) -> Self:
         return self

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Final, Literal, Self, TypeVar
+from typing import Any, Final, Literal, NamedTuple, Self, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -70,8 +70,7 @@ INSERT INTO unpublished SELECT DISTINCT o.series, o.level, o.start, ? FROM (FROM
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     """A value that can only rise, and when it was heard (µs UTC)."""
 
     at: int

@@ -220,6 +220,10 @@ class Registry:
         rows = self._rows("SELECT key_sealed, mode, whole FROM devices WHERE id = ?", str(device))
         return self._device(device, *rows[0]) if rows else None
 
+    def numbered(self, number: str) -> list[DeviceId]:
+        """Return the devices with this number (eight digits), whoever made them."""
+        return [DeviceId.parse(identity) for (identity,) in self._rows("SELECT id FROM devices WHERE id GLOB '???-' || ? || '-*'", number)]
+
     def devices(self) -> list[Device]:
         """Return all devices with their keys in clear, in order of their ids."""
         rows = self._rows("SELECT id, key_sealed, mode, whole FROM devices ORDER BY id")

@@ -19,8 +19,13 @@ __all__ = ["open_sqlite", "querying", "rehearsal", "transaction", "unsynced"]
 BUSY_TIMEOUT_S: Final = 10.0
 
 
-def open_sqlite(path: Path, migrations: Sequence[str], *, synchronous: Literal["FULL", "NORMAL"] = "FULL") -> sqlite3.Connection:
-    """Open or create the file in WAL mode at the newest schema; StoreError names the file if it is newer, damaged or out of reach."""
+def open_sqlite(
+    path: Path, migrations: Sequence[str], *, synchronous: Literal["FULL", "NORMAL"] = "FULL", page_size: int = 4096
+) -> sqlite3.Connection:
+    """Open or create the file in WAL mode at the newest schema; StoreError names the file if it is newer, damaged or out of reach.
+
+    `page_size`, bytes, holds for a new file: larger ones suit rows of many kilobytes.
+    """
     try:
         path.touch(mode=0o600)
         connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
@@ -28,6 +33,7 @@ def open_sqlite(path: Path, migrations: Sequence[str], *, synchronous: Literal["
         raise StoreError(f"{path} cannot be opened: {error}; check that the data folder exists and belongs to this user") from error
     try:
         with querying(connection):
+            connection.execute(f"PRAGMA page_size = {page_size}")
             _to_wal(connection)
             connection.execute(f"PRAGMA synchronous = {synchronous}")
             connection.execute("PRAGMA foreign_keys = ON")

@@ -1,11 +1,13 @@
 """The collectors that pipeline.toml asks for, and their voice in the log."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Final
 
 import structlog
 
-from submeter.config import Broker, Config, Http, SerialPort
+from submeter.config import Broker, Config, Drop, Http, SerialPort
+from submeter.ingest.drop import DropCollector, DropSettings
 from submeter.ingest.http import HttpCollector, HttpSettings
 from submeter.ingest.mqtt import MqttCollector
 from submeter.ingest.serial import SerialCollector, SerialSettings
@@ -15,18 +17,24 @@ __all__ = ["Collector", "collectors", "mqtt_settings"]
 
 log = structlog.get_logger()
 
-Collector = MqttCollector | SerialCollector | HttpCollector
+Collector = MqttCollector | SerialCollector | DropCollector | HttpCollector
 WELL: Final = "_connected"
 #: What is pushed over HTTP is counted under this source.
 HTTP: Final = "http"
 
 
 def collectors(config: Config) -> list[Collector]:
-    """One collector for each [[mqtt]] and [[serial]], and for [http]; secrets are read now. Raises ConfigError for one that is not there."""
+    """One collector for each [[mqtt]], [[serial]] and [[drop]], and for [http]; secrets are read now. Raises ConfigError for one that is not there."""
     inbox = config.data.folder / "inbox.sqlite"
     brokers = [MqttCollector(mqtt_settings(broker), inbox, _voice(broker.name)) for broker in config.mqtt]
     http = [HttpCollector(_http(config.http), config.data.folder, _voice(HTTP))] if config.http.enabled else []
-    return [*brokers, *(SerialCollector(_serial(port), inbox, _voice(port.name)) for port in config.serial), *http]
+    return [*brokers, *(SerialCollector(_serial(port), inbox, _voice(port.name)) for port in config.serial), *_drops(config.drop, inbox), *http]
+
+
+def _drops(drops: Sequence[Drop], inbox: Path) -> Iterator[DropCollector]:
+    for one in drops:
+        settings = DropSettings(one.name, one.folder, one.gateway or one.name, None if one.format == "auto" else one.format)
+        yield DropCollector(settings, inbox, _voice(one.name))
 
 
 def mqtt_settings(broker: Broker) -> MqttSettings:
@@ -42,6 +50,8 @@ def mqtt_settings(broker: Broker) -> MqttSettings:
         password=broker.password(),
         tls=broker.tls,
         ca_file=broker.ca_file,
+        cert_file=broker.cert_file,
+        key_file=broker.key_file,
         session_expiry_s=broker.session_expiry,
     )
 

@@ -26,6 +26,7 @@ from submeter.ingest.drain import Drain, Gateway, Known, Step
 from submeter.ingest.following import follow, watch_inbox
 from submeter.ingest.room import Room
 from submeter.ingest.rows import Reception
+from submeter.ingest.settings import routes_of, rules_of
 from submeter.ingest.sightings import Clocks
 from submeter.reading import DeviceId
 from submeter.store import Archive, Inbox, Published, Quarantined, Readings, Registry, Stored, StoreError, Vault
@@ -193,7 +194,17 @@ class Core:
 
     def new_drain(self, inbox: Inbox, readings: Readings, registry: Registry) -> Drain:
         """A drain between other files, which knows the devices of this core; events go to `registry`."""
-        return Drain(inbox, readings, registry, self._lookup, _gateways(self.config), clocks=_clocks(self.config))
+        return Drain(
+            inbox,
+            readings,
+            registry,
+            self._lookup,
+            _gateways(self.config),
+            clocks=_clocks(self.config),
+            routes=routes_of(self.config),
+            numbered=registry.numbered,
+            rules=rules_of(self.config),
+        )
 
     def take_readings(self, file: Path) -> None:
         """Go on with another readings file of this installation, which moves to the place of the old one."""
@@ -214,7 +225,7 @@ class Core:
         self._known.clear()
         devices = {str(device.id) for device in self.registry.devices()}
         for reason in WAITING:
-            waiting = [row for row in self.inbox.quarantined(reason=reason) if row.device in devices]
+            waiting = [row for row in self.inbox.quarantined(reason=reason) if row.device in devices or row.link == "parsed"]
             for first in range(0, len(waiting), TOGETHER):
                 self._drain.redecode(waiting[first : first + TOGETHER])
             keyed |= {row.device for row in waiting if row.device} if reason in {"no_key", "wrong_key"} else set()
@@ -264,7 +275,7 @@ def vault(config: Config) -> Vault | None:
 
 
 def _gateways(config: Config) -> Mapping[str, Gateway]:
-    return {one.name: Gateway(one.store_and_forward, one.decrypted, one.form) for one in config.gateway}
+    return {one.name: Gateway(one.store_and_forward, one.decrypted, one.form, one.zone) for one in config.gateway}
 
 
 def _clocks(config: Config) -> Clocks:

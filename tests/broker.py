@@ -1,6 +1,7 @@
 """A real mosquitto for tests: its own port, configuration and persistence folder; started and stopped by its process id."""
 
 import getpass
+import signal
 import socket
 import subprocess
 import time
@@ -52,7 +53,7 @@ class Broker:
 
     def __init__(self, program: str, folder: Path) -> None:
         self.port = free_port()
-        self._program = program
+        self.program = program
         self._folder = folder
         folder.mkdir()
         self.configure(CONFIG.format(port=self.port, folder=folder, user=getpass.getuser()))
@@ -75,8 +76,14 @@ class Broker:
 
     def start(self):
         """Start and wait until it listens."""
-        self._process = subprocess.Popen([self._program, "-c", self._folder / "mosquitto.conf"], stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen([self.program, "-c", self._folder / "mosquitto.conf"], stderr=subprocess.DEVNULL)
         wait_until(self._listens)
+
+    def save(self):
+        """Have it write sessions and queues now, as it does by itself every 30 seconds, and wait for that."""
+        before = self._saved()
+        self._process.send_signal(signal.SIGUSR1)
+        wait_until(lambda: self._saved() != before)
 
     def stop(self):
         """End it orderly: sessions and queues are saved."""
@@ -102,6 +109,10 @@ class Broker:
             for topic, payload in messages:
                 publish(topic, payload)
 
+    def _saved(self):
+        file = self._folder / "mosquitto.db"
+        return file.stat().st_ino if file.exists() else None
+
     def _listens(self):
         assert self._process.poll() is None, (self._folder / "mosquitto.log").read_text()
         with socket.socket() as probe:
@@ -109,23 +120,24 @@ class Broker:
 
 
 class Publisher:
-    """A client that publishes with QoS 1; leaving the block waits until the broker has acknowledged everything."""
+    """A client that publishes with QoS 1, again where the broker went away; leaving the block waits until the broker has acknowledged everything."""
 
     def __init__(self, port: int) -> None:
         self._client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTv5)
+        self._client.reconnect_delay_set(1, 1)
+        self._client.on_publish = lambda *_: self._acknowledged.append(None)
+        self._acknowledged, self._sent = [], 0
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
-        self._sent = []
 
     def __enter__(self):
         return self
 
     def __call__(self, topic, payload, **options):
-        self._sent.append(self._client.publish(topic, payload, qos=1, **options))
+        self._client.publish(topic, payload, qos=1, **options)
+        self._sent += 1
 
     def __exit__(self, *_):
-        for sent in self._sent:
-            sent.wait_for_publish(20)
-            assert sent.is_published()
+        wait_until(lambda: len(self._acknowledged) == self._sent)
         self._client.disconnect()
         self._client.loop_stop()

@@ -23,9 +23,9 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 class Installation:
-    """One data folder; `core()` opens it here, `start()` runs it as a process."""
+    """One data folder; `core()` opens it here, `start()` runs it as a process. The keys of the first `keyless` meters come with the next import only."""
 
-    def __init__(self, folder: Path, extra: str = "", flats: int = 1) -> None:
+    def __init__(self, folder: Path, extra: str = "", flats: int = 1, keyless: int = 0) -> None:
         self.folder = folder
         self.building = Building.make(flats=flats)
         self.file = folder / "pipeline.toml"
@@ -37,9 +37,13 @@ class Installation:
             f'[data]\nfolder = "data"\n[log]\nlevel = "debug"\n[rollup]\nhourly = "* * * * *"\n[api]\nport = {self.api}\n[metrics]\nport = {self.metrics}\n{gateways}{extra}'
         )
         Vault.create(folder / "master.key")
-        (folder / "directory.toml").write_text(directory(self.building, datetime(2024, 1, 1, tzinfo=UTC).date()))
+        text = directory(self.building, datetime(2024, 1, 1, tzinfo=UTC).date())
+        (folder / "directory.toml").write_text(text)
+        for place in self.building.places[:keyless]:
+            text = text.replace(f'key = "{place.meter.key.hex()}"\n', "")
+        (folder / "first.toml").write_text(text)
         with self.core() as core:
-            list(execute(core, "import", {"path": str(folder / "directory.toml")}))
+            list(execute(core, "import", {"path": str(folder / "first.toml")}))
             self.token = core.registry.create_token(self.building.manager)
 
     @property

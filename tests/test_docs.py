@@ -17,7 +17,12 @@ from submeter.store.directory_fields import FIELDS, PARAMETERS
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = {path.name: path.read_text() for path in (ROOT / "docs").glob("*.md")}
-READABLE = {"hex": "bare hex", "native": "native batch", "rtl_wmbus": "rtl_wmbus line", "esphome_json": "ESPHome JSON"}
+READABLE = {
+    "native": "native batch", "hex": "bare hex", "rtl_wmbus": "rtl_wmbus line", "esphome_json": "ESPHome JSON", "rtl_433": "rtl_433 CSV",
+    "wmbusmeters_log": "wmbusmeters log", "decode_request": "wmbusmeters decode request", "wmbusmeters": "wmbusmeters JSON, ESPHome `as_json`",
+    "gwmqtt": "iotmaxx gwmqtt", "elvaco_csv": "Elvaco CSV", "chirpstack4": "ChirpStack 4, 3", "chirpstack3": "ChirpStack 4, 3", "tts": "The Things Stack",
+    "loriot": "LORIOT", "thingpark": "ThingPark", "milesight_ug": "Milesight UG",
+}  # fmt: skip
 
 
 def commands(group=None, prefix=""):

@@ -4,8 +4,8 @@ import json
 
 from submeter.decoders import Profile
 from submeter.ingest.drain import Drain, Known
+from submeter.ingest.framers import LineFramer
 from submeter.ingest.rows import POSITION_BITS, READING_BITS
-from submeter.ingest.serial import LineFramer
 from submeter.reading import DeviceId
 from submeter.store import Inbox, Message, Readings, Registry
 

@@ -11,10 +11,11 @@ from submeter.decoders.fast.envelope import Heard
 from submeter.decoders.fast.keys import KEYS
 from submeter.decoders.fast.layout import Place
 from submeter.decoders.fast.library import LAYOUTS, VARIANTS
-from submeter.decoders.fast.readings import outcomes
+from submeter.decoders.fast.readings import Outcomes, outcomes
+from submeter.decoders.fast.receiving import received
 from submeter.decoders.fast.tables import READINGS, TELEGRAMS, Decoded, decode_batch, tables
 
 __all__ = [
-    "KEYS", "LAYOUTS", "READINGS", "TELEGRAMS", "VARIANTS", "Batch", "Decoded", "Decoder", "Heard", "Outcome", "Place", "decode_batch", "local_time",
-    "outcomes", "tables",
+    "KEYS", "LAYOUTS", "READINGS", "TELEGRAMS", "VARIANTS", "Batch", "Decoded", "Decoder", "Heard", "Outcome", "Outcomes", "Place", "decode_batch",
+    "local_time", "outcomes", "received", "tables",
 ]  # fmt: skip

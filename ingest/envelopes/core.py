@@ -41,19 +41,24 @@ _NO_BRACKETS: Final = bytes(set(range(256)) - set(b"{}[]"))
 class Heard:
     """One telegram as a gateway heard it.
 
-    `link` is `wmbus` or `mbus`, `form` the frame form (`auto`, `nocrc`, `a`, `b`, `trailing`, `wired`), `gw_time` the gateway's own instant of
-    reception, `mode` the radio mode. `reason` is set where the envelope says or shows that these bytes are no whole telegram.
+    `link` is `wmbus`, `mbus`, `lorawan` (the payload of an uplink) or `parsed` (values), `form` the frame form (`auto`, `nocrc`, `a`, `b`, `trailing`, `wired`,
+    `userdata`; of an uplink its device, port and count), `gw_time` the gateway's own instant of reception, `wall` the same where it names no zone, `mode` the radio mode. `reason` is set where the envelope says or shows that these bytes are no whole telegram.
     """
 
     raw: bytes
     link: str = "wmbus"
     form: str = "auto"
     gw_time: int | None = None
+    wall: datetime | None = None
     rssi_dbm: int | None = None
     level: int | None = None
     mode: str | None = None
     reason: str | None = None
     detail: str = ""
+
+    def at(self, gw_time: int | None) -> Self:
+        """Return the same telegram with another time of the gateway."""
+        return replace(self, gw_time=gw_time)
 
     def with_form(self, form: str) -> Self:
         """Return the same telegram with a pinned frame form."""
@@ -113,6 +118,8 @@ def too_deep(text: bytes) -> bool:
     """Tell whether brackets outside strings nest deeper than MAX_DEPTH: each pass takes the innermost pairs away."""
     brackets = _STRING.sub(b"", text).translate(None, _NO_BRACKETS)
     for _ in range(MAX_DEPTH):
+        if not brackets:
+            return False
         brackets = _EMPTY.sub(b"", brackets)
     return len(brackets) > MAX_DEPTH or _EMPTY.search(brackets) is not None
 

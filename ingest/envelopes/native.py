@@ -55,7 +55,7 @@ def _parse(payload: Payload) -> Envelope:
         raise BadPayload("gateway_mismatch", f"the topic says {named!r}, the message {batch.gw!r}")
     return Envelope(
         format="native",
-        telegrams=tuple(map(_heard, batch.t)),
+        telegrams=_telegrams(batch.t),
         gateway=batch.gw,
         boot=None if batch.boot is None else str(batch.boot),
         seq=batch.seq,
@@ -63,11 +63,22 @@ def _parse(payload: Payload) -> Envelope:
     )
 
 
-def _heard(item: object) -> Heard:
+def _telegrams(items: list[Any]) -> tuple[Heard, ...]:
+    """All at once where all are well, else one by one."""
     try:
-        telegram = msgspec.convert(item, _Telegram)
+        return tuple(map(_heard, msgspec.convert(items, list[_Telegram])))
+    except msgspec.ValidationError:
+        return tuple(map(_checked, items))
+
+
+def _checked(item: object) -> Heard:
+    try:
+        return _heard(msgspec.convert(item, _Telegram))
     except msgspec.ValidationError as error:
         return refused(msgspec.json.encode(item), BadPayload("bad_field", str(error)))
+
+
+def _heard(telegram: _Telegram) -> Heard:
     try:
         raw = unhex(telegram.hex)
         gw_time = None if telegram.ts is None else instant(telegram.ts)

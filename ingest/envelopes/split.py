@@ -5,6 +5,7 @@ Rules: the order of the table is that of FORMATS.md 2 and matters; a pinned form
 """
 
 import zlib
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -12,25 +13,34 @@ import msgspec
 from submeter.ingest.envelopes.core import MAX_INFLATED, MAX_MESSAGE, MAX_TELEGRAMS, Envelope, Format, Heard, Payload, decode_json, refused
 from submeter.ingest.envelopes.esphome import ESPHOME, RADIO_RAW
 from submeter.ingest.envelopes.frames import BINARY, HEX
+from submeter.ingest.envelopes.lines import ELVACO, RTL_433, WMBUSMETERS_LOG
+from submeter.ingest.envelopes.lns import LNS
+from submeter.ingest.envelopes.mapping import Rule, fits, mapped
 from submeter.ingest.envelopes.native import NATIVE
+from submeter.ingest.envelopes.parsed import WMBUSMETERS
 from submeter.ingest.envelopes.rtl_wmbus import RTL_WMBUS
+from submeter.ingest.envelopes.wrapped import DECODE_REQUEST, GWMQTT
 from submeter.ingest.errors import BadPayload
 
 __all__ = ["FORMATS", "split"]
 
 #: First match wins.
-FORMATS: Final = (HEX, BINARY, RTL_WMBUS, NATIVE, RADIO_RAW, ESPHOME)
+FORMATS: Final = (
+    HEX, BINARY, RTL_WMBUS, RTL_433, WMBUSMETERS_LOG, NATIVE, *LNS, RADIO_RAW, ESPHOME, GWMQTT, DECODE_REQUEST, WMBUSMETERS, ELVACO,
+)  # fmt: skip
 
 _BY_NAME: Final = {known.name: known for known in FORMATS}
 
 
-def split(topic: str | None, payload: bytes, pinned: str | None = None) -> Envelope:
-    """Split a message into telegrams, by the `pinned` format or by the first that fits; raises BadPayload."""
+def split(topic: str | None, payload: bytes, pinned: str | None = None, rules: Sequence[Rule] = ()) -> Envelope:
+    """Split a message into telegrams, by the `pinned` format, the first of the `rules` for its topic, or the first format that fits; raises BadPayload."""
     if not payload:
         raise BadPayload("empty", "no bytes")
     if len(payload) > (most := MAX_INFLATED if _is_zlib(payload) else MAX_MESSAGE):
         raise BadPayload("too_large", f"{len(payload)} bytes; a message has at most {most}")
-    envelope = _split(Payload(topic, inflated(payload) if _is_zlib(payload) else payload), pinned)
+    plain = Payload(topic, inflated(payload) if _is_zlib(payload) else payload)
+    rule = next((one for one in rules if fits(one.topic, topic)), None) if pinned is None and rules else None
+    envelope = mapped(rule, plain) if rule else _split(plain, pinned)
     if len(envelope.telegrams) > MAX_TELEGRAMS:
         raise BadPayload("too_many", f"{len(envelope.telegrams)} telegrams; a message has at most {MAX_TELEGRAMS}")
     return envelope

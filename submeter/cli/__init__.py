@@ -17,6 +17,7 @@ from submeter.cli.conform import conform
 from submeter.cli.decode import decode
 from submeter.cli.demo import demo
 from submeter.cli.run import run
+from submeter.cli.simulate import simulate
 from submeter.cli.sniff import sniff
 from submeter.cli.watching import status
 from submeter.errors import SubmeterError
@@ -76,6 +77,7 @@ app.add_typer(decide.tasks, name="tasks")
 app.add_typer(operate.token, name="token")
 app.add_typer(staff.operator, name="operator")
 app.add_typer(gateways.gateway, name="gateway")
+app.add_typer(simulate, name="simulate")
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import typer
 
 from submeter.config import Broker, Config, SerialPort, load
 from submeter.config.portals import load_portal
+from submeter.ingest.settings import rules_of
 
 __all__ = ["check", "described"]
 
@@ -28,11 +29,16 @@ def described(config: Config) -> Iterator[str]:
     yield from (f"mqtt      {_broker(broker)}" for broker in config.mqtt)
     yield from (f"serial    {_port(port)}" for port in config.serial)
     yield from [f"http      http://{config.http.host}:{config.http.port}/ingest/v1/<gateway>"] * config.http.enabled
-    if not (config.mqtt or config.serial or config.http.enabled):
-        yield "sources   none: add [[mqtt]] or [[serial]], or enable [http]"
+    yield from (f"drop      {one.name}: {one.folder}, {one.format}, gateway {one.gateway or one.name}" for one in config.drop)
+    if not (config.mqtt or config.serial or config.drop or config.http.enabled):
+        yield "sources   none: add [[mqtt]], [[serial]] or [[drop]], or enable [http]"
     yield from (
         f"gateway   {gateway.name}: {gateway.form}{', store and forward' * gateway.store_and_forward}{', decrypted' * gateway.decrypted}"
         for gateway in config.gateway
+    )
+    yield from (f"lorawan   {one.eui or 'all devices'}, {f'port {one.port}' if one.port else 'all ports'}: {one.carries}" for one in config.lorawan)
+    yield from (
+        f"mapping   {one.topic}: meter {one.meter}, {one.raw or ', '.join(value.register for value in one.values)}" for one in rules_of(config)
     )
     yield f"rollup    hourly {config.rollup.hourly!r}, nightly {config.rollup.nightly!r} UTC"
     yield f"mail      {_mail(config)}"

@@ -62,9 +62,14 @@ port = {metrics}
 level = "error"
 """
 GATEWAY: Final = '[[gateway]]\nname = "{name}"\nstore_and_forward = true'
-PORTAL: Final = '[[portal]]\nname = "{portal}"\nhost = "{host}"\nmanager = "{id}"\noperator_email = "office@{host}.example"'
+PORTAL: Final = '[[portal]]\nname = "{portal}"\nhost = "{host}"\nmanager = "{id}"\noperator_email = "office@{host}.example"\nlinks = {{{links}}}'
 #: Whose units anybody may look at, by portal: the button on its first page.
 SHOWN: Final = {"inmes": "sz-maribor"}
+#: What stands below every page; where a company is paid without an account, at the demo's own port.
+LINKS: Final = 'mail = "mailto:office@{host}.example", phone = "tel:+420555010000"'
+PAID: Final = ', pay_open = "http://localhost:{port}/demo/pay", pay = "http://localhost:{port}/demo/pay?amount={{amount}}&currency={{currency}}"'
+#: Companies that are paid online.
+PAYING: Final = {"inmes", "inkomus"}
 
 
 class Letter(NamedTuple):
@@ -167,16 +172,17 @@ def url_of(demo: Demo, host: str) -> str:
 
 def _configure(folder: Path, world: World, port: int) -> None:
     names = (name for building in world.buildings.values() for name in building.gateways)
-    text = CONFIG.format(
-        api=_free(port), metrics=_free(0), gateways="\n".join(GATEWAY.format(name=name) for name in names), portals="\n".join(_portals())
-    )
+    api = _free(port)
+    gateways = "\n".join(GATEWAY.format(name=name) for name in names)
+    text = CONFIG.format(api=api, metrics=_free(0), gateways=gateways, portals="\n".join(_portals(api)))
     (folder / "pipeline.toml").write_text(text, "utf-8")
 
 
-def _portals() -> Iterator[str]:
+def _portals(port: int) -> Iterator[str]:
     for one in COMPANIES:
+        links = LINKS.format(host=one.host) + (PAID.format(port=port) if one.id in PAYING else "")
         shown = f'\ndemo_manager = "{SHOWN[one.portal]}"' if one.portal in SHOWN else ""
-        yield PORTAL.format(**one._asdict()) + shown
+        yield PORTAL.format(**one._asdict(), links=links) + shown
 
 
 def _loaded(folder: Path) -> Config:

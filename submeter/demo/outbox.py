@@ -27,19 +27,34 @@ __all__ = ["PATH", "Printed", "Sent", "page", "sent"]
 PATH: Final = "/demo"
 LOOK_S: Final = 0.5
 NEWEST: Final = 200
-TEMPLATE: Final = """<!doctype html>
+HEAD: Final = """<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>Outbox - submeter demo</title>
+<title>submeter demo</title>
 <link rel="stylesheet" href="/static/portal.css">
 </head>
 <body>
 <a class="skip" href="#main">Skip to the content</a>
 <header><a class="brand" href="/demo/outbox">submeter demo</a></header>
-<main id="main">
+"""
+#: Where a company's payment service would be.
+PAY: Final = (
+    HEAD
+    + """<main id="main">
+<h1>Here one would pay</h1>
+<p>In service this link leads to the company's payment service, with the amount filled in. In the demo nothing is paid.</p>
+<p><a class="button" href="/demo/outbox">Outbox</a></p>
+</main>
+</body>
+</html>
+"""
+)
+TEMPLATE: Final = (
+    HEAD
+    + """<main id="main">
 <h1>Outbox</h1>
 <p>What the portals sent, the newest first. In service this leaves by mail, SMS and post; here it stays on this machine.</p>
 <p><a class="button" href="/demo/outbox">Look again</a></p>
@@ -66,6 +81,7 @@ TEMPLATE: Final = """<!doctype html>
 </body>
 </html>
 """
+)
 
 
 class Sent(NamedTuple):
@@ -106,7 +122,10 @@ def page(demo: Demo) -> Starlette:
             return PlainTextResponse("not found", 404)
         return FileResponse(_folder(demo) / name, media_type="application/pdf")
 
-    return Starlette(routes=[Route("/outbox", outbox), Route("/letters/{name}", letter)])
+    async def pay(request: Request) -> Response:
+        return HTMLResponse(PAY) if _near(request) else PlainTextResponse("not found", 404)
+
+    return Starlette(routes=[Route("/outbox", outbox), Route("/letters/{name}", letter), Route("/pay", pay)])
 
 
 def sent(demo: Demo) -> list[Sent]:

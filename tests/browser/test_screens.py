@@ -55,6 +55,15 @@ def test_a_screen_is_light_accessible_and_fits(site, resident, locale, path):
     assert faults(page, LOOKS if locale == "cs" else SOME) == ""
 
 
+@pytest.mark.parametrize("path", SCREENS)
+def test_a_screen_needs_no_script(site, resident, path):
+    """With script off each screen is whole: nothing beyond the window, targets of 24 px, no control that only a script would show."""
+    page = resident("cs", java_script_enabled=False)
+    assert list(Traffic(page).open(site.address("inmes", path))) == (["status 404"] if path == "/nowhere" else [])
+    assert faults(page, []) == ""
+    assert page.locator("button:visible[type=button]").count() == 0
+
+
 @pytest.fixture(scope="module")
 def operator(site):
     """Of who followed the operator's link."""
@@ -62,13 +71,14 @@ def operator(site):
 
 
 @pytest.mark.parametrize("path", [*staff.SCREENS, *letters.SCREENS])
-@pytest.mark.parametrize("locale", ["cs", "en"])
-def test_operators_screens_do_too(site, person, operator, locale, path):
-    """Screen 16: the same for each of its pages."""
-    page = person(locale=locale)
+@pytest.mark.parametrize(("locale", "script"), [("cs", True), ("en", True), ("cs", False)])
+def test_operators_screens_do_too(site, person, operator, locale, script, path):
+    """Screen 16: the same for each of its pages, with and without script."""
+    page = person(locale=locale, java_script_enabled=script)
     page.context.add_cookies(site.cookies(operator, "inmes"))
     assert list(Traffic(page).open(site.address("inmes", path))) == []
-    assert faults(page, LOOKS if locale == "cs" else SOME) == ""
+    looks = LOOKS if locale == "cs" else SOME
+    assert faults(page, looks if script else []) == ""
 
 
 @pytest.mark.parametrize("locale", ["sl", "nb", "ru", "de"])

@@ -9,11 +9,20 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from submeter.cli.check import check, described
-from submeter.config import Broker, Config, ConfigError, Gateway, PortalHost, Sender, SerialPort, load, parse
+from submeter.config import Broker, Config, ConfigError, Drop, Gateway, LoraWan, MappedTopic, PortalHost, Sender, SerialPort, load, parse
 
 FILE = Path("pipeline.toml")
 SHIPPED = Path(__file__).resolve().parents[2] / "pipeline.toml"
-LISTS = {"mqtt": Broker, "serial": SerialPort, "gateway": Gateway, "sender": Sender, "portal": PortalHost}
+LISTS = {
+    "mqtt": Broker,
+    "serial": SerialPort,
+    "drop": Drop,
+    "gateway": Gateway,
+    "lorawan": LoraWan,
+    "mapping": MappedTopic,
+    "sender": Sender,
+    "portal": PortalHost,
+}
 
 
 def uncommented(text):
@@ -84,6 +93,11 @@ def test_every_key_has_a_comment_above():
             "pipeline.toml: [rollup] hourly: '99 * * * *' cannot be used: write five cron fields in UTC, e.g. hourly = \"5 * * * *\"",
         ),
         ('[[mqtt]]\nca_file = "a"', "pipeline.toml: [[mqtt]] 1 ca_file is set without tls: write tls = true, or leave ca_file out"),
+        ('[[mqtt]]\ntls = true\ncert_file = "a"', "pipeline.toml: [[mqtt]] 1 cert_file and key_file belong together: write both, or neither"),
+        (
+            '[[mqtt]]\ncert_file = "a"\nkey_file = "b"',
+            "pipeline.toml: [[mqtt]] 1 cert_file is set without tls: write tls = true, or leave cert_file and key_file out",
+        ),
         ('[[mqtt]]\npassword_file = "a"\npassword_env = "A"', "pipeline.toml: [[mqtt]] 1 password_file and password_env are both set: keep one"),
         (
             '[mail]\nhost = "smtp.example"\nusername = "u"\ntls = "none"',
@@ -97,7 +111,7 @@ def test_every_key_has_a_comment_above():
             "pipeline.toml: [sms] url: 'file:///etc/passwd' cannot be used: write the address of the gateway, e.g. url = \"https://sms.example/send\"",
         ),
         ("[[sender]]\n[[sender]]", "pipeline.toml: [[sender]] manager: 'c_1' is there twice: give each its own"),
-        ("[[mqtt]]\n[[mqtt]]", "pipeline.toml: [[mqtt]] [[serial]] name: 'mqtt' is there twice: give each its own"),
+        ("[[mqtt]]\n[[mqtt]]", "pipeline.toml: [[mqtt]] [[serial]] [[drop]] name: 'mqtt' is there twice: give each its own"),
         (
             '[[mqtt]]\ntopics = ["a", 1]',
             'pipeline.toml: [[mqtt]] 1 topics: 1 cannot be used: write a list of topic filters, e.g. topics = ["submeter/v1/+/up"]',

@@ -1,61 +1,18 @@
 """The MQTT collector against a real mosquitto: nothing is acknowledged before it is kept, nothing stops the loop."""
 
-import random
 import socket
 import sqlite3
 import ssl
-import subprocess
-import sys
 import threading
 import time
-from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address
 
 import pytest
 from broker import free_port, wait_until
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from cryptography.x509.oid import NameOID
+from certificates import Authority
+from collecting import Collecting, numbered
 from payloads import GOOD, PARTLY, REFUSED, TOPIC
 
-from submeter.ingest.mqtt import MqttCollector
 from submeter.ingest.session import MqttSettings, Session
-from submeter.store.inbox import Inbox
-
-
-class Collecting:
-    """A collector on a thread of its own, its events and its inbox."""
-
-    def __init__(self, path, **settings):
-        self.events = []
-        self.path = path
-        self.collector = MqttCollector(MqttSettings(**settings), path, lambda event, detail: self.events.append(event))
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self.collector.run, args=[self._stop])
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._stop.set()
-        self._thread.join()
-
-    def connected(self):
-        """Wait until the collector has subscribed."""
-        wait_until(lambda: self.collector.counters.connected)
-        return self
-
-    def kept(self):
-        """All messages of the inbox."""
-        with Inbox(self.path) as inbox:
-            return inbox.pending(1_000_000)
-
-    def wait_for(self, number):
-        """Wait until so many messages are kept."""
-        return wait_until(lambda: len(kept := self.kept()) >= number and kept)
 
 
 @pytest.fixture
@@ -63,11 +20,6 @@ def collecting(tmp_path, broker):
     """A subscribed collector."""
     with Collecting(tmp_path / "inbox.sqlite", port=broker.port) as running:
         yield running.connected()
-
-
-def numbered(count):
-    """Messages that can be told apart."""
-    return [(TOPIC, b"%d" % number) for number in range(count)]
 
 
 def test_messages_are_kept_as_received(collecting, broker):
@@ -281,6 +233,7 @@ def test_two_collectors_of_one_client_id_do_not_meet(tmp_path, broker):
 
 
 CONNACK = b"\x20\x03\x00\x00\x00"
+PUBLISH = b"\x32\x08\x00\x01t\x00\x07\x00ab"  # topic t, packet 7, payload ab
 
 
 def suback(subscribe):
@@ -303,6 +256,19 @@ def test_a_session_taken_over_is_told(tmp_path):
         with pytest.raises(TimeoutError):
             server.accept()
     client.close()
+    server.close()
+
+
+def test_what_came_before_the_connection_broke_is_kept(tmp_path):
+    """A message in the same breath as the end of the connection is in the inbox: a broker that died may not have it any more."""
+    server = socket.create_server(("127.0.0.1", 0))
+    with Collecting(tmp_path / "inbox.sqlite", port=server.getsockname()[1]) as running:
+        client, _ = server.accept()
+        client.recv(4096)
+        client.sendall(CONNACK)
+        client.sendall(suback(client.recv(4096)) + PUBLISH)
+        client.close()
+        assert [message.payload for message in running.wait_for(1)] == [b"ab"]
     server.close()
 
 
@@ -342,15 +308,8 @@ def test_a_topic_that_is_no_text_does_not_come_for_ever():
 @pytest.fixture
 def certificate(tmp_path):
     """A self-signed certificate for 127.0.0.1 and its key, as files."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    start = datetime.now(UTC) - timedelta(days=1)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), start, start + timedelta(days=2))
-    alternative = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
-    signed = builder.add_extension(alternative, critical=False).sign(key, hashes.SHA256())
-    (tmp_path / "tls.crt").write_bytes(signed.public_bytes(Encoding.PEM))
-    (tmp_path / "tls.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-    return tmp_path / "tls.crt", tmp_path / "tls.key"
+    own = Authority(tmp_path, "127.0.0.1")
+    return own.cert_file, own.key_file
 
 
 def test_messages_come_through_tls(tmp_path, broker, certificate):
@@ -378,50 +337,7 @@ def test_bytes_waiting_inside_tls_are_read(tmp_path, certificate):
         client = context.wrap_socket(server.accept()[0], server_side=True)
         client.recv(4096)
         client.sendall(CONNACK)
-        publish = b"\x32\x08\x00\x01t\x00\x07\x00ab"  # topic t, packet 7, payload ab
-        client.sendall(suback(client.recv(4096)) + publish)
+        client.sendall(suback(client.recv(4096)) + PUBLISH)
         assert [message.payload for message in running.wait_for(1)] == [b"ab"]
         client.close()
         server.close()
-
-
-CHILD = """
-import sys, threading
-from pathlib import Path
-from submeter.ingest.mqtt import MqttCollector
-from submeter.ingest.session import MqttSettings
-tell = lambda event, detail: print(event, flush=True)
-MqttCollector(MqttSettings(port=int(sys.argv[1])), Path(sys.argv[2]), tell).run(threading.Event())
-"""
-
-
-def test_kill_9_of_the_collector_loses_nothing(tmp_path, broker):
-    """Killed at random moments under load, and started again, the collector has every numbered message in the end."""
-    path = tmp_path / "inbox.sqlite"
-    expected = {b"%d" % number for number in range(6000)}
-
-    def start():
-        child = subprocess.Popen([sys.executable, "-c", CHILD, str(broker.port), path], stdout=subprocess.PIPE)
-        assert child.stdout.readline() == b"mqtt_connected\n"
-        return child
-
-    def publish_all():
-        with broker.publisher() as publish:
-            for number in range(6000):
-                publish(TOPIC, b"%d" % number)
-                time.sleep(0.0003)
-
-    child = start()
-    load = threading.Thread(target=publish_all)
-    load.start()
-    chance = random.Random(4)
-    for _ in range(4):
-        time.sleep(chance.uniform(0, 0.25))
-        child.kill()
-        child.communicate()
-        child = start()
-    load.join()
-    with Inbox(path) as inbox:
-        wait_until(lambda: {message.payload for message in inbox.pending(100_000)} == expected)
-    child.kill()
-    child.communicate()

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from payloads import LINE, TELEGRAM
 
 from submeter.ingest import serial as module
-from submeter.ingest.serial import MAX_LINE, LineFramer, SerialCollector, SerialSettings
+from submeter.ingest.framers import MAX_LINE, LineFramer
+from submeter.ingest.serial import SerialCollector, SerialSettings
 from submeter.store.inbox import Inbox
 
 HEX = TELEGRAM.encode()

@@ -119,6 +119,18 @@ def test_months_of_a_year(speaking):
     assert any(DASH in text for text in shown)
 
 
+def test_the_last_month_beside_the_year_before_and_the_house(speaking):
+    """Screen 10: the month before this one, the same a year before, and why there is no average flat."""
+    reader, locale = speaking
+    reader.open("/units/cz-a")
+    table = list(tables(reader))[1]
+    here, before = (told(reader, first(back), first(back + 1)) for back in (-1, -13))
+    assert len(table) == len(here) == len(before) == 3
+    for row, now, then in zip(table, here, before, strict=True):
+        shown = [written(one["points"][0]["value"], one["uom"], locale) for one in (now, then)]
+        assert [text for text, _ in row] == [*shown, {"cs": "příliš málo bytů ke srovnání", "en": "too few flats to compare"}[locale]]
+
+
 @pytest.mark.feature("I18", "I19", "I20")
 def test_thirty_days_by_meter(speaking):
     """Screen 10: each bar of each chart says each meter's point; the list below says the same."""

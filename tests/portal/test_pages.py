@@ -60,7 +60,8 @@ def test_every_figure_of_the_table_is_the_apis(resident):
     """I17: three quantities by twelve months; each cell is the API's point, rounded as the language writes it; what is not known is a dash."""
     year = datetime.now(UTC).year
     resident.open(f"/units/cz-a?year={year}")
-    rows = re.findall(r"<tr>\s*<th scope=\"row\">(.*?)</th>(.*?)</tr>", resident.body, re.DOTALL)
+    (table,) = re.findall(r'<table class="months">.*?</table>', resident.body, re.DOTALL)
+    rows = re.findall(r"<tr>\s*<th scope=\"row\">(.*?)</th>(.*?)</tr>", table, re.DOTALL)
     cells = {re.sub(r"\s+", " ", name): [_plain(cell) for cell in re.findall(r"<td.*?>(.*?)</td>", rest, re.DOTALL)] for name, rest in rows}
     query = {"from": f"{year}-01-01", "to": f"{year + 1}-01-01", "resolution": "P1M", "locale": "cs"}
     told = resident.client.get("/v1/units/cz-a/consumption", params=query).json()["series"]
@@ -287,3 +288,13 @@ def test_a_part_that_is_not_known_is_drawn_as_such():
     bars = [Bar("1", "one", [Part(2), Part(None)]), Bar("2", "two", [Part(None), Part(None)]), Bar("3", "three", [Part(1), Part(1, estimated=True)])]
     drawing = str(Chart("t", bars).drawing)
     assert (drawing.count('class="cap"'), drawing.count('class="gap"'), drawing.count(" est")) == (1, 1, 1)
+    assert (drawing.count('class="dash"'), drawing.count('class="hatch"')) == (1, 1)
+
+
+def test_the_legend_names_the_looks_that_there_are():
+    """Estimated, not known, partly not known: each only where it is seen; a plain chart has none."""
+    sure, guessed, gap = Part(1), Part(1, estimated=True), Part(None)
+    bars = {"est": [sure, guessed], "gap": [gap, gap], "cap": [sure, gap]}
+    assert {name: Chart("t", [Bar("1", "one", parts)]).odd for name, parts in bars.items()} == {name: {name} for name in bars}
+    assert Chart("t", [Bar("1", "one", [sure, sure])]).odd == set()
+    assert Chart("t", [Bar("1", "one", [sure, gap])], stacked=False).odd == {"gap"}

@@ -76,6 +76,9 @@ def made():
     yield from (f"copy {name}" for name in ("waiting", "ready", "failed"))
     yield from (f"staff {path.rpartition('/')[2]}" for path in (*staff.SCREENS, *letters.SCREENS) if path != "/operator")
     yield from (f"open {name}" for name in ("tasks", "silent", "awaited", "unknown", "events"))
+    yield from reading.REASONS
+    yield from (f"claim {kind}" for name in SHIPPED for kind in load_portal(name).claims)
+    yield from ("not measured", "partly not measured", "estimated")
     yield from (f"events {name}" for name in ("open", "closed", "all"))
     yield from (f"message {name}" for name in get_args(State))
     yield from (f"channel {name}" for name in CHANNELS)

@@ -1,0 +1,173 @@
+"""Messages of a shape that the configuration describes: home-made JSON, templated gateways (ingest/FORMATS.md 7).
+
+Strategy: a rule names by dotted paths where meter, time, level and values (or a whole frame) stand; messages whose topic it fits are read by it alone.
+Rules: a path is keys and list indexes, nothing else; a record that lacks its meter or has no usable value is refused by name and kept, its neighbours count;
+a number may be a text; `unknown`, `unavailable` and null are no value. Units are changed to the register's own exactly.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+from fractions import Fraction
+from typing import Any, Final, Literal
+
+import msgspec
+
+from submeter.decoders import DICTIONARY
+from submeter.ingest.envelopes.core import MAX_TELEGRAMS, Envelope, Heard, Payload, decode_json, framed, instant, level, refused, unhex
+from submeter.ingest.envelopes.parsed import told_bytes
+from submeter.ingest.errors import BadPayload
+from submeter.reading import Register
+
+__all__ = ["FACTORS", "Rule", "Value", "fits", "mapped"]
+
+TimeForm = Literal["rfc3339", "unix_s", "unix_ms", "local"]
+#: A unit as people write it → the dictionary's unit, and how many of that it is.
+FACTORS: Final[Mapping[str, tuple[str, Fraction]]] = {
+    "m3": ("m3", Fraction(1)), "m³": ("m3", Fraction(1)), "L": ("m3", Fraction(1, 1000)), "l": ("m3", Fraction(1, 1000)),
+    "kWh": ("kWh", Fraction(1)), "MWh": ("kWh", Fraction(1000)), "Wh": ("kWh", Fraction(1, 1000)), "GJ": ("kWh", Fraction(2500, 9)),
+    "MJ": ("kWh", Fraction(5, 18)), "kW": ("kW", Fraction(1)), "W": ("kW", Fraction(1, 1000)), "°C": ("°C", Fraction(1)), "K": ("K", Fraction(1)),
+    "m3/h": ("m3/h", Fraction(1)), "m³/h": ("m3/h", Fraction(1)), "L/h": ("m3/h", Fraction(1, 1000)), "l/h": ("m3/h", Fraction(1, 1000)),
+    "hca": ("hca", Fraction(1)), "": ("", Fraction(1)),
+}  # fmt: skip
+NO_VALUE: Final = frozenset(("", "unknown", "unavailable", "null", "none", "nan"))
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """Where a value stands, which register of the dictionary it is, and its unit there."""
+
+    path: str
+    register: str
+    unit: str
+
+    def __post_init__(self) -> None:
+        entry = DICTIONARY.get(self.register)
+        if entry is None:
+            raise ValueError(f"register {self.register!r} is none of docs/registers.md")
+        if FACTORS.get(self.unit, ("?", 1))[0] not in {entry.unit, ""}:
+            raise ValueError(f"{self.register} is in {entry.unit}: a value in {self.unit!r} cannot be changed to that")
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A configured mapping; `meter` is a path, or ``topic:N`` for a level of the topic (0 is the first); "" is none of the others."""
+
+    topic: str
+    meter: str
+    values: Sequence[Value] = ()
+    records: str = ""
+    time: str = ""
+    time_format: TimeForm = "rfc3339"
+    raw: str = ""
+    rssi: str = ""
+
+
+def fits(wanted: str, topic: str | None) -> bool:
+    """Whether a topic is one of a filter with + and #."""
+    if topic is None:
+        return False
+    levels, pattern = topic.split("/"), wanted.split("/")
+    if pattern[-1] == "#":
+        pattern.pop()
+        levels = levels[: len(pattern)]
+    return len(levels) == len(pattern) and all(one in {"+", level} for one, level in zip(pattern, levels, strict=True))
+
+
+def mapped(rule: Rule, payload: Payload) -> Envelope:
+    """Read a message by a rule; raises BadPayload."""
+    document = decode_json(payload.text)
+    records = _at(document, rule.records) if rule.records else document
+    found = records if isinstance(records, list) else [records]
+    if len(found) > MAX_TELEGRAMS:
+        raise BadPayload("too_many", f"{len(found)} records; a message has at most {MAX_TELEGRAMS}")
+    return Envelope("mapping", tuple(_record(rule, payload.topic, record, document) for record in found))
+
+
+def _record(rule: Rule, topic: str | None, record: object, document: object) -> Heard:
+    try:
+        return _heard(rule, topic, record, document)
+    except BadPayload as error:
+        return refused(msgspec.json.encode(record), error)
+
+
+def _heard(rule: Rule, topic: str | None, record: object, document: object) -> Heard:
+    gw_time, wall = _time(rule, record, document)
+    rssi = _number(_at(record, rule.rssi)) if rule.rssi else None
+    strength = level(None if rssi is None else float(rssi))
+    if rule.raw:
+        return Heard(framed(unhex(_text(_at(record, rule.raw), rule.raw))), gw_time=gw_time, wall=wall, **strength)
+    meter = _named(rule.meter, topic, record, document)
+    values = dict(_values(rule, record))
+    if not values:
+        raise BadPayload("no_values", f"none of {', '.join(one.path for one in rule.values)} has a value")
+    return Heard(told_bytes(meter, values), "parsed", "mapping", gw_time, wall, **strength)
+
+
+def _values(rule: Rule, record: object) -> Iterator[tuple[Register, Decimal]]:
+    for one in rule.values:
+        number = _number(_at(record, one.path))
+        if number is not None:
+            unit, factor = FACTORS[one.unit]
+            exact = Fraction(number) * factor
+            yield Register(one.register, unit or DICTIONARY[one.register].unit), Decimal(exact.numerator) / Decimal(exact.denominator)
+
+
+def _time(rule: Rule, record: object, document: object) -> tuple[int | None, datetime | None]:
+    """An instant, or a wall clock where the rule says so."""
+    if not rule.time:
+        return None, None
+    told = _at(record, rule.time)
+    told = _at(document, rule.time) if told is None else told
+    if rule.time_format == "local":
+        try:
+            return None, datetime.fromisoformat(_text(told, rule.time)).replace(tzinfo=None)
+        except ValueError as error:
+            raise BadPayload("bad_time", str(error)) from error
+    if rule.time_format == "rfc3339":
+        return instant(_text(told, rule.time)), None
+    number = _number(told)
+    if number is None:
+        raise BadPayload("bad_time", f"{rule.time} is no number")
+    return instant(int(number * (1000 if rule.time_format == "unix_s" else 1))), None
+
+
+def _named(path: str, topic: str | None, record: object, document: object) -> str:
+    kind, _, number = path.partition(":")
+    if kind == "topic" and number.isdecimal():
+        levels = (topic or "").split("/")
+        if int(number) >= len(levels):
+            raise BadPayload("bad_field", f"the topic has no level {number}")
+        return levels[int(number)]
+    told = _at(record, path)
+    return _text(_at(document, path) if told is None else told, path)
+
+
+def _at(document: object, path: str) -> Any:
+    """What stands at a path, None if nothing does."""
+    for part in path.split("."):
+        if isinstance(document, dict):
+            document = document.get(part)
+        elif isinstance(document, list) and part.isdecimal() and int(part) < len(document):
+            document = document[int(part)]
+        else:
+            return None
+    return document
+
+
+def _text(value: object, path: str) -> str:
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+        raise BadPayload("bad_field", f"{path} is missing, or no text")
+    return str(value)
+
+
+def _number(value: object) -> Decimal | None:
+    """A number, or a text that is one; None for what says that there is none. Raises BadPayload for another text."""
+    if value is None or isinstance(value, bool) or (isinstance(value, str) and value.strip().lower() in NO_VALUE):
+        return None
+    try:
+        number = Decimal(str(value).strip())
+    except InvalidOperation as error:
+        raise BadPayload("bad_field", f"{str(value)[:40]!r} is no number") from error
+    return number if number.is_finite() else None

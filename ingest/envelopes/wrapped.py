@@ -1,0 +1,65 @@
+"""JSON that wraps frames and little else: iotmaxx gwmqtt's batches, decode requests of wmbusmeters (ingest/FORMATS.md 1).
+
+Rules: `key` and `driver` of a decode request are neither used nor kept: a key comes from the directory alone.
+"""
+
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from submeter.ingest.envelopes.core import Envelope, Format, Heard, Payload, framed, refused, unhex
+from submeter.ingest.errors import BadPayload
+
+__all__ = ["DECODE_REQUEST", "GWMQTT"]
+
+
+class _Data(msgspec.Struct):
+    data: str
+
+
+class _Telegrams(msgspec.Struct):
+    telegrams: Annotated[list[_Data], msgspec.Meta(min_length=1)]
+
+
+class _Call(msgspec.Struct):
+    params: _Telegrams
+
+
+class _Request(msgspec.Struct):
+    telegram: str
+    format: Literal["wmbus", "mbus"] | None = None
+
+
+def _gwmqtt(payload: Payload) -> Envelope:
+    try:
+        call = msgspec.convert(payload.document, _Call)
+    except msgspec.ValidationError as error:
+        raise BadPayload("bad_field", str(error)) from error
+    return Envelope("gwmqtt", tuple(_heard(one.data) for one in call.params.telegrams))
+
+
+def _heard(digits: str) -> Heard:
+    try:
+        return Heard(framed(unhex(digits)))
+    except BadPayload as error:
+        return refused(digits.encode(), error)
+
+
+def _request(payload: Payload) -> Envelope:
+    try:
+        asked = msgspec.convert(payload.document, _Request)
+    except msgspec.ValidationError as error:
+        raise BadPayload("bad_field", str(error)) from error
+    return Envelope("decode_request", (Heard(framed(unhex(asked.telegram.replace("_", "").replace("|", "")))),))
+
+
+def _is_call(payload: Payload) -> bool:
+    return payload.document is not None and payload.document.get("method") == "wmbus"
+
+
+def _is_request(payload: Payload) -> bool:
+    return payload.document is not None and "telegram" in payload.document and payload.document.get("_") != "telegram"
+
+
+GWMQTT: Final = Format("gwmqtt", _is_call, _gwmqtt)
+DECODE_REQUEST: Final = Format("decode_request", _is_request, _request)

@@ -1,0 +1,103 @@
+"""Files in a folder become messages in the inbox, each once, and none is lost."""
+
+import os
+import threading
+import time
+from datetime import UTC, date, datetime
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from payloads import LINE, TELEGRAM
+
+from submeter.ingest.drop import DropCollector, DropSettings
+from submeter.store import Archive, Inbox
+from submeter.store.archive import MESSAGES
+from submeter.store.inbox import REPLAY
+
+WRITTEN = 1_780_000_000
+
+
+@pytest.fixture
+def running(tmp_path):
+    """A collector at a folder, and what it told."""
+    folder, told, stop = tmp_path / "drop", [], threading.Event()
+    folder.mkdir()
+    collector = DropCollector(DropSettings("drop", folder, "ftp", rest_s=0.2), tmp_path / "inbox.sqlite", lambda *event: told.append(event))
+    thread = threading.Thread(target=collector.run, args=(stop,))
+    thread.start()
+    yield collector, folder, told
+    stop.set()
+    thread.join()
+
+
+def dropped(folder, name, content):
+    """A file written some time ago."""
+    (folder / f".{name}").write_bytes(content)
+    os.utime(folder / f".{name}", (WRITTEN, WRITTEN))
+    (folder / f".{name}").rename(folder / name)
+
+
+def until(found, seconds=20):
+    """Wait for something."""
+    end = time.monotonic() + seconds
+    while not found():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.05)
+
+
+def kept(tmp_path):
+    """The messages of the inbox."""
+    with Inbox(tmp_path / "inbox.sqlite") as inbox:
+        return inbox.pending(5000)
+
+
+def test_lines_are_messages_of_the_files_time(running, tmp_path):
+    """Each line a message, 1,200 of them in pieces; the file moves to taken/; what is being written is left alone."""
+    collector, folder, _ = running
+    (folder / "later.csv.part").write_bytes(LINE)
+    dropped(folder, "a.txt", b"\n".join([LINE, TELEGRAM.encode(), b"", b"nonsense"] * 400))
+    until((folder / "taken/a.txt").exists)
+    messages = kept(tmp_path)
+    assert [one.payload for one in messages[:3]] == [LINE, TELEGRAM.encode(), b"nonsense"]
+    assert {(one.received_at, one.gateway, one.source) for one in messages} == {(WRITTEN * 1_000_000, "ftp", "drop")}
+    assert (len(messages), collector.counters.messages, (folder / "later.csv.part").exists()) == (1200, 1200, True)
+    dropped(folder, "a.txt", LINE)
+    until((folder / "taken/a.2.txt").exists)
+
+
+def test_the_archives_parquet_keeps_its_times(running, tmp_path):
+    """Messages of an archive file come again at their own times; another Parquet is refused and kept."""
+    _, folder, told = running
+    day = datetime(2026, 3, 2, tzinfo=UTC)
+    row = {
+        "id": 7,
+        "source": "mqtt",
+        "payload": LINE,
+        "received_at": round(day.timestamp() * 1e6),
+        "gateway": "cellar",
+        "topic": "t",
+        "flags": 0,
+        "format": None,
+    }
+    archive = Archive(tmp_path / "archive")
+    archive.folder.joinpath("messages").mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist([row], MESSAGES), archive.folder / f"messages/{date(2026, 3, 2)}.parquet")
+    dropped(folder, "b.parquet", (archive.folder / "messages/2026-03-02.parquet").read_bytes())
+    dropped(folder, "c.parquet", b"PAR1 not")
+    until(lambda: (folder / "taken/b.parquet").exists() and (folder / "refused/c.parquet").exists())
+    (message,) = kept(tmp_path)
+    assert (message.payload, message.received_at, message.gateway, message.flags) == (LINE, row["received_at"], "cellar", REPLAY)
+    assert [event for event, _ in told] == ["drop_connected", "drop_refused"]
+
+
+def test_a_folder_that_is_gone_is_told_and_taken_up_again(running, tmp_path):
+    """Unmounted and mounted again: an event, then files are taken as before."""
+    _, folder, told = running
+    until(lambda: told)
+    folder.rename(tmp_path / "away")
+    until(lambda: any(event == "drop_lost" for event, _ in told))
+    (tmp_path / "away").rename(folder)
+    dropped(folder, "d.txt", LINE)
+    until((folder / "taken/d.txt").exists)
+    assert len(kept(tmp_path)) == 1
