@@ -191,10 +191,11 @@ class Drain:
     def decode_again(self, messages: Iterable[Stored], device: str) -> Step:
         """Decode what one device sent in messages that were done before, at its original times; readings that are there already are not doubled.
 
-        The messages come in the order of their ids. Quarantined telegrams that are understood now leave the quarantine.
+        The messages come in the order of their ids. Quarantined telegrams that are understood now leave the quarantine. Uplinks and values of other programs
+        are left to a rebuild.
         """
         window, numbered = Window(), set[tuple[str | None, str, int]]()
-        batch, found = _Batch(), 0
+        batch, found = _Batch(again=True), 0
         results = Counter[str]()
         self._begin()
 
@@ -213,7 +214,7 @@ class Drain:
                     found += 1
             if len(batch.waiting) >= TOGETHER:
                 settle()
-                batch = _Batch()
+                batch = _Batch(again=True)
                 self._begin()
         settle()
         return Step(found, results)
@@ -221,7 +222,7 @@ class Drain:
     def _once(self, message: Stored, numbered: set[tuple[str | None, str, int]]) -> Iterator[Reception]:
         """The telegrams of a message, none if it is a repetition of one before or was retained."""
         try:
-            envelope = split(message.topic, message.payload, message.format)
+            envelope = split(message.topic, message.payload, message.format, self._rules)
         except BadPayload:
             return
         gateway = message.gateway or envelope.gateway or message.source
@@ -235,7 +236,7 @@ class Drain:
 
     @staticmethod
     def _is_of(heard: Reception, device: str, window: Window) -> bool:
-        if heard.telegram.reason is not None:
+        if heard.telegram.reason is not None or heard.telegram.link in WRAPPED:
             return False
         try:
             sender, key = receive(heard.telegram.raw, link=heard.telegram.link, form=heard.telegram.form)

@@ -12,6 +12,7 @@ from submeter.decoders.explain import explain
 from submeter.errors import SubmeterError
 from submeter.ingest.envelopes import BadPayload, split
 from submeter.ingest.rows import Reception
+from submeter.ingest.settings import rules_of
 from submeter.reading import from_micro
 from submeter.store import Quarantined, Stored
 from submeter.store.inbox import DUP, REPLAY, RETAIN
@@ -99,7 +100,7 @@ def _explain(core: Core, *, message: int, position: int | None = None) -> Iterat
     flags = ", ".join(words for bit, words in FLAGS.items() if kept.flags & bit)
     yield f"message {kept.id}  {civil.iso(kept.received_at)}  {len(kept.payload)} bytes by {kept.source}, gateway {kept.gateway}, topic {kept.topic}  {flags}".rstrip()
     try:
-        envelope = split(kept.topic, kept.payload, kept.format)
+        envelope = split(kept.topic, kept.payload, kept.format, rules_of(core.config))
     except BadPayload as error:
         yield f"refused, {error.reason}: {error.detail}"
         yield kept.payload[:200].hex(" ")
@@ -131,6 +132,9 @@ def _telegram(core: Core, heard: Reception, held: Quarantined | None, *, whole: 
     level = "" if heard.telegram.rssi_dbm is None else f", {heard.telegram.rssi_dbm} dBm"
     if heard.telegram.reason is not None:
         yield f"telegram {heard.position}: refused, {heard.telegram.reason}: {heard.telegram.detail}"
+        return
+    if link not in {"wmbus", "mbus"}:
+        yield f"telegram {heard.position}: {link}{level}, {len(raw)} bytes: {raw[:200]!r}"
         return
     try:
         device, _ = receive(raw, link=link, form=form)

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +13,8 @@ from submeter.cli.operate import ConfigFile
 from submeter.config import load
 from submeter.decoders import DecodeError, receive
 from submeter.errors import SubmeterError
+from submeter.ingest.envelopes.mapping import Rule
+from submeter.ingest.settings import rules_of
 
 __all__ = ["sniff"]
 
@@ -33,18 +35,20 @@ def sniff(
     config: ConfigFile = None,
 ) -> None:
     """Show what messages are: format, gateway, telegrams with device and level, or why they cannot be read."""
+    settings = load(config)
+    rules = rules_of(settings)
     if file is not None:
-        for payload in _payloads(file):
-            _print(_described(topic, payload, None))
+        for payload in _payloads(file, topic, rules):
+            _print(_described(topic, payload, None, rules))
         return
-    folder = load(config).data.folder
-    seen = _show(folder, topic, gateway, last=last, after=0)
+    folder = settings.data.folder
+    seen = _show(folder, rules, topic, gateway, last=last, after=0)
     while follow:
         time.sleep(EVERY_S)
-        seen = _show(folder, topic, gateway, last=1000, after=seen)
+        seen = _show(folder, rules, topic, gateway, last=1000, after=seen)
 
 
-def _show(folder: Path, topic: str | None, gateway: str | None, *, last: int, after: int) -> int:
+def _show(folder: Path, rules: Sequence[Rule], topic: str | None, gateway: str | None, *, last: int, after: int) -> int:
     """Print the last messages behind an id; returns the id of the last one looked at."""
     from submeter.store import Inbox  # noqa: PLC0415 - other commands start without the stores
 
@@ -56,16 +60,18 @@ def _show(folder: Path, topic: str | None, gateway: str | None, *, last: int, af
     for message, reason in found:
         state = reason or ("waits" if message.format is None and reason is None else "done")
         typer.echo(f"{message.id}  {civil.iso(message.received_at)}  {message.source}  {message.gateway or '-'}  {message.topic or '-'}  {state}")
-        _print(_described(message.topic, message.payload, message.format, {place: why for (one, place), why in held.items() if one == message.id}))
+        _print(
+            _described(message.topic, message.payload, message.format, rules, {place: why for (one, place), why in held.items() if one == message.id})
+        )
     return seen
 
 
-def _described(topic: str | None, payload: bytes, pinned: str | None, held: dict[int, str] | None = None) -> Iterator[str]:
+def _described(topic: str | None, payload: bytes, pinned: str | None, rules: Sequence[Rule], held: dict[int, str] | None = None) -> Iterator[str]:
     """Lines about one message; `held` says which of its telegrams are in quarantine and why."""
     from submeter.ingest.envelopes import BadPayload, split  # noqa: PLC0415 - as above
 
     try:
-        envelope = split(topic, payload, pinned)
+        envelope = split(topic, payload, pinned, rules)
     except BadPayload as error:
         yield f"  cannot be read, {error.reason}: {error.detail}; it begins with {payload[:24]!r}"
         return
@@ -79,13 +85,15 @@ def _described(topic: str | None, payload: bytes, pinned: str | None, held: dict
 
 
 def _device(raw: bytes, link: str, form: str) -> str:
+    if link not in {"wmbus", "mbus"}:
+        return f"{link}, {len(raw)} bytes"
     try:
         return str(receive(raw, link=link, form=form)[0])
     except DecodeError as error:
         return f"{error.reason}: {error}"
 
 
-def _payloads(file: Path) -> Iterator[bytes]:
+def _payloads(file: Path, topic: str | None, rules: Sequence[Rule]) -> Iterator[bytes]:
     """The message of a file, or those of its lines where the whole is none."""
     from submeter.ingest.envelopes import BadPayload, split  # noqa: PLC0415 - as above
 
@@ -94,7 +102,7 @@ def _payloads(file: Path) -> Iterator[bytes]:
     except OSError as error:
         raise SubmeterError(f"{file} cannot be read: {error.strerror}") from error
     try:
-        split(None, whole)
+        split(topic, whole, None, rules)
     except BadPayload:
         lines = [line for line in whole.splitlines() if line.strip()]
         yield from lines if len(lines) > 1 else [whole]
