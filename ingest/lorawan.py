@@ -3,7 +3,7 @@
 Strategy: the configuration says by EUI and port what a device sends; nothing is guessed. A part waits in the quarantine as `partial`, on disk, until its set
 is whole: then the joined telegram takes the place of the last part, and the parts leave the quarantine when its readings are stored.
 Rules: sets are by device; a first part of another set, a count that falls, or ten minutes without a part close one as `incomplete_fragments`, with its bytes
-kept; parts in the wrong order are put right by their counts; the same uplink told twice (by two receivers, or by a server's two messages) counts once.
+kept; parts in the wrong order are put right by their counts; a segment of IMST that comes again under a count of its own is passed over; the same uplink told twice (by two receivers, or by a server's two messages) counts once.
 """
 
 from collections import defaultdict, deque
@@ -177,7 +177,7 @@ def _whole(waiting: Mapping[int, Part], parts: int) -> list[Part]:
 
 def _join(parts: Sequence[Part], carries: Carries, last: Reception, taken: Taken) -> None:
     """The telegrams of a whole set; they stand where its last part stood."""
-    raw = b"".join(one.raw for one in parts)
+    raw = b"".join(one.raw for one in (_once(parts) if carries == "imst" else parts))
     if carries == "lobaro_v1":
         first = parts[0].heard.telegram
         taken.telegrams.append(_as(last, raw, first.gw_time))
@@ -189,6 +189,12 @@ def _join(parts: Sequence[Part], carries: Carries, last: Reception, taken: Taken
         ]
     else:
         taken.kept.append((last._replace(telegram=replace(last.telegram, raw=raw)), "bad_length", f"the parts that {carries} sent are no telegram"))
+
+
+def _once(parts: Sequence[Part]) -> list[Part]:
+    """Segments of IMST without those whose sequence equals the one before: the device sent them again."""
+    numbers = [one.heard.telegram.raw[0] & _SEQUENCE for one in parts]
+    return [one for one, number, before in zip(parts, numbers, [None, *numbers], strict=False) if number != before]
 
 
 def _packed(raw: bytes, received_at: int) -> Iterator[tuple[bytes, int]]:

@@ -132,6 +132,17 @@ def test_imst_packs_several_telegrams(house):
     assert house.kept() == [(START - 600_000_000, 4_711_000), (START - 60_000_000, 4_712_000)]
 
 
+def test_a_segment_of_imst_sent_again_counts_once(house):
+    """The same sequence under another count, also across a restart: the telegram is whole, nothing is left behind."""
+    whole = (START // 1_000_000 - 60).to_bytes(4, "little") + FRAME
+    house.uplink(b"\x00" + whole[:8], 7, 1)
+    house.uplink(b"\x01" + whole[8:16], 7, 2)
+    house.restart()
+    house.uplink(b"\x01" + whole[8:16], 7, 3)
+    assert house.uplink(b"\x82" + whole[16:], 7, 4)["decoded"] == 1
+    assert (house.kept(), house.waiting()) == ([(START - 60_000_000, 4_711_000)], [])
+
+
 def test_a_set_that_stays_incomplete_is_kept_with_its_reason(house):
     """A new first part, or ten minutes, close a set; its bytes stay, and the set after it is whole."""
     half = len(FRAME) // 2
