@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Final
 
 import pyarrow as pa
@@ -22,25 +21,24 @@ from submeter import civil
 from submeter.decoders import DecodeError, FormatKey, Profile, Telegram, dedup_key, fast, receive
 from submeter.ingest.common import now_us
 from submeter.ingest.dedup import Window
-from submeter.ingest.envelopes import BadPayload, Envelope, Heard, split
+from submeter.ingest.envelopes import BadPayload, Envelope, Heard
 from submeter.ingest.envelopes.mapping import Rule
 from submeter.ingest.envelopes.parsed import values_of
 from submeter.ingest.guard import WINDOW, Guard
 from submeter.ingest.lorawan import PARTIAL, Assembler, Route
 from submeter.ingest.plain import Ordinary, Owner
-from submeter.ingest.rows import MICROSECONDS, POSITION_BITS, READING_BITS, Reception, Row, rows_of, table
+from submeter.ingest.receiving import WRAPPED, Gateway, Receiver, bytes_of, gateway_of
+from submeter.ingest.rows import POSITION_BITS, READING_BITS, Reception, Row, rows_of, table
 from submeter.ingest.sightings import DISTRUSTED, Clocks, Sightings
 from submeter.ingest.together import Read, read_together
 from submeter.reading import DeviceId, Reading, Register, to_micro
 from submeter.store import ACCEPTED, FORMAT, READING, RECEPTION, Done, Inbox, Quarantined, Readings, Registry, Stored
-from submeter.store.inbox import REPLAY, RETAIN
+from submeter.store.inbox import RETAIN
 
 __all__ = ["Drain", "Gateway", "Known", "Step"]
 
 log = structlog.get_logger()
 
-#: How late a store-and-forward gateway may deliver (DECISIONS 1).
-LATE: Final = 45 * 86_400 * MICROSECONDS
 BATCH: Final = 500
 #: No instant lies before minus this.
 LATEST: Final = 2**61
@@ -48,8 +46,6 @@ LATEST: Final = 2**61
 TOGETHER: Final = 1000
 #: A step ends after the messages that bring more readings than these: bounds its memory and its time.
 MOST_READINGS: Final = 20_000
-#: Links of telegrams that are looked into before they are decoded.
-WRAPPED: Final = frozenset(("lorawan", "parsed"))
 #: Frame form, in quarantine, of what the envelope itself gave up: there is no telegram to decode again.
 REFUSED: Final = "refused"
 CLOCKS: Final = Clocks()
@@ -57,16 +53,6 @@ CLOCKS: Final = Clocks()
 SECURITY: Final = frozenset(("wrong_key", "mac_fail", "replay", "downgrade", "unknown_mode"))
 #: … and those that are events where the device is known.
 TOLD: Final = SECURITY | DISTRUSTED.keys()
-
-
-@dataclass(frozen=True, slots=True)
-class Gateway:
-    """What the configuration says of one gateway; the default holds for gateways that it does not name."""
-
-    store_and_forward: bool = False
-    decrypted: bool = False
-    form: str = "auto"
-    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,9 +117,8 @@ class Drain:
         self._ahead = False
         self._known = known
         self._numbered = numbered
-        self._rules = rules
         self._uplinks = Assembler(routes)
-        self._gateways = gateways or {}
+        self._receiver = Receiver(gateways or {}, rules, clocks.ahead)
         self._clock = clock
         self._clocks = clocks
         self._ahead_of_time = clocks.ahead
@@ -176,7 +161,7 @@ class Drain:
         rows = [row for row in rows if row.form != REFUSED and row.reason != PARTIAL and (replays or row.reason != "replay")]
         for row in rows:
             telegram, gateway = Heard(raw=row.raw, link=row.link, form=row.form, gw_time=row.gw_time), row.gateway or ""
-            decrypted = self._gateways.get(gateway, Gateway()).decrypted
+            decrypted = self._receiver.settings(gateway).decrypted
             heard = Reception(row.message, row.position, row.received_at, gateway, trusted=True, decrypted=decrypted, telegram=telegram)
             if row.link in WRAPPED:
                 self._telegram(heard, batch)
@@ -222,17 +207,17 @@ class Drain:
     def _once(self, message: Stored, numbered: set[tuple[str | None, str, int]]) -> Iterator[Reception]:
         """The telegrams of a message, none if it is a repetition of one before or was retained."""
         try:
-            envelope = split(message.topic, message.payload, message.format, self._rules)
+            envelope = self._receiver.envelope(message)
         except BadPayload:
             return
-        gateway = message.gateway or envelope.gateway or message.source
+        gateway = gateway_of(message, envelope)
         if envelope.boot is not None and envelope.seq is not None:
             number = (gateway, envelope.boot, envelope.seq)
             if number in numbered:
                 return
             numbered.add(number)
         if not message.flags & RETAIN:
-            yield from self._telegrams(message, envelope, gateway)
+            yield from self._receiver.receptions(message, envelope)
 
     @staticmethod
     def _is_of(heard: Reception, device: str, window: Window) -> bool:
@@ -246,7 +231,7 @@ class Drain:
 
     def heard_in(self, message: Stored) -> list[Reception]:
         """The telegrams of a message as they are decoded: with pinned forms, and the instant that counts."""
-        return list(self._again(message))
+        return list(self._receiver.again(message))
 
     def _begin(self) -> None:
         """What is remembered runs ahead of the stores until `_commit`: after a failure in between it is read anew."""
@@ -309,17 +294,17 @@ class Drain:
             batch.done.append(Done(message.id, reason="retained"))
             return
         try:
-            envelope = split(message.topic, message.payload, message.format, self._rules)
+            envelope = self._receiver.envelope(message)
         except BadPayload as error:
             batch.results["rejected"] += 1
             batch.done.append(Done(message.id, reason=error.reason))
             log.warning("message refused", message=message.id, topic=message.topic, gateway=message.gateway, reason=error.reason, detail=str(error))
             return
-        gateway = message.gateway or envelope.gateway or message.source
+        gateway = gateway_of(message, envelope)
         if self._redelivered(message, envelope, gateway, batch):
             batch.done.append(Done(message.id, format=envelope.format, reason="redelivered"))
             return
-        for heard in self._telegrams(message, envelope, gateway):
+        for heard in self._receiver.receptions(message, envelope):
             if stored:
                 self._remember_telegram(heard)
             else:
@@ -333,15 +318,6 @@ class Drain:
         before = batch.numbered.setdefault((gateway, envelope.boot, envelope.seq), message.payload)
         here = before is not message.payload and before == message.payload
         return here or self._inbox.seen(gateway, envelope.boot, envelope.seq, before=message.id)
-
-    def _telegrams(self, message: Stored, envelope: Envelope, gateway: str) -> Iterator[Reception]:
-        settings = self._gateways.get(gateway, Gateway())
-        for position, told in enumerate(envelope.telegrams):
-            telegram = told.at(_clock_of(settings.zone, told.wall, message.received_at)) if told.wall and settings.zone else told
-            timely = _plausible(telegram.gw_time, message.received_at, self._ahead_of_time)
-            trusted = bool(message.flags & REPLAY) or (settings.store_and_forward and timely)
-            pinned = telegram if telegram.form != "auto" or settings.form == "auto" else telegram.with_form(settings.form)
-            yield Reception(message.id, position, message.received_at, gateway, trusted=trusted, decrypted=settings.decrypted, telegram=pinned)
 
     def _telegram(self, heard: Reception, batch: _Batch) -> None:
         telegram = heard.telegram
@@ -370,7 +346,7 @@ class Drain:
         for one, reason, detail in taken.kept:
             self._quarantine(one, batch, None, reason, detail)
         for one in taken.telegrams:
-            timely = one.telegram.gw_time == heard.telegram.gw_time or _plausible(one.telegram.gw_time, heard.received_at, self._ahead_of_time)
+            timely = one.telegram.gw_time == heard.telegram.gw_time or self._receiver.plausible(one.telegram.gw_time, heard.received_at)
             self._telegram(one._replace(trusted=heard.trusted and timely), batch)
 
     def _values(self, heard: Reception, batch: _Batch) -> None:
@@ -486,18 +462,10 @@ class Drain:
 
     def _same_bytes(self, heard: Reception, places: set[int]) -> bool:
         """Whether one of the telegrams at these places (message and position) is the one heard, hop fields aside."""
-        key = _bytes_of(heard.telegram)
+        key = bytes_of(heard.telegram)
         messages = self._inbox.messages(place >> POSITION_BITS for place in places - {heard.place})
-        earlier = (other for message in messages for other in self._again(message) if other.place in places)
-        return any(_bytes_of(other.telegram) == key for other in earlier)
-
-    def _again(self, message: Stored) -> Iterator[Reception]:
-        """The telegrams of a message that was split before."""
-        try:
-            envelope = split(message.topic, message.payload, message.format, self._rules)
-        except BadPayload:
-            return
-        yield from self._telegrams(message, envelope, message.gateway or envelope.gateway or message.source)
+        earlier = (other for message in messages for other in self._receiver.again(message) if other.place in places)
+        return any(bytes_of(other.telegram) == key for other in earlier)
 
     def _quarantine(self, heard: Reception, batch: _Batch, device: DeviceId | None, reason: str, detail: str) -> None:
         batch.results[reason] += 1
@@ -524,30 +492,13 @@ class Drain:
     def _heard_before_restart(self) -> None:
         """Fill the deduplication window with what was heard just before, so that a restart joins receptions as if it had not happened."""
         for message in self._inbox.tail(WINDOW):
-            for heard in self._again(message):
+            for heard in self._receiver.again(message):
                 self._remember_telegram(heard)
 
     def _remember_telegram(self, heard: Reception) -> None:
         if heard.telegram.reason is None and heard.telegram.link == "wmbus":
             with suppress(DecodeError):
                 self._window.admit(dedup_key(heard.telegram.raw, form=heard.telegram.form), heard.at)
-
-
-def _plausible(gw_time: int | None, received_at: int, ahead: int) -> bool:
-    return gw_time is not None and received_at - LATE <= gw_time <= received_at + ahead
-
-
-def _clock_of(zone: str, wall: datetime | None, received_at: int) -> int | None:
-    """The instant of a wall clock; in the repeated hour of autumn the later one that is not after the reception."""
-    if wall is None or wall.year not in civil.YEARS:
-        return None
-    second = civil.to_utc(zone, wall, second=True)
-    return second if second <= received_at else civil.to_utc(zone, wall)
-
-
-def _bytes_of(telegram: Heard) -> bytes:
-    """What all receptions of one telegram share."""
-    return telegram.raw if telegram.link in WRAPPED else dedup_key(telegram.raw, link=telegram.link, form=telegram.form)
 
 
 def _kind(device: DeviceId) -> tuple[str, int, int]:
