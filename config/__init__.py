@@ -28,6 +28,7 @@ from submeter.config.sections import (
     SerialPort,
     Sms,
     Webhooks,
+    WiredBus,
 )
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "SerialPort",
     "Sms",
     "Webhooks",
+    "WiredBus",
     "load",
     "parse",
 ]

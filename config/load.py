@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from submeter.config.errors import ConfigError
-from submeter.config.sections import Broker, Config, Drop, Gateway, LoraWan, MappedTopic, PortalHost, Sender, SerialPort
+from submeter.config.sections import Broker, Config, Drop, Gateway, LoraWan, MappedTopic, PortalHost, Sender, SerialPort, WiredBus
 
 __all__ = ["DEFAULT_FILE", "load", "parse"]
 
@@ -21,6 +21,7 @@ DEFAULT_FILE: Final = Path("pipeline.toml")
 LISTS: Final[Mapping[str, type[BaseModel]]] = {
     "mqtt": Broker,
     "serial": SerialPort,
+    "bus": WiredBus,
     "drop": Drop,
     "gateway": Gateway,
     "lorawan": LoraWan,

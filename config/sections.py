@@ -40,6 +40,7 @@ __all__ = [
     "SerialPort",
     "Sms",
     "Webhooks",
+    "WiredBus",
 ]
 
 LOOPBACK: Final = "127.0.0.1"
@@ -179,6 +180,26 @@ class SerialPort(Section):
     baud: Annotated[int, Field(ge=50, le=4_000_000)] = Field(default=9600, description="bits per second, e.g. baud = 9600")
     gateway: str = Field(default="", description='the gateway that these telegrams are counted under, e.g. gateway = "cellar", or "" for the name')
     format: Literal["auto", "hex", "rtl_wmbus"] = Field(default="auto", description='one of "auto", "hex", "rtl_wmbus"')
+    kind: Literal["lines", "im871a", "iu891a", "amber", "cul", "rc1180"] = Field(
+        default="lines", description='one of "lines", "im871a", "iu891a", "amber", "cul", "rc1180"'
+    )
+    command: str = Field(default="", description='a program to read instead of the port, e.g. command = "rtl_wmbus -s", or "" for none')
+    stall_minutes: Annotated[int, Field(ge=1)] = Field(default=10, description="minutes without a byte, e.g. stall_minutes = 10")
+
+
+class WiredBus(Section):
+    """A wired M-Bus that submeter reads itself."""
+
+    name: Name = Field(default="bus", description='a name of letters, digits, "_", "." and "-", e.g. name = "bus"')
+    port: Text = Field(default="/dev/ttyUSB0", description='a device or pyserial address, e.g. port = "/dev/ttyUSB0" or "socket://10.0.0.7:4001"')
+    baud: Annotated[int, Field(ge=300, le=38_400)] = Field(default=2400, description="bits per second, e.g. baud = 2400")
+    latency_ms: Annotated[int, Field(ge=0, le=10_000)] = Field(default=30, description="milliseconds, e.g. latency_ms = 500 through TCP")
+    echo: Literal["auto", "yes", "no"] = Field(default="auto", description='one of "auto", "yes", "no"')
+    interval_minutes: Count = Field(default=15, description="minutes between two reads of a meter, e.g. interval_minutes = 60")
+    meters: Annotated[tuple[str, ...], Strict(strict=False)] = Field(
+        default=(), description='addresses, e.g. meters = ["5", "20135442 523B 03 07", "NZR-20135442-03-07"], or [] for none'
+    )
+    gateway: str = Field(default="", description='the gateway that these telegrams are counted under, e.g. gateway = "cellar", or "" for the name')
 
 
 class Http(Section):
@@ -455,6 +476,7 @@ class Config(Section):
     mqtt: Annotated[tuple[Broker, ...], Strict(strict=False)] = ()
     serial: Annotated[tuple[SerialPort, ...], Strict(strict=False)] = ()
     http: Http
+    bus: Annotated[tuple[WiredBus, ...], Strict(strict=False)] = ()
     drop: Annotated[tuple[Drop, ...], Strict(strict=False)] = ()
     gateway: Annotated[tuple[Gateway, ...], Strict(strict=False)] = ()
     lorawan: Annotated[tuple[LoraWan, ...], Strict(strict=False)] = ()
@@ -478,12 +500,13 @@ class Config(Section):
             *(broker.name for broker in self.mqtt),
             *(port.name for port in self.serial),
             *(drop.name for drop in self.drop),
+            *(bus.name for bus in self.bus),
             *["http"] * self.http.enabled,
         ]
         gateways, managers = [gateway.name for gateway in self.gateway], [sender.manager for sender in self.sender]
         hosts = [portal.host for portal in self.portal]
         for key, names in (
-            ("[[mqtt]] [[serial]] [[drop]] name", sources),
+            ("[[mqtt]] [[serial]] [[bus]] [[drop]] name", sources),
             ("[[gateway]] name", gateways),
             ("[[sender]] manager", managers),
             ("[[portal]] host", hosts),

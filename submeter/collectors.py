@@ -6,7 +6,10 @@ from typing import Final
 
 import structlog
 
-from submeter.config import Broker, Config, Drop, Http, SerialPort
+from submeter.config import Broker, Config, ConfigError, Drop, Http, SerialPort, WiredBus
+from submeter.ingest.bus.frames import parse_address
+from submeter.ingest.bus.master import Timing
+from submeter.ingest.bus.poller import BusCollector, BusSettings
 from submeter.ingest.drop import DropCollector, DropSettings
 from submeter.ingest.http import HttpCollector, HttpSettings
 from submeter.ingest.mqtt import MqttCollector
@@ -17,18 +20,35 @@ __all__ = ["Collector", "collectors", "mqtt_settings"]
 
 log = structlog.get_logger()
 
-Collector = MqttCollector | SerialCollector | DropCollector | HttpCollector
+Collector = MqttCollector | SerialCollector | BusCollector | DropCollector | HttpCollector
 WELL: Final = "_connected"
 #: What is pushed over HTTP is counted under this source.
 HTTP: Final = "http"
 
 
 def collectors(config: Config) -> list[Collector]:
-    """One collector for each [[mqtt]], [[serial]] and [[drop]], and for [http]; secrets are read now. Raises ConfigError for one that is not there."""
+    """One collector for each [[mqtt]], [[serial]], [[bus]] and [[drop]], and for [http]; secrets are read now. Raises ConfigError for one that is not there."""
     inbox = config.data.folder / "inbox.sqlite"
     brokers = [MqttCollector(mqtt_settings(broker), inbox, _voice(broker.name)) for broker in config.mqtt]
     http = [HttpCollector(_http(config.http), config.data.folder, _voice(HTTP))] if config.http.enabled else []
-    return [*brokers, *(SerialCollector(_serial(port), inbox, _voice(port.name)) for port in config.serial), *_drops(config.drop, inbox), *http]
+    return [
+        *brokers,
+        *(SerialCollector(_serial(port), inbox, _voice(port.name)) for port in config.serial),
+        *_buses(config.bus, inbox),
+        *_drops(config.drop, inbox),
+        *http,
+    ]
+
+
+def _buses(buses: Sequence[WiredBus], inbox: Path) -> Iterator[BusCollector]:
+    for one in buses:
+        timing, echo = Timing(one.baud, one.latency_ms / 1000), {"auto": None, "yes": True, "no": False}[one.echo]
+        try:
+            meters = tuple(map(parse_address, one.meters))
+        except ValueError as error:
+            raise ConfigError(f"[[bus]] {one.name} meters: {error}") from None
+        settings = BusSettings(one.name, one.port, meters, one.gateway or one.name, timing, echo, one.interval_minutes * 60.0)
+        yield BusCollector(settings, inbox, _voice(one.name))
 
 
 def _drops(drops: Sequence[Drop], inbox: Path) -> Iterator[DropCollector]:
@@ -57,7 +77,8 @@ def mqtt_settings(broker: Broker) -> MqttSettings:
 
 
 def _serial(port: SerialPort) -> SerialSettings:
-    return SerialSettings(port.name, port.port, port.baud, port.gateway or port.name, None if port.format == "auto" else port.format)
+    pinned = None if port.format == "auto" else port.format
+    return SerialSettings(port.name, port.port, port.baud, port.gateway or port.name, pinned, port.stall_minutes * 60.0, port.kind, port.command)
 
 
 def _http(section: Http) -> HttpSettings:

@@ -122,7 +122,7 @@ def test_a_registry_that_cannot_be_opened_is_tried_again(tmp_path):
     with structlog.testing.capture_logs() as told:
         running = postmen(tmp_path, '[sms]\nsink = "file"\nfolder = "out"\n')
         running.start()
-        wait_until(lambda: any("cannot be opened" in str(line) for line in told))
+        wait_until(lambda: sum("cannot be opened" in str(line) for line in told) == 2)
         (tmp_path / "data").mkdir()
         with Registry(tmp_path / "data" / "registry.sqlite") as registry:
             put(registry, "sms", "+420601111222")

@@ -40,8 +40,15 @@ WRONG: Final = Part(0)
 class Framer(Protocol):
     """What every framer does."""
 
-    bad: int
-    dropped: int
+    @property
+    def bad(self) -> int:
+        """Frames or lines that were given up."""
+        ...
+
+    @property
+    def dropped(self) -> int:
+        """Bytes that belonged to no telegram."""
+        ...
 
     def feed(self, data: bytes) -> list[Radio] | list[bytes]:
         """Return the telegrams, or the lines, that these bytes complete."""

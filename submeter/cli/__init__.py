@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from submeter import __version__
-from submeter.cli import decide, gateways, operate, staff
+from submeter.cli import bus, decide, gateways, operate, staff
 from submeter.cli.broker import broker_check, broker_config
 from submeter.cli.check import check
 from submeter.cli.conform import conform
@@ -78,6 +78,8 @@ app.add_typer(operate.token, name="token")
 app.add_typer(staff.operator, name="operator")
 app.add_typer(gateways.gateway, name="gateway")
 app.add_typer(simulate, name="simulate")
+app.command()(bus.scan)
+app.command()(bus.poll)
 
 
 def main() -> None:

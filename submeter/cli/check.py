@@ -29,9 +29,10 @@ def described(config: Config) -> Iterator[str]:
     yield from (f"mqtt      {_broker(broker)}" for broker in config.mqtt)
     yield from (f"serial    {_port(port)}" for port in config.serial)
     yield from [f"http      http://{config.http.host}:{config.http.port}/ingest/v1/<gateway>"] * config.http.enabled
+    yield from (f"bus       {one.name}: {one.port} at {one.baud}, {len(one.meters)} meters each {one.interval_minutes} min" for one in config.bus)
     yield from (f"drop      {one.name}: {one.folder}, {one.format}, gateway {one.gateway or one.name}" for one in config.drop)
-    if not (config.mqtt or config.serial or config.drop or config.http.enabled):
-        yield "sources   none: add [[mqtt]], [[serial]] or [[drop]], or enable [http]"
+    if not (config.mqtt or config.serial or config.bus or config.drop or config.http.enabled):
+        yield "sources   none: add [[mqtt]], [[serial]], [[bus]] or [[drop]], or enable [http]"
     yield from (
         f"gateway   {gateway.name}: {gateway.form}{', store and forward' * gateway.store_and_forward}{', decrypted' * gateway.decrypted}"
         for gateway in config.gateway
@@ -84,4 +85,4 @@ def _broker(broker: Broker) -> str:
 
 
 def _port(port: SerialPort) -> str:
-    return f"{port.name}: {port.port} at {port.baud}, {port.format}, gateway {port.gateway or port.name}"
+    return f"{port.name}: {port.command or f'{port.port} at {port.baud}'}, {port.format if port.kind == 'lines' else port.kind}, gateway {port.gateway or port.name}"

@@ -1,0 +1,144 @@
+"""The bus collector and the dongles on real ptys: reads reach the inbox whole, failures have a reason, a line that comes back is read again."""
+
+import json
+import os
+import threading
+import time
+
+import pytest
+from typer.testing import CliRunner
+
+from submeter.cli import app
+from submeter.ingest.bus.master import Timing
+from submeter.ingest.bus.poller import BusCollector, BusSettings
+from submeter.ingest.envelopes import split
+from submeter.ingest.serial import SerialCollector, SerialSettings
+from submeter.reading import DeviceId
+from submeter.simulate import Bus, Faults, PtyLine, encode, slaves
+from submeter.store import Inbox
+
+FAST = Timing(38400, latency_s=0.0)
+
+
+def running(collector):
+    """Start a collector; returns what stops it."""
+    stop = threading.Event()
+    thread = threading.Thread(target=collector.run, args=(stop,))
+    thread.start()
+
+    def end():
+        stop.set()
+        thread.join()
+
+    return end
+
+
+def until(found, seconds=30):
+    """Wait for something."""
+    end = time.monotonic() + seconds
+    while not found():
+        assert time.monotonic() < end, "it did not come"
+        time.sleep(0.05)
+
+
+def kept(tmp_path):
+    """The messages of the inbox."""
+    with Inbox(tmp_path / "inbox.sqlite") as inbox:
+        return inbox.pending(5000)
+
+
+def test_meters_are_read_in_turn_and_a_line_that_was_unplugged_again(tmp_path):
+    """Two-page reads of three meters each second, damaged answers among them; a silent meter is told; after unplugging and plugging in reads go on."""
+    on = Bus(slaves(4, 3, pages=2), 3, Faults(corrupt=0.1))
+    on.slaves[3].silent = True
+    told = []
+    settings = BusSettings("bus", str(tmp_path / "ttyBUS"), (1, 2, 3, 4), "cellar", FAST, interval_s=0.5)
+    with PtyLine(on, tmp_path / "ttyBUS") as line:
+        collector = BusCollector(settings, tmp_path / "inbox.sqlite", lambda *event: told.append(event))
+        end = running(collector)
+        try:
+            until(lambda: any(event == "meter_overdue" for event, _ in told))
+            line.unplug()
+            until(lambda: any(event == "port_lost" for event, _ in told))
+            before = collector.counters.messages
+            line.plug_in()
+            until(lambda: collector.counters.messages > before + 3)
+        finally:
+            end()
+    messages = kept(tmp_path)
+    assert {message.gateway for message in messages} == {"cellar"}
+    assert all(len(split(None, message.payload, message.format).telegrams) == 2 for message in messages)
+    addresses = {bytes.fromhex(one["hex"])[5] for message in messages for one in json.loads(message.payload)["t"]}
+    assert addresses == {1, 2, 3}
+    assert collector.failed["timeout"] >= 3
+    assert "4 failed 3 times in a row" in next(detail for event, detail in told if event == "meter_overdue")
+
+
+def test_a_bus_without_answers_is_one_event(tmp_path):
+    """Nobody answers a whole round: one sentence, not one for each meter."""
+    on = Bus(slaves(3, 1), 1)
+    for one in on.slaves:
+        one.silent = True
+    told = []
+    with PtyLine(on, tmp_path / "ttyBUS"):
+        collector = BusCollector(
+            BusSettings("bus", str(tmp_path / "ttyBUS"), (1, 2, 3), "bus", FAST, interval_s=0.3),
+            tmp_path / "inbox.sqlite",
+            lambda *event: told.append(event),
+        )
+        end = running(collector)
+        try:
+            until(lambda: sum(collector.failed.values()) >= 12)
+        finally:
+            end()
+    assert [event for event, _ in told] == ["port_connected", "bus_silent"]
+
+
+@pytest.mark.parametrize("kind", ["amber", "im871a", "iu891a", "cul"])
+def test_a_dongle_is_listened_to(tmp_path, shared, kind):
+    """What the shared captures of dongles hold reaches the inbox as a telegram with its level."""
+    rows = map(json.loads, (shared / "ingest/samples.jsonl").read_text().splitlines())
+    sample = next(row for row in rows if (row.get("expect") or {}).get("framer") == kind)
+    master, slave = os.openpty()
+    collector = SerialCollector(SerialSettings("dongle", os.ttyname(slave), 9600, kind=kind), tmp_path / "inbox.sqlite", lambda *_: None)
+    end = running(collector)
+    try:
+        until(lambda: collector.counters.connected)
+        payload = bytes.fromhex(sample["payload"]) if sample["encoding"] == "hex" else sample["payload"].encode()
+        os.write(master, payload)
+        until(lambda: collector.counters.messages)
+    finally:
+        end()
+        os.close(master)
+        os.close(slave)
+    (message,) = kept(tmp_path)
+    (heard,) = split(None, message.payload, message.format).telegrams
+    assert (heard.rssi_dbm, heard.link, heard.form) == (sample["expect"]["rssi_dbm"], "wmbus", "nocrc")
+
+
+def test_a_program_and_a_port_that_is_sent_to(tmp_path):
+    """A child's lines are messages, and it is started again when it ends; lines to a UDP port arrive too."""
+    frame = encode.radio(DeviceId("STM", "82000001", 3, 7), encode.plain(encode.bcd(b"\x13", 1, 8), encode.Header(1, 0))).hex()
+    told = []
+    collector = SerialCollector(SerialSettings("child", "", command=f"echo {frame}"), tmp_path / "inbox.sqlite", lambda *event: told.append(event))
+    end = running(collector)
+    try:
+        until(lambda: collector.counters.messages >= 2)
+    finally:
+        end()
+    assert [message.payload.decode() for message in kept(tmp_path)][:2] == [frame, frame]
+    assert any("echo ended with status 0" in detail for _, detail in told)
+
+
+def test_the_bus_at_the_command_line(tmp_path):
+    """`submeter scan` writes addresses that `poll` and [[bus]] take; a wrong one says what to write."""
+    on = Bus(slaves(3, 5), 5)
+    with PtyLine(on, tmp_path / "ttyBUS") as line:
+        run = CliRunner()
+        found = run.invoke(app, ["scan", line.url, "--baud", "38400", "--latency", "0"], catch_exceptions=False)
+        addresses = found.stdout.splitlines()
+        assert (found.exit_code, len(addresses)) == (0, 3)
+        read = run.invoke(app, ["poll", line.url, addresses[0], "--baud", "38400", "--latency", "0"], catch_exceptions=False)
+        assert (read.exit_code, "energy" in read.stdout or "volume" in read.stdout) == (0, True)
+        assert run.invoke(app, ["poll", line.url, "251", "--baud", "38400"]).exit_code != 0
+        assert run.invoke(app, ["poll", line.url, "99", "--baud", "38400", "--latency", "0"]).exit_code == 1
