@@ -2,10 +2,9 @@
 
 import json
 import os
-import threading
-import time
 
 import pytest
+from collecting import kept, running, until
 from typer.testing import CliRunner
 
 from submeter.cli import app
@@ -15,36 +14,8 @@ from submeter.ingest.envelopes import split
 from submeter.ingest.serial import SerialCollector, SerialSettings
 from submeter.reading import DeviceId
 from submeter.simulate import Bus, Faults, PtyLine, encode, slaves
-from submeter.store import Inbox
 
 FAST = Timing(38400, latency_s=0.0)
-
-
-def running(collector):
-    """Start a collector; returns what stops it."""
-    stop = threading.Event()
-    thread = threading.Thread(target=collector.run, args=(stop,))
-    thread.start()
-
-    def end():
-        stop.set()
-        thread.join()
-
-    return end
-
-
-def until(found, seconds=30):
-    """Wait for something."""
-    end = time.monotonic() + seconds
-    while not found():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.05)
-
-
-def kept(tmp_path):
-    """The messages of the inbox."""
-    with Inbox(tmp_path / "inbox.sqlite") as inbox:
-        return inbox.pending(5000)
 
 
 def test_meters_are_read_in_turn_and_a_line_that_was_unplugged_again(tmp_path):

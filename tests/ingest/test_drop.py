@@ -1,17 +1,17 @@
 """Files in a folder become messages in the inbox, each once, and none is lost."""
 
 import os
-import threading
-import time
 from datetime import UTC, date, datetime
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from collecting import kept, until
+from collecting import running as started
 from payloads import LINE, TELEGRAM
 
 from submeter.ingest.drop import DropCollector, DropSettings
-from submeter.store import Archive, Inbox
+from submeter.store import Archive
 from submeter.store.archive import MESSAGES
 from submeter.store.inbox import REPLAY
 
@@ -21,14 +21,12 @@ WRITTEN = 1_780_000_000
 @pytest.fixture
 def running(tmp_path):
     """A collector at a folder, and what it told."""
-    folder, told, stop = tmp_path / "drop", [], threading.Event()
+    folder, told = tmp_path / "drop", []
     folder.mkdir()
     collector = DropCollector(DropSettings("drop", folder, "ftp", rest_s=0.2), tmp_path / "inbox.sqlite", lambda *event: told.append(event))
-    thread = threading.Thread(target=collector.run, args=(stop,))
-    thread.start()
+    end = started(collector)
     yield collector, folder, told
-    stop.set()
-    thread.join()
+    end()
 
 
 def dropped(folder, name, content):
@@ -36,20 +34,6 @@ def dropped(folder, name, content):
     (folder / f".{name}").write_bytes(content)
     os.utime(folder / f".{name}", (WRITTEN, WRITTEN))
     (folder / f".{name}").rename(folder / name)
-
-
-def until(found, seconds=20):
-    """Wait for something."""
-    end = time.monotonic() + seconds
-    while not found():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.05)
-
-
-def kept(tmp_path):
-    """The messages of the inbox."""
-    with Inbox(tmp_path / "inbox.sqlite") as inbox:
-        return inbox.pending(5000)
 
 
 def test_lines_are_messages_of_the_files_time(running, tmp_path):
