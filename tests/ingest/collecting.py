@@ -1,17 +1,8 @@
-"""What tests of collectors share: waiting, running one in a thread, what it kept."""
+"""What tests of collectors share: running one in a thread, what it kept."""
 
 import threading
-import time
 
 from submeter.store import Inbox
-
-
-def until(found, seconds=30):
-    """Wait for something."""
-    end = time.monotonic() + seconds
-    while not found():
-        assert time.monotonic() < end, "it did not come"
-        time.sleep(0.05)
 
 
 def running(collector):

@@ -4,7 +4,8 @@ import json
 import os
 
 import pytest
-from collecting import kept, running, until
+from broker import wait_until
+from collecting import kept, running
 from typer.testing import CliRunner
 
 from submeter.cli import app
@@ -28,12 +29,12 @@ def test_meters_are_read_in_turn_and_a_line_that_was_unplugged_again(tmp_path):
         collector = BusCollector(settings, tmp_path / "inbox.sqlite", lambda *event: told.append(event))
         end = running(collector)
         try:
-            until(lambda: any(event == "meter_overdue" for event, _ in told))
+            wait_until(lambda: any(event == "meter_overdue" for event, _ in told))
             line.unplug()
-            until(lambda: any(event == "port_lost" for event, _ in told))
+            wait_until(lambda: any(event == "port_lost" for event, _ in told))
             before = collector.counters.messages
             line.plug_in()
-            until(lambda: collector.counters.messages > before + 3)
+            wait_until(lambda: collector.counters.messages > before + 3)
         finally:
             end()
     messages = kept(tmp_path)
@@ -59,7 +60,7 @@ def test_a_bus_without_answers_is_one_event(tmp_path):
         )
         end = running(collector)
         try:
-            until(lambda: sum(collector.failed.values()) >= 12)
+            wait_until(lambda: sum(collector.failed.values()) >= 12)
         finally:
             end()
     assert [event for event, _ in told] == ["port_connected", "bus_silent"]
@@ -74,10 +75,10 @@ def test_a_dongle_is_listened_to(tmp_path, shared, kind):
     collector = SerialCollector(SerialSettings("dongle", os.ttyname(slave), 9600, kind=kind), tmp_path / "inbox.sqlite", lambda *_: None)
     end = running(collector)
     try:
-        until(lambda: collector.counters.connected)
+        wait_until(lambda: collector.counters.connected)
         payload = bytes.fromhex(sample["payload"]) if sample["encoding"] == "hex" else sample["payload"].encode()
         os.write(master, payload)
-        until(lambda: collector.counters.messages)
+        wait_until(lambda: collector.counters.messages)
     finally:
         end()
         os.close(master)
@@ -94,7 +95,7 @@ def test_a_program_and_a_port_that_is_sent_to(tmp_path):
     collector = SerialCollector(SerialSettings("child", "", command=f"echo {frame}"), tmp_path / "inbox.sqlite", lambda *event: told.append(event))
     end = running(collector)
     try:
-        until(lambda: collector.counters.messages >= 2)
+        wait_until(lambda: collector.counters.messages >= 2)
     finally:
         end()
     assert [message.payload.decode() for message in kept(tmp_path)][:2] == [frame, frame]

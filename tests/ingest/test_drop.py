@@ -6,7 +6,8 @@ from datetime import UTC, date, datetime
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from collecting import kept, until
+from broker import wait_until
+from collecting import kept
 from collecting import running as started
 from payloads import LINE, TELEGRAM
 
@@ -41,13 +42,13 @@ def test_lines_are_messages_of_the_files_time(running, tmp_path):
     collector, folder, _ = running
     (folder / "later.csv.part").write_bytes(LINE)
     dropped(folder, "a.txt", b"\n".join([LINE, TELEGRAM.encode(), b"", b"nonsense"] * 400))
-    until((folder / "taken/a.txt").exists)
+    wait_until((folder / "taken/a.txt").exists)
     messages = kept(tmp_path)
     assert [one.payload for one in messages[:3]] == [LINE, TELEGRAM.encode(), b"nonsense"]
     assert {(one.received_at, one.gateway, one.source) for one in messages} == {(WRITTEN * 1_000_000, "ftp", "drop")}
     assert (len(messages), collector.counters.messages, (folder / "later.csv.part").exists()) == (1200, 1200, True)
     dropped(folder, "a.txt", LINE)
-    until((folder / "taken/a.2.txt").exists)
+    wait_until((folder / "taken/a.2.txt").exists)
 
 
 def test_the_archives_parquet_keeps_its_times(running, tmp_path):
@@ -69,7 +70,7 @@ def test_the_archives_parquet_keeps_its_times(running, tmp_path):
     pq.write_table(pa.Table.from_pylist([row], MESSAGES), archive.folder / f"messages/{date(2026, 3, 2)}.parquet")
     dropped(folder, "b.parquet", (archive.folder / "messages/2026-03-02.parquet").read_bytes())
     dropped(folder, "c.parquet", b"PAR1 not")
-    until(lambda: (folder / "taken/b.parquet").exists() and (folder / "refused/c.parquet").exists())
+    wait_until(lambda: (folder / "taken/b.parquet").exists() and (folder / "refused/c.parquet").exists())
     (message,) = kept(tmp_path)
     assert (message.payload, message.received_at, message.gateway, message.flags) == (LINE, row["received_at"], "cellar", REPLAY)
     assert [event for event, _ in told] == ["drop_connected", "drop_refused"]
@@ -78,10 +79,10 @@ def test_the_archives_parquet_keeps_its_times(running, tmp_path):
 def test_a_folder_that_is_gone_is_told_and_taken_up_again(running, tmp_path):
     """Unmounted and mounted again: an event, then files are taken as before."""
     _, folder, told = running
-    until(lambda: told)
+    wait_until(lambda: told)
     folder.rename(tmp_path / "away")
-    until(lambda: any(event == "drop_lost" for event, _ in told))
+    wait_until(lambda: any(event == "drop_lost" for event, _ in told))
     (tmp_path / "away").rename(folder)
     dropped(folder, "d.txt", LINE)
-    until((folder / "taken/d.txt").exists)
+    wait_until((folder / "taken/d.txt").exists)
     assert len(kept(tmp_path)) == 1
