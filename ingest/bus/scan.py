@@ -113,7 +113,7 @@ class Scan:
 
     def _answers(self, mask: Secondary) -> bool:
         """Whether the mask means anybody; one that was asked only once is remembered."""
-        tries = 2 if self._doubtful or self.thorough or mask == Secondary() else 1
+        tries = 3 if mask == Secondary() else 1 + (self._doubtful or self.thorough)
         answered = self.master.select(mask, tries=tries)
         if not answered and tries == 1:
             self._silent.append(mask)

@@ -1,7 +1,7 @@
 """Framers: what dongles put around telegrams on a serial line (ingest/SERIAL.md 1). Pure: `feed(bytes)` → telegrams; no port, clock or log.
 
 A framer keeps its rest, never raises, and counts: `bad` frames or lines that it gave up, `dropped` bytes that belonged to no telegram. `settle` is
-called when a port has been silent for two seconds. A new dongle is one framer here and its row in ingest/dongles.py.
+called when a port has been silent for two seconds. A new dongle is one framer here and its row in ingest/serial.py.
 May enter: standard library, decoders (frame forms).
 """
 

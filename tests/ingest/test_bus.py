@@ -156,9 +156,9 @@ def test_a_line_that_echoes(echo):
 
 
 def test_a_scan_of_sixty_slaves_needs_no_more_than_400_exchanges(capsys):
-    """On ten buses of 60 random slaves all are found with at most 400 selections and requests, deselection aside."""
+    """On eleven buses of 60 random slaves (on the last, frames laid over each other look sound) all are found with at most 400 selections and requests."""
     worst = 0
-    for seed in range(10):
+    for seed in (*range(10), 13):
         on = bus(60, seed)
         assert set(found(on)) == addresses(on)
         worst = max(worst, on.counts.selects + on.counts.requests)

@@ -2,9 +2,10 @@
 
 import json
 import os
+import socket
 
 import pytest
-from broker import wait_until
+from broker import free_port, wait_until
 from collecting import kept, running
 from typer.testing import CliRunner
 
@@ -100,6 +101,23 @@ def test_a_program_and_a_port_that_is_sent_to(tmp_path):
         end()
     assert [message.payload.decode() for message in kept(tmp_path)][:2] == [frame, frame]
     assert any("echo ended with status 0" in detail for _, detail in told)
+
+
+@pytest.mark.parametrize("scheme", ["udp", "tcp"])
+def test_lines_that_are_sent_to_a_port(tmp_path, scheme):
+    """Gateways send lines to us: each is a message; the last one of a connection may lack its end."""
+    port, kind = free_port(), {"udp": socket.SOCK_DGRAM, "tcp": socket.SOCK_STREAM}[scheme]
+    collector = SerialCollector(SerialSettings("sent", f"{scheme}://127.0.0.1:{port}"), tmp_path / "inbox.sqlite", lambda *_: None)
+    end = running(collector)
+    try:
+        wait_until(lambda: collector.counters.connected)
+        with socket.socket(socket.AF_INET, kind) as sender:
+            sender.connect(("127.0.0.1", port))
+            sender.sendall(b"one\ntwo")
+        wait_until(lambda: collector.counters.messages == 2)
+    finally:
+        end()
+    assert [message.payload for message in kept(tmp_path)] == [b"one", b"two"]
 
 
 def test_the_bus_at_the_command_line(tmp_path):
