@@ -80,7 +80,7 @@ def test_what_is_no_master_key_is_refused_without_being_shown(tmp_path, text):
     file.chmod(0o600)
     with pytest.raises(VaultError) as caught:
         Vault.from_file(file)
-    assert not text or text not in str(caught.value)
+    assert not text or text not in str(caught.value).replace(str(file), "")
 
 
 def test_missing_keys_are_told(tmp_path, monkeypatch):
