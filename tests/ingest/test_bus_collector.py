@@ -6,7 +6,7 @@ import socket
 
 import pytest
 from broker import free_port, wait_until
-from collecting import kept, running
+from threaded import kept, running
 from typer.testing import CliRunner
 
 from submeter.cli import app

@@ -7,9 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from broker import wait_until
-from collecting import kept
-from collecting import running as started
 from payloads import LINE, TELEGRAM
+from threaded import kept
+from threaded import running as started
 
 from submeter.ingest.drop import DropCollector, DropSettings
 from submeter.store import Archive
