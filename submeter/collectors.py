@@ -8,7 +8,7 @@ import structlog
 
 from submeter.config import Broker, Config, ConfigError, Drop, Http, SerialPort, WiredBus
 from submeter.ingest.bus.frames import parse_address
-from submeter.ingest.bus.master import Timing
+from submeter.ingest.bus.master import ECHO, Timing
 from submeter.ingest.bus.poller import BusCollector, BusSettings
 from submeter.ingest.drop import DropCollector, DropSettings
 from submeter.ingest.http import HttpCollector, HttpSettings
@@ -42,7 +42,7 @@ def collectors(config: Config) -> list[Collector]:
 
 def _buses(buses: Sequence[WiredBus], inbox: Path) -> Iterator[BusCollector]:
     for one in buses:
-        timing, echo = Timing(one.baud, one.latency_ms / 1000), {"auto": None, "yes": True, "no": False}[one.echo]
+        timing, echo = Timing(one.baud, one.latency_ms / 1000), ECHO[one.echo]
         try:
             meters = tuple(map(parse_address, one.meters))
         except ValueError as error:

@@ -16,8 +16,10 @@ from typing import Final, Protocol
 from submeter.errors import SubmeterError
 from submeter.ingest.bus.frames import ACK, SELECTED, Address, Reason, Secondary, header_of, more_follows, nke, request, select, verdict
 
-__all__ = ["Master", "PollError", "Port", "Timing"]
+__all__ = ["ECHO", "Master", "PollError", "Port", "Timing"]
 
+#: How an operator says whether a line echoes.
+ECHO: Final = {"auto": None, "yes": True, "no": False}
 MOST_PAGES: Final = 16
 TRIES: Final = 3
 _BITS: Final = 11  # of a character on the line

@@ -11,7 +11,7 @@ from submeter.cli.simulate import simulate
 from submeter.decoders import DecodeError, Profile, decode
 from submeter.errors import SubmeterError
 from submeter.ingest.bus.frames import parse_address
-from submeter.ingest.bus.master import Master, PollError, Timing
+from submeter.ingest.bus.master import ECHO, Master, PollError, Timing
 from submeter.ingest.bus.scan import Scan, scan_primary
 from submeter.ingest.ports import Tcp, Tty, opened
 from submeter.simulate import Bus, Faults, PtyLine, TcpLine, slaves
@@ -22,7 +22,6 @@ Url = Annotated[str, typer.Argument(help="a device or an address of pyserial, e.
 Baud = Annotated[int, typer.Option("--baud", min=300, help="bits per second; parity is even")]
 Latency = Annotated[float, typer.Option("--latency", min=0, help="seconds to the line and back: 0.03 for a device, 0.2 to 1 through TCP")]
 Echo = Annotated[str, typer.Option("--echo", help="auto, yes or no: whether the line repeats what is sent")]
-ECHO = {"auto": None, "yes": True, "no": False}
 
 
 def scan(
