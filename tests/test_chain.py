@@ -12,6 +12,7 @@ from submeter import civil
 from submeter.core import now
 from submeter.reading import MICRO
 from submeter.simulate import anchors, counters, expected
+from submeter.store import Inbox
 
 
 @pytest.fixture
@@ -31,6 +32,12 @@ def hours(end, count):
     """The last `count` full hours before `end`."""
     last = end // civil.HOUR * civil.HOUR
     return [last - back * civil.HOUR for back in reversed(range(count))]
+
+
+def drained(here, messages):
+    """Whether so many messages have come, and none of them waits."""
+    with Inbox(here.folder / "data" / "inbox.sqlite") as inbox:
+        return inbox.received() == messages and inbox.counts().waiting == 0
 
 
 def test_a_telegram_over_mqtt_is_in_the_hourly_table_after_the_next_scheduled_run(mqtt_installation, broker):
@@ -56,12 +63,12 @@ def test_late_and_duplicate_telegrams_change_exactly_the_touched_rows(mqtt_insta
     late = times[6]
     sent = [(t, place.meter.telegram(t)) for t in times if t != late]
     broker.publish((f"submeter/v1/{gateway}/up", batch(gateway, 0, sent)))
-    wait_until(lambda: "0 messages wait" in here.command("status") and "readings: 0" not in here.command("status"))
+    wait_until(lambda: drained(here, 1))
     here.command("rollup")
     before = {p["start"]: p for p in here.consumption(place, times[0], times[-1])}
     broker.publish((f"submeter/v1/{gateway}/up", batch(gateway, 1, sent[:3])))
     broker.publish((f"submeter/v1/{gateway}/up", batch(gateway, 2, [(late, place.meter.telegram(late))])))
-    wait_until(lambda: "2 messages" not in here.command("status") and "0 messages wait" in here.command("status"))
+    wait_until(lambda: drained(here, 3))
     here.command("rollup")
     after = {p["start"]: p for p in here.consumption(place, times[0], times[-1])}
     changed = {civil.instant(start) for start in before if before[start] != after[start]}
