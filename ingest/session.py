@@ -1,6 +1,8 @@
-"""One connection to an MQTT broker, version 5 or (where it knows no better) 3.1.1: `connect`, `poll`, `ack`. What replaces paho has these three.
+"""One connection to an MQTT broker, version 5 or (where it knows no better) 3.1.1: `connect`, `poll`, `ack`.
 
-Strategy: paho's external loop; the caller's thread owns the socket, and nothing is acknowledged before the caller says so (ingest/MQTT.md 1, 5).
+Strategy: our own receiver instead of paho's, which reads one packet a select and sends each acknowledgement alone: a socket that is read in large
+pieces, acknowledgements that leave together (docs/decisions/2026-11-28-own-mqtt-receiver.md; ingest/MQTT.md 2). The caller's thread owns the socket, and
+nothing is acknowledged before the caller says so.
 Rules: a `Session` is one connection and is thrown away with it, so that no acknowledgement can hit a packet id of the next; a delivery that
 was not acknowledged comes again; the broker is asked for no retained messages, since a telegram of unknown
 age is no reading (version 3.1.1 cannot ask: the drain leaves them out).
@@ -8,21 +10,34 @@ Everything raises OSError when the connection is gone.
 """
 
 import select
+import socket
 import ssl
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Literal, Self
+from typing import Final, Literal, NamedTuple, Self
 
-from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage, MQTTv5, MQTTv311
-from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
-from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
-from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from submeter.ingest.common import now_us
+from submeter.ingest.packets import (
+    DISCONNECT,
+    FAILURE,
+    PINGREQ,
+    Answer,
+    Connect,
+    Incoming,
+    Kind,
+    ProtocolError,
+    Published,
+    acknowledge,
+    answer,
+    completed,
+    subscribe,
+)
 
 __all__ = ["Delivery", "MqttSettings", "RefusedError", "Session", "TakenOverError", "tls_context"]
 
@@ -32,7 +47,14 @@ BATCH_BYTES: Final = 1024 * 1024
 RECEIVE_MAXIMUM: Final = 1000
 #: The broker keeps back what is larger; an envelope has at most 256 KiB.
 MAXIMUM_PACKET: Final = 1024 * 1024
+#: What is received into; a packet is at most as large as we allow.
+CAPACITY: Final = MAXIMUM_PACKET + 65_536
+#: Quality 1, no retained messages (MQTT 5.0, 3.8.3.1), and what 3.1.1 knows of it.
+OPTIONS: Final = {5: 0x21, 4: 0x01}
+CONNECT_S: Final = 10.0
 SESSION_TAKEN_OVER: Final = 0x8E
+#: Return codes of 3.1.1 as the reason codes of 5 that say the same (MQTT 3.1.1, 3.2.2.3).
+RETURN_CODES: Final = {1: 0x84, 2: 0x85, 3: 0x88, 4: 0x86, 5: 0x87}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +85,7 @@ class TakenOverError(ConnectionError):
     """Another client has connected with our client id."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """One message of the broker; `mid` and `qos` are what its acknowledgement needs."""
 
     topic: str
@@ -81,12 +102,15 @@ class Session:
 
     def __init__(self, settings: MqttSettings) -> None:
         self._settings = settings
-        self._batch: list[Delivery] = []
-        self._batch_bytes = 0
+        self._version = 4 if settings.protocol == "3.1.1" else 5
+        self._keepalive_s = float(settings.keepalive_s)
+        self._incoming = Incoming(CAPACITY)
+        self._outgoing = bytearray()
         self._error: OSError | None = None
+        self._sent_at = 0.0
+        self._asked_at: float | None = None
         self.connected = False
         self.session_present = False
-        self._client = self._new_client()
 
     def __enter__(self) -> Self:
         self.connect()
@@ -97,99 +121,157 @@ class Session:
 
     def connect(self) -> None:
         """Open the connection and say who we are; the answer comes through `poll`."""
-        host, port, keepalive_s = self._settings.host, self._settings.port, self._settings.keepalive_s
-        if self._settings.protocol == "3.1.1":
-            self._client.connect(host, port, keepalive_s)
-            return
-        properties = Properties(PacketTypes.CONNECT)
-        properties.SessionExpiryInterval = self._settings.session_expiry_s
-        properties.ReceiveMaximum = RECEIVE_MAXIMUM
-        properties.MaximumPacketSize = MAXIMUM_PACKET
-        self._client.connect(host, port, keepalive_s, clean_start=False, properties=properties)
+        ours = self._settings
+        self._socket = socket.create_connection((ours.host, ours.port), CONNECT_S)
+        try:
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if ours.tls:
+                self._socket = tls_context(ours).wrap_socket(self._socket, server_hostname=ours.host)
+            self._socket.setblocking(False)
+        except BaseException:
+            self._socket.close()
+            raise
+        self._waiter = select.poll()
+        self._waiter.register(self._socket, select.POLLIN)
+        who = (ours.client_id, self._version, ours.keepalive_s, ours.session_expiry_s, RECEIVE_MAXIMUM, MAXIMUM_PACKET)
+        self._outgoing += Connect(*who, ours.username, ours.password if ours.username is not None else None).packet()
+        self._sent_at = self._asked_at = time.monotonic()  # the answer to CONNECT has as long as that to a ping
 
     def poll(self, wait_s: float) -> list[Delivery]:
         """Return what has come, at most a batch, after waiting up to `wait_s` seconds for something; what came before the connection broke too."""
-        if self._error is not None:
+        batch = _Batch()
+        self._take(batch)  # what the batch before left
+        pending = isinstance(self._socket, ssl.SSLSocket) and self._socket.pending() > 0
+        if self._error is None:
+            self._waiter.modify(self._socket, select.POLLIN | (select.POLLOUT if self._outgoing else 0))
+            waited = self._waiter.poll(0 if batch.deliveries or pending else wait_s * 1000)
+            events = waited[0][1] if waited else 0
+            if pending or events & ~select.POLLOUT:
+                self._read(batch)
+            if self._outgoing:  # after reading: what is written to a broker that has died closes the connection, and what it sent last would be gone
+                self._write()
+            self._keep_alive()
+        if self._error is not None and not batch.deliveries:
             raise self._error
-        self._batch, self._batch_bytes = [], 0
-        socket: Any = self._client.socket()
-        if socket is None:
-            raise ConnectionError("the broker closed the connection")
-        waiting_in_tls = self._settings.tls and socket.pending() > 0
-        readable, writable, _ = select.select([socket], [socket] if self._client.want_write() else [], [], 0 if waiting_in_tls else wait_s)
-        if readable or waiting_in_tls:
-            self._read()
-        if writable:  # after reading: what is written to a broker that has died closes the connection, and what it sent last would be gone
-            self._client.loop_write()
-        self._client.loop_misc()
-        if self._error is not None and not self._batch:
-            raise self._error
-        return self._batch
+        return batch.deliveries
 
     def ack(self, deliveries: Sequence[Delivery]) -> None:
         """Tell the broker, with the next `poll` or `close`, that these are safe with us."""
-        for delivery in deliveries:
-            self._client.ack(delivery.mid, delivery.qos)
+        self._outgoing += acknowledge([(delivery.mid, delivery.qos) for delivery in deliveries])
 
     def close(self) -> None:
         """Leave; the broker keeps the session."""
-        self._client.disconnect()
-        self._client.loop_write()
+        self._outgoing += DISCONNECT
+        try:
+            if self._error is None:
+                self._socket.settimeout(CONNECT_S)
+                self._socket.sendall(self._outgoing)
+        except OSError:
+            pass  # it is gone anyway; what it did not learn of comes again
+        finally:
+            self._socket.close()
 
-    def _read(self) -> None:
-        before = -1
-        while self._client.socket() is not None and len(self._batch) != before and not self._full():
-            before = len(self._batch)
-            self._client.loop_read()
+    def _read(self, batch: "_Batch") -> None:
+        """Receive until there is no more, or the batch is full."""
+        try:
+            while not batch.full and self._error is None:
+                count = self._socket.recv_into(self._incoming.room())
+                if not count:
+                    self._error = ConnectionError("the broker closed the connection")
+                self._incoming.came(count)
+                self._take(batch)
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            pass
+        except OSError as error:
+            self._error = error
 
-    def _full(self) -> bool:
-        return len(self._batch) >= BATCH or self._batch_bytes >= BATCH_BYTES
+    def _write(self) -> None:
+        try:
+            del self._outgoing[: self._socket.send(self._outgoing)]
+            self._sent_at = time.monotonic()
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            pass
+        except OSError as error:
+            self._error = self._error or error
 
-    def _new_client(self) -> Client:
-        settings = self._settings
-        version: dict[str, Any] = {"protocol": MQTTv311, "clean_session": False} if settings.protocol == "3.1.1" else {"protocol": MQTTv5}
-        client = Client(CallbackAPIVersion.VERSION2, client_id=settings.client_id, manual_ack=True, **version)
-        if settings.username is not None:
-            client.username_pw_set(settings.username, settings.password)
-        if settings.tls:
-            client.tls_set_context(tls_context(settings))
-        client.on_socket_register_write = client.on_socket_unregister_write = lambda *_: None  # acknowledgements queue up for `ack`
-        client.on_connect = self._on_connect
-        client.on_subscribe = self._on_subscribe
-        client.on_disconnect = self._on_disconnect
-        client.on_message = self._on_message
-        return client
+    def _take(self, batch: "_Batch") -> None:
+        """Take packets out of what was received."""
+        received_at, version = now_us(), self._version
+        try:
+            while not batch.full and (found := self._incoming.packet()) is not None:
+                first, body = found
+                if first >> 4 == Kind.PUBLISH:
+                    told = Published.of(first, body, version)
+                    batch.add(Delivery(told.topic, told.payload, told.retain, told.dup, received_at, told.mid, told.qos))
+                else:
+                    self._answered(first, body)
+                self._asked_at = None
+        except OSError as error:
+            self._error = self._error or error
 
-    def _on_connect(self, client: Client, _: object, flags: ConnectFlags, reason: ReasonCode, __: object) -> None:
-        if reason.is_failure:
-            self._error = RefusedError(f"the broker refuses us: {reason}")
+    def _answered(self, first: int, body: memoryview) -> None:
+        """Act on a packet that is no message; raises OSError where it ends the connection."""
+        try:
+            kind = Kind(first >> 4)
+        except ValueError:
+            raise ProtocolError(f"the broker sends what is not for us: {first:02x}") from None
+        if kind is Kind.PUBREL:
+            self._outgoing += completed(body)
+        elif kind is Kind.CONNACK:
+            self._welcomed(answer(kind, body, self._version))
+        elif kind is Kind.SUBACK:
+            codes = answer(kind, body, self._version).codes
+            refused = [topic for topic, code in zip(self._settings.topics, codes, strict=False) if code >= FAILURE]
+            if refused:
+                raise RefusedError(f"the broker does not let us read {', '.join(refused)}")
+            self.connected = True
+        elif kind is Kind.DISCONNECT:
+            code = answer(kind, body, self._version).codes[0]
+            raise (TakenOverError if code == SESSION_TAKEN_OVER else ConnectionError)(f"connection lost: {_words(PacketTypes.DISCONNECT, code)}")
+
+    def _welcomed(self, told: Answer) -> None:
+        code = RETURN_CODES.get(told.codes[0], told.codes[0])
+        if code:
+            raise RefusedError(f"the broker refuses us: {_words(PacketTypes.CONNACK, code)}")
+        self.session_present = told.session_present
+        if told.keepalive_s is not None:
+            self._keepalive_s = float(told.keepalive_s)
+        self._outgoing += subscribe(1, [(topic, OPTIONS[self._version]) for topic in self._settings.topics], self._version)
+
+    def _keep_alive(self) -> None:
+        """Ask the broker for a sign of life when we have not sent one for as long as we promised; no answer within the same time ends the connection."""
+        at = time.monotonic()
+        if not self._keepalive_s:
             return
-        self.session_present = flags.session_present
-        options: Any = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND) if self._settings.protocol == "5" else 1
-        client.subscribe([(topic, options) for topic in self._settings.topics])
-
-    def _on_subscribe(self, _: object, __: object, ___: int, reasons: list[ReasonCode], ____: object) -> None:
-        refused = [topic for topic, reason in zip(self._settings.topics, reasons, strict=False) if reason.is_failure]
-        self.connected = not refused
-        if refused:
-            self._error = RefusedError(f"the broker does not let us read {', '.join(refused)}")
-
-    def _on_disconnect(self, _: object, __: object, ___: DisconnectFlags, reason: ReasonCode, ____: object) -> None:
-        kind = TakenOverError if reason.value == SESSION_TAKEN_OVER else ConnectionError
-        self._error = self._error or kind(f"connection lost: {reason}")
-
-    def _on_message(self, _: object, __: object, message: MQTTMessage) -> None:
-        payload = bytes(message.payload)
-        self._batch.append(Delivery(_topic(message), payload, message.retain, message.dup, now_us(), message.mid, message.qos))
-        self._batch_bytes += len(payload)
+        if self._asked_at is not None and at - self._asked_at > self._keepalive_s:
+            self._error = self._error or TimeoutError(f"the broker has not answered for {self._keepalive_s:.0f} s")
+        elif self._asked_at is None and at - self._sent_at >= self._keepalive_s:
+            self._outgoing += PINGREQ
+            self._asked_at = at
 
 
-def _topic(message: MQTTMessage) -> str:
-    """Return the topic; one that is no UTF-8, which no correct broker sends, must not make its message come again for ever."""
+class _Batch:
+    """What one `poll` returns."""
+
+    def __init__(self) -> None:
+        self.deliveries: list[Delivery] = []
+        self._bytes = 0
+
+    @property
+    def full(self) -> bool:
+        return len(self.deliveries) >= BATCH or self._bytes >= BATCH_BYTES
+
+    def add(self, delivery: Delivery) -> None:
+        self.deliveries.append(delivery)
+        self._bytes += len(delivery.payload)
+
+
+def _words(packet: int, code: int) -> str:
+    """A reason code in the standard's words (MQTT 5.0, 2.4)."""
     try:
-        return message.topic
-    except UnicodeDecodeError:
-        return "\N{REPLACEMENT CHARACTER}"
+        return str(ReasonCode(packet, identifier=code))
+    except (KeyError, AssertionError):
+        return f"reason code {code:02x}"
 
 
 def tls_context(settings: MqttSettings) -> ssl.SSLContext:

@@ -12,8 +12,6 @@ from certificates import Authority
 from collecting import Collecting, numbered
 from payloads import GOOD, PARTLY, REFUSED, TOPIC
 
-from submeter.ingest.session import MqttSettings, Session
-
 
 @pytest.fixture
 def collecting(tmp_path, broker):
@@ -292,17 +290,6 @@ def test_a_stranger_on_the_port_is_survived(tmp_path):
         wait_until(lambda: running.events)
         assert running._thread.is_alive()
     server.close()
-
-
-def test_a_topic_that_is_no_text_does_not_come_for_ever():
-    """A message whose topic is no UTF-8 is delivered like any other."""
-    session = Session(MqttSettings())
-    session._client.on_message(
-        session._client,
-        None,
-        type("Message", (), {"topic": property(lambda _: b"\xff".decode()), "payload": b"x", "retain": False, "dup": False, "mid": 1, "qos": 1})(),
-    )
-    assert [delivery.topic for delivery in session._batch] == ["\N{REPLACEMENT CHARACTER}"]
 
 
 @pytest.fixture
