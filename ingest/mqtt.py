@@ -69,7 +69,7 @@ class MqttCollector:
             return BACKOFF_S[1]
         except RefusedError as error:
             self._reporter.tell("mqtt_refused", str(error))
-        except Exception as error:  # noqa: BLE001  a broken stream makes paho raise errors of many kinds; each costs a connection, never the thread
+        except Exception as error:  # noqa: BLE001  whatever goes wrong with a connection, a fault of ours too, costs the connection, never the thread
             self._reporter.tell("mqtt_disconnected", f"{self.settings.host}:{self.settings.port}: {type(error).__name__}: {error}")
         return self._backoff.wait_s()
 
