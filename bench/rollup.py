@@ -2,7 +2,7 @@
 
 kernel       the full semantics, Arrow in and out, a piece of 500 series at a time
 duckdb       bench/rollup.sql: use of plain counters only, the same pieces, the same number of threads
-pandas       the same simple rules, in whole columns and exactly, a tenth of the readings
+pandas       the same simple rules, in whole columns and exactly, a tenth of the readings; left out where it is not installed (.venv/bin/uv pip install --group bench)
 twice        the kernel with twice the pieces: time and memory
 special      the kernel where one series in a hundred has an event: a set day, an exchange, a glitch
 incremental  through real stores: a gateway's outage of 0.1 % of the readings comes late, beside a computation of everything
@@ -14,6 +14,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -51,6 +52,9 @@ def main(thousands: str = "3.5") -> None:
         out(f"{'what':12} {'readings':>11} {'seconds':>8} {'M/s':>6} {'peak MiB':>9}  ratio")
         ours = told("kernel", kernel, files[:pieces])
         for name, contender, share in (("duckdb", duckdb_sql, pieces), ("pandas", pandas_columns, max(pieces // 10, 1))):
+            if find_spec(name) is None:
+                out(f"{name:12} is not installed: .venv/bin/uv pip install --group bench")
+                continue
             own = ours if share == pieces else run(kernel, files[:share])
             compare(name, own, told(name, contender, files[:share], against=own))
         twice = told("twice", kernel, files)

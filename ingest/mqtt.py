@@ -30,7 +30,7 @@ __all__ = ["MqttCollector"]
 POLL_S: Final = 0.05
 BACKOFF_S: Final = (0.1, 30.0)
 #: A connection that held so long was a good one.
-STEADY_S: Final = 10.0
+STEADY_S: Final = 1.0
 
 
 class MqttCollector:

@@ -5,26 +5,80 @@ Exit status: 0 done, 1 a finding (a refused telegram, a case that is wrong), 2 u
 
 import os
 import sys
-from typing import Annotated
+from importlib import import_module
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from submeter import __version__
-from submeter.cli import bus, decide, gateways, operate, staff
-from submeter.cli.broker import broker_check, broker_config
-from submeter.cli.check import check
-from submeter.cli.conform import conform
-from submeter.cli.decode import decode
-from submeter.cli.demo import demo
-from submeter.cli.run import run
-from submeter.cli.simulate import simulate
-from submeter.cli.sniff import sniff
-from submeter.cli.watching import status
 from submeter.errors import SubmeterError
 
-__all__ = ["app", "main"]
+__all__ = ["COMMANDS", "app", "main"]
+
+#: Where each command is: module of this package and name in it. A module is imported when its command is called, so that a command starts at once.
+COMMANDS: Final = {
+    "check": "check:check",
+    "run": "run:run",
+    "demo": "demo:demo",
+    "status": "watching:status",
+    "decode": "decode:decode",
+    "conform": "conform:conform",
+    "rollup": "operate:rollup",
+    "replay": "operate:replay",
+    "quarantine": "operate:quarantine",
+    "requeue": "operate:requeue",
+    "rebuild": "operate:rebuild",
+    "meters": "operate:meters",
+    "gateways": "gateways:gateways",
+    "sniff": "sniff:sniff",
+    "events": "operate:events",
+    "outbox": "operate:outbox",
+    "audit": "operate:audit",
+    "information": "operate:information",
+    "broker-config": "broker:broker_config",
+    "broker-check": "broker:broker_check",
+    "import": "operate:import_directory",
+    "exchange": "decide:exchange",
+    "reading": "decide:reading",
+    "substitute": "decide:substitute",
+    "bill": "decide:bill",
+    "withdraw": "decide:withdraw",
+    "decisions": "decide:decisions",
+    "corrections": "decide:corrections",
+    "scan": "bus:scan",
+    "poll": "bus:poll",
+    "tasks": "decide:tasks",
+    "token": "operate:token",
+    "operator": "staff:operator",
+    "gateway": "gateways:gateway",
+    "simulate": "simulate:simulate",
+}
+
+
+class _OnDemand(TyperGroup):
+    """The commands of the table, each imported when it is asked for."""
+
+    def list_commands(self, _: Any) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, _: Any, cmd_name: str) -> Any:
+        if cmd_name not in COMMANDS:
+            return None
+        module, name = COMMANDS[cmd_name].split(":")
+        found = getattr(import_module(f"submeter.cli.{module}"), name)
+        if not isinstance(found, typer.Typer):
+            alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+            alone.command(cmd_name)(found)
+            found = alone
+        command = get_command(found)
+        command.name = cmd_name
+        return command
+
 
 app = typer.Typer(
+    cls=_OnDemand,
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -45,41 +99,6 @@ def options(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")] = False,
 ) -> None:
     """Meter-data pipeline: telegrams in, exact tables out."""
-
-
-for verb in (
-    check,
-    run,
-    demo,
-    status,
-    decode,
-    conform,
-    operate.rollup,
-    operate.replay,
-    operate.quarantine,
-    operate.requeue,
-    operate.rebuild,
-    operate.meters,
-    gateways.gateways,
-    sniff,
-    operate.events,
-    operate.outbox,
-    operate.audit,
-    operate.information,
-):
-    app.command()(verb)
-app.command("broker-config")(broker_config)
-app.command("broker-check")(broker_check)
-app.command("import")(operate.import_directory)
-for decision in (decide.exchange, decide.reading, decide.substitute, decide.bill, decide.withdraw, decide.decisions, decide.corrections):
-    app.command()(decision)
-app.add_typer(decide.tasks, name="tasks")
-app.add_typer(operate.token, name="token")
-app.add_typer(staff.operator, name="operator")
-app.add_typer(gateways.gateway, name="gateway")
-app.add_typer(simulate, name="simulate")
-app.command()(bus.scan)
-app.command()(bus.poll)
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ At = Annotated[str, typer.Option("--at", help="instant with offset, or a local d
 Value = Annotated[str, typer.Option("--value", help="the index in the canonical unit, e.g. 812.345")]
 RegisterName = Annotated[str | None, typer.Option("--register", help="default: the point's main register")]
 
-tasks = typer.Typer(invoke_without_command=True, help="What waits for an operator's decision; accept or reject it.")
+tasks = typer.Typer(rich_markup_mode=None, invoke_without_command=True, help="What waits for an operator's decision; accept or reject it.")
 
 
 @tasks.callback()

@@ -9,7 +9,9 @@ from submeter.config import load
 
 __all__ = ["gateway", "gateways"]
 
-gateway = typer.Typer(no_args_is_help=True, help="Credentials of gateways: create, rotate, revoke, list, and the broker's password file.")
+gateway = typer.Typer(
+    rich_markup_mode=None, no_args_is_help=True, help="Credentials of gateways: create, rotate, revoke, list, and the broker's password file."
+)
 Name = Annotated[str, typer.Argument(help="as the gateway names itself: its topic level and its MQTT user")]
 
 

@@ -40,7 +40,7 @@ __all__ = [
 PASSWORD = "SUBMETER_KEY_FILE_PASSWORD"  # noqa: S105 - its name
 ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="the configuration; default: pipeline.toml here")]
 
-token = typer.Typer(no_args_is_help=True, help="Service tokens of portals: create, list, revoke.")
+token = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Service tokens of portals: create, list, revoke.")
 
 
 def run(config: Config, command: str, **arguments: Any) -> None:

@@ -21,7 +21,7 @@ from submeter.simulate.gateway import Message
 
 __all__ = ["simulate"]
 
-simulate = typer.Typer(no_args_is_help=True, help="Messages of simulated meters and gateways, to a broker or a file.")
+simulate = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Messages of simulated meters and gateways, to a broker or a file.")
 
 Send = Callable[[Message], object]
 Meters = Annotated[int, typer.Option("--meters", min=1, help="how many meters, each with an id and a key of its own")]

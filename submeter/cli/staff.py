@@ -9,7 +9,7 @@ from submeter.config import load
 
 __all__ = ["operator"]
 
-operator = typer.Typer(no_args_is_help=True, help="Operators of managers: let one in by a link, list, end.")
+operator = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Operators of managers: let one in by a link, list, end.")
 Name = Annotated[str, typer.Argument(help="who it is: the audit says so")]
 Manager = Annotated[str, typer.Option("--manager", help="the manager (id) that they work for")]
 

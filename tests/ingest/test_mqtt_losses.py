@@ -89,7 +89,7 @@ def test_a_broker_that_ends_and_comes_back_loses_nothing_for_a_collector_that_li
     load = Load(broker)
     for _ in range(0, MESSAGES, BLOCK):
         load.more()
-        time.sleep(chance.uniform(0, 0.25))
+        time.sleep(chance.uniform(0, 1.2))
         getattr(broker, end)()
         broker.start()
         child.wait_for("mqtt_connected")
