@@ -51,6 +51,10 @@ def _from_folder_of_the_file(path: Path, info: ValidationInfo) -> Path:
     return context["base"] / path
 
 
+def _place(text: str, info: ValidationInfo) -> str:
+    return text if not text or "://" in text else str(_from_folder_of_the_file(Path(text), info))
+
+
 def _cron(expression: str) -> str:
     CronTrigger.from_crontab(expression, timezone=ZoneInfo("UTC"))
     return expression
@@ -87,6 +91,7 @@ Pattern = Annotated[str, AfterValidator(_pattern)]
 Network = Annotated[str, AfterValidator(_network)]
 Cron = Annotated[str, AfterValidator(_cron)]
 Folder = Annotated[Path, Strict(strict=False), AfterValidator(_from_folder_of_the_file)]
+Place = Annotated[str, AfterValidator(_place)]
 File = Annotated[Folder | None, BeforeValidator(lambda text: None if text == "" else text)]
 
 
@@ -218,6 +223,19 @@ class Drop(Section):
     folder: Folder = Field(default=Path("drop"), description='a folder, e.g. folder = "drop"')
     gateway: str = Field(default="", description='the gateway that these telegrams are counted under, e.g. gateway = "cellar", or "" for the name')
     format: str = Field(default="auto", description='"auto", or a format of docs/gateways.md by its name there, e.g. format = "elvaco_csv"')
+
+
+class Handover(Section):
+    """A folder over which collectors on several machines hand their messages to one core."""
+
+    give: Place = Field(default="", description='a path or URL, e.g. give = "/mnt/common" or "s3://meters/inbox", on a machine that only collects')
+    take: Place = Field(default="", description='the same path or URL, e.g. take = "/mnt/common", on the machine that decodes')
+
+    @model_validator(mode="after")
+    def _one_side(self) -> Self:
+        if self.give and self.take:
+            raise ValueError("a machine either gives or takes: leave one out")
+        return self
 
 
 class Gateway(Section):
@@ -478,6 +496,7 @@ class Config(Section):
     http: Http
     bus: Annotated[tuple[WiredBus, ...], Strict(strict=False)] = ()
     drop: Annotated[tuple[Drop, ...], Strict(strict=False)] = ()
+    handover: Handover
     gateway: Annotated[tuple[Gateway, ...], Strict(strict=False)] = ()
     lorawan: Annotated[tuple[LoraWan, ...], Strict(strict=False)] = ()
     mapping: Annotated[tuple[MappedTopic, ...], Strict(strict=False)] = ()

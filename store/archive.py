@@ -22,7 +22,7 @@ from submeter.reading import Register
 from submeter.store.errors import StoreError
 from submeter.store.readings_schema import READING
 
-__all__ = ["BUCKETS", "MESSAGES", "READINGS", "WORDS", "Archive", "bucket_of"]
+__all__ = ["BUCKETS", "MESSAGES", "READINGS", "WORDS", "Archive", "bucket_of", "settle"]
 
 #: Files of a month: the registers are spread over them evenly, whatever else there is.
 BUCKETS: Final = 16
@@ -125,7 +125,7 @@ class Archive:
                     added += fresh.num_rows
             if added or not had:
                 made.chmod(0o600)
-                _settle(made, file)
+                settle(made, file)
             else:
                 made.unlink()
             return rows + added
@@ -142,7 +142,7 @@ def _without(piece: pa.Table, known: pa.Table | None, key: Sequence[str]) -> pa.
     return piece.filter(pc.is_in(marked["row"], value_set=fresh["row"]))
 
 
-def _settle(made: Path, file: Path) -> None:
+def settle(made: Path, file: Path) -> None:
     """Give a whole file its name, durably."""
     _sync(made)
     made.replace(file)

@@ -62,6 +62,11 @@ CREATE TABLE quarantine (
 );
 CREATE INDEX quarantine_reason ON quarantine (reason);
 """,
+    """
+CREATE TABLE identity (name TEXT NOT NULL);
+INSERT INTO identity VALUES (lower(hex(randomblob(8))));
+CREATE TABLE taken (inbox TEXT PRIMARY KEY, upto INTEGER NOT NULL);
+""",
 )
 
 
@@ -202,6 +207,24 @@ class Inbox:
             db.executemany(APPEND, map(attrgetter(*MESSAGE), messages))
             last: int = db.execute("SELECT last_insert_rowid()").fetchone()[0]
         return range(last - len(messages) + 1, last + 1)
+
+    @property
+    def identity(self) -> str:
+        """A name that no other inbox file has."""
+        return str(self._rows("SELECT name FROM identity")[0][0])
+
+    def take_over(self, other: str, messages: Sequence[Stored]) -> int:
+        """Append messages of another inbox, named by its `identity`, in the order of their ids; those that were taken before are passed over.
+
+        Returns how many were new.
+        """
+        with transaction(self._db) as db:
+            upto = db.execute("SELECT coalesce(max(upto), 0) FROM taken WHERE inbox = ?", (other,)).fetchone()[0]
+            fresh = [message for message in messages if message.id > upto]
+            db.executemany(APPEND, map(attrgetter(*MESSAGE), fresh))
+            last = max((message.id for message in fresh), default=upto)
+            db.execute("INSERT INTO taken VALUES (?, ?) ON CONFLICT (inbox) DO UPDATE SET upto = excluded.upto", (other, last))
+        return len(fresh)
 
     def pending(self, limit: int) -> list[Stored]:
         """Return the oldest waiting messages, at most `limit`, in the order of their ids."""

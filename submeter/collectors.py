@@ -11,6 +11,7 @@ from submeter.ingest.bus.frames import parse_address
 from submeter.ingest.bus.master import ECHO, Timing
 from submeter.ingest.bus.poller import BusCollector, BusSettings
 from submeter.ingest.drop import DropCollector, DropSettings
+from submeter.ingest.handover import Giver, HandoverSettings, Taker
 from submeter.ingest.http import HttpCollector, HttpSettings
 from submeter.ingest.mqtt import MqttCollector
 from submeter.ingest.serial import SerialCollector, SerialSettings
@@ -20,14 +21,16 @@ __all__ = ["Collector", "collectors", "mqtt_settings"]
 
 log = structlog.get_logger()
 
-Collector = MqttCollector | SerialCollector | BusCollector | DropCollector | HttpCollector
+Collector = MqttCollector | SerialCollector | BusCollector | DropCollector | HttpCollector | Giver | Taker
 WELL: Final = "_connected"
 #: What is pushed over HTTP is counted under this source.
 HTTP: Final = "http"
+#: The name of both sides of the folder that collectors and core share.
+HANDOVER: Final = "handover"
 
 
 def collectors(config: Config) -> list[Collector]:
-    """One collector for each [[mqtt]], [[serial]], [[bus]] and [[drop]], and for [http]; secrets are read now. Raises ConfigError for one that is not there."""
+    """One collector for each [[mqtt]], [[serial]], [[bus]] and [[drop]], and for [http] and [handover]; secrets are read now. Raises ConfigError for one that is not there."""
     inbox = config.data.folder / "inbox.sqlite"
     brokers = [MqttCollector(mqtt_settings(broker), inbox, _voice(broker.name)) for broker in config.mqtt]
     http = [HttpCollector(_http(config.http), config.data.folder, _voice(HTTP))] if config.http.enabled else []
@@ -37,6 +40,7 @@ def collectors(config: Config) -> list[Collector]:
         *_buses(config.bus, inbox),
         *_drops(config.drop, inbox),
         *http,
+        *_handover(config, inbox),
     ]
 
 
@@ -55,6 +59,13 @@ def _drops(drops: Sequence[Drop], inbox: Path) -> Iterator[DropCollector]:
     for one in drops:
         settings = DropSettings(one.name, one.folder, one.gateway or one.name, None if one.format == "auto" else one.format)
         yield DropCollector(settings, inbox, _voice(one.name))
+
+
+def _handover(config: Config, inbox: Path) -> Iterator[Giver | Taker]:
+    if config.handover.give:
+        yield Giver(HandoverSettings(config.handover.give, config.retention.inbox_days), inbox, _voice(HANDOVER))
+    if config.handover.take:
+        yield Taker(HandoverSettings(config.handover.take), inbox, _voice(HANDOVER))
 
 
 def mqtt_settings(broker: Broker) -> MqttSettings:

@@ -27,7 +27,7 @@ from submeter.api import SignIn, create_app, create_operations
 from submeter.api.flows import Tenant
 from submeter.api.secrets import Secrets
 from submeter.collectors import collectors
-from submeter.config import Config
+from submeter.config import Config, ConfigError
 from submeter.config.portals import Portal, load_portal
 from submeter.config.sections import PortalHost
 from submeter.control import ControlServer
@@ -224,7 +224,11 @@ def serve(
     started: Callable[[CoreThread | None], None] = lambda _core: None,
     beside: Mapping[str, ASGIApp] = MappingProxyType({}),
 ) -> None:
-    """Run until `stop` is set. `started` is called once everything listens; `beside` are applications by the path under which the API's listener has them too."""
+    """Run until `stop` is set; ConfigError for a core that would give its messages away. `started` is called once everything listens; `beside` are applications by the path under which the API's listener has them too."""
+    if config.handover.give and part == "all":
+        raise ConfigError("[handover] give: a machine that decodes keeps its messages: run it with --only collect, or write take")
+    if config.handover.take and part == "collect":
+        raise ConfigError("[handover] take: messages are taken by the machine that decodes: run it without --only, or write give")
     with ExitStack() as stack:
         core = _core(config, stack) if part == "all" else None
         if part in {"all", "api"} and config.api.enabled:

@@ -31,7 +31,9 @@ def described(config: Config) -> Iterator[str]:
     yield from [f"http      http://{config.http.host}:{config.http.port}/ingest/v1/<gateway>"] * config.http.enabled
     yield from (f"bus       {one.name}: {one.port} at {one.baud}, {len(one.meters)} meters each {one.interval_minutes} min" for one in config.bus)
     yield from (f"drop      {one.name}: {one.folder}, {one.format}, gateway {one.gateway or one.name}" for one in config.drop)
-    if not (config.mqtt or config.serial or config.bus or config.drop or config.http.enabled):
+    yield from [f"handover  to {config.handover.give}"] * bool(config.handover.give)
+    yield from [f"handover  from {config.handover.take}"] * bool(config.handover.take)
+    if not (config.mqtt or config.serial or config.bus or config.drop or config.http.enabled or config.handover.take):
         yield "sources   none: add [[mqtt]], [[serial]], [[bus]] or [[drop]], or enable [http]"
     yield from (
         f"gateway   {gateway.name}: {gateway.form}{', store and forward' * gateway.store_and_forward}{', decrypted' * gateway.decrypted}"

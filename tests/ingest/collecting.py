@@ -94,14 +94,14 @@ def numbered(count):
     return [(TOPIC, b"%d" % number) for number in range(count)]
 
 
-def batch(number):
-    """Message `number` of gateway gw-7: one encrypted telegram, in which the meter shows that number of litres."""
+def batch(number, gateway="gw-7"):
+    """Message `number` of a gateway: one encrypted telegram, in which the meter shows that number of litres."""
     raw = encode.radio(METER, encode.mode5(encode.bcd(b"\x13", number, 8), encode.Header(access=number & 0xFF), KEY, METER))
     heard = {"ts": (START + number * 1_000_000) // 1000, "hex": raw.hex()}
-    return json.dumps({"v": 1, "gw": "gw-7", "boot": "b1", "seq": number, "t": [heard]}).encode()
+    return json.dumps({"v": 1, "gw": gateway, "boot": "b1", "seq": number, "t": [heard]}).encode()
 
 
-def drained(path):
+def drained(path, gateways=("gw-7",)):
     """Decode all that an inbox holds into new stores: how often each number became a reading, and the inbox's counts."""
     folder = path.parent
     with Inbox(path) as inbox, Readings(folder / "readings.duckdb") as readings, Registry(folder / "registry.sqlite") as registry:
@@ -110,7 +110,7 @@ def drained(path):
             readings,
             registry,
             lambda device: Known(Profile(KEY), "UTC") if device == METER else None,
-            {"gw-7": Gateway(store_and_forward=True)},
+            dict.fromkeys(gateways, Gateway(store_and_forward=True)),
         )
         while drain.step().messages:
             pass
