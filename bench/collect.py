@@ -30,6 +30,7 @@ from paho.mqtt.properties import Properties
 from bench.decode import out
 from submeter.decoders import Profile
 from submeter.ingest import drain as draining
+from submeter.ingest import receiving
 from submeter.ingest.drain import Drain, Gateway, Known
 from submeter.ingest.mqtt import MqttCollector
 from submeter.ingest.session import RECEIVE_MAXIMUM, MqttSettings
@@ -180,7 +181,7 @@ def core(folder: Path, profiles: dict[Any, Profile], first: Pairs, telegrams: in
         cold, stages = time.process_time() - start, Stages()
         gc.collect()
         gc.freeze()  # as the service does once it has started
-        stages.watch(draining, "split", "split")
+        stages.watch(receiving, "split", "split")
         stages.watch(draining, "read_together", "decode")
         for owner, name in ((Drain, "_commit"), (Inbox, "finish"), (Inbox, "pending")):
             stages.watch(owner, name, "store")
@@ -211,7 +212,9 @@ def chain(broker: Broker, folder: Path, fleet: Fleet, messages: Pairs, first: Pa
     with context.Manager() as manager, context.Pool(2) as pool:
         ready = manager.Event()
         central = pool.apply_async(core, (folder, profiles, first, telegrams, ready))
-        ready.wait()
+        while not ready.wait(0.1):
+            if central.ready():
+                central.get()  # raises what went wrong there
         start = time.perf_counter()
         collector = pool.apply_async(kept, (broker.port, "chain", folder / "inbox.sqlite", len(messages)))
         receiving = collector.get()
