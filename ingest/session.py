@@ -2,7 +2,7 @@
 
 Strategy: paho's external loop; the caller's thread owns the socket, and nothing is acknowledged before the caller says so (ingest/MQTT.md 1, 5).
 Rules: a `Session` is one connection and is thrown away with it, so that no acknowledgement can hit a packet id of the next; a delivery that
-was not acknowledged comes again; the broker is asked for no retained messages, since a telegram of unknown
+was not acknowledged comes again; the broker is asked for no retained messages but of `retained` topics, since a telegram of unknown
 age is no reading (version 3.1.1 cannot ask: the drain leaves them out).
 Everything raises OSError when the connection is gone.
 """
@@ -37,7 +37,10 @@ SESSION_TAKEN_OVER: Final = 0x8E
 
 @dataclass(frozen=True, slots=True)
 class MqttSettings:
-    """A broker and how to speak to it. `client_id` names the session that the broker keeps `session_expiry_s` seconds while we are away."""
+    """A broker and how to speak to it. `client_id` names the session that the broker keeps `session_expiry_s` seconds while we are away.
+
+    Of the `topics` that are in `retained`, retained messages are wanted too, at each connection: they may have changed while we were away.
+    """
 
     name: str = "mqtt"
     host: str = "127.0.0.1"
@@ -45,6 +48,7 @@ class MqttSettings:
     client_id: str = "submeter"
     protocol: Literal["5", "3.1.1"] = "5"
     topics: tuple[str, ...] = ("submeter/v1/+/up",)
+    retained: frozenset[str] = frozenset()
     username: str | None = None
     password: str | None = None
     tls: bool = False
@@ -165,8 +169,13 @@ class Session:
             self._error = RefusedError(f"the broker refuses us: {reason}")
             return
         self.session_present = flags.session_present
-        options: Any = SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_DO_NOT_SEND) if self._settings.protocol == "5" else 1
-        client.subscribe([(topic, options) for topic in self._settings.topics])
+        client.subscribe([(topic, self._options(topic)) for topic in self._settings.topics])
+
+    def _options(self, topic: str) -> Any:
+        if self._settings.protocol != "5":
+            return 1
+        wanted = topic in self._settings.retained
+        return SubscribeOptions(qos=1, retainHandling=SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE if wanted else SubscribeOptions.RETAIN_DO_NOT_SEND)
 
     def _on_subscribe(self, _: object, __: object, ___: int, reasons: list[ReasonCode], ____: object) -> None:
         refused = [topic for topic, reason in zip(self._settings.topics, reasons, strict=False) if reason.is_failure]

@@ -20,7 +20,7 @@ from submeter.ingest.envelopes.parsed import told_bytes
 from submeter.ingest.errors import BadPayload
 from submeter.reading import Register
 
-__all__ = ["FACTORS", "Rule", "Value", "fits", "mapped"]
+__all__ = ["FACTORS", "Rule", "Value", "fits", "mapped", "numbers"]
 
 TimeForm = Literal["rfc3339", "unix_s", "unix_ms", "local"]
 #: A unit as people write it → the dictionary's unit, and how many of that it is.
@@ -99,14 +99,15 @@ def _heard(rule: Rule, topic: str | None, record: object, document: object) -> H
     if rule.raw:
         return Heard(framed(unhex(_text(_at(record, rule.raw), rule.raw))), gw_time=gw_time, wall=wall, **strength)
     meter = _named(rule.meter, topic, record, document)
-    values = dict(_values(rule, record))
+    values = dict(numbers(rule.values, record))
     if not values:
         raise BadPayload("no_values", f"none of {', '.join(one.path for one in rule.values)} has a value")
     return Heard(told_bytes(meter, values), "parsed", "mapping", gw_time, wall, **strength)
 
 
-def _values(rule: Rule, record: object) -> Iterator[tuple[Register, Decimal]]:
-    for one in rule.values:
+def numbers(values: Sequence[Value], record: object) -> Iterator[tuple[Register, Decimal]]:
+    """Those of the values that a record has, in the unit of their register; raises BadPayload for a text that is no number."""
+    for one in values:
         number = _number(_at(record, one.path))
         if number is not None:
             unit, factor = FACTORS[one.unit]

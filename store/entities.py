@@ -1,0 +1,47 @@
+"""What bridges announce to Home Assistant, and which device of the directory a gateway's name for a meter means. Part of registry.sqlite, as `registry.entities`.
+
+Strategy: each change of an announcement is a row from the message on that brought it (its id in the inbox), so that a message is read by what was announced when it
+came, after a rebuild too. Rules: an announcement has at most `HISTORY` rows, the oldest go; what stands in them is the text that the ingest side made; a link is made
+by the operator, is in the audit, and another one of the same name replaces it.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from submeter.store.errors import StoreError
+from submeter.store.events import File
+
+__all__ = ["Entities"]
+
+#: Changes of one announcement that are kept.
+HISTORY: Final = 16
+TRIM: Final = "DELETE FROM entities WHERE topic = ?1 AND since NOT IN (SELECT since FROM entities WHERE topic = ?1 ORDER BY since DESC LIMIT ?2)"
+
+
+class Entities:
+    """The announcements and names of a registry."""
+
+    def __init__(self, file: File, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
+        self._file = file
+        self._rows = rows
+
+    def all(self) -> list[tuple[str, int, str]]:
+        """Return topic, message from which on, and text of all announcements, in this order."""
+        return [(topic, since, told) for topic, since, told in self._rows("SELECT topic, since, told FROM entities ORDER BY topic, since")]
+
+    def keep(self, rows: Iterable[tuple[str, int, str]]) -> None:
+        """Keep changes of announcements; keeping one again changes nothing."""
+        kept = list(rows)
+        with self._file.writing() as db:
+            db.executemany("INSERT OR REPLACE INTO entities VALUES (?, ?, ?)", kept)
+            db.executemany(TRIM, [(topic, HISTORY) for topic in sorted({topic for topic, _, _ in kept})])
+
+    def link(self, name: str, device: str) -> None:
+        """From now on, what gateways call `name` is this device; StoreError if the directory does not have it."""
+        with self._file.writing() as db:
+            if not db.execute("SELECT 1 FROM devices WHERE id = ?", (device,)).fetchone():
+                raise StoreError(
+                    f"the directory has no device {device}: import it, or take it in by `submeter meters --adopt {device} --point P --from DATE`"
+                )
+            db.execute("INSERT INTO meter_names VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET device = excluded.device", (name, device))
+            self._file.record("operator", "meter.link", device, name)
