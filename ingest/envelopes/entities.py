@@ -37,7 +37,7 @@ _STEP: Final = re.compile(_KEY)
 _WORD: Final = re.compile(r"[A-Z]*[a-z0-9]+|[A-Z0-9]+")
 _ID: Final = re.compile(r"[0-9]{8}")
 
-COUNTERS: Final = frozenset(("volume", "energy", "hca"))
+COUNTERS: Final = frozenset(("volume", "energy", "energy_cooling", "hca"))
 COUNTED: Final = frozenset(("total", "total_increasing"))
 #: Words that leave a value what it is, …
 PLAIN: Final = frozenset(
@@ -47,6 +47,7 @@ PLAIN: Final = frozenset(
 WORDS: Final[Mapping[str, frozenset[str]]] = {
     "volume": frozenset(["volume", "vol", "water", "cold", "hot", "warm", "gas", "m3", "l", "liter", "liters", "litre", "litres"]),
     "energy": frozenset(["energy", "heat", "heating", "thermal", "electricity", "import", "imported", "kwh", "mwh", "wh", "gj", "mj"]),
+    "energy_cooling": frozenset(["energy", "cooling", "thermal", "kwh", "mwh", "wh", "gj", "mj"]),
     "power": frozenset(["power", "heat", "heating", "thermal", "electricity", "kw", "w"]),
     "flow": frozenset(["flow", "volume", "water", "rate", "m3h", "m3", "h", "l", "lh"]),
     "hca": frozenset(["hca", "heat", "cost", "allocator", "unit", "units"]),
@@ -56,7 +57,7 @@ WORDS: Final[Mapping[str, frozenset[str]]] = {
 #: Unit of the dictionary → the registers that may be meant, and words of which one must be there.
 REGISTERS: Final[Mapping[str, tuple[tuple[str, frozenset[str]], ...]]] = {
     "m3": (("volume", frozenset()),),
-    "kWh": (("energy", frozenset()),),
+    "kWh": (("energy", frozenset()), ("energy_cooling", frozenset(("cooling",)))),
     "kW": (("power", frozenset()),),
     "m3/h": (("flow", frozenset()),),
     "hca": (("hca", frozenset(("hca",))),),

@@ -15,11 +15,14 @@ from submeter.collectors import mqtt_settings
 from submeter.commands import execute
 from submeter.ingest.mqtt import MqttCollector
 from submeter.reading import DeviceId
+from submeter.simulate.fleet import Fleet
+from submeter.simulate.formats import FORMATS
 from submeter.store import Inbox, Message, StoreError
 from submeter.store.inbox import RETAIN
 
 START = civil.instant("2026-03-02T10:00:00Z")
 STATE = "cellar/7/state"
+FLEET = Fleet.make(6)
 TOPICS = '[[mqtt]]\nname = "home"\nport = {}\ntopics = ["homeassistant/sensor/+/config", "homeassistant/sensor/+/+/config", "cellar/+/state"]\n'
 
 
@@ -124,6 +127,28 @@ def test_retained_announcements_and_live_states_become_readings(tmp_path, broker
             ("energy", 2000_000_000), ("energy", 3000_000_000), ("energy", 4000_000_000), ("volume", 12_500_000), ("volume", 13_500_000),
         ]  # fmt: skip
         assert not any("volume in m3" in line for line in run(core, "meters.announced"))
+
+
+@pytest.mark.parametrize("form", ["homeassistant", "libmbus2mqtt"])
+def test_simulated_bridges_over_a_broker(tmp_path, broker, form):
+    """What `submeter simulate` announces and sends is collected, and every value of every meter of its directory is a reading."""
+    topics = '["homeassistant/#", "bridge/+/+/state", "libmbus2mqtt/device/+/state"]'
+    here = Here(tmp_path / "here", f"[[mqtt]]\nport = {broker.port}\ntopics = {topics}\n")
+    words = ["simulate", "gateway", "--format", form, "--meters", "6", "--telegrams", "12", "--broker", f"127.0.0.1:{broker.port}"]
+    stop = running(collector := MqttCollector(mqtt_settings(here.config.mqtt[0]), here.folder / "data" / "inbox.sqlite", lambda *_: None))
+    try:
+        wait_until(lambda: collector.counters.connected)
+        CliRunner().invoke(app, [*words, "--directory", str(here.folder / "fleet.toml")], catch_exceptions=False)
+        announcements = sum(1 for _ in FORMATS[form].announced(FLEET.places))
+        wait_until(lambda: collector.counters.messages >= announcements + 12)
+    finally:
+        stop()
+    with here.core() as core:
+        run(core, "import", path=str(here.folder / "fleet.toml"))
+        found = {key for key in core.readings.registers() if key[0] in {str(place.meter.device) for place in FLEET.places}}
+        assert found == {(str(place.meter.device), register) for place in FLEET.places for register in place.meter.truth(START)}
+        assert core.readings.counts()["readings"] == 2 * len(found)
+        assert core.inbox.counts().quarantined == {}
 
 
 def test_a_retained_state_is_no_reading_and_a_retained_announcement_counts(here):
