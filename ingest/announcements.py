@@ -13,13 +13,15 @@ from submeter.ingest.envelopes.discovery import Announced, announced, kept, take
 from submeter.ingest.envelopes.entities import Entity, judged
 from submeter.ingest.errors import BadPayload
 from submeter.store import Stored
-from submeter.store.entities import Entities
+from submeter.store.entities import HISTORY, Entities, Row
 
 __all__ = ["Announcements"]
 
 #: Topics of announcements that are remembered; further ones are refused.
 MOST: Final = 20_000
 
+#: Source (a broker's name) and topic.
+Key = tuple[str, str]
 Change = tuple[int, tuple[Announced, ...]]
 
 
@@ -28,23 +30,23 @@ class Announcements:
 
     def __init__(self, entities: Entities) -> None:
         self._entities = entities
-        self._told = defaultdict[str, list[Change]](list)
-        self._by_state = defaultdict[str, set[str]](set)
-        self._unwritten: list[tuple[str, int, str]] = []
-        for topic, since, text in self._entities.all():
-            self._put(topic, since, taken(text))
+        self._told = defaultdict[Key, list[Change]](list)
+        self._by_state = defaultdict[Key, set[str]](set)
+        self._unwritten: list[Row] = []
+        for source, topic, since, text in self._entities.all():
+            self._put((source, topic), since, taken(text))
 
     def take(self, message: Stored) -> None:
         """Take an announcement, or its end; raises BadPayload."""
-        topic = message.topic or ""
-        entities, changes = announced(topic, message.payload), self._told.get(topic, [])
+        key = message.source, message.topic or ""
+        entities, changes = announced(*key, message.payload), self._told.get(key, [])
         before = bisect_right(changes, message.id, key=_since)
         if entities == (changes[before - 1][1] if before else ()):
             return
         if not changes and len(self._told) >= MOST:
             raise BadPayload("too_many", f"{MOST} announcements are known: narrow the topics of [[mqtt]] to those of meters")
-        self._put(topic, message.id, entities)
-        self._unwritten.append((topic, message.id, kept(entities)))
+        self._put(key, message.id, entities)
+        self._unwritten.append((*key, message.id, kept(entities)))
 
     def write(self) -> None:
         """Keep what was taken."""
@@ -52,21 +54,27 @@ class Announcements:
             self._entities.keep(self._unwritten)
             self._unwritten = []
 
-    def of(self, topic: str | None, message: int) -> tuple[Announced, ...]:
-        """The entities whose values come under a topic, as they were announced when a message came."""
-        found = (one for name in sorted(self._by_state.get(topic or "", ())) for one in _at(self._told[name], message))
+    def of(self, message: Stored) -> tuple[Announced, ...]:
+        """The entities whose values come under a message's topic, as they were announced when it came."""
+        return self._of((message.source, message.topic or ""), message.id)
+
+    def now(self) -> Iterator[tuple[str, Entity]]:
+        """All entities as they are announced now, with their source, by the topics of their values."""
+        for source, topic in sorted(self._by_state):
+            for entity in judged(self._of((source, topic), 2**62)):
+                yield source, entity
+
+    def _of(self, state: Key, message: int) -> tuple[Announced, ...]:
+        source, topic = state
+        found = (one for name in sorted(self._by_state.get(state, ())) for one in _at(self._told[source, name], message))
         return tuple(one for one in found if one.state_topic == topic)
 
-    def now(self) -> Iterator[Entity]:
-        """All entities as they are announced now, by the topics of their values."""
-        for topic in sorted(self._by_state):
-            yield from judged(self.of(topic, 2**62))
-
-    def _put(self, topic: str, since: int, entities: tuple[Announced, ...]) -> None:
-        changes = [change for change in self._told[topic] if change[0] != since]
-        self._told[topic] = sorted([*changes, (since, entities)], key=_since)
+    def _put(self, key: Key, since: int, entities: tuple[Announced, ...]) -> None:
+        source, topic = key
+        changes = [change for change in self._told[key] if change[0] != since]
+        self._told[key] = sorted([*changes, (since, entities)], key=_since)[-HISTORY:]
         for one in entities:
-            self._by_state[one.state_topic].add(topic)
+            self._by_state[source, one.state_topic].add(topic)
 
 
 def _since(change: Change) -> int:

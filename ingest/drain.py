@@ -138,8 +138,8 @@ class Drain:
         return self._sightings.skews
 
     @property
-    def announced(self) -> Iterator[Entity]:
-        """The entities that bridges announce now."""
+    def announced(self) -> Iterator[tuple[str, Entity]]:
+        """The entities that bridges announce now, with the broker's name."""
         return self._announcements.now()
 
     def step(self, limit: int = BATCH) -> Step:

@@ -40,11 +40,11 @@ class Gateway:
 class Receiver:
     """Splits messages; `ahead` is how far a gateway's time may lie ahead of the reception, µs.
 
-    `announced` tells the entities whose values come under a topic, as they were announced when a message (its id) came.
+    `announced` tells the entities whose values come under a message's topic, as they were announced when it came.
     """
 
     def __init__(
-        self, gateways: Mapping[str, Gateway], rules: Sequence[Rule], ahead: int, announced: Callable[[str | None, int], tuple[Announced, ...]]
+        self, gateways: Mapping[str, Gateway], rules: Sequence[Rule], ahead: int, announced: Callable[[Stored], tuple[Announced, ...]]
     ) -> None:
         self._gateways = gateways
         self._announced = announced
@@ -56,7 +56,7 @@ class Receiver:
         try:
             return split(message.topic, message.payload, message.format, self._rules)
         except BadPayload as error:
-            entities = self._announced(message.topic, message.id) if error.reason in FALLBACK else ()
+            entities = self._announced(message) if error.reason in FALLBACK else ()
             if not entities:
                 raise
         return described(entities, Payload(message.topic, message.payload))

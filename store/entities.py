@@ -11,11 +11,17 @@ from typing import Any, Final
 from submeter.store.errors import StoreError
 from submeter.store.events import File
 
-__all__ = ["Entities"]
+__all__ = ["HISTORY", "Entities", "Row"]
 
 #: Changes of one announcement that are kept.
 HISTORY: Final = 16
-TRIM: Final = "DELETE FROM entities WHERE topic = ?1 AND since NOT IN (SELECT since FROM entities WHERE topic = ?1 ORDER BY since DESC LIMIT ?2)"
+TRIM: Final = """
+DELETE FROM entities WHERE source = ?1 AND topic = ?2 AND since NOT IN (
+  SELECT since FROM entities WHERE source = ?1 AND topic = ?2 ORDER BY since DESC LIMIT ?3)
+"""
+
+#: Source (a broker's name), topic, message from which on, text.
+Row = tuple[str, str, int, str]
 
 
 class Entities:
@@ -25,16 +31,17 @@ class Entities:
         self._file = file
         self._rows = rows
 
-    def all(self) -> list[tuple[str, int, str]]:
-        """Return topic, message from which on, and text of all announcements, in this order."""
-        return [(topic, since, told) for topic, since, told in self._rows("SELECT topic, since, told FROM entities ORDER BY topic, since")]
+    def all(self) -> list[Row]:
+        """Return all announcements in order of source, topic and message."""
+        rows = self._rows("SELECT source, topic, since, told FROM entities ORDER BY source, topic, since")
+        return [(source, topic, since, told) for source, topic, since, told in rows]
 
-    def keep(self, rows: Iterable[tuple[str, int, str]]) -> None:
+    def keep(self, rows: Iterable[Row]) -> None:
         """Keep changes of announcements; keeping one again changes nothing."""
         kept = list(rows)
         with self._file.writing() as db:
-            db.executemany("INSERT OR REPLACE INTO entities VALUES (?, ?, ?)", kept)
-            db.executemany(TRIM, [(topic, HISTORY) for topic in sorted({topic for topic, _, _ in kept})])
+            db.executemany("INSERT OR REPLACE INTO entities VALUES (?, ?, ?, ?)", kept)
+            db.executemany(TRIM, [(*key, HISTORY) for key in sorted({(source, topic) for source, topic, _, _ in kept})])
 
     def link(self, name: str, device: str) -> None:
         """From now on, what gateways call `name` is this device; StoreError if the directory does not have it."""

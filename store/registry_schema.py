@@ -243,7 +243,8 @@ MIGRATIONS: Final = (
     CREATE TABLE gateway_numbers (gateway TEXT PRIMARY KEY, state TEXT NOT NULL) STRICT;
     """,
     """
-    CREATE TABLE entities (topic TEXT NOT NULL, since INTEGER NOT NULL, told TEXT NOT NULL, PRIMARY KEY (topic, since)) STRICT;
+    CREATE TABLE entities (
+      source TEXT NOT NULL, topic TEXT NOT NULL, since INTEGER NOT NULL, told TEXT NOT NULL, PRIMARY KEY (source, topic, since)) STRICT;
     CREATE TABLE meter_names (name TEXT PRIMARY KEY, device TEXT NOT NULL) STRICT;
     """,
 )

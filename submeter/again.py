@@ -101,7 +101,7 @@ def _explain(core: Core, *, message: int, position: int | None = None) -> Iterat
     flags = ", ".join(words for bit, words in FLAGS.items() if kept.flags & bit)
     yield f"message {kept.id}  {civil.iso(kept.received_at)}  {len(kept.payload)} bytes by {kept.source}, gateway {kept.gateway}, topic {kept.topic}  {flags}".rstrip()
     if is_announcement(kept.topic):
-        yield from announcement(kept.topic, kept.payload)
+        yield from announcement(kept.source, kept.topic, kept.payload)
         return
     try:
         envelope = core.envelope(kept)

@@ -151,8 +151,8 @@ class Core:
         """What a message says, see `Drain.envelope`."""
         return self._drain.envelope(message)
 
-    def announced(self) -> list[Entity]:
-        """The entities that bridges announce now, see `Drain.announced`."""
+    def announced(self) -> list[tuple[str, Entity]]:
+        """The entities that bridges announce now, by broker, see `Drain.announced`."""
         return list(self._drain.announced)
 
     def heard_in(self, message: Stored) -> list[Reception]:

@@ -67,7 +67,7 @@ def _adopt(core: Core, *, device: str, point: str, since: str | None = None) -> 
 
 def _announced(core: Core) -> Iterator[str]:
     """The entities that bridges announce to Home Assistant, by device: what is taken of them, and what is not and why."""
-    for entity in core.announced():
+    for broker, entity in core.announced():
         meter = ""
         if entity.value is not None:
             devices = core.registry.numbered(entity.told.meter)
@@ -75,7 +75,7 @@ def _announced(core: Core) -> Iterator[str]:
                 f"link it by `submeter meters --named {shlex.quote(entity.told.meter)} --device ID`, unless its messages have an id of eight digits"
             )
             meter = f"  meter {entity.told.meter} ({entity.told.model}): {devices[0] if len(devices) == 1 else link}"
-        yield f"{entity}{meter}"
+        yield f"{broker}  {entity}{meter}"
 
 
 def _named(core: Core, *, name: str, device: str) -> Iterator[str]:

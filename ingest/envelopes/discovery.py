@@ -35,7 +35,8 @@ _NUMBER: Final = re.compile(r"[0-9]{8}")
 class Announced:
     """An entity as its bridge announces it, "" where it says nothing.
 
-    `meter` names the device: its serial number where that has eight digits, else its first identifier, else the topic of its state.
+    `meter` names the device: its serial number where that has eight digits, else its first identifier, else the topic of its state. These two are names among those of
+    one broker, whose name stands before them.
     """
 
     name: str
@@ -59,8 +60,8 @@ def wants_retained(wanted: str) -> bool:
     return wanted.startswith(f"{PREFIX}/") and wanted.rpartition("/")[2] in {"config", "#"}
 
 
-def announced(topic: str, payload: bytes) -> tuple[Announced, ...]:
-    """The sensors that a message announces, none if it takes them back; raises BadPayload."""
+def announced(source: str, topic: str, payload: bytes) -> tuple[Announced, ...]:
+    """The sensors that a message of a source (a broker's name) announces, none if it takes them back; raises BadPayload."""
     if not payload.strip():
         return ()
     if len(payload) > MAX_MESSAGE:
@@ -68,7 +69,7 @@ def announced(topic: str, payload: bytes) -> tuple[Announced, ...]:
     told = decode_json(payload)
     if not isinstance(told, dict):
         raise BadPayload("bad_field", "an announcement is a JSON object")
-    found = [_entity(topic, one) for one in _sensors(topic.split("/")[1], told)]
+    found = [_entity(source, topic, one) for one in _sensors(topic.split("/")[1], told)]
     if len(found) > MOST:
         raise BadPayload("too_many", f"{len(found)} entities; an announcement has at most {MOST}")
     return tuple(found)
@@ -93,7 +94,7 @@ def _sensors(component: str, told: Mapping[str, Any]) -> Iterator[Mapping[str, A
         yield from (common | part for part in parts.values() if isinstance(part, dict) and len(part) > 1 and _of(part, "platform") == "sensor")
 
 
-def _entity(topic: str, told: Mapping[str, Any]) -> Announced:
+def _entity(source: str, topic: str, told: Mapping[str, Any]) -> Announced:
     device = _of(told, "device")
     device = device if isinstance(device, dict) else {}
     state = _topic(_text(told, "state_topic"), _text(told, "~"))
@@ -107,15 +108,18 @@ def _entity(topic: str, told: Mapping[str, Any]) -> Announced:
         state_class=_text(told, "state_class"),
         device_class=_text(told, "device_class"),
         resets=_of(told, "last_reset_value_template") is not None,
-        meter=_meter(device) or state,
+        meter=_meter(device) or f"{source}:{_identifier(device) or state}",
         model=" ".join(filter(None, (_text(device, "manufacturer"), _text(device, "model")))),
     )
 
 
 def _meter(device: Mapping[str, Any]) -> str:
-    serial, identifiers = _text(device, "serial_number"), _of(device, "identifiers")
-    if _NUMBER.fullmatch(serial):
-        return serial
+    serial = _text(device, "serial_number")
+    return serial if _NUMBER.fullmatch(serial) else ""
+
+
+def _identifier(device: Mapping[str, Any]) -> str:
+    identifiers = _of(device, "identifiers")
     first = identifiers[0] if isinstance(identifiers, list) and identifiers else identifiers
     return first if isinstance(first, str) and len(first) <= LONGEST else ""
 

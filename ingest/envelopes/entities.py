@@ -91,10 +91,10 @@ def judged(entities: tuple[Announced, ...]) -> tuple[Entity, ...]:
     return tuple(_together(one, named, meters) for one in alone)
 
 
-def announcement(topic: str | None, payload: bytes) -> Iterator[str]:
+def announcement(source: str, topic: str | None, payload: bytes) -> Iterator[str]:
     """Lines for a person about one announcement."""
     try:
-        entities = judged(announced(topic or "", payload))
+        entities = judged(announced(source, topic or "", payload))
     except BadPayload as error:
         yield f"an announcement that cannot be read, {error.reason}: {error.detail}"
         return

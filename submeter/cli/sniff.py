@@ -54,7 +54,7 @@ def _receiver(settings: Config, registry: "Registry | None" = None) -> "Receiver
     from submeter.ingest.announcements import Announcements  # noqa: PLC0415 - other commands start without the stores
     from submeter.ingest.receiving import Receiver  # noqa: PLC0415 - as above
 
-    return Receiver({}, rules_of(settings), 0, Announcements(registry.entities).of if registry else lambda *_: ())
+    return Receiver({}, rules_of(settings), 0, Announcements(registry.entities).of if registry else lambda _: ())
 
 
 def _show(settings: Config, topic: str | None, gateway: str | None, *, last: int, after: int) -> int:
@@ -89,7 +89,7 @@ def _described(receiver: "Receiver", message: "Stored", held: dict[int, str] | N
     from submeter.ingest.envelopes.entities import announcement  # noqa: PLC0415 - as above
 
     if is_announcement(message.topic):
-        yield from (f"  {line}" for line in announcement(message.topic, message.payload))
+        yield from (f"  {line}" for line in announcement(message.source, message.topic, message.payload))
         return
     try:
         envelope = receiver.envelope(message)

@@ -67,9 +67,9 @@ def run(core, command, **arguments):
     return list(execute(core, command, arguments))
 
 
-def put(core, *messages, at=START):
+def put(core, *messages, at=START, source="home"):
     """Messages (topic, payload, flags) as a collector keeps them, drained."""
-    core.inbox.append([Message("home", payload, at + n, topic=name, flags=flags) for n, (name, payload, flags) in enumerate(messages)])
+    core.inbox.append([Message(source, payload, at + n, topic=name, flags=flags) for n, (name, payload, flags) in enumerate(messages)])
     core.drain_all()
 
 
@@ -180,15 +180,28 @@ def test_the_operator_links_a_name_once(here):
         put(core, (topic("v"), config(), RETAIN), (STATE, state(volume=5), 0))
         assert core.inbox.counts().quarantined == {"unknown_meter": 1}
         (line,) = run(core, "meters.announced")
-        assert "submeter meters --named cellar_7 --device ID" in line
+        assert "submeter meters --named home:cellar_7 --device ID" in line
         with pytest.raises(StoreError, match="the directory has no device"):
-            run(core, "meters.named", name="cellar_7", device=str(DeviceId("STM", "11112222", 1, 7)))
-        said = run(core, "meters.named", name="cellar_7", device=str(here.meter))
+            run(core, "meters.named", name="home:cellar_7", device=str(DeviceId("STM", "11112222", 1, 7)))
+        said = run(core, "meters.named", name="home:cellar_7", device=str(here.meter))
         assert said[1].startswith("1 telegrams that waited")
         put(core, (STATE, state(volume=6), 0), at=START + civil.HOUR)
         assert here.kept(core) == [("volume", 5_000_000), ("volume", 6_000_000)]
-        assert f"cellar_7 (): {here.meter}" in run(core, "meters.announced")[0]
-        assert [(one.subject, one.detail) for one in core.registry.audit() if one.action == "meter.link"] == [(str(here.meter), "cellar_7")]
+        assert f"home:cellar_7 (): {here.meter}" in run(core, "meters.announced")[0]
+        assert [(one.subject, one.detail) for one in core.registry.audit() if one.action == "meter.link"] == [(str(here.meter), "home:cellar_7")]
+
+
+def test_two_brokers_do_not_mix(here):
+    """The same topics and names at another broker are other entities and other meters."""
+    with here.core() as core:
+        put(core, (topic("v"), config(), RETAIN))
+        put(core, (topic("v"), config(unit="L"), RETAIN), (STATE, state(id=here.meter.id, volume=2000), 0), source="mill")
+        put(core, (STATE, state(id=here.meter.id, volume=3), 0), at=START + civil.HOUR)
+        assert here.kept(core) == [("volume", 2_000_000), ("volume", 3_000_000)]
+        run(core, "meters.named", name="home:cellar_7", device=str(here.meter))
+        put(core, (STATE, state(volume=5000), 0), at=START + 2 * civil.HOUR, source="mill")
+        assert core.inbox.counts().quarantined == {"unknown_meter": 1}
+        assert "mill:cellar_7" in core.inbox.quarantined()[0].detail
 
 
 @pytest.mark.parametrize("name", ["*", "????????", "[0-9]*", "8600000?", "1234567"])

@@ -28,7 +28,7 @@ CONFIG = {
 
 def told(topic=TOPIC, **changes):
     """The entities of an announcement with changes; None takes a field out."""
-    return announced(topic, json.dumps({name: value for name, value in {**CONFIG, **changes}.items() if value is not None}).encode())
+    return announced("home", topic, json.dumps({name: value for name, value in {**CONFIG, **changes}.items() if value is not None}).encode())
 
 
 def used(**changes):
@@ -66,8 +66,8 @@ def test_long_and_short_keys_say_the_same():
         "~": "cellar/7", "stat_t": "~/state", "val_tpl": CONFIG["value_template"], "unit_of_meas": "m³", "dev_cla": "water", "stat_cla": "total_increasing",
         "uniq_id": "cellar_7_volume", "dev": {"ids": "cellar_7", "mf": "ACW", "mdl": "Cyble"},
     }  # fmt: skip
-    assert announced(TOPIC, json.dumps(short).encode()) == told()
-    assert announced(TOPIC, json.dumps({**short, "~": "7/state", "stat_t": "cellar/~"}).encode()) == told()
+    assert announced("home", TOPIC, json.dumps(short).encode()) == told()
+    assert announced("home", TOPIC, json.dumps({**short, "~": "7/state", "stat_t": "cellar/~"}).encode()) == told()
     assert taken(kept(told())) == told()
 
 
@@ -79,9 +79,9 @@ def test_a_device_may_announce_several_sensors_at_once():
         "c": {"p": "sensor"},
     }
     device = {"dev": CONFIG["device"], "state_topic": "cellar/7/state", "state_class": "total_increasing", "cmps": parts}
-    (one,) = announced("homeassistant/device/cellar/config", json.dumps(device).encode())
-    assert (one.state_topic, one.template, one.meter) == ("cellar/7/state", "{{ value_json.volume }}", "cellar_7")
-    assert told("homeassistant/switch/cellar/config") == announced(TOPIC, b" ") == ()
+    (one,) = announced("home", "homeassistant/device/cellar/config", json.dumps(device).encode())
+    assert (one.state_topic, one.template, one.meter) == ("cellar/7/state", "{{ value_json.volume }}", "home:cellar_7")
+    assert told("homeassistant/switch/cellar/config") == announced("home", TOPIC, b" ") == ()
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ ENTITIES = (told(unit_of_measurement="L"), told(unit_of_measurement="MWh", value
 def test_the_entities_of_a_topic_are_one_telegram_with_one_time():
     """Units are changed exactly, numbers may be texts, the message's own time counts for all; what it does not hold is left out."""
     meter, values, heard = read({"volume": "1234.5", "heat": {"energy": 2.5}, "timestamp": "2026-03-02T10:00:00Z", "rssi_dbm": -71}, *ENTITIES)
-    assert (meter, values) == ("cellar_7", {VOLUME: Decimal("1.2345"), ENERGY: Decimal(2500)})
+    assert (meter, values) == ("home:cellar_7", {VOLUME: Decimal("1.2345"), ENERGY: Decimal(2500)})
     assert (heard.link, heard.form, heard.gw_time, heard.rssi_dbm) == ("parsed", "homeassistant", 1_772_445_600_000_000, -71)
     assert read({"volume": "unknown", "heat": {"energy": 1}}, *ENTITIES)[1] == {ENERGY: Decimal(1000)}
 
@@ -198,10 +198,10 @@ def test_who_is_meant():
     assert read({"volume": 1, "id": "33225544"}, told())[0] == "33225544"
     assert read({"volume": 1, "id": 33225544}, told())[0] == "33225544"
     for other in ("7", 7, None, True, ["33225544"]):
-        assert read({"volume": 1, "id": other}, told())[0] == "cellar_7"
+        assert read({"volume": 1, "id": other}, told())[0] == "home:cellar_7"
     assert read({"volume": 1}, told(device={"ids": ["x"], "sn": "86000001"}))[0] == "86000001"
-    assert read({"volume": 1}, told(device={"ids": ["x"], "sn": "7"}))[0] == "x"
-    assert read({"volume": 1}, told(device=None))[0] == "cellar/7/state"
+    assert read({"volume": 1}, told(device={"ids": ["x"], "sn": "7"}))[0] == "home:x"
+    assert read({"volume": 1}, told(device=None))[0] == "home:cellar/7/state"
 
 
 @pytest.mark.parametrize(("time", "found"), [("2026-03-02 10:30:00", (None, "2026-03-02 10:30:00")), ("soon", (None, "None")), (5, (None, "None"))])
@@ -240,7 +240,7 @@ def test_bare_values():
 def test_broken_announcements_are_refused_with_a_word(payload, reason):
     """Never another error."""
     with pytest.raises(BadPayload) as refusal:
-        announced(TOPIC, payload)
+        announced("home", TOPIC, payload)
     assert refusal.value.reason == reason
 
 
@@ -248,7 +248,7 @@ def test_an_announcement_has_so_many_entities_at_most():
     """Two hundred."""
     parts = {str(n): {"p": "sensor", "stat_t": "x"} for n in range(201)}
     with pytest.raises(BadPayload, match="too_many"):
-        announced("homeassistant/device/x/config", json.dumps({"cmps": parts}).encode())
+        announced("home", "homeassistant/device/x/config", json.dumps({"cmps": parts}).encode())
 
 
 def test_the_published_announcements_of_wmbusmeters(shared):
@@ -261,9 +261,9 @@ def test_the_published_announcements_of_wmbusmeters(shared):
         payload = row["payload"].replace("{attribute}", "current_consumption_hca" if "hca" in row["topic"] else "rssi_dbm")
         for name, value in names.items():
             payload = payload.replace(name, value)
-        entities += announced(row["topic"].replace("{id}", "33225544"), payload.encode())
+        entities += announced("home", row["topic"].replace("{id}", "33225544"), payload.encode())
     (units, level) = judged(tuple(entities))
-    assert (units.value.register, units.told.meter, level.value) == ("hca", "wmbusmeters_33225544", None)
+    assert (units.value.register, units.told.meter, level.value) == ("hca", "home:wmbusmeters_33225544", None)
 
 
 SOME = st.recursive(
@@ -282,7 +282,7 @@ def test_any_announcement_and_any_message_give_a_typed_outcome(config, state, to
     payload = state if isinstance(state, bytes) else json.dumps(state).encode()
     for entities in (told(), ()):
         try:
-            found = announced(topic, json.dumps(config).encode())
+            found = announced("home", topic, json.dumps(config).encode())
             described(found + entities, Payload("t", payload.strip()))
         except BadPayload:
             continue

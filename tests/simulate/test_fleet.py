@@ -40,7 +40,9 @@ def test_every_format_is_read_back(form):
 @pytest.mark.parametrize("form", [form for form in FORMATS if FORMATS[form].announce is not None])
 def test_every_format_that_announces_itself_is_read_back(form):
     """No message is of another format, and each gives, by what is announced, the number of its meter and all that it shows, exactly."""
-    entities = [one for topic, payload in FORMATS[form].announced(FLEET.places) if is_announcement(topic) for one in announced(topic, payload)]
+    entities = [
+        one for topic, payload in FORMATS[form].announced(FLEET.places) if is_announcement(topic) for one in announced("home", topic, payload)
+    ]
     assert len(messages(form=form)) == 60
     for message in messages(form=form):
         with pytest.raises(BadPayload, match="unknown_format"):
