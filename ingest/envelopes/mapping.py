@@ -31,6 +31,8 @@ FACTORS: Final[Mapping[str, tuple[str, Fraction]]] = {
     "m3/h": ("m3/h", Fraction(1)), "m³/h": ("m3/h", Fraction(1)), "L/h": ("m3/h", Fraction(1, 1000)), "l/h": ("m3/h", Fraction(1, 1000)),
     "hca": ("hca", Fraction(1)), "": ("", Fraction(1)),
 }  # fmt: skip
+#: Digits before and behind the point that a number may have.
+DIGITS: Final = 40
 NO_VALUE: Final = frozenset(("", "unknown", "unavailable", "null", "none", "nan"))
 
 
@@ -167,8 +169,11 @@ def _number(value: object) -> Decimal | None:
     """A number, or a text that is one; None for what says that there is none. Raises BadPayload for another text."""
     if value is None or isinstance(value, bool) or (isinstance(value, str) and value.strip().lower() in NO_VALUE):
         return None
+    text = str(value).strip()
     try:
-        number = Decimal(str(value).strip())
+        number = Decimal(text)
     except InvalidOperation as error:
-        raise BadPayload("bad_field", f"{str(value)[:40]!r} is no number") from error
+        raise BadPayload("bad_field", f"{text[:40]!r} is no number") from error
+    if number.is_finite() and (abs(number.adjusted()) > DIGITS or len(text) > 2 * DIGITS):  # an exact fraction of 1e999999999 has as many digits
+        raise BadPayload("bad_field", f"{text[:40]!r} has too many digits")
     return number if number.is_finite() else None
