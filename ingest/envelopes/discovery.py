@@ -121,7 +121,7 @@ def _meter(device: Mapping[str, Any]) -> str:
 def _identifier(device: Mapping[str, Any]) -> str:
     identifiers = _of(device, "identifiers")
     first = identifiers[0] if isinstance(identifiers, list) and identifiers else identifiers
-    return first if isinstance(first, str) and len(first) <= LONGEST else ""
+    return _printable(first)[:LONGEST]
 
 
 def _topic(topic: str, base: str) -> str:
@@ -132,15 +132,17 @@ def _topic(topic: str, base: str) -> str:
 
 
 def _text(told: Mapping[str, Any], name: str) -> str:
-    """A text, "" for anything else; raises BadPayload for one of unlikely length."""
-    value = _of(told, name)
-    if not isinstance(value, str):
-        return ""
+    """A text without control characters, which are shown to operators, "" for anything else; raises BadPayload for one of unlikely length."""
+    value = _printable(_of(told, name))
     if len(value) > LONGEST:
         if name == "value_template":  # none that is read is so long; its beginning shows whose it is
             return value[:LONGEST]
         raise BadPayload("bad_field", f"{name} has {len(value)} characters")
     return value
+
+
+def _printable(value: object) -> str:
+    return "".join(filter(str.isprintable, value)) if isinstance(value, str) else ""
 
 
 def _of(told: Mapping[str, Any], name: str) -> Any:

@@ -71,6 +71,13 @@ def test_long_and_short_keys_say_the_same():
     assert taken(kept(told())) == told()
 
 
+def test_what_is_shown_to_operators_has_no_control_characters():
+    """A bridge cannot write on the operator's screen."""
+    ((entity),) = judged(told(unique_id="a\x1b[2J\nb", device={"identifiers": ["c\x07ellar"], "model": "\u202ex"}))
+    assert str(entity).startswith("a[2Jb  cellar/7/state")
+    assert (entity.told.meter, entity.told.model) == ("home:cellar", "x")
+
+
 def test_a_device_may_announce_several_sensors_at_once():
     """Common fields count for each component; what is no sensor is passed over."""
     parts = {
