@@ -19,9 +19,12 @@ import structlog
 
 from submeter import civil
 from submeter.decoders import DecodeError, FormatKey, Profile, Telegram, dedup_key, fast, receive
+from submeter.ingest.announcements import Announcements
 from submeter.ingest.common import now_us
 from submeter.ingest.dedup import Window
 from submeter.ingest.envelopes import BadPayload, Envelope, Heard
+from submeter.ingest.envelopes.discovery import is_announcement
+from submeter.ingest.envelopes.entities import HOMEASSISTANT, Entity
 from submeter.ingest.envelopes.mapping import Rule
 from submeter.ingest.envelopes.parsed import values_of
 from submeter.ingest.guard import WINDOW, Guard
@@ -33,6 +36,7 @@ from submeter.ingest.sightings import DISTRUSTED, Clocks, Sightings
 from submeter.ingest.together import Read, read_together
 from submeter.reading import DeviceId, Reading, Register, to_micro
 from submeter.store import ACCEPTED, FORMAT, READING, RECEPTION, Done, Inbox, Quarantined, Readings, Registry, Stored
+from submeter.store.entities import Entities
 from submeter.store.inbox import RETAIN
 
 __all__ = ["Drain", "Gateway", "Known", "Step"]
@@ -97,7 +101,7 @@ class _Batch:
 
 
 class Drain:
-    """The one consumer of an inbox; `known` answers for a device of the directory, None for a stranger."""
+    """The one consumer of an inbox; `known` answers for a device of the directory, None for a stranger. Announcements are kept in `entities`, default: the registry's."""
 
     def __init__(
         self,
@@ -111,6 +115,7 @@ class Drain:
         routes: Sequence[Route] = (),
         numbered: Callable[[str], Sequence[DeviceId]] = lambda _: (),
         rules: Sequence[Rule] = (),
+        entities: Entities | None = None,
     ) -> None:
         self._inbox = inbox
         self._readings = readings
@@ -118,7 +123,8 @@ class Drain:
         self._known = known
         self._numbered = numbered
         self._uplinks = Assembler(routes)
-        self._receiver = Receiver(gateways or {}, rules, clocks.ahead)
+        self._announcements = Announcements(entities or registry.entities)
+        self._receiver = Receiver(gateways or {}, rules, clocks.ahead, self._announcements.of)
         self._clock = clock
         self._clocks = clocks
         self._ahead_of_time = clocks.ahead
@@ -130,6 +136,11 @@ class Drain:
     def skews(self) -> Mapping[str, int]:
         """By how much the last stamp of each gateway heard since the start was ahead of its reception, µs; negative: behind."""
         return self._sightings.skews
+
+    @property
+    def announced(self) -> Iterator[tuple[str, Entity]]:
+        """The entities that bridges announce now, with the broker's name."""
+        return self._announcements.now()
 
     def step(self, limit: int = BATCH) -> Step:
         """Decode up to `limit` waiting messages; `messages` is 0 when none waits."""
@@ -229,6 +240,10 @@ class Drain:
             return False
         return str(sender) == device and (heard.telegram.link != "wmbus" or window.admit(key, heard.at))
 
+    def envelope(self, message: Stored) -> Envelope:
+        """What a message says; raises BadPayload."""
+        return self._receiver.envelope(message)
+
     def heard_in(self, message: Stored) -> list[Reception]:
         """The telegrams of a message as they are decoded: with pinned forms, and the instant that counts."""
         return list(self._receiver.again(message))
@@ -263,6 +278,7 @@ class Drain:
         """Quarantine and events first, then readings and watermark: repeating all changes nothing. Returns the formats learnt."""
         self._inbox.quarantine(batch.quarantined)
         self._sightings.write()
+        self._announcements.write()
         numbers = self._readings.register_ids({row[0] for row in batch.readings})
         rows = table(READING, [(numbers[row[0]], *row[1:]) for row in batch.readings])
         readings = pa.concat_tables([rows, *(one.table(self._numbers) for one in batch.ordinary)])
@@ -290,15 +306,17 @@ class Drain:
 
     def _message(self, message: Stored, batch: _Batch, *, stored: bool) -> None:
         """Split a message and decode its telegrams; of one whose readings are `stored` already, only what a crash left undone is done."""
-        if message.flags & RETAIN:
-            batch.done.append(Done(message.id, reason="retained"))
-            return
         try:
+            if is_announcement(message.topic):
+                self._announcements.take(message)
+                batch.done.append(Done(message.id, format=HOMEASSISTANT))
+                return
+            if message.flags & RETAIN:
+                batch.done.append(Done(message.id, reason="retained"))
+                return
             envelope = self._receiver.envelope(message)
         except BadPayload as error:
-            batch.results["rejected"] += 1
-            batch.done.append(Done(message.id, reason=error.reason))
-            log.warning("message refused", message=message.id, topic=message.topic, gateway=message.gateway, reason=error.reason, detail=str(error))
+            self._refused(message, error, batch)
             return
         gateway = gateway_of(message, envelope)
         if self._redelivered(message, envelope, gateway, batch):
@@ -310,6 +328,12 @@ class Drain:
             else:
                 self._telegram(heard, batch)
         batch.done.append(Done(message.id, format=envelope.format, gateway=gateway, boot=envelope.boot, seq=envelope.seq))
+
+    @staticmethod
+    def _refused(message: Stored, error: BadPayload, batch: _Batch) -> None:
+        batch.results["rejected"] += 1
+        batch.done.append(Done(message.id, reason=error.reason))
+        log.warning("message refused", message=message.id, topic=message.topic, gateway=message.gateway, reason=error.reason, detail=str(error))
 
     def _redelivered(self, message: Stored, envelope: Envelope, gateway: str, batch: _Batch) -> bool:
         """The gateway's own numbering says that this message was taken before (INBOX 4, level 4)."""

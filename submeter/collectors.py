@@ -11,6 +11,7 @@ from submeter.ingest.bus.frames import parse_address
 from submeter.ingest.bus.master import ECHO, Timing
 from submeter.ingest.bus.poller import BusCollector, BusSettings
 from submeter.ingest.drop import DropCollector, DropSettings
+from submeter.ingest.envelopes.discovery import wants_retained
 from submeter.ingest.handover import Giver, HandoverSettings, Taker
 from submeter.ingest.http import HttpCollector, HttpSettings
 from submeter.ingest.mqtt import MqttCollector
@@ -77,6 +78,7 @@ def mqtt_settings(broker: Broker) -> MqttSettings:
         client_id=broker.client_id,
         protocol=broker.protocol,
         topics=broker.topics,
+        retained=frozenset(filter(wants_retained, broker.topics)),
         username=broker.username or None,
         password=broker.password(),
         tls=broker.tls,

@@ -126,6 +126,8 @@ def _status(core: Core) -> Iterator[str]:
     yield f"inbox: {counts.waiting} messages wait{oldest}"
     yield from (f"not decoded: {count} messages, {reason}" for reason, count in sorted(counts.refused.items()))
     yield from (f"quarantine: {count} telegrams, {reason}" for reason, count in sorted(counts.quarantined.items()))
+    if unusable := sum(entity.value is None for _, entity in core.announced()):
+        yield f"announced: {unusable} entities cannot be used, see `submeter meters --announced`"
     yield from (f"open events: {count} {kind}" for kind, count in sorted(core.registry.events.counts().items()))
     yield from _outbox_status(core)
     yield f"readings: {tables['readings']} of {tables['registers']} registers"

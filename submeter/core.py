@@ -23,6 +23,8 @@ from submeter.aggregate import Finality, Kept, Limits, Report, Rollups, Row, Ser
 from submeter.config import Config
 from submeter.decoders import Profile
 from submeter.ingest.drain import Drain, Gateway, Known, Step
+from submeter.ingest.envelopes import Envelope
+from submeter.ingest.envelopes.entities import Entity
 from submeter.ingest.following import follow, watch_inbox
 from submeter.ingest.room import Room
 from submeter.ingest.rows import Reception
@@ -145,6 +147,14 @@ class Core:
         """Decode what a device sent in kept messages again, see `Drain.decode_again`."""
         return self._drain.decode_again(messages, device)
 
+    def envelope(self, message: Stored) -> Envelope:
+        """What a message says, see `Drain.envelope`."""
+        return self._drain.envelope(message)
+
+    def announced(self) -> list[tuple[str, Entity]]:
+        """The entities that bridges announce now, by broker, see `Drain.announced`."""
+        return list(self._drain.announced)
+
     def heard_in(self, message: Stored) -> list[Reception]:
         """The telegrams of a message, see `Drain.heard_in`."""
         return self._drain.heard_in(message)
@@ -193,7 +203,7 @@ class Core:
         return self._rollups.retain(limits, now=now())
 
     def new_drain(self, inbox: Inbox, readings: Readings, registry: Registry) -> Drain:
-        """A drain between other files, which knows the devices of this core; events go to `registry`."""
+        """A drain between other files, which knows the devices and announcements of this core; events go to `registry`."""
         return Drain(
             inbox,
             readings,
@@ -202,8 +212,9 @@ class Core:
             _gateways(self.config),
             clocks=_clocks(self.config),
             routes=routes_of(self.config),
-            numbered=registry.numbered,
+            numbered=self.registry.numbered,
             rules=rules_of(self.config),
+            entities=self.registry.entities,
         )
 
     def take_readings(self, file: Path) -> None:

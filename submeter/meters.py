@@ -1,5 +1,6 @@
 """Which meters are known and heard, and taking a heard one into the directory, as commands on an open core (ingest/INBOX.md 7)."""
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -7,9 +8,13 @@ from typing import Final
 from submeter.aggregate import faults
 from submeter.core import Core
 from submeter.errors import SubmeterError
+from submeter.ingest.envelopes.parsed import values_of
 from submeter.store.directory import adopt
 
 __all__ = ["COMMANDS"]
+
+#: Telegrams of the quarantine that are taken up together.
+TOGETHER: Final = 500
 
 
 @dataclass(slots=True)
@@ -60,4 +65,32 @@ def _adopt(core: Core, *, device: str, point: str, since: str | None = None) -> 
     yield str(core.rollup())
 
 
-COMMANDS: Final[Mapping[str, Callable[..., Iterator[str]]]] = {"meters": _meters, "meters.adopt": _adopt}
+def _announced(core: Core) -> Iterator[str]:
+    """The entities that bridges announce to Home Assistant, by device: what is taken of them, and what is not and why."""
+    for broker, entity in core.announced():
+        meter = ""
+        if entity.value is not None:
+            devices = core.registry.numbered(entity.told.meter)
+            link = (
+                f"link it by `submeter meters --named {shlex.quote(entity.told.meter)} --device ID`, unless its messages have an id of eight digits"
+            )
+            meter = f"  meter {entity.told.meter} ({entity.told.model}): {devices[0] if len(devices) == 1 else link}"
+        yield f"{broker}  {entity}{meter}"
+
+
+def _named(core: Core, *, name: str, device: str) -> Iterator[str]:
+    core.registry.entities.link(name, device)
+    yield f"what gateways call {name} is {device}"
+    waiting = [row for row in core.inbox.quarantined(reason="unknown_meter") if row.link == "parsed" and values_of(row.raw).id == name]
+    for first in range(0, len(waiting), TOGETHER):
+        core.requeue(waiting[first : first + TOGETHER])
+    yield f"{len(waiting)} telegrams that waited for it are decoded at their original times"
+    yield str(core.rollup())
+
+
+COMMANDS: Final[Mapping[str, Callable[..., Iterator[str]]]] = {
+    "meters": _meters,
+    "meters.adopt": _adopt,
+    "meters.announced": _announced,
+    "meters.named": _named,
+}

@@ -203,14 +203,29 @@ def meters(
     since: Annotated[
         str | None, typer.Option("--from", help="since when: a local date or an instant; default: the day when it was first heard")
     ] = None,
+    announced: Annotated[
+        bool, typer.Option("--announced", help="instead: what bridges announce to Home Assistant, what is taken of it, and why not the rest")
+    ] = False,
+    named: Annotated[
+        str | None, typer.Option("--named", metavar="NAME", help="what gateways call NAME is a device of the directory; needs --device")
+    ] = None,
+    device: Annotated[str | None, typer.Option("--device", metavar="ID", help="the device that --named means")] = None,
     list_drivers: Annotated[bool, typer.Option("--drivers", help="instead: which meters have a driver of their own")] = False,
     config: ConfigFile = None,
 ) -> None:
-    """Which meters are known and heard; take a stranger in; or which kinds have a driver."""
+    """Which meters are known and heard; take a stranger in; say whose name a gateway tells; or which kinds have a driver."""
     if adopt is not None:
         if point is None:
             raise typer.BadParameter("which point does it measure? write --point")
         run(load(config), "meters.adopt", device=adopt, point=point, since=since)
+        return
+    if named is not None:
+        if device is None:
+            raise typer.BadParameter("which device of the directory is it? write --device")
+        run(load(config), "meters.named", name=named, device=device)
+        return
+    if announced:
+        run(load(config), "meters.announced")
         return
     if not list_drivers:
         run(load(config), "meters", unknown=unknown, heard=heard)

@@ -195,6 +195,15 @@ def test_values_of_other_programs(house):
     assert "none" in house.inbox.quarantined(reason="unknown_meter")[1].detail
 
 
+@pytest.mark.parametrize("value", [1e300, 1e13, 10_000_000_001, -1e11])
+def test_a_value_that_no_dial_shows_stops_nothing(house, value):
+    """A program that tells an absurd number: kept with the reason, and what follows is decoded."""
+    told = {"_": "telegram", "media": "water", "meter": "iperl", "id": "82000001", "total_m3": value}
+    assert house.take(json.dumps(told).encode()) == {"bad_field": 1}
+    assert "than any dial shows" in house.inbox.quarantined()[0].detail
+    assert house.take(json.dumps({**told, "total_m3": 1e10}).encode()) == {"decoded": 1}
+
+
 @pytest.mark.parametrize(("wall", "at"), [("2026-03-02 10:30:00", "2026-03-02T09:30:00Z"), ("2025-10-26 02:30:00", "2025-10-26T01:30:00Z")])
 def test_a_wall_clock_counts_in_the_gateways_zone(house, wall, at):
     """Elvaco's CSV has local times: in the repeated hour the later instant that is not after the reception."""
