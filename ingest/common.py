@@ -2,13 +2,17 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 __all__ = ["Backoff", "Counters", "OnEvent", "Reporter", "now_us"]
 
-#: Told of an event by name, with a sentence; names are those of ingest/INBOX.md 10, and `…_connected` when all is well again.
-OnEvent = Callable[[str, str], None]
+
+class OnEvent(Protocol):
+    """Told of an event by name, with a sentence; names are those of ingest/INBOX.md 10, and `…_connected` when all is well again (telling.py)."""
+
+    def __call__(self, event: str, detail: str, about: str = "", /) -> None:
+        """`about` is the one meter of a source that it is about."""
 
 
 @dataclass(slots=True)

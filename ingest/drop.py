@@ -8,7 +8,7 @@ Names that begin with a dot, or end with .tmp or .part, are left alone.
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from submeter.ingest.common import Counters, Reporter
+from submeter.ingest.common import Counters, OnEvent, Reporter
 from submeter.ingest.replay import lines_of
 from submeter.store.archive import MESSAGES
 from submeter.store.errors import StoreError
@@ -44,7 +44,7 @@ class DropSettings:
 class DropCollector:
     """Takes files from one folder; `on_event` is told of changes by name and sentence, from the collector's thread."""
 
-    def __init__(self, settings: DropSettings, inbox_path: Path, on_event: Callable[[str, str], None]) -> None:
+    def __init__(self, settings: DropSettings, inbox_path: Path, on_event: OnEvent) -> None:
         self.settings = settings
         self.counters = Counters()
         self._inbox_path = inbox_path

@@ -79,7 +79,7 @@ class HttpCollector:
             inbox = stack.enter_context(Inbox(self._folder / "inbox.sqlite"))
             registry = stack.enter_context(Registry(self._folder / "registry.sqlite"))
             keep = Together(inbox.append).keep
-            app = Push(self.settings.name, registry.gateways.holder, keep, self._rates, Room(self._folder), self.counters)
+            app = Push(self.settings.name, registry.gateways.holder, keep, self._rates, Room(self._folder), self.counters, self._reporter)
             asyncio.run(self._serve(app, listener, stop))
 
     async def _serve(self, app: Push, listener: socket.socket, stop: threading.Event) -> None:

@@ -35,6 +35,7 @@ from submeter.core import Core, make_folder, now
 from submeter.errors import SubmeterError
 from submeter.ingest.common import Counters
 from submeter.ingest.drain import Step
+from submeter.ingest.telling import Teller
 from submeter.metrics import Metrics
 from submeter.outbox import Postmen
 from submeter.portal import create_portal
@@ -274,12 +275,14 @@ def _scheduler(config: Config, thread: CoreThread) -> BackgroundScheduler:
 def _collect(config: Config, stack: ExitStack, core: CoreThread | None) -> None:
     """Each collector in a thread of its own, which owns its connection to the inbox."""
     make_folder(config.data.folder)
-    stop = threading.Event()
-    running = collectors(config)
+    stop, teller = threading.Event(), Teller(config.data.folder)
+    running = collectors(config, teller.voice)
     threads = [threading.Thread(target=one.run, args=[stop], name=f"collector {one.settings.name}") for one in running]
+    stack.callback(teller.stop)
     for thread in threads:
         stack.callback(thread.join, STOP_S)
     stack.callback(stop.set)
+    teller.start()
     for thread in threads:
         thread.start()
     if core:
