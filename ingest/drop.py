@@ -86,7 +86,7 @@ class DropCollector:
         try:
             messages = self._messages(file)
             while piece := list(islice(messages, PIECE)):
-                inbox.append(piece)
+                self.counters.commit(inbox.append, piece)
                 self.counters.messages += len(piece)
         except pa.ArrowException as error:
             self._reporter.tell("drop_refused", f"{file.name} is no Parquet of messages: {error}; it is in {REFUSED}/")

@@ -84,7 +84,7 @@ class MqttCollector:
                 if session.connected and not self.counters.connected:
                     self._welcome(session)
                 if deliveries:
-                    inbox.append([self._message(delivery) for delivery in deliveries])
+                    self.counters.commit(inbox.append, [self._message(delivery) for delivery in deliveries])
                     session.ack(deliveries)
                     self._count(deliveries)
 

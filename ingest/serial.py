@@ -109,6 +109,7 @@ class SerialCollector:
             elif silent_s > self.settings.stall_s:
                 raise StalledError(f"no byte for {self.settings.stall_s:.0f} s")
             self.counters.dropped_bytes += framer.dropped + port.dropped - dropped
+            self.counters.resyncs += framer.dropped + port.dropped > dropped
             dropped = framer.dropped + port.dropped
             self._keeper.keep(inbox, "port_connected", self.settings.where)
 

@@ -47,12 +47,11 @@ class BusSettings:
 
 
 class BusCollector:
-    """Reads one bus into the inbox file; `failed` counts reads by reason. `on_event` is told of changes by name and sentence, from the collector's thread."""
+    """Reads one bus into the inbox file; `on_event` is told of changes by name and sentence, from the collector's thread."""
 
     def __init__(self, settings: BusSettings, inbox_path: Path, on_event: OnEvent) -> None:
         self.settings = settings
         self.counters = Counters()
-        self.failed: Counter[str] = Counter()
         self._on_event = on_event
         self._inbox_path = inbox_path
         self._reporter = Reporter(on_event)
@@ -93,11 +92,15 @@ class BusCollector:
             self._read(master, address)
 
     def _read(self, master: Master, address: Address) -> None:
+        begun = time.perf_counter()
         try:
             pages = master.read(address)
         except PollError as error:
             self._missed(address, error)
             return
+        finally:
+            self.counters.poll_s.add(time.perf_counter() - begun)
+        self.counters.polls["answered"] += 1
         self._backoff.reset()
         self.counters.bytes += sum(map(len, pages))
         self._keeper.take([pages_message(self.settings.name, self.settings.gateway, pages, now_us())])
@@ -111,7 +114,7 @@ class BusCollector:
             self._on_event("meter_connected", f"{address} answers", str(address))
 
     def _missed(self, address: Address, error: PollError) -> None:
-        self.failed[error.reason] += 1
+        self.counters.polls[error.reason] += 1
         self._misses[address] += 1
         self._round.add(address)
         nobody = len(self._round) == len(self.settings.meters) > 1
