@@ -26,7 +26,7 @@ from submeter.ingest.envelopes import BadPayload, Envelope, Heard
 from submeter.ingest.envelopes.mapping import Rule
 from submeter.ingest.envelopes.parsed import values_of
 from submeter.ingest.guard import WINDOW, Guard
-from submeter.ingest.lorawan import PARTIAL, Assembler, Route
+from submeter.ingest.lorawan import PARTIAL, Assembler, Route, Taken
 from submeter.ingest.plain import Ordinary, Owner
 from submeter.ingest.receiving import WRAPPED, Gateway, Receiver, bytes_of, gateway_of
 from submeter.ingest.rows import POSITION_BITS, READING_BITS, Reception, rows_of, table
@@ -89,6 +89,7 @@ class Drain:
         self._ahead = False
         self._known = known
         self._numbered = numbered
+        self._routes = routes
         self._uplinks = Assembler(routes)
         self._receiver = Receiver(gateways or {}, rules, clocks.ahead)
         self._clock = clock
@@ -150,16 +151,15 @@ class Drain:
     def decode_again(self, messages: Iterable[Stored], device: str) -> Step:
         """Decode what one device sent in messages that were done before, at its original times; readings that are there already are not doubled.
 
-        The messages come in the order of their ids. Quarantined telegrams that are understood now leave the quarantine. Uplinks and values of other programs
-        are left to a rebuild.
+        The messages come in the order of their ids. Quarantined telegrams that are understood now leave the quarantine; parts of a telegram whose others came
+        before these messages stay what they are.
         """
-        window, numbered = Window(), set[tuple[str | None, str, int]]()
-        batch, found = Batch(again=True), 0
+        window, numbered, uplinks = Window(), set[tuple[str | None, str, int]](), Assembler(self._routes)
+        batch, places, found = Batch(again=True), list[tuple[int, int]](), 0
         telegrams = Counter[tuple[str, str, str]]()
         self._begin()
 
         def settle() -> None:
-            places = [(heard.message, heard.position) for heard in batch.waiting]
             self._decode(batch)
             self._commit(batch, upto=self._readings.watermark())
             still = {(row.message, row.position) for row in batch.quarantined}
@@ -168,12 +168,16 @@ class Drain:
 
         for message in messages:
             for heard in self._once(message, numbered):
-                if self._is_of(heard, device, window):
-                    batch.waiting.append(heard)
+                for one in self._sent_by(device, heard, uplinks, window):
+                    places.append((one.message, one.position))
                     found += 1
-            if len(batch.waiting) >= TOGETHER:
+                    if one.telegram.link == "parsed":
+                        self._values(one, batch, counted=True)
+                    else:
+                        batch.waiting.append(one)
+            if batch.size >= TOGETHER:
                 settle()
-                batch = Batch(again=True)
+                batch, places = Batch(again=True), []
                 self._begin()
         settle()
         return self._again("requeue", Step(found, telegrams))
@@ -197,10 +201,18 @@ class Drain:
         if not message.flags & RETAIN:
             yield from self._receiver.receptions(message, envelope)
 
+    def _sent_by(self, device: str, heard: Reception, uplinks: Assembler, window: Window) -> list[Reception]:
+        """What a reception that was taken before has of one device: its telegrams, each once, or its values."""
+        if heard.telegram.reason is not None:
+            return []
+        if heard.telegram.link == "parsed":
+            with suppress(BadPayload):
+                return [heard] if [*map(str, self._meant(values_of(heard.telegram.raw).id))] == [device] else []
+        found = self._unwrapped(heard, uplinks.take(heard)) if heard.telegram.link == "lorawan" else [heard]
+        return [one for one in found if self._is_of(one, device, window)]
+
     @staticmethod
     def _is_of(heard: Reception, device: str, window: Window) -> bool:
-        if heard.telegram.reason is not None or heard.telegram.link in WRAPPED:
-            return False
         try:
             sender, key = receive(heard.telegram.raw, link=heard.telegram.link, form=heard.telegram.form)
         except DecodeError:
@@ -329,12 +341,17 @@ class Drain:
         batch.joined += taken.joined
         for one, reason, detail in taken.kept:
             self._quarantine(one, batch, None, reason, detail)
-        for one in taken.telegrams:
-            timely = one.telegram.gw_time == heard.telegram.gw_time or self._receiver.plausible(one.telegram.gw_time, heard.received_at)
-            self._telegram(one._replace(trusted=heard.trusted and timely), batch)
+        for one in self._unwrapped(heard, taken):
+            self._telegram(one, batch)
 
-    def _values(self, heard: Reception, batch: Batch) -> None:
-        """Values by register of the one device of the directory that has this number."""
+    def _unwrapped(self, heard: Reception, taken: Taken) -> list[Reception]:
+        """The telegrams of an uplink, each with whether its time counts."""
+        received, stamp = heard.received_at, heard.telegram.gw_time
+        timely = [one.telegram.gw_time == stamp or self._receiver.plausible(one.telegram.gw_time, received) for one in taken.telegrams]
+        return [one._replace(trusted=heard.trusted and right) for one, right in zip(taken.telegrams, timely, strict=True)]
+
+    def _values(self, heard: Reception, batch: Batch, *, counted: bool = False) -> None:
+        """Values by register of the one device of the directory that has this number; `counted`: the reception was."""
         try:
             told = values_of(heard.telegram.raw)
         except BadPayload as error:
@@ -347,8 +364,8 @@ class Drain:
                 heard, batch, None, "unknown_meter", f"a gateway told values of meter {told.id}; devices of the directory with this number: {found}"
             )
             return
-        place = (str(devices[0]), heard.gateway, heard.at // civil.DAY)
-        batch.receptions.setdefault(place, []).append(heard.telegram.rssi_dbm)
+        if not counted:
+            batch.receptions.setdefault((str(devices[0]), heard.gateway, heard.at // civil.DAY), []).append(heard.telegram.rssi_dbm)
         readings = tuple(Reading(register, to_micro(value)) for register, value in told.values.items())
         telegram = Telegram(devices[0], readings, (), None, (), 0, None, None, b"", more=False, suspect=False, notes=())
         self._decoded(telegram, heard, batch, self._known(devices[0]) or NOBODY)

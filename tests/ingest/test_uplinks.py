@@ -256,3 +256,48 @@ def test_the_key_of_a_decode_request_is_not_kept():
     heard = envelope({"_": "decode", "telegram": FRAME.hex(), "key": "00" * 16})
     assert heard.raw == FRAME
     assert "00" * 16 not in repr(heard)
+
+
+def again(house, device, messages=None):
+    """Decode what a device sent in all kept messages again: outcomes."""
+    return dict(
+        house.drain.decode_again(house.inbox.done(after=0, since=0, until=2**62, limit=1000) if messages is None else messages, str(device)).results
+    )
+
+
+def forget(house):
+    """Lose all readings, as if they had been decoded with a wrong driver and deleted."""
+    with house.readings._duck.transaction() as db:
+        db.execute("DELETE FROM readings")
+
+
+def test_what_a_meter_sent_in_uplinks_is_decoded_again(house):
+    """Whole frames, frames in parts and records, each once, at its time; not what another meter sent, and nothing is doubled or counted as heard again."""
+    size = len(FRAME) // 3 + 1
+    other = encode.radio(HEAT, encode.plain(encode.bcd(b"\x13", 5, 8), encode.Header(access=1, status=0)))
+    for _ in range(2):
+        house.uplink(encode.radio(METER, encode.plain(encode.bcd(b"\x13", 4000, 8), encode.Header(access=7))), 1, 3, START - civil.HOUR)
+    house.uplink(other, 1, 4, START - civil.HOUR)
+    for number, at in enumerate(range(0, len(FRAME), size)):
+        house.uplink(FRAME[at : at + size], 13 + 10 * number, 40 + number, START + number * 1_000_000)
+    whole, heard = house.kept(), house.readings.receptions().to_pylist()
+    assert len(whole) == 3
+    assert again(house, METER) == {"decoded": 2}
+    assert (house.kept(), house.readings.receptions().to_pylist(), house.waiting()) == (whole, heard, [])
+    forget(house)
+    assert again(house, METER) == {"decoded": 2}
+    assert sorted(house.kept()) == [(START - civil.HOUR, 4_000_000), (START, 4_711_000)]
+    assert again(house, DeviceId("STM", "82000002", 0x03, 0x07)) == {}
+
+
+def test_values_of_other_programs_are_taken_again(house):
+    """Those of the meter, once; a number that two devices have is nobody's."""
+    told = {"media": "water", "meter": "x", "name": "", "id": "82000001", "total_m3": 4.711, "timestamp": civil.iso(START)}
+    house.take(json.dumps(told).encode())
+    house.take(json.dumps(told | {"id": "11111111"}).encode())
+    whole, heard = house.kept(), house.readings.receptions().to_pylist()
+    forget(house)
+    assert again(house, METER) == {"decoded": 1}
+    assert (house.kept(), house.readings.receptions().to_pylist(), house.waiting()) == (whole, heard, ["unknown_meter"])
+    assert again(house, METER) == {"decoded": 1}
+    assert house.kept() == whole
