@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
 import pyarrow as pa
@@ -281,7 +282,7 @@ class Drain:
     def _message(self, message: Stored, batch: Batch, *, stored: bool) -> None:
         """Split a message and decode its telegrams; of one whose readings are `stored` already, only what a crash left undone is done."""
         if message.flags & RETAIN:
-            batch.done.append(Done(message.id, reason="retained"))
+            self._retained(message, batch, stored=stored)
             return
         try:
             envelope = self._receiver.envelope(message)
@@ -304,6 +305,36 @@ class Drain:
             else:
                 self._telegram(heard, batch)
         batch.done.append(Done(message.id, format=envelope.format, gateway=gateway, boot=envelope.boot, seq=envelope.seq))
+
+    def _retained(self, message: Stored, batch: Batch, *, stored: bool) -> None:
+        """A retained message comes again at each subscription: only values count that say of when they are and are newer than the last ones (FORMATS 1)."""
+        told = [
+            heard._replace(trusted=True)
+            for heard in self._receiver.again(message)
+            if heard.telegram.link == "parsed" and self._receiver.plausible(heard.telegram.gw_time, heard.received_at)
+        ]
+        taken = 0
+        for heard in told:
+            if stored:
+                taken += bool(self._readings.of_telegram(heard.place))
+            elif telegram := self._newer(heard):
+                self._decoded(telegram, heard, batch, self._known(telegram.device) or NOBODY)
+                taken += 1
+        batch.formats[message.source, "retained"] += 1
+        batch.done.append(Done(message.id, reason=None if taken else "retained"))
+
+    def _newer(self, heard: Reception) -> Telegram | None:
+        """Those values that a gateway told of a known device that are newer than the last ones of their registers."""
+        try:
+            told = values_of(heard.telegram.raw)
+        except BadPayload:
+            return None
+        devices = self._meant(told.id)
+        if len(devices) != 1:
+            return None
+        last = {one: self._guard.last(str(devices[0]), one) or self._readings.last(str(devices[0]), one) or 0 for one in told.values}
+        newer = {register: value for register, value in told.values.items() if last[register] < heard.at}
+        return _telegram(devices[0], newer) if newer else None
 
     def _redelivered(self, message: Stored, envelope: Envelope, gateway: str, batch: Batch) -> bool:
         """The gateway's own numbering says that this message was taken before (INBOX 4, level 4)."""
@@ -366,9 +397,7 @@ class Drain:
             return
         if not counted:
             batch.receptions.setdefault((str(devices[0]), heard.gateway, heard.at // civil.DAY), []).append(heard.telegram.rssi_dbm)
-        readings = tuple(Reading(register, to_micro(value)) for register, value in told.values.items())
-        telegram = Telegram(devices[0], readings, (), None, (), 0, None, None, b"", more=False, suspect=False, notes=())
-        self._decoded(telegram, heard, batch, self._known(devices[0]) or NOBODY)
+        self._decoded(_telegram(devices[0], told.values), heard, batch, self._known(devices[0]) or NOBODY)
 
     def _meant(self, meter: str) -> Sequence[DeviceId]:
         """The devices that somebody names by eight digits, or in full."""
@@ -500,6 +529,12 @@ class Drain:
         if heard.telegram.reason is None and heard.telegram.link == "wmbus":
             with suppress(DecodeError):
                 self._window.admit(dedup_key(heard.telegram.raw, form=heard.telegram.form), heard.at)
+
+
+def _telegram(device: DeviceId, values: Mapping[Register, Decimal]) -> Telegram:
+    """Values as if they had been decoded here."""
+    readings = tuple(Reading(register, to_micro(value)) for register, value in values.items())
+    return Telegram(device, readings, (), None, (), 0, None, None, b"", more=False, suspect=False, notes=())
 
 
 def _kind(device: DeviceId) -> tuple[str, int, int]:

@@ -396,6 +396,11 @@ class Readings:
         rows = self._duck.read(SELECT_HEARD, [int(Source.LIVE), since], chosen=_ids("register", registers))
         return dict(zip(rows["register"].to_pylist(), rows["t"].to_pylist(), strict=True))
 
+    def last(self, device: str, register: Register) -> int | None:
+        """Return when a register was last heard live, None if it never was."""
+        number = self._registers.get((device, register))
+        return None if number is None else self.heard([number]).get(number)
+
     def intervals(self, registers: Sequence[int], since: int, least: int) -> dict[int, int]:
         """Return the median time between the live readings of each of these registers since an instant, µs; only of those with at least `least` gaps."""
         rows = self._duck.read(SELECT_INTERVALS, [int(Source.LIVE), since, least], chosen=_ids("register", registers))

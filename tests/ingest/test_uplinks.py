@@ -14,6 +14,7 @@ from submeter.ingest.lorawan import Route
 from submeter.reading import DeviceId
 from submeter.simulate import encode
 from submeter.store import Inbox, Message, Readings, Registry
+from submeter.store.inbox import RETAIN
 
 METER = DeviceId("STM", "82000001", 0x03, 0x07)
 HEAT = DeviceId("ELV", "66031129", 0x00, 0x04)
@@ -177,7 +178,7 @@ def test_what_no_section_fits_waits_and_is_decoded_when_one_does(house):
 
 
 def test_values_of_other_programs(house):
-    """Wmbusmeters JSON: exact values of the one device with that number; retained ones and unknown or ambiguous numbers give no reading."""
+    """Wmbusmeters JSON: exact values of the one device with that number; unknown or ambiguous numbers give no reading."""
     told = {
         "_": "telegram",
         "media": "water",
@@ -188,11 +189,46 @@ def test_values_of_other_programs(house):
         "timestamp": civil.iso(START - 60_000_000),
     }
     assert house.take(json.dumps(told).encode(), gateway="other") == {"decoded": 1}
-    assert house.take(json.dumps(told).encode(), flags=1) == {}
     assert house.take(json.dumps({**told, "id": "11111111"}).encode()) == {"unknown_meter": 1}
     assert house.take(json.dumps({**told, "id": "99999999"}).encode()) == {"unknown_meter": 1}
     assert house.kept() == [(START, 123_529_000)]
     assert "none" in house.inbox.quarantined(reason="unknown_meter")[1].detail
+
+
+def retained(house, at, litres, received=START, **more):
+    """A retained message of wmbusmeters that was decoded at an instant, which the broker sends now."""
+    told = {"media": "water", "meter": "x", "name": "", "id": "82000001", "total_m3": litres / 1000, **more}
+    return house.take(json.dumps(told | ({"timestamp": civil.iso(at)} if at else {})).encode(), received, gateway="other", flags=RETAIN)
+
+
+def test_a_retained_value_counts_if_it_is_newer_than_the_last_one(house):
+    """At its own time, once however often it comes; never one without a time, an older one, or one of a meter that nobody knows."""
+    assert retained(house, START - civil.HOUR, 4000) == {"decoded": 1}
+    assert house.kept() == [(START - civil.HOUR, 4_000_000)]
+    house.restart()
+    for _ in range(2):
+        assert retained(house, START - civil.HOUR, 4000, START + civil.MINUTE) == {}
+    assert retained(house, START - 2 * civil.HOUR, 3990) == {}
+    assert retained(house, None, 4100) == {}
+    assert retained(house, START + civil.DAY, 4100) == {}
+    assert retained(house, START, 4100, id="99999999") == {}
+    assert house.take(FRAME.hex().encode(), START, flags=RETAIN) == {}
+    assert (house.kept(), house.waiting()) == ([(START - civil.HOUR, 4_000_000)], [])
+    assert house.inbox.counts().refused == {"retained": 7}
+    assert retained(house, START - civil.MINUTE, 4100) == {"decoded": 1}
+    assert house.kept()[-1] == (START - civil.MINUTE, 4_100_000)
+
+
+def test_a_retained_value_is_judged_by_its_register(house):
+    """A flow that is new beside a total that is not: the flow counts alone; after a crash the message is what it was."""
+    house.take(json.dumps({"media": "water", "meter": "x", "name": "", "id": "82000001", "total_m3": 4}).encode(), START - civil.MINUTE)
+    assert retained(house, START - civil.HOUR, 4000, volume_flow_m3h=0.5) == {"decoded": 1}
+    assert house.kept() == [(START - civil.MINUTE, 4_000_000), (START - civil.HOUR, 500_000)]
+    assert retained(house, START - civil.HOUR, 4000, volume_flow_m3h=0.5) == {}
+    with house.inbox._db as db:
+        db.execute("UPDATE messages SET state = 'new'")
+    assert house.take(b"") == {"rejected": 1}
+    assert (len(house.kept()), house.inbox.counts().refused) == (2, {"retained": 1, "empty": 1})
 
 
 @pytest.mark.parametrize(("wall", "at"), [("2026-03-02 10:30:00", "2026-03-02T09:30:00Z"), ("2025-10-26 02:30:00", "2025-10-26T01:30:00Z")])
