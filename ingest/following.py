@@ -71,4 +71,4 @@ def _tell(registry: Registry, subject: str, note: Note, now: int) -> None:
     if note.ended is not None:
         registry.events.settle(note.kind, subject, (), now=now, since=note.at, until=note.at + 1, ended=note.ended)
     else:
-        registry.events.raise_(note.kind, subject, note.at, now=now, detail=note.detail)
+        registry.events.raise_(note.kind, subject, note.at, now=now, detail=note.detail, amount=note.span)
