@@ -29,7 +29,7 @@ ALARMS: Final = (
     *("wrong_key", "mac_fail", "replay", "downgrade", "unknown_mode", "id_clash", "job_failed", "undelivered"),
     *("key_missing", "driver_missing", "sequence_gap", "gateway_identity_conflict", "inbox_low_disk", "inbox_backlog"),
     *("source_lost", "port_stalled", "bus_silent", "meter_overdue", "drop_refused"),
-    *("inbox_write_failed", "mqtt_session_taken_over", "mqtt_session_lost"),
+    *("inbox_write_failed", "mqtt_session_taken_over", "mqtt_session_lost", "collector_clock_step"),
 )
 #: Kinds that only tell: they are closed from the start.
 NOTES: Final = ("conflict", "glitch", "spike", "rollover", "before_installation", "changed_after_final", "gateway_restarted", "unknown_meter_heard")

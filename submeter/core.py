@@ -23,7 +23,7 @@ from submeter.aggregate import Finality, Kept, Limits, Report, Rollups, Row, Ser
 from submeter.config import Config
 from submeter.decoders import Profile
 from submeter.ingest.drain import Drain, Gateway, Known, Step
-from submeter.ingest.following import follow, watch_inbox
+from submeter.ingest.following import Clock, follow, watch_inbox
 from submeter.ingest.room import Room
 from submeter.ingest.rows import Reception
 from submeter.ingest.settings import routes_of, rules_of
@@ -75,6 +75,7 @@ class Core:
         self.stopping = threading.Event()
         self.work = Work()
         self.room = Room(config.data.folder)
+        self._clock = Clock()
         #: Gateways as they were seen at the last `look`; replaced as a whole, so that any thread may read it.
         self.gateways: Mapping[str, Seen] = {}
         #: Meters of the directory by state, as of then.
@@ -128,6 +129,7 @@ class Core:
             for name, at in sorted(last.items())
         }
         watch_inbox(self.inbox, self.registry, self.room, moment)
+        self._clock.look(self.registry)
         self.meters = meter_states(self.registry, moment)
 
     @property
