@@ -483,6 +483,7 @@ class Metrics(Section):
     enabled: bool = Field(default=True, description="true or false")
     host: Text = Field(default=LOOPBACK, description='the address to listen on, e.g. host = "127.0.0.1"')
     port: Port = Field(default=9108, description="a whole number from 1 to 65535, e.g. port = 9108")
+    collect_port: int = Field(default=0, ge=0, le=65535, description="a whole number from 1 to 65535, or collect_port = 0 for none")
 
 
 class Config(Section):

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from submeter.ingest.common import Backoff, Counters, Reporter, now_us
+from submeter.ingest.common import Backoff, Counters, OnEvent, Reporter, now_us
 from submeter.ingest.framers import AmberFramer, BareFramer, CulFramer, Framer, Im871aFramer, Iu891aFramer, LineFramer, Radio
 from submeter.ingest.keeper import Keeper, radio_message
 from submeter.ingest.ports import Child, Port, listening, opened
@@ -63,7 +63,7 @@ class StalledError(ConnectionError):
 class SerialCollector:
     """Collects from one port into the inbox file; `on_event` is told of changes by name and sentence, from the collector's thread."""
 
-    def __init__(self, settings: SerialSettings, inbox_path: Path, on_event: Callable[[str, str], None]) -> None:
+    def __init__(self, settings: SerialSettings, inbox_path: Path, on_event: OnEvent) -> None:
         self.settings = settings
         self.counters = Counters()
         self._inbox_path = inbox_path
@@ -90,7 +90,8 @@ class SerialCollector:
         framer = FRAMERS[self.settings.kind]()
         self.counters.connected = True
         self.counters.connections += 1
-        self._reporter.tell("port_connected", self.settings.where)
+        if self._reporter.last != "port_stalled":  # a port that stalled is well again with its first byte
+            self._reporter.tell("port_connected", self.settings.where)
         heard, cut, dropped = time.monotonic(), False, 0
         while not stop.is_set():
             data = port.read(READ_S)
@@ -99,6 +100,8 @@ class SerialCollector:
                 heard, cut = time.monotonic(), True
                 self._backoff.reset()
                 self.counters.bytes += len(data)
+                if self._reporter.last == "port_stalled":
+                    self._reporter.tell("port_connected", self.settings.where)
                 self._take(framer.feed(data))
             elif cut and silent_s > CUT_S and self.settings.kind != "lines":
                 cut = False
@@ -106,6 +109,7 @@ class SerialCollector:
             elif silent_s > self.settings.stall_s:
                 raise StalledError(f"no byte for {self.settings.stall_s:.0f} s")
             self.counters.dropped_bytes += framer.dropped + port.dropped - dropped
+            self.counters.resyncs += framer.dropped + port.dropped > dropped
             dropped = framer.dropped + port.dropped
             self._keeper.keep(inbox, "port_connected", self.settings.where)
 

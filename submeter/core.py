@@ -19,13 +19,13 @@ import pyarrow as pa
 import structlog
 
 from submeter import civil, sent_in
-from submeter.aggregate import Finality, Kept, Limits, Report, Rollups, Row, Series, commissioning, watch
+from submeter.aggregate import Finality, Kept, Limits, Report, Rollups, Row, Series, commissioning, meter_states, watch
 from submeter.config import Config
 from submeter.decoders import Profile
 from submeter.ingest.drain import Drain, Gateway, Known, Step
 from submeter.ingest.envelopes import Envelope
 from submeter.ingest.envelopes.entities import Entity
-from submeter.ingest.following import follow, watch_inbox
+from submeter.ingest.following import Clock, follow, watch_inbox
 from submeter.ingest.room import Room
 from submeter.ingest.rows import Reception
 from submeter.ingest.settings import routes_of, rules_of
@@ -38,8 +38,8 @@ __all__ = ["REBUILD", "Core", "Seen", "make_folder", "now"]
 
 log = structlog.get_logger()
 
-#: Quarantine reasons that a change of the directory may lift, and how many telegrams are taken up together.
-WAITING: Final = ("unknown_meter", "no_key", "wrong_key", "downgrade")
+#: Quarantine reasons that a change of the directory may lift, with what lifts them, and how many telegrams are taken up together.
+WAITING: Final = {"unknown_meter": "adopted", "no_key": "key", "wrong_key": "key", "downgrade": "profile"}
 TOGETHER: Final = 500
 #: Where a rebuild makes its readings; what is there at a start was interrupted.
 REBUILD: Final = "rebuild"
@@ -77,8 +77,11 @@ class Core:
         self.stopping = threading.Event()
         self.work = Work()
         self.room = Room(config.data.folder)
+        self._clock = Clock()
         #: Gateways as they were seen at the last `look`; replaced as a whole, so that any thread may read it.
         self.gateways: Mapping[str, Seen] = {}
+        #: Meters of the directory by state, as of then.
+        self.meters: Mapping[str, int] = {}
         self._told = told
         self.folder = config.data.folder
         make_folder(self.folder)
@@ -128,6 +131,13 @@ class Core:
             for name, at in sorted(last.items())
         }
         watch_inbox(self.inbox, self.registry, self.room, moment)
+        self._clock.look(self.registry)
+        self.meters = meter_states(self.registry, moment)
+
+    @property
+    def redecoded(self) -> Mapping[str, int]:
+        """Telegrams that gave readings when they were decoded again since the start, by why they were."""
+        return self._drain.redecoded
 
     @property
     def skews(self) -> Mapping[str, int]:
@@ -235,10 +245,10 @@ class Core:
         keyed: set[str] = set()
         self._known.clear()
         devices = {str(device.id) for device in self.registry.devices()}
-        for reason in WAITING:
+        for reason, cause in WAITING.items():
             waiting = [row for row in self.inbox.quarantined(reason=reason) if row.device in devices or row.link == "parsed"]
             for first in range(0, len(waiting), TOGETHER):
-                self._drain.redecode(waiting[first : first + TOGETHER])
+                self._drain.redecode(waiting[first : first + TOGETHER], cause=cause)
             keyed |= {row.device for row in waiting if row.device} if reason in {"no_key", "wrong_key"} else set()
         return keyed
 

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from submeter.aggregate import faults
@@ -10,6 +11,7 @@ from submeter.core import Core
 from submeter.errors import SubmeterError
 from submeter.ingest.envelopes.parsed import values_of
 from submeter.store.directory import adopt
+from submeter.store.key_files import key_of
 
 __all__ = ["COMMANDS"]
 
@@ -54,13 +56,18 @@ def _line(one: _Heard) -> str:
     return f"{one.receptions:>8} receptions  last heard {one.last}, first {one.first}  by {by}{level}"
 
 
-def _adopt(core: Core, *, device: str, point: str, since: str | None = None) -> Iterator[str]:
+def _adopt(
+    core: Core, *, device: str, point: str, since: str | None = None, key: str | None = None, key_file: str | None = None, password: str = ""
+) -> Iterator[str]:
     received = _heard(core).get(device)
     if received is None and since is None:
         raise SubmeterError(f"{device} was never heard: look at `submeter meters --unknown`, or write --from DATE to take it in anyway")
-    report = adopt(core.registry, device, point, since or (received.first if received else ""), check=faults)
+    core.open_vault()
+    secret = key if key_file is None else key_of(Path(key_file), device, password).hex()
+    report = adopt(core.registry, device, point, since or (received.first if received else ""), secret, check=faults)
     yield from report.lines()
-    yield f"{device} is that of {point}: what it sent is decoded at its original times; a key it needs is imported with `submeter import FILE`"
+    needed = "" if secret else "; a key it needs is imported with `submeter import FILE`"
+    yield f"{device} is that of {point}: what it sent is decoded at its original times{needed}"
     core.drain_all()
     yield str(core.rollup())
 

@@ -11,7 +11,6 @@ import termios
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Final
 
 from submeter.ingest.bus.frames import Address
 from submeter.ingest.bus.master import Master, PollError, Timing
-from submeter.ingest.common import Backoff, Counters, Reporter, now_us
+from submeter.ingest.common import Backoff, Counters, OnEvent, Reporter, now_us
 from submeter.ingest.keeper import Keeper, pages_message
 from submeter.ingest.ports import opened
 from submeter.store.errors import StoreError
@@ -48,12 +47,11 @@ class BusSettings:
 
 
 class BusCollector:
-    """Reads one bus into the inbox file; `failed` counts reads by reason. `on_event` is told of changes by name and sentence, from the collector's thread."""
+    """Reads one bus into the inbox file; `on_event` is told of changes by name and sentence, from the collector's thread."""
 
-    def __init__(self, settings: BusSettings, inbox_path: Path, on_event: Callable[[str, str], None]) -> None:
+    def __init__(self, settings: BusSettings, inbox_path: Path, on_event: OnEvent) -> None:
         self.settings = settings
         self.counters = Counters()
-        self.failed: Counter[str] = Counter()
         self._on_event = on_event
         self._inbox_path = inbox_path
         self._reporter = Reporter(on_event)
@@ -61,7 +59,8 @@ class BusCollector:
         self._keeper = Keeper(self.counters, self._reporter)
         self._misses: Counter[Address] = Counter()
         self._round: set[Address] = set()
-        self._silent = False
+        self._silent: bool | None = None  # not known before the first answer or the first round
+        self._overdue: dict[Address, bool] = {}
         begin = time.monotonic()
         self._due = [(begin + _phase(one, settings.interval_s), number, one) for number, one in enumerate(settings.meters)]
         heapq.heapify(self._due)
@@ -93,29 +92,38 @@ class BusCollector:
             self._read(master, address)
 
     def _read(self, master: Master, address: Address) -> None:
+        begun = time.perf_counter()
         try:
             pages = master.read(address)
         except PollError as error:
             self._missed(address, error)
             return
+        finally:
+            self.counters.poll_s.add(time.perf_counter() - begun)
+        self.counters.polls["answered"] += 1
         self._backoff.reset()
         self.counters.bytes += sum(map(len, pages))
         self._keeper.take([pages_message(self.settings.name, self.settings.gateway, pages, now_us())])
-        if self._misses.pop(address, 0) >= OVERDUE:
-            self._on_event("meter_connected", f"{self.settings.name}: {address} answers again")
+        self._misses.pop(address, None)
         self._round.clear()
-        self._silent = False
+        if self._silent is not False:
+            self._silent = False
+            self._on_event("bus_connected", f"{address} answers")
+        if self._overdue.get(address) is not False:
+            self._overdue[address] = False
+            self._on_event("meter_connected", f"{address} answers", str(address))
 
     def _missed(self, address: Address, error: PollError) -> None:
-        self.failed[error.reason] += 1
+        self.counters.polls[error.reason] += 1
         self._misses[address] += 1
         self._round.add(address)
         nobody = len(self._round) == len(self.settings.meters) > 1
         if nobody and not self._silent:
             self._silent = True
-            self._on_event("bus_silent", f"{self.settings.name}: none of {len(self._round)} meters answers: check supply, wiring and baud; {error}")
-        elif self._misses[address] == OVERDUE and not nobody:
-            self._on_event("meter_overdue", f"{self.settings.name}: {address} failed {OVERDUE} times in a row, at last {error}")
+            self._on_event("bus_silent", f"none of {len(self._round)} meters answers: check supply, wiring and baud; {error}")
+        elif self._misses[address] >= OVERDUE and not nobody and not self._overdue.get(address):
+            self._overdue[address] = True
+            self._on_event("meter_overdue", f"{address} failed {self._misses[address]} times in a row, at last {error}", str(address))
 
     def _wait_s(self, address: Address) -> float:
         """Until the next read: the interval, doubled for each failure beyond three, at most an hour."""
