@@ -26,9 +26,10 @@ log = structlog.get_logger()
 
 #: What is told → the kind of event that it is.
 TROUBLE: Final[Mapping[str, str]] = {
+    "handover_refused": "drop_refused",
     **dict.fromkeys(("mqtt_disconnected", "mqtt_refused", "port_lost", "http_refused", "drop_lost", "handover_lost"), "source_lost"),
     **{kind: kind for kind in ("inbox_write_failed", "port_stalled", "bus_silent", "meter_overdue", "mqtt_session_taken_over")},
-    **{kind: kind for kind in ("mqtt_session_lost", "drop_refused", "handover_refused")},  # nothing that comes later ends these
+    **{kind: kind for kind in ("mqtt_session_lost", "drop_refused")},  # nothing that comes later ends these
 }
 _CONNECTED: Final = ("source_lost", "inbox_write_failed", "port_stalled", "mqtt_session_taken_over")
 #: What is told → the kinds of events that it ends.
