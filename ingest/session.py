@@ -201,13 +201,14 @@ class Session:
 
     def _take(self, batch: "_Batch") -> None:
         """Take packets out of what was received."""
-        received_at, version = now_us(), self._version
+        version = self._version
         try:
             while not batch.full and (found := self._incoming.packet()) is not None:
                 first, body = found
                 if first >> 4 == Kind.PUBLISH:
                     told = Published.of(first, body, version)
-                    batch.add(Delivery(told.topic, told.payload, told.retain, told.dup, received_at, told.mid, told.qos))
+                    # an instant of its own, so that two telegrams of a meter in one piece are not two values of one instant
+                    batch.add(Delivery(told.topic, told.payload, told.retain, told.dup, now_us(), told.mid, told.qos))
                 else:
                     self._answered(first, body)
                 self._asked_at = None
