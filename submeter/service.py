@@ -289,11 +289,11 @@ def _collect(config: Config, stack: ExitStack, core: CoreThread | None) -> None:
     stop, teller = threading.Event(), Teller(config.data.folder)
     running = collectors(config, teller.voice)
     threads = [threading.Thread(target=one.run, args=[stop], name=f"collector {one.settings.name}") for one in running]
+    teller.start()
     stack.callback(teller.stop)
     for thread in threads:
         stack.callback(thread.join, STOP_S)
     stack.callback(stop.set)
-    teller.start()
     for thread in threads:
         thread.start()
     counted = {one.settings.name: one.counters for one in running}
