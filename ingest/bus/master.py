@@ -11,12 +11,13 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, Protocol
+from typing import Final
 
 from submeter.errors import SubmeterError
 from submeter.ingest.bus.frames import ACK, SELECTED, Address, Reason, Secondary, header_of, more_follows, nke, request, select, verdict
+from submeter.ingest.ports import Port
 
-__all__ = ["ECHO", "Master", "PollError", "Port", "Timing"]
+__all__ = ["ECHO", "Master", "PollError", "Timing"]
 
 #: How an operator says whether a line echoes.
 ECHO: Final = {"auto": None, "yes": True, "no": False}
@@ -32,18 +33,6 @@ class PollError(SubmeterError):
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
-
-
-class Port(Protocol):
-    """A line to a bus; raises OSError when it is gone."""
-
-    def write(self, data: bytes) -> None:
-        """Send."""
-        ...
-
-    def read(self, wait_s: float) -> bytes:
-        """Return what has come, after waiting at most so long for the first byte."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
