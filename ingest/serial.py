@@ -86,6 +86,8 @@ class SerialCollector:
                 self._tell(error, stop, "")
             except StalledError as error:
                 self._reporter.tell("port_stalled", f"{self.settings.where}: {error}")
+            except ConnectionRefusedError as error:
+                self._reporter.tell("port_refused", f"{self.settings.where}: {error}: many gateways take one client only; is another one connected?")
             except (OSError, ValueError, termios.error) as error:  # pyserial's errors are OSErrors; a wrong address is a ValueError
                 self._reporter.tell("port_lost", f"{self.settings.where}: {error}")
             self.counters.connected = False

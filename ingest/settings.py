@@ -1,9 +1,10 @@
 """What pipeline.toml says of formats, ports and buses, as the parts of ingest take it; opens nothing. ConfigError for what only they can tell is wrong."""
 
 from submeter.config import Config, ConfigError, MappedTopic, SerialPort, WiredBus
-from submeter.ingest.bus.frames import parse_address
+from submeter.ingest.bus.frames import BAUDS, parse_address
 from submeter.ingest.bus.master import ECHO, Timing
 from submeter.ingest.bus.poller import BusSettings
+from submeter.ingest.bus.schedule import Meter
 from submeter.ingest.dongles import ASKABLE, AUTO, KINDS, modes_of
 from submeter.ingest.envelopes.mapping import Rule, Value
 from submeter.ingest.lorawan import Route
@@ -51,11 +52,24 @@ def buses_of(config: Config) -> list[BusSettings]:
 
 def _bus(one: WiredBus) -> BusSettings:
     try:
-        meters = tuple(map(parse_address, one.meters))
+        meters = tuple(map(_meter, one.meters))
     except ValueError as error:
         raise ConfigError(f"[[bus]] {one.name} meters: {error}") from None
+    other = next((meter for meter in meters if meter.baud not in {None, one.baud}), None)
+    if other and one.port.startswith("socket://"):
+        raise ConfigError(f"[[bus]] {one.name} meters: {other}: the speed of the line is set in the gateway: use its rfc2217:// port, if it has one")
     timing = Timing(one.baud, one.latency_ms / 1000)
     return BusSettings(one.name, one.port, meters, one.gateway or one.name, timing, ECHO[one.echo], one.interval_minutes * 60.0)
+
+
+def _meter(text: str) -> Meter:
+    """Read `ADDRESS [@ BAUD] [every MINUTES]`; raises ValueError."""
+    address, _, minutes = text.partition(" every ")
+    address, at, baud = address.partition("@")
+    if (at and baud.strip() not in map(str, BAUDS)) or (minutes and not (minutes.strip().isdecimal() and int(minutes))):
+        rates = ", ".join(map(str, BAUDS))
+        raise ValueError(f'{text!r}: write ADDRESS, "ADDRESS @ 300" with a baud rate of {rates}, or "ADDRESS every 1440" with minutes')
+    return Meter(parse_address(address), int(baud) if at else None, int(minutes) * 60.0 if minutes else None)
 
 
 def _rule(one: MappedTopic, number: int) -> Rule:

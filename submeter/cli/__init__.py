@@ -80,6 +80,7 @@ app.add_typer(gateways.gateway, name="gateway")
 app.add_typer(simulate, name="simulate")
 app.command()(bus.scan)
 app.command()(bus.poll)
+app.add_typer(bus.lines, name="bus")
 
 
 def main() -> None:

@@ -115,6 +115,16 @@ def test_a_dongle_that_does_not_answer_is_told_and_not_written_to(tmp_path, kind
         assert running_one.hears(stick)[-1].raw == FRAME
 
 
+@pytest.mark.parametrize(
+    ("kind", "other"), [("im871a", bytes.fromhex("a5010200")), ("amber", bytes.fromhex("ff8b0412345678") + b"\x78"), ("cul", b"21  900\r\n")]
+)
+def test_an_answer_to_another_question_is_none(tmp_path, kind, other):
+    """A sound answer of the right device, to a question that was not asked, says nothing."""
+    with STICKS[kind](lambda _: other) as stick, Collecting(tmp_path, url=stick.url, kind=kind, mode="T1") as running_one:
+        wait_until(lambda: "dongle_silent" in running_one.events())
+        assert set(stick.asked) == {stick.asked[0]}
+
+
 def _damaged(answer):
     """One byte of it is wrong, one of the word CUL where there is no checksum."""
     return answer[:-6] + bytes([answer[-6] ^ 0x41]) + answer[-5:] if len(answer) > 6 else b"?"
