@@ -22,6 +22,7 @@ from submeter import civil, sent_in
 from submeter.aggregate import Finality, Kept, Limits, Report, Rollups, Row, Series, commissioning, watch
 from submeter.config import Config
 from submeter.decoders import Profile
+from submeter.ingest.bus.poller import BusCollector
 from submeter.ingest.drain import Drain, Gateway, Known, Step
 from submeter.ingest.following import follow, watch_inbox
 from submeter.ingest.room import Room
@@ -77,6 +78,8 @@ class Core:
         self.room = Room(config.data.folder)
         #: Gateways as they were seen at the last `look`; replaced as a whole, so that any thread may read it.
         self.gateways: Mapping[str, Seen] = {}
+        #: The wired buses that this process reads, for who asks for one meter now.
+        self.buses: Sequence[BusCollector] = ()
         self._told = told
         self.folder = config.data.folder
         make_folder(self.folder)

@@ -33,6 +33,7 @@ from submeter.config.sections import PortalHost
 from submeter.control import ControlServer
 from submeter.core import Core, make_folder, now
 from submeter.errors import SubmeterError
+from submeter.ingest.bus.poller import BusCollector
 from submeter.ingest.common import Counters
 from submeter.ingest.drain import Step
 from submeter.metrics import Metrics
@@ -284,6 +285,7 @@ def _collect(config: Config, stack: ExitStack, core: CoreThread | None) -> None:
         thread.start()
     if core:
         core.watch({one.settings.name: one.counters for one in running})
+        core.core.buses = [one for one in running if isinstance(one, BusCollector)]
 
 
 def _api(config: Config, stack: ExitStack, beside: Mapping[str, ASGIApp]) -> None:

@@ -8,7 +8,10 @@ from typing import Annotated
 
 import typer
 
+from submeter.cli.operate import ConfigFile
 from submeter.cli.simulate import simulate
+from submeter.config import load
+from submeter.control import ask
 from submeter.decoders import DecodeError, Profile, decode
 from submeter.errors import SubmeterError
 from submeter.ingest.bus.changing import ChangeError, Present, present, set_address, set_baud
@@ -59,15 +62,18 @@ def poll(
     baud: Baud = 2400,
     latency: Latency = 0.03,
     echo: Echo = "auto",
+    config: ConfigFile = None,
 ) -> None:
-    """Read one meter of a wired M-Bus now and show what it says; exit status 1 if it does not answer."""
+    """Read one meter of a wired M-Bus now and show what it says; exit status 1 if it does not answer. A core that runs and reads this bus does it, before all else."""
     wanted = _address(address)
-    with closing(_opened(url, baud)) as port:
-        try:
-            pages = _master(port, baud, latency, echo).read(wanted)
-        except PollError as error:
-            typer.echo(f"{address}: {error}", err=True)
-            raise typer.Exit(1) from error
+    try:
+        pages = _by_the_core(url, address, config)
+        if pages is None:
+            with closing(_opened(url, baud)) as port:
+                pages = _master(port, baud, latency, echo).read(wanted)
+    except PollError as error:
+        typer.echo(f"{address}: {error}", err=True)
+        raise typer.Exit(1) from error
     for page in pages:
         typer.echo(page.hex())
         try:
@@ -152,6 +158,19 @@ def bus(
             time.sleep(86_400 * 365 if seconds is None else seconds)
         except KeyboardInterrupt:
             typer.echo("")
+
+
+def _by_the_core(url: str, address: str, config: Path | None) -> list[bytes] | None:
+    """The pages as a running core reads them, None where none reads this bus."""
+    settings = load(config)
+    if not any(url in {one.port, one.name} for one in settings.bus):
+        return None
+    lines = ask(settings.data.folder, "poll", {"port": url, "address": address})
+    try:
+        return None if lines is None else [bytes.fromhex(line) for line in lines]
+    except SubmeterError as error:
+        typer.echo(f"{address}: {error}", err=True)
+        raise typer.Exit(1) from error
 
 
 def _address(text: str) -> int | Secondary:
