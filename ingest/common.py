@@ -24,6 +24,7 @@ class Counters:
     failed_commits: int = 0
     dropped_bytes: int = 0
     answers: Counter[int] = field(default_factory=Counter)  # of HTTP, by status
+    reads: Counter[str] = field(default_factory=Counter)  # of a wired bus: "read", or the reason of the failure
 
 
 @dataclass(slots=True)

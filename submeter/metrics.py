@@ -124,7 +124,10 @@ class _Sources(Collector):
         connections = CounterMetricFamily("submeter_source_connections", "Connections made; more than one: it was lost in between", labels=["source"])
         dropped = CounterMetricFamily("submeter_serial_dropped_bytes", "Bytes of a port that were given up", labels=["source"])
         http = CounterMetricFamily("submeter_http_ingest", "Answers to gateways that push over HTTP", labels=["code"])
+        polls = CounterMetricFamily("submeter_bus_poll", "Reads of a wired bus: read, or why not", labels=["source", "result"])
         for source, counters in self._sources.items():
+            for result, count in list(counters.reads.items()):
+                polls.add_metric([source, result], count)
             for code, count in list(counters.answers.items()):
                 http.add_metric([str(code)], count)
             connected.add_metric([source], int(counters.connected))
@@ -134,4 +137,4 @@ class _Sources(Collector):
             again.add_metric([source], counters.redelivered)
             connections.add_metric([source], counters.connections)
             dropped.add_metric([source], counters.dropped_bytes)
-        yield from (connected, messages, failed, lost, again, connections, dropped, http)
+        yield from (connected, messages, failed, lost, again, connections, dropped, http, polls)

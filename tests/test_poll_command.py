@@ -1,6 +1,7 @@
 """`submeter poll` beside a running core: who holds the line reads for the operator, before all else."""
 
 import threading
+import urllib.request
 
 from broker import wait_until
 from installation import Installation
@@ -17,7 +18,7 @@ def test_a_core_that_reads_a_bus_reads_for_the_operator(tmp_path):
     """The port is the core's alone, so it reads the meter, by port or by name, and keeps what it read; a meter that is away is exit status 1."""
     on = Bus(slaves(2, 5), 5)
     here = Installation(
-        tmp_path / "here", f'[[bus]]\nname = "cellar"\nport = "{tmp_path / "ttyBUS"}"\nbaud = 9600\ninterval_minutes = 1440\nmeters = ["1"]\n'
+        tmp_path / "here", f'[[bus]]\nname = "cellar"\nport = "{tmp_path / "ttyBUS"}"\nbaud = 9600\ninterval_minutes = 1440\n'
     )
     run, stop, started = CliRunner(), threading.Event(), threading.Event()
     with PtyLine(on, tmp_path / "ttyBUS") as line:
@@ -32,6 +33,9 @@ def test_a_core_that_reads_a_bus_reads_for_the_operator(tmp_path):
                 wait_until(lambda: "cellar" in inbox.gateways(since=0))
             away = run.invoke(app, ["poll", "cellar", "9", "--config", str(here.file)])
             assert (away.exit_code, "timeout" in away.stderr) == (1, True)
+            told = urllib.request.urlopen(f"http://127.0.0.1:{here.metrics}/metrics").read().decode()
+            assert 'submeter_bus_poll_total{result="read",source="cellar"} 2.0' in told
+            assert 'submeter_bus_poll_total{result="timeout",source="cellar"} 1.0' in told
         finally:
             stop.set()
             thread.join()

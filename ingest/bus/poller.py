@@ -10,7 +10,6 @@ import queue
 import termios
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -64,12 +63,11 @@ class _MuteError(ConnectionError):
 
 
 class BusCollector:
-    """Reads one bus into the inbox file; `failed` counts reads by reason. `on_event` is told of changes by name and sentence, from the collector's thread."""
+    """Reads one bus into the inbox file; `on_event` is told of changes by name and sentence, from the collector's thread."""
 
     def __init__(self, settings: BusSettings, inbox_path: Path, on_event: Callable[[str, str], None]) -> None:
         self.settings = settings
         self.counters = Counters()
-        self.failed: Counter[str] = Counter()
         self._on_event = on_event
         self._inbox_path = inbox_path
         self._reporter = Reporter(on_event)
@@ -159,7 +157,12 @@ class BusCollector:
     def _pages(self, master: Master, meter: Meter) -> list[bytes]:
         """All pages of a meter, at its speed, on their way to the inbox; raises PollError."""
         master.speed(self._schedule.baud(meter))
-        pages = master.read(meter.address)
+        try:
+            pages = master.read(meter.address)
+        except PollError as error:
+            self.counters.reads[error.reason] += 1
+            raise
+        self.counters.reads["read"] += 1
         self._backoff.reset()
         self.counters.bytes += sum(map(len, pages))
         self._keeper.take([pages_message(self.settings.name, self.settings.gateway, pages, now_us())])
@@ -172,7 +175,6 @@ class BusCollector:
         self._silent = False
 
     def _missed(self, meter: Meter, misses: int, error: PollError) -> None:
-        self.failed[error.reason] += 1
         self._round.add(meter)
         nobody = len(self._round) == len(self.settings.meters) > 1
         if nobody and not self._silent:
