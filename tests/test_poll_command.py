@@ -17,9 +17,7 @@ from submeter.store import Inbox
 def test_a_core_that_reads_a_bus_reads_for_the_operator(tmp_path):
     """The port is the core's alone, so it reads the meter, by port or by name, and keeps what it read; a meter that is away is exit status 1."""
     on = Bus(slaves(2, 5), 5)
-    here = Installation(
-        tmp_path / "here", f'[[bus]]\nname = "cellar"\nport = "{tmp_path / "ttyBUS"}"\nbaud = 9600\ninterval_minutes = 1440\n'
-    )
+    here = Installation(tmp_path / "here", f'[[bus]]\nname = "cellar"\nport = "{tmp_path / "ttyBUS"}"\nbaud = 9600\ninterval_minutes = 1440\n')
     run, stop, started = CliRunner(), threading.Event(), threading.Event()
     with PtyLine(on, tmp_path / "ttyBUS") as line:
         thread = threading.Thread(target=lambda: serve(here.config, part="all", stop=stop, started=lambda _: started.set()))

@@ -21,7 +21,7 @@ from submeter.ingest.bus.master import Master, PollError, Timing
 from submeter.ingest.bus.schedule import OVERDUE, Meter, Schedule
 from submeter.ingest.common import Backoff, Counters, Reporter, now_us
 from submeter.ingest.keeper import Keeper, pages_message
-from submeter.ingest.ports import Tcp, opened
+from submeter.ingest.ports import opened
 from submeter.store.errors import StoreError
 from submeter.store.inbox import Inbox
 
@@ -129,7 +129,7 @@ class BusCollector:
             asked.pages = self._pages(master, asked.meter)
         except PollError as error:
             asked.error = error
-        except OSError as error:
+        except (OSError, termios.error) as error:
             asked.error = PollError("timeout", f"the line was lost: {error}")
             raise
         finally:
@@ -151,7 +151,7 @@ class BusCollector:
             self._missed(meter, misses, failure)
         self._look_at_load()
         self._mute = self._mute + 1 if master.received == before else 0
-        if self._mute >= MUTE and isinstance(master.port, Tcp):
+        if self._mute >= MUTE and "://" in self.settings.url:
             raise _MuteError
 
     def _pages(self, master: Master, meter: Meter) -> list[bytes]:

@@ -2,6 +2,7 @@
 
 import pytest
 from bus_ports import InMemory
+from rfc2217_gateway import Gateway
 from typer.testing import CliRunner
 
 from submeter.cli import app
@@ -111,6 +112,21 @@ def test_a_line_that_cannot_follow_is_no_way_to_change_a_rate():
             asking.awaken(2)
         port.close()
     assert [one.baud for one in on.slaves] == [2400, 300]
+
+
+@pytest.mark.filterwarnings("ignore:set(Daemon|Name):DeprecationWarning")  # pyserial's own
+def test_a_gateway_whose_speed_may_be_set_follows(tmp_path):
+    """Over rfc2217:// the line changes its rate with the master: meters of two rates are read, and one is changed to another."""
+    on = Bus(slaves(2, 1, bauds=[9600, 4800]))
+    with PtyLine(on, tmp_path / "ttyBUS") as line, Gateway(line.url) as gateway:
+        port = opened(gateway.url, 9600)
+        asking = Master(port, Timing(9600, 0.2))
+        for slave in on.slaves:
+            asking.speed(slave.baud)
+            assert len(asking.read(slave.primary)) == 1
+        set_baud(asking, present(asking, 2), 9600)
+        assert [one.baud for one in on.slaves] == [9600, 9600]
+        port.close()
 
 
 def test_the_commands_ask_first(tmp_path):
