@@ -117,7 +117,8 @@ class SerialCollector:
         port = found.talk.port
         self.counters.connected = True
         self.counters.connections += 1
-        self._reporter.tell("port_connected", found.url)
+        where = f"{found.kind} at {found.url}" if AUTO in {self.settings.url, self.settings.kind} else found.url
+        self._reporter.tell("port_connected", where)
         if self.settings.mode:
             self._set_up(found, stop)
         framer = found.talk.framer
@@ -137,7 +138,7 @@ class SerialCollector:
                 raise StalledError(f"no byte for {self.settings.stall_s:.0f} s")
             self.counters.dropped_bytes += framer.dropped + port.dropped - dropped
             dropped = framer.dropped + port.dropped
-            self._keeper.keep(inbox, "port_connected", found.url)
+            self._keeper.keep(inbox, "port_connected", where)
 
     def _take(self, found: Iterable[Radio | bytes]) -> None:
         self._keeper.take(self._messages(found))

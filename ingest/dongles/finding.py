@@ -1,7 +1,7 @@
 """`port = "auto"`, `kind = "auto"`: which port has a dongle, and of which kind (ingest/SERIAL.md 1).
 
 Strategy: USB ports whose VID:PID is that of a dongle come first, then those of the serial chips that dongles have; each is asked by the read-only question
-of each kind that may be there, once. Rules: no other port is opened, let alone written to; a port that somebody else holds is passed over.
+of each kind that may be there, twice, since some sticks start anew when their port is opened (nanoCUL). Rules: no other port is opened, let alone written to; a port that somebody else holds is passed over.
 """
 
 import termios
@@ -23,6 +23,8 @@ AUTO: Final = "auto"
 _STICKS: Final[dict[tuple[int, int], tuple[Kind, ...]]] = {(0x10C4, 0x87ED): ("im871a",), (0x03EB, 0x204B): ("cul",)}
 #: Chips that any dongle may have: CP210x, FT232, FT230X, CH340, PL2303.
 _CHIPS: Final = ((0x10C4, 0xEA60), (0x0403, 0x6001), (0x0403, 0x6015), (0x1A86, 0x7523), (0x067B, 0x2303))
+#: Times that each question is asked.
+PROBES: Final = 2
 
 
 class Found(NamedTuple):
@@ -75,7 +77,7 @@ def _asked(place: str, kind: Kind, baud: int, take: Take, stopped: Callable[[], 
         port = opened(place, baud or dongle.baud)
     except (OSError, ValueError, termios.error):
         return None
-    talk = Talk(port, dongle.framer(), heard.extend, stopped, tries=1)
+    talk = Talk(port, dongle.framer(), heard.extend, stopped, tries=PROBES)
     try:
         answer = dongle.identify(talk)
     except (OSError, termios.error, DongleError):

@@ -1,5 +1,6 @@
 """A wired M-Bus at the command line (ingest/SERIAL.md 2): `submeter scan`, `poll`, `bus` (what is changed in a meter), and `simulate bus`, one without hardware."""
 
+import errno
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -184,7 +185,8 @@ def _opened(url: str, baud: int) -> Tty | Tcp:
     try:
         return opened(url, baud, even=True)
     except (OSError, ValueError) as error:
-        raise SubmeterError(f"{url} cannot be opened: {error}") from error
+        held = "; another program has it: end that first (submeter poll asks a running core)" * (getattr(error, "errno", None) == errno.EAGAIN)
+        raise SubmeterError(f"{url} cannot be opened: {error}{held}") from error
 
 
 def _master(port: Tty | Tcp, baud: int, latency: float, echo: str) -> Master:

@@ -144,5 +144,17 @@ def test_the_commands_ask_first(tmp_path):
         assert (done.exit_code, on.slaves[1].baud) == (0, 4800)
         gone = run.invoke(app, ["bus", "set-baud", line.url, "9", "300", "--baud", "9600", "--yes", *fast])
         assert (gone.exit_code, "timeout" in gone.stderr) == (1, True)
+        holding = opened(line.url, 9600)
+        held = run.invoke(app, ["bus", "set-baud", line.url, "9", "300", "--baud", "9600", "--yes", *fast])
+        assert "another program has it" in str(held.exception)
+        holding.close()
         taken = run.invoke(app, ["bus", "set-address", line.url, "1", "1", "--baud", "9600", "--yes", *fast])
         assert (taken.exit_code, "already" in taken.stderr) == (1, True)
+
+
+def test_simulated_meters_of_several_rates(tmp_path):
+    """`submeter simulate bus` takes the rates of meters and that of a TCP gateway."""
+    told = CliRunner().invoke(
+        app, ["simulate", "bus", "--slaves", "3", "--baud", "300", "--baud", "2400", "--tcp", "0", "--line-baud", "2400", "--for", "0"]
+    )
+    assert (told.exit_code, "3 slaves at socket://127.0.0.1:" in told.stdout) == (0, True)

@@ -183,7 +183,17 @@ def test_any_dongle_is_found(tmp_path, monkeypatch, kind):
         usb(monkeypatch, (0x1A86, 0x7523, stick.url))
         with Collecting(tmp_path, url="auto", kind="auto") as running_one:
             assert running_one.hears(stick)[0].raw == FRAME
-            assert running_one.told == [("port_connected", stick.url)]
+            assert running_one.told == [("port_connected", f"{kind} at {stick.url}")]
+
+
+def test_a_stick_that_starts_when_it_is_opened_is_found(tmp_path, monkeypatch):
+    """A nanoCUL misses what is said to it in its first seconds: it is asked again."""
+    deaf = [True]
+    with Cul(lambda answer: b"" if deaf and deaf.pop() else answer) as stick:
+        usb(monkeypatch, (0x1A86, 0x7523, stick.url))
+        with Collecting(tmp_path, url="auto", kind="cul") as running_one:
+            assert running_one.hears(stick)[0].raw == FRAME
+        assert stick.asked == [b"V\r\n", b"V\r\n"]
 
 
 def test_no_dongle_is_told_and_looked_for_again(tmp_path, monkeypatch):
