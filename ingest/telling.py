@@ -27,9 +27,10 @@ log = structlog.get_logger()
 #: What is told → the kind of event that it is.
 TROUBLE: Final[Mapping[str, str]] = {
     "handover_refused": "drop_refused",
-    **dict.fromkeys(("mqtt_disconnected", "mqtt_refused", "port_lost", "http_refused", "drop_lost", "handover_lost"), "source_lost"),
+    **dict.fromkeys(("mqtt_disconnected", "mqtt_refused", "port_lost", "http_refused", "drop_lost", "handover_lost", "port_refused"), "source_lost"),
     **{kind: kind for kind in ("inbox_write_failed", "port_stalled", "bus_silent", "meter_overdue", "mqtt_session_taken_over")},
-    **{kind: kind for kind in ("mqtt_session_lost", "drop_refused")},  # nothing that comes later ends these
+    **dict.fromkeys(("dongle_silent", "dongle_refused"), "dongle_refused"),
+    **{kind: kind for kind in ("mqtt_session_lost", "drop_refused", "bus_full")},  # nothing that comes later ends these
 }
 _CONNECTED: Final = ("source_lost", "inbox_write_failed", "port_stalled", "mqtt_session_taken_over")
 #: What is told → the kinds of events that it ends.

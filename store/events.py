@@ -28,7 +28,7 @@ ALARMS: Final = (
     *("unit_change", "wrong_medium", "stuck", "out_of_range", "sum_mismatch"),
     *("wrong_key", "mac_fail", "replay", "downgrade", "unknown_mode", "id_clash", "job_failed", "undelivered"),
     *("key_missing", "driver_missing", "sequence_gap", "gateway_identity_conflict", "inbox_low_disk", "inbox_backlog"),
-    *("source_lost", "port_stalled", "bus_silent", "meter_overdue", "drop_refused"),
+    *("source_lost", "port_stalled", "bus_silent", "meter_overdue", "drop_refused", "bus_full", "dongle_refused"),
     *("inbox_write_failed", "mqtt_session_taken_over", "mqtt_session_lost", "collector_clock_step"),
 )
 #: Kinds that only tell: they are closed from the start.

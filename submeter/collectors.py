@@ -4,18 +4,17 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from submeter.config import Broker, Config, ConfigError, Drop, Http, SerialPort, WiredBus
-from submeter.ingest.bus.frames import parse_address
-from submeter.ingest.bus.master import ECHO, Timing
-from submeter.ingest.bus.poller import BusCollector, BusSettings
+from submeter.config import Broker, Config, Drop, Http
+from submeter.ingest.bus.poller import BusCollector
 from submeter.ingest.common import OnEvent
 from submeter.ingest.drop import DropCollector, DropSettings
 from submeter.ingest.envelopes.discovery import wants_retained
 from submeter.ingest.handover import Giver, HandoverSettings, Taker
 from submeter.ingest.http import HttpCollector, HttpSettings
 from submeter.ingest.mqtt import MqttCollector
-from submeter.ingest.serial import SerialCollector, SerialSettings
+from submeter.ingest.serial import SerialCollector
 from submeter.ingest.session import MqttSettings
+from submeter.ingest.settings import buses_of, serial_of
 
 __all__ = ["Collector", "collectors", "mqtt_settings"]
 
@@ -38,23 +37,12 @@ def collectors(config: Config, voice: Voice) -> list[Collector]:
     http = [HttpCollector(_http(config.http), config.data.folder, voice(HTTP))] if config.http.enabled else []
     return [
         *brokers,
-        *(SerialCollector(_serial(port), inbox, voice(port.name)) for port in config.serial),
-        *_buses(config.bus, inbox, voice),
+        *(SerialCollector(serial_of(port), inbox, voice(port.name)) for port in config.serial),
+        *(BusCollector(one, inbox, voice(one.name)) for one in buses_of(config)),
         *_drops(config.drop, inbox, voice),
         *http,
         *_handover(config, inbox, voice),
     ]
-
-
-def _buses(buses: Sequence[WiredBus], inbox: Path, voice: Voice) -> Iterator[BusCollector]:
-    for one in buses:
-        timing, echo = Timing(one.baud, one.latency_ms / 1000), ECHO[one.echo]
-        try:
-            meters = tuple(map(parse_address, one.meters))
-        except ValueError as error:
-            raise ConfigError(f"[[bus]] {one.name} meters: {error}") from None
-        settings = BusSettings(one.name, one.port, meters, one.gateway or one.name, timing, echo, one.interval_minutes * 60.0)
-        yield BusCollector(settings, inbox, voice(one.name))
 
 
 def _drops(drops: Sequence[Drop], inbox: Path, voice: Voice) -> Iterator[DropCollector]:
@@ -88,11 +76,6 @@ def mqtt_settings(broker: Broker) -> MqttSettings:
         key_file=broker.key_file,
         session_expiry_s=broker.session_expiry,
     )
-
-
-def _serial(port: SerialPort) -> SerialSettings:
-    pinned = None if port.format == "auto" else port.format
-    return SerialSettings(port.name, port.port, port.baud, port.gateway or port.name, pinned, port.stall_minutes * 60.0, port.kind, port.command)
 
 
 def _http(section: Http) -> HttpSettings:

@@ -22,6 +22,7 @@ from submeter import civil, sent_in
 from submeter.aggregate import Finality, Kept, Limits, Report, Rollups, Row, Series, commissioning, meter_states, watch
 from submeter.config import Config
 from submeter.decoders import Profile
+from submeter.ingest.bus.poller import BusCollector
 from submeter.ingest.drain import Drain, Gateway, Known, Step
 from submeter.ingest.envelopes import Envelope
 from submeter.ingest.envelopes.entities import Entity
@@ -82,6 +83,8 @@ class Core:
         self.gateways: Mapping[str, Seen] = {}
         #: Meters of the directory by state, as of then.
         self.meters: Mapping[str, int] = {}
+        #: The wired buses that this process reads, for who asks for one meter now.
+        self.buses: Sequence[BusCollector] = ()
         self._told = told
         self.folder = config.data.folder
         make_folder(self.folder)

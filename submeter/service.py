@@ -33,6 +33,7 @@ from submeter.config.sections import PortalHost
 from submeter.control import ControlServer
 from submeter.core import Core, make_folder, now
 from submeter.errors import SubmeterError
+from submeter.ingest.bus.poller import BusCollector
 from submeter.ingest.common import Counters
 from submeter.ingest.telling import Teller
 from submeter.metrics import Metrics, of_sources
@@ -299,6 +300,7 @@ def _collect(config: Config, stack: ExitStack, core: CoreThread | None) -> None:
     counted = {one.settings.name: one.counters for one in running}
     if core:
         core.watch(counted)
+        core.core.buses = [one for one in running if isinstance(one, BusCollector)]
     elif config.metrics.enabled and config.metrics.collect_port:
         told = create_operations(lambda: _health(counted), lambda: _health(counted), of_sources(counted))
         _listen(told, config.metrics.host, config.metrics.collect_port, "metrics", stack)

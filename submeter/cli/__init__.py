@@ -54,6 +54,7 @@ COMMANDS: Final = {
     "operator": "staff:operator",
     "gateway": "gateways:gateway",
     "simulate": "simulate:simulate",
+    "bus": "bus:lines",
 }
 
 
