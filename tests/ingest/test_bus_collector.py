@@ -96,7 +96,7 @@ def test_meters_of_several_baud_rates_are_read_on_one_line(tmp_path):
             wait_until(lambda: {one.device.id for one in on.slaves} <= set(read_ids(tmp_path)))
         finally:
             end()
-    assert "meter_overdue" not in {event for event, _ in told}
+    assert "meter_overdue" not in {event for event, *_ in told}
 
 
 def test_what_an_operator_asks_for_comes_first(tmp_path):
@@ -130,7 +130,7 @@ def test_a_gateway_that_says_nothing_is_connected_anew(tmp_path, monkeypatch):
             wait_until(lambda: collector.counters.messages)
         finally:
             end()
-    assert [event for event, _ in told if event != "bus_full"] == ["port_connected", "meter_overdue", "meter_connected"]
+    assert [event for event, *_ in told if event != "bus_full"] == ["port_connected", "meter_overdue", "meter_connected"]
 
 
 def test_a_gateway_that_takes_no_connection_is_told_as_such(tmp_path):
@@ -157,7 +157,7 @@ def test_a_bus_that_is_too_full_is_told(tmp_path):
             wait_until(lambda: collector.counters.messages > 20)
         finally:
             end()
-    assert [event for event, _ in told].count("bus_full") == 1
+    assert [event for event, *_ in told].count("bus_full") == 1
 
 
 @pytest.mark.parametrize("kind", ["amber", "im871a", "iu891a", "cul"])

@@ -13,6 +13,7 @@ from submeter import civil
 from submeter.ingest import serial as serial_module
 from submeter.ingest.bus.master import Timing
 from submeter.ingest.bus.poller import BusCollector, BusSettings
+from submeter.ingest.bus.schedule import Meter
 from submeter.ingest.common import now_us
 from submeter.ingest.mqtt import MqttCollector
 from submeter.ingest.serial import SerialCollector, SerialSettings
@@ -62,11 +63,16 @@ def told(tmp_path):
 
 def test_all_that_is_told_is_an_event_or_ends_one():
     """No collector tells what nobody would see; every kind is one that is known."""
-    said = {name for file in INGEST.rglob("*.py") for name in re.findall(r'(?:\.tell|_on_event)\(\s*"(\w+)"', file.read_text())}
+    said = {name for file in INGEST.rglob("*.py") for name in re.findall(r'(?:\.tell|_on_event|DongleError)\(\s*"(\w+)"', file.read_text())}
     assert len(said) > 15
     assert said - {"meter_connected"} == (TROUBLE.keys() | ENDS.keys()) - {"meter_connected"}
     assert set(TROUBLE.values()) <= set(KINDS)
-    assert {kind for kinds in ENDS.values() for kind in kinds} == set(TROUBLE.values()) - {"mqtt_session_lost", "drop_refused"}
+    assert {kind for kinds in ENDS.values() for kind in kinds} == set(TROUBLE.values()) - {
+        "mqtt_session_lost",
+        "drop_refused",
+        "bus_full",
+        "dongle_refused",
+    }
 
 
 def test_an_event_begins_once_and_ends_with_its_recovery(told):
@@ -152,7 +158,9 @@ def test_a_meter_of_a_bus_and_then_all_of_them(told):
     on = Bus(slaves(3, 1), 1)
     on.slaves[2].silent = True
     with PtyLine(on, told.folder / "ttyBUS"):
-        settings = BusSettings("cellar", str(told.folder / "ttyBUS"), (1, 2, 3), "cellar", Timing(38400, latency_s=0.0), interval_s=0.2)
+        settings = BusSettings(
+            "cellar", str(told.folder / "ttyBUS"), tuple(map(Meter, (1, 2, 3))), "cellar", Timing(38400, latency_s=0.0), interval_s=0.2
+        )
         end = told.run(BusCollector, settings)
         try:
             wait_until(lambda: told.open() == [("meter_overdue", "source:cellar/3")])
