@@ -1,15 +1,11 @@
 """The bus collector: reads the meters of one wired M-Bus in turn (ingest/SERIAL.md 2).
 
-Strategy: one thread a bus, one read at a time. Each meter has its place in the interval by its address, so that the load is even; a meter that fails three
-times in a row is told and asked less often, up to once an hour, until it answers.
-Rules: all pages of a read are one message with one instant, or nothing; a bus on which nobody answered a whole round is one event, not one for each meter.
+Strategy: one thread a bus, one read at a time, in the order of the rota.
+Rules: all pages of a read are one message with one instant, or nothing; a read that a lost line broke off is tried again once the line is back.
 """
 
-import hashlib
-import heapq
 import termios
 import threading
-import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
@@ -22,15 +18,13 @@ from submeter.ingest.bus.master import Master, PollError, Timing
 from submeter.ingest.common import Backoff, Counters, Reporter, now_us
 from submeter.ingest.keeper import Keeper, pages_message
 from submeter.ingest.ports import opened
+from submeter.ingest.rota import Rota
 from submeter.store.errors import StoreError
 from submeter.store.inbox import Inbox
 
 __all__ = ["BusCollector", "BusSettings"]
 
 BACKOFF_S: Final = (1.0, 60.0)
-#: Failed reads in a row after which a meter is told, and asked less often.
-OVERDUE: Final = 3
-RARELY_S: Final = 3600.0
 TICK_S: Final = 0.2
 
 
@@ -54,17 +48,11 @@ class BusCollector:
         self.settings = settings
         self.counters = Counters()
         self.failed: Counter[str] = Counter()
-        self._on_event = on_event
         self._inbox_path = inbox_path
         self._reporter = Reporter(on_event)
         self._backoff = Backoff(*BACKOFF_S)
         self._keeper = Keeper(self.counters, self._reporter)
-        self._misses: Counter[Address] = Counter()
-        self._round: set[Address] = set()
-        self._silent = False
-        begin = time.monotonic()
-        self._due = [(begin + _phase(one, settings.interval_s), number, one) for number, one in enumerate(settings.meters)]
-        heapq.heapify(self._due)
+        self._rota = Rota(settings.name, settings.meters, settings.interval_s, on_event, "check supply, wiring and baud")
 
     def run(self, stop: threading.Event) -> None:
         """Read until `stop` is set; survives a line that goes away and a disk that is full."""
@@ -85,45 +73,20 @@ class BusCollector:
         self._reporter.tell("port_connected", self.settings.url)
         while not stop.is_set():
             self._keeper.keep(inbox, "port_connected", self.settings.url)
-            if not self._due or self._due[0][0] > time.monotonic():
+            address = self._rota.due()
+            if address is None:
                 stop.wait(TICK_S)
-                continue
-            due, number, address = self._due[0]
-            heapq.heapreplace(self._due, (max(due, time.monotonic() - self.settings.interval_s) + self._wait_s(address), number, address))
-            self._read(master, address)
+            else:
+                self._read(master, address)
 
     def _read(self, master: Master, address: Address) -> None:
         try:
             pages = master.read(address)
         except PollError as error:
-            self._missed(address, error)
+            self.failed[error.reason] += 1
+            self._rota.missed(address, error)
             return
         self._backoff.reset()
         self.counters.bytes += sum(map(len, pages))
         self._keeper.take([pages_message(self.settings.name, self.settings.gateway, pages, now_us())])
-        if self._misses.pop(address, 0) >= OVERDUE:
-            self._on_event("meter_connected", f"{self.settings.name}: {address} answers again")
-        self._round.clear()
-        self._silent = False
-
-    def _missed(self, address: Address, error: PollError) -> None:
-        self.failed[error.reason] += 1
-        self._misses[address] += 1
-        self._round.add(address)
-        nobody = len(self._round) == len(self.settings.meters) > 1
-        if nobody and not self._silent:
-            self._silent = True
-            self._on_event("bus_silent", f"{self.settings.name}: none of {len(self._round)} meters answers: check supply, wiring and baud; {error}")
-        elif self._misses[address] == OVERDUE and not nobody:
-            self._on_event("meter_overdue", f"{self.settings.name}: {address} failed {OVERDUE} times in a row, at last {error}")
-
-    def _wait_s(self, address: Address) -> float:
-        """Until the next read: the interval, doubled for each failure beyond three, at most an hour."""
-        beyond = min(max(self._misses[address] - OVERDUE, 0), 16)
-        return max(self.settings.interval_s, min(self.settings.interval_s * float(1 << beyond), RARELY_S))
-
-
-def _phase(address: Address, interval_s: float) -> float:
-    """A meter's place in the interval, the same after every start."""
-    drawn = int.from_bytes(hashlib.blake2b(str(address).encode(), digest_size=4).digest(), "big")
-    return drawn / 2**32 * interval_s
+        self._rota.answered(address)
