@@ -1,15 +1,17 @@
 """Errors of the collectors. Any other exception that leaves `submeter.ingest` is a bug.
 
 SubmeterError
-├── BadPayload      a message that cannot be split into telegrams: its reason and what is wrong
-└── BadLine         a line of a replayed file that cannot be split: file, line, reason
+├── BadPayload      a message that cannot be split into telegrams, or values that cannot be read: its reason and what is wrong
+├── BadLine         a line of a replayed file that cannot be split: file, line, reason
+├── BadFile         a file to replay that cannot be read
+└── PollError       a meter that was asked and not read: the reason and what was heard instead
 """
 
 from pathlib import Path
 
 from submeter.errors import SubmeterError
 
-__all__ = ["BadFile", "BadLine", "BadPayload"]
+__all__ = ["BadFile", "BadLine", "BadPayload", "PollError"]
 
 
 class BadPayload(SubmeterError):  # noqa: N818  named like the decoders' errors, by what is wrong
@@ -33,3 +35,11 @@ class BadLine(SubmeterError):  # noqa: N818  as above
 
 class BadFile(SubmeterError):  # noqa: N818  as above
     """A file to replay is not there or cannot be read; the sentence names it."""
+
+
+class PollError(SubmeterError):
+    """A meter was not read: `reason` is counted, the sentence says what was heard instead."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason

@@ -12,7 +12,7 @@ from typing import Final, Generic, TypeVar
 
 from submeter.ingest.common import OnEvent
 
-__all__ = ["Rota"]
+__all__ = ["Meter", "Rota"]
 
 #: Failed reads in a row after which a meter is told, and asked less often.
 OVERDUE: Final = 3

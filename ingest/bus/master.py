@@ -13,8 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from submeter.errors import SubmeterError
 from submeter.ingest.bus.frames import ACK, SELECTED, Address, Reason, Secondary, header_of, more_follows, nke, request, select, verdict
+from submeter.ingest.errors import PollError
 
 __all__ = ["ECHO", "Master", "PollError", "Port", "Timing"]
 
@@ -24,14 +24,6 @@ MOST_PAGES: Final = 16
 TRIES: Final = 3
 _BITS: Final = 11  # of a character on the line
 _DAMAGED: Final = frozenset(("checksum", "collision", "framing"))
-
-
-class PollError(SubmeterError):
-    """A slave was not read: `reason` is counted, the sentence says what was heard instead."""
-
-    def __init__(self, reason: Reason, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
 
 
 class Port(Protocol):

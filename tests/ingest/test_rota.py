@@ -1,5 +1,7 @@
 """Who of a line is read next, on a clock of the test."""
 
+from itertools import pairwise
+
 from submeter.ingest.rota import Rota
 
 MINUTE = 60.0
@@ -49,7 +51,7 @@ def test_a_silent_meter_is_told_once_and_asked_less_often():
             continue
         line.rota.missed(one, TimeoutError("nothing came"))
         waits.append(line.now)
-    assert [round((after - before) / MINUTE) for before, after in zip(waits, waits[1:], strict=False)] == [15, 15, 15, 30, 60, 60]
+    assert [round((after - before) / MINUTE) for before, after in pairwise(waits)] == [15, 15, 15, 30, 60, 60]
     assert line.told == [("meter_overdue", "cellar: a failed 3 times in a row, at last nothing came")]
     line.rota.answered("a")
     assert line.told[-1] == ("meter_connected", "cellar: a answers again")
