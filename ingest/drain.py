@@ -23,9 +23,12 @@ from submeter.ingest.common import now_us
 from submeter.ingest.dedup import Window
 from submeter.ingest.envelopes import BadPayload, Envelope, Heard
 from submeter.ingest.envelopes.mapping import Rule
+from submeter.ingest.envelopes.modbus import MODBUS
 from submeter.ingest.envelopes.parsed import values_of
 from submeter.ingest.guard import WINDOW, Guard
 from submeter.ingest.lorawan import PARTIAL, Assembler, Route
+from submeter.ingest.modbus.maps import RegisterMap
+from submeter.ingest.modbus.registers import read_by
 from submeter.ingest.plain import Ordinary, Owner
 from submeter.ingest.receiving import WRAPPED, Gateway, Receiver, bytes_of, gateway_of
 from submeter.ingest.rows import POSITION_BITS, READING_BITS, Reception, Row, rows_of, table
@@ -49,6 +52,7 @@ MOST_READINGS: Final = 20_000
 #: Frame form, in quarantine, of what the envelope itself gave up: there is no telegram to decode again.
 REFUSED: Final = "refused"
 CLOCKS: Final = Clocks()
+NO_MAPS: Final[Mapping[str, RegisterMap]] = {}
 #: Outcomes that say that somebody tampers, or that a device is not configured as it sends.
 SECURITY: Final = frozenset(("wrong_key", "mac_fail", "replay", "downgrade", "unknown_mode"))
 #: … and those that are events where the device is known.
@@ -111,12 +115,14 @@ class Drain:
         routes: Sequence[Route] = (),
         numbered: Callable[[str], Sequence[DeviceId]] = lambda _: (),
         rules: Sequence[Rule] = (),
+        maps: Mapping[str, RegisterMap] = NO_MAPS,
     ) -> None:
         self._inbox = inbox
         self._readings = readings
         self._ahead = False
         self._known = known
         self._numbered = numbered
+        self._maps = maps
         self._uplinks = Assembler(routes)
         self._receiver = Receiver(gateways or {}, rules, clocks.ahead)
         self._clock = clock
@@ -352,7 +358,7 @@ class Drain:
     def _values(self, heard: Reception, batch: _Batch) -> None:
         """Values by register of the one device of the directory that has this number."""
         try:
-            told = values_of(heard.telegram.raw)
+            told = read_by(self._maps, heard.telegram.raw) if heard.telegram.form == MODBUS.name else values_of(heard.telegram.raw)
         except BadPayload as error:
             self._quarantine(heard, batch, None, error.reason, error.detail)
             return

@@ -6,28 +6,31 @@ from typing import Final
 
 import structlog
 
-from submeter.config import Broker, Config, ConfigError, Drop, Http, SerialPort, WiredBus
+from submeter.config import Broker, Config, ConfigError, Drop, Http, ModbusLine, SerialPort, WiredBus
 from submeter.ingest.bus.frames import parse_address
 from submeter.ingest.bus.master import ECHO, Timing
 from submeter.ingest.bus.poller import BusCollector, BusSettings
 from submeter.ingest.drop import DropCollector, DropSettings
 from submeter.ingest.http import HttpCollector, HttpSettings
+from submeter.ingest.modbus.poller import ModbusCollector, ModbusSettings
+from submeter.ingest.modbus.stations import Station
 from submeter.ingest.mqtt import MqttCollector
 from submeter.ingest.serial import SerialCollector, SerialSettings
 from submeter.ingest.session import MqttSettings
+from submeter.ingest.settings import maps_of, stations_of
 
 __all__ = ["Collector", "collectors", "mqtt_settings"]
 
 log = structlog.get_logger()
 
-Collector = MqttCollector | SerialCollector | BusCollector | DropCollector | HttpCollector
+Collector = MqttCollector | SerialCollector | BusCollector | ModbusCollector | DropCollector | HttpCollector
 WELL: Final = "_connected"
 #: What is pushed over HTTP is counted under this source.
 HTTP: Final = "http"
 
 
 def collectors(config: Config) -> list[Collector]:
-    """One collector for each [[mqtt]], [[serial]], [[bus]] and [[drop]], and for [http]; secrets are read now. Raises ConfigError for one that is not there."""
+    """One collector for each [[mqtt]], [[serial]], [[bus]], [[modbus]] and [[drop]], and for [http]; secrets are read now. Raises ConfigError for what is not there."""
     inbox = config.data.folder / "inbox.sqlite"
     brokers = [MqttCollector(mqtt_settings(broker), inbox, _voice(broker.name)) for broker in config.mqtt]
     http = [HttpCollector(_http(config.http), config.data.folder, _voice(HTTP))] if config.http.enabled else []
@@ -35,6 +38,7 @@ def collectors(config: Config) -> list[Collector]:
         *brokers,
         *(SerialCollector(_serial(port), inbox, _voice(port.name)) for port in config.serial),
         *_buses(config.bus, inbox),
+        *_modbus(config, inbox),
         *_drops(config.drop, inbox),
         *http,
     ]
@@ -49,6 +53,17 @@ def _buses(buses: Sequence[WiredBus], inbox: Path) -> Iterator[BusCollector]:
             raise ConfigError(f"[[bus]] {one.name} meters: {error}") from None
         settings = BusSettings(one.name, one.port, meters, one.gateway or one.name, timing, echo, one.interval_minutes * 60.0)
         yield BusCollector(settings, inbox, _voice(one.name))
+
+
+def _modbus(config: Config, inbox: Path) -> Iterator[ModbusCollector]:
+    maps = maps_of(config)
+    for one in config.modbus:
+        yield ModbusCollector(_line(one, stations_of(one, maps)), inbox, _voice(one.name))
+
+
+def _line(one: ModbusLine, stations: tuple[Station, ...]) -> ModbusSettings:
+    timeout_s, interval_s, echo = one.timeout_ms / 1000, one.interval_minutes * 60.0, ECHO[one.echo]
+    return ModbusSettings(one.name, one.url, stations, one.gateway or one.name, one.baud, one.parity, timeout_s, echo, interval_s)
 
 
 def _drops(drops: Sequence[Drop], inbox: Path) -> Iterator[DropCollector]:

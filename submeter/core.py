@@ -26,7 +26,7 @@ from submeter.ingest.drain import Drain, Gateway, Known, Step
 from submeter.ingest.following import follow, watch_inbox
 from submeter.ingest.room import Room
 from submeter.ingest.rows import Reception
-from submeter.ingest.settings import routes_of, rules_of
+from submeter.ingest.settings import maps_of, routes_of, rules_of
 from submeter.ingest.sightings import Clocks
 from submeter.reading import DeviceId
 from submeter.store import Archive, Inbox, Published, Quarantined, Readings, Registry, Stored, StoreError, Vault
@@ -204,6 +204,7 @@ class Core:
             routes=routes_of(self.config),
             numbered=registry.numbered,
             rules=rules_of(self.config),
+            maps=maps_of(self.config),
         )
 
     def take_readings(self, file: Path) -> None:

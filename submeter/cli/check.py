@@ -8,7 +8,7 @@ import typer
 
 from submeter.config import Broker, Config, SerialPort, load
 from submeter.config.portals import load_portal
-from submeter.ingest.settings import rules_of
+from submeter.ingest.settings import maps_of, rules_of, stations_of
 
 __all__ = ["check", "described"]
 
@@ -30,9 +30,14 @@ def described(config: Config) -> Iterator[str]:
     yield from (f"serial    {_port(port)}" for port in config.serial)
     yield from [f"http      http://{config.http.host}:{config.http.port}/ingest/v1/<gateway>"] * config.http.enabled
     yield from (f"bus       {one.name}: {one.port} at {one.baud}, {len(one.meters)} meters each {one.interval_minutes} min" for one in config.bus)
+    maps = maps_of(config)
+    yield from (
+        f"modbus    {one.name}: {one.url}, {len(stations_of(one, maps))} meters each {one.interval_minutes} min, maps {one.maps or 'as shipped'}"
+        for one in config.modbus
+    )
     yield from (f"drop      {one.name}: {one.folder}, {one.format}, gateway {one.gateway or one.name}" for one in config.drop)
-    if not (config.mqtt or config.serial or config.bus or config.drop or config.http.enabled):
-        yield "sources   none: add [[mqtt]], [[serial]], [[bus]] or [[drop]], or enable [http]"
+    if not (config.mqtt or config.serial or config.bus or config.modbus or config.drop or config.http.enabled):
+        yield "sources   none: add [[mqtt]], [[serial]], [[bus]], [[modbus]] or [[drop]], or enable [http]"
     yield from (
         f"gateway   {gateway.name}: {gateway.form}{', store and forward' * gateway.store_and_forward}{', decrypted' * gateway.decrypted}"
         for gateway in config.gateway

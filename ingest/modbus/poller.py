@@ -1,0 +1,58 @@
+"""The Modbus collector: reads meters, or what controllers know of them, by their registers (ingest/SERIAL.md 4). All blocks of a read are one message with one instant."""
+
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from submeter.ingest.common import OnEvent, now_us
+from submeter.ingest.envelopes.modbus import MODBUS, Block, registers_bytes
+from submeter.ingest.modbus.stations import Station
+from submeter.ingest.polling import Polling
+from submeter.store.inbox import Message
+
+if TYPE_CHECKING:
+    from submeter.ingest.modbus.line import Parity
+
+__all__ = ["ModbusCollector", "ModbusSettings"]
+
+
+@dataclass(frozen=True, slots=True)
+class ModbusSettings:
+    """A line: its `url`, `stations` whom to read every `interval_s`; `echo` None: find out."""
+
+    name: str
+    url: str
+    stations: tuple[Station, ...]
+    gateway: str
+    baud: int = 19_200
+    parity: "Parity" = "even"
+    timeout_s: float = 1.0
+    echo: bool | None = None
+    interval_s: float = 900.0
+
+
+class ModbusCollector(Polling[Station]):
+    """Reads one Modbus line into the inbox file."""
+
+    def __init__(self, settings: ModbusSettings, inbox_path: Path, on_event: OnEvent) -> None:
+        self.settings = settings
+        advice = "check supply, wiring, baud, parity and unit numbers"
+        super().__init__(settings.name, settings.url, settings.stations, settings.interval_s, inbox_path, on_event, advice)
+
+    @contextmanager
+    def _line(self) -> Iterator[Callable[[Station], Message]]:
+        from submeter.ingest.modbus.line import Line  # noqa: PLC0415 - pymodbus is an extra
+
+        settings = self.settings
+        with closing(Line(settings.url, settings.baud, settings.parity, settings.timeout_s, echo=settings.echo)) as line:
+
+            def read(one: Station) -> Message:
+                answers = [(at, line.read(one.unit, one.function, at, count)) for at, count in one.requests]
+                self.counters.bytes += sum(len(data) for _, data in answers)
+                blocks = [Block(one.function, at, data.hex()) for at, data in answers]
+                payload = registers_bytes(one.map, one.unit, one.offset, one.meter, blocks)
+                return Message(settings.name, payload, now_us(), settings.gateway, format=MODBUS.name)
+
+            yield read

@@ -1,0 +1,124 @@
+"""Modbus devices for tests: pymodbus's own server, on loopback or at the end of a pty, in a thread of its own."""
+
+import asyncio
+import os
+import threading
+import tty
+
+from pymodbus import FramerType
+from pymodbus.constants import ExcCodes
+from pymodbus.server import ModbusSerialServer, ModbusTcpServer
+from pymodbus.simulator import DataType, SimData, SimDevice
+
+__all__ = ["ADDRESSES", "Device", "Pair", "Serving"]
+
+#: A device has as many registers.
+ADDRESSES = 200
+
+
+class Device:
+    """A unit whose registers a test sets; `asked` are the requests that it got, `refuses` an exception that it answers with, `silent` that it does not answer."""
+
+    def __init__(self, unit, **registers):
+        self.unit = unit
+        self.registers = [0] * ADDRESSES
+        self.asked = []
+        self.refuses = None
+        self.silent = False
+        for at, words in registers.items():
+            self.put(int(at.removeprefix("at")), *words)
+
+    def put(self, at, *words):
+        """Let the registers from `at` on hold these words."""
+        self.registers[at : at + len(words)] = words
+
+    def simulated(self):
+        """The same as pymodbus's server takes it."""
+
+        async def act(function, _start, address, count, current, _set):
+            self.asked.append((function, address, count))
+            current[:] = self.registers
+            if self.silent:
+                await asyncio.sleep(30)
+            return ExcCodes(self.refuses) if self.refuses else None
+
+        return SimDevice(self.unit, [SimData(0, values=[0] * ADDRESSES, datatype=DataType.REGISTERS)], action=act)
+
+
+class Serving:
+    """A server of devices, until the block ends: at a port of loopback (`framer` RTU: through a TCP gateway), or at a tty."""
+
+    def __init__(self, *devices, port=None, path=None, framer=FramerType.SOCKET):
+        self.devices, self.port, self.path, self.framer = devices, port, path, framer
+        self._loop = asyncio.new_event_loop()
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self):
+        self._thread.start()
+        assert self._ready.wait(10)
+        return self
+
+    def __exit__(self, *_):
+        self._loop.call_soon_threadsafe(self._end.set)
+        self._thread.join()
+
+    def hang_up(self):
+        """Close all connections, and go on listening."""
+        self._loop.call_soon_threadsafe(lambda: [one.close() for one in list(self._server.active_connections.values())])
+
+    def _run(self):
+        self._loop.run_until_complete(self._serve())
+        self._loop.close()
+
+    async def _serve(self):
+        self._end = asyncio.Event()
+        devices = [one.simulated() for one in self.devices]
+        if self.path is None:
+            server = ModbusTcpServer(devices, address=("127.0.0.1", self.port), framer=self.framer)
+        else:
+            server = ModbusSerialServer(devices, port=self.path, baudrate=19_200, ignore_missing_devices=True)
+        self._server = server
+        await server.serve_forever(background=True)
+        self._ready.set()
+        await self._end.wait()
+        await server.shutdown()
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
+
+
+class Pair:
+    """Two ttys joined by a thread, `ours` and `theirs`; `echo`: what we send comes back to us first."""
+
+    def __init__(self, *, echo=False):
+        self.echo = echo
+        self._ends = [os.openpty() for _ in range(2)]
+        for pair in self._ends:
+            for one in pair:
+                tty.setraw(one)
+        self.ours, self.theirs = (os.ttyname(slave) for _, slave in self._ends)
+        self._stop = threading.Event()
+        self._threads = [threading.Thread(target=self._pump, args=each) for each in ((0, 1), (1, 0))]
+
+    def __enter__(self):
+        for one in self._threads:
+            one.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        for one in self._threads:
+            one.join()
+        for pair in self._ends:
+            for one in pair:
+                os.close(one)
+
+    def _pump(self, source, sink):
+        import select
+
+        while not self._stop.is_set():
+            if select.select([self._ends[source][0]], [], [], 0.05)[0]:
+                data = os.read(self._ends[source][0], 4096)
+                if source == 0 and self.echo:
+                    os.write(self._ends[0][0], data)
+                os.write(self._ends[sink][0], data)
