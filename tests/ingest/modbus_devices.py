@@ -1,7 +1,10 @@
 """Modbus devices for tests: pymodbus's own server, on loopback or at the end of a pty, in a thread of its own."""
 
 import asyncio
+import contextlib
 import os
+import select
+import socket
 import threading
 import tty
 
@@ -10,14 +13,17 @@ from pymodbus.constants import ExcCodes
 from pymodbus.server import ModbusSerialServer, ModbusTcpServer
 from pymodbus.simulator import DataType, SimData, SimDevice
 
-__all__ = ["ADDRESSES", "Device", "Pair", "Serving"]
+__all__ = ["ADDRESSES", "Answering", "Device", "Pair", "Serving"]
 
 #: A device has as many registers.
 ADDRESSES = 200
 
 
 class Device:
-    """A unit whose registers a test sets; `asked` are the requests that it got, `refuses` an exception that it answers with, `silent` that it does not answer."""
+    """A unit whose registers a test sets, and which notes what it was asked.
+
+    It may refuse with the code of an exception, be silent, or give its every third answer late.
+    """
 
     def __init__(self, unit, **registers):
         self.unit = unit
@@ -25,6 +31,7 @@ class Device:
         self.asked = []
         self.refuses = None
         self.silent = False
+        self.late_s = 0.0
         for at, words in registers.items():
             self.put(int(at.removeprefix("at")), *words)
 
@@ -40,6 +47,8 @@ class Device:
             current[:] = self.registers
             if self.silent:
                 await asyncio.sleep(30)
+            if self.late_s and len(self.asked) % 3 == 0:
+                await asyncio.sleep(self.late_s)
             return ExcCodes(self.refuses) if self.refuses else None
 
         return SimDevice(self.unit, [SimData(0, values=[0] * ADDRESSES, datatype=DataType.REGISTERS)], action=act)
@@ -87,6 +96,42 @@ class Serving:
             task.cancel()
 
 
+class Answering:
+    """A TCP server that is no Modbus device: what it sends is made of each request by `answer`; b"" hangs up."""
+
+    def __init__(self, answer):
+        self._answer = answer
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = self._server.getsockname()[1]
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stop.set()
+        self._thread.join()
+        self._server.close()
+
+    def _run(self):
+        links = []
+        while not self._stop.is_set():
+            for one in select.select([self._server, *links], [], [], 0.05)[0]:
+                if one is self._server:
+                    links.append(self._server.accept()[0])
+                    continue
+                with contextlib.suppress(OSError):
+                    if (request := one.recv(4096)) and (data := self._answer(request)):
+                        one.sendall(data)
+                        continue
+                one.close()
+                links.remove(one)
+        for one in links:
+            one.close()
+
+
 class Pair:
     """Two ttys joined by a thread, `ours` and `theirs`; `echo`: what we send comes back to us first."""
 
@@ -114,8 +159,6 @@ class Pair:
                 os.close(one)
 
     def _pump(self, source, sink):
-        import select
-
         while not self._stop.is_set():
             if select.select([self._ends[source][0]], [], [], 0.05)[0]:
                 data = os.read(self._ends[source][0], 4096)

@@ -6,7 +6,7 @@ import sys
 import pytest
 from broker import free_port, wait_until
 from installation import Installation
-from modbus_devices import Device, Pair, Serving
+from modbus_devices import Answering, Device, Pair, Serving
 from pymodbus import FramerType
 from threaded import kept, running
 from typer.testing import CliRunner
@@ -17,6 +17,8 @@ from submeter.collectors import collectors
 from submeter.commands import execute
 from submeter.config import ConfigError, load
 from submeter.core import now
+from submeter.ingest.errors import PollError
+from submeter.ingest.modbus.line import Line
 from submeter.ingest.modbus.poller import ModbusCollector, ModbusSettings
 from submeter.ingest.modbus.stations import Station
 from submeter.reading import LEVELS
@@ -150,6 +152,71 @@ def test_devices_that_say_no_or_nothing_are_told_and_the_others_are_read(tmp_pat
     assert asking.collector.failed["exception"] >= 3
     assert asking.collector.failed["no_answer"] >= 3
     assert asking.events("port_lost") == []
+
+
+@pytest.mark.parametrize("way", [FramerType.RTU, FramerType.SOCKET])
+def test_an_answer_that_comes_late_is_never_that_of_another_request(tmp_path, way):
+    """Two meters of one unit, whose reads look alike: what comes after its time is asked for again, and never taken for what was asked then."""
+    device, port = Device(5, at0=(1, 1, 1), at50=(2, 2, 2)), free_port()
+    device.late_s = 0.25
+    stations = [Station(5, "heat", 0, meter, 3, ((at, 3),)) for at, meter in ((0, "11111111"), (50, "22222222"))]
+    url = f"{'socket' if way is FramerType.RTU else 'tcp'}://127.0.0.1:{port}"
+    with Serving(device, port=port, framer=way), Asking(tmp_path, url, *stations, timeout_s=0.2, interval_s=0.05) as asking:
+        asking.wait_for_messages(20)
+    assert {(json.loads(message.payload)["meter"], blocks(message)[0]) for message in kept(tmp_path)} == {
+        ("11111111", (0, "0001" * 3)),
+        ("22222222", (50, "0002" * 3)),
+    }
+
+
+def framed(request, pdu):
+    """An answer of Modbus TCP to a request, whose own frame is right."""
+    return request[:4] + (len(pdu) + 1).to_bytes(2, "big") + request[6:7] + pdu
+
+
+RIGHT = b"\3\6" + bytes(6)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda _: b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        lambda _: bytes(300),
+        lambda _: b"\xff" * 300,
+        lambda request: request,
+        lambda request: framed(request, b"\4\6" + bytes(6)),
+        lambda request: framed(request, b"\3\4" + bytes(4)),
+        lambda request: framed(request, b"\3\x08" + bytes(8)),
+        lambda request: framed(request, b"\3\6" + bytes(5)),
+        lambda request: framed(request, b"\3"),
+        lambda request: framed(request, b"\x63" + bytes(6)),
+        lambda request: framed(request, b"\x83"),
+        lambda request: framed(request, RIGHT)[:-1],
+        lambda request: framed(b"\xee" + request[1:], RIGHT),
+        lambda request: framed(request[:6] + b"\x09", RIGHT),
+        lambda request: framed(request[:2] + b"\1\1" + request[4:], RIGHT),
+    ],
+)
+def test_answers_that_do_not_fit_are_none(answer):
+    """Another protocol, another unit, function, length or number, a cut answer: it is asked again and then given up, and nothing is read."""
+    with Answering(answer) as server:
+        line = Line(f"tcp://127.0.0.1:{server.port}", timeout_s=0.1)
+        with pytest.raises(PollError, match=r"no_answer|exception"):
+            line.read(5, 3, 0, 3)
+        line.close()
+    with Answering(lambda request: framed(request, RIGHT)) as server:
+        line = Line(f"tcp://127.0.0.1:{server.port}", timeout_s=5)
+        assert line.read(5, 3, 0, 3) == bytes(6)
+        line.close()
+
+
+def test_a_device_that_hangs_up_at_each_request_is_lost():
+    """Three connections that end without an answer: the line is gone, not the meter."""
+    with Answering(lambda _: b"") as server:
+        line = Line(f"tcp://127.0.0.1:{server.port}", timeout_s=5)
+        with pytest.raises(OSError, match="hangs up when unit 5 is asked"):
+            line.read(5, 3, 0, 3)
+        line.close()
 
 
 def test_an_address_that_is_none_is_told(tmp_path):
