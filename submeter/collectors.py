@@ -19,7 +19,7 @@ from submeter.ingest.serial import SerialCollector, SerialSettings
 from submeter.ingest.session import MqttSettings
 from submeter.ingest.settings import maps_of, stations_of
 
-__all__ = ["Collector", "collectors", "mqtt_settings"]
+__all__ = ["Collector", "collectors", "modbus_settings", "mqtt_settings"]
 
 log = structlog.get_logger()
 
@@ -58,10 +58,11 @@ def _buses(buses: Sequence[WiredBus], inbox: Path) -> Iterator[BusCollector]:
 def _modbus(config: Config, inbox: Path) -> Iterator[ModbusCollector]:
     maps = maps_of(config)
     for one in config.modbus:
-        yield ModbusCollector(_line(one, stations_of(one, maps)), inbox, _voice(one.name))
+        yield ModbusCollector(modbus_settings(one, stations_of(one, maps)), inbox, _voice(one.name))
 
 
-def _line(one: ModbusLine, stations: tuple[Station, ...]) -> ModbusSettings:
+def modbus_settings(one: ModbusLine, stations: tuple[Station, ...]) -> ModbusSettings:
+    """A line as its collector wants it."""
     timeout_s, interval_s, echo = one.timeout_ms / 1000, one.interval_minutes * 60.0, ECHO[one.echo]
     return ModbusSettings(one.name, one.url, stations, one.gateway or one.name, one.baud, one.parity, timeout_s, echo, interval_s)
 

@@ -60,9 +60,10 @@ class Line:
         """The registers from an address on; raises PollError with the reason, or OSError when the line is gone."""
         gone, said = 0, ""
         for echo in (self._echo,) * TRIES if self._echo is not None else (False, True, False):
+            client = self._client or self.open(echo=echo)
             try:
-                answer = self._asked(self._client or self.open(echo=echo), unit, function, address, count)
-            except ConnectionException:
+                answer = self._asked(client, unit, function, address, count)
+            except (ConnectionException, OSError):
                 gone, said = gone + 1, "it hung up"
             except ModbusIOException:
                 said = "nothing whole came"

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from submeter.ingest.common import OnEvent, now_us
-from submeter.ingest.envelopes.modbus import MODBUS, Block, registers_bytes
+from submeter.ingest.envelopes.modbus import MODBUS, registers_bytes
 from submeter.ingest.modbus.stations import Station
 from submeter.ingest.polling import Polling
 from submeter.store.inbox import Message
 
 if TYPE_CHECKING:
-    from submeter.ingest.modbus.line import Parity
+    from submeter.ingest.modbus.line import Line, Parity
 
 __all__ = ["ModbusCollector", "ModbusSettings"]
 
@@ -32,6 +32,12 @@ class ModbusSettings:
     echo: bool | None = None
     interval_s: float = 900.0
 
+    def opened(self) -> "Line":
+        """Open the line; raises OSError, or ValueError for an address that is none."""
+        from submeter.ingest.modbus.line import Line  # noqa: PLC0415 - pymodbus is an extra
+
+        return Line(self.url, self.baud, self.parity, self.timeout_s, echo=self.echo)
+
 
 class ModbusCollector(Polling[Station]):
     """Reads one Modbus line into the inbox file."""
@@ -43,15 +49,12 @@ class ModbusCollector(Polling[Station]):
 
     @contextmanager
     def _line(self) -> Iterator[Callable[[Station], Message]]:
-        from submeter.ingest.modbus.line import Line  # noqa: PLC0415 - pymodbus is an extra
-
         settings = self.settings
-        with closing(Line(settings.url, settings.baud, settings.parity, settings.timeout_s, echo=settings.echo)) as line:
+        with closing(settings.opened()) as line:
 
             def read(one: Station) -> Message:
-                answers = [(at, line.read(one.unit, one.function, at, count)) for at, count in one.requests]
-                self.counters.bytes += sum(len(data) for _, data in answers)
-                blocks = [Block(one.function, at, data.hex()) for at, data in answers]
+                blocks = one.read(line.read)
+                self.counters.bytes += sum(len(block.hex) // 2 for block in blocks)
                 payload = registers_bytes(one.map, one.unit, one.offset, one.meter, blocks)
                 return Message(settings.name, payload, now_us(), settings.gateway, format=MODBUS.name)
 

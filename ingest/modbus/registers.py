@@ -5,7 +5,7 @@ nor is what the point calls void, or what no dial shows; one that was not read i
 nothing at all. Words are sent high byte first.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
 
@@ -21,7 +21,7 @@ from submeter.ingest.errors import BadPayload
 from submeter.ingest.modbus.maps import SERIAL, Point, RegisterMap
 from submeter.reading import MICRO, Register
 
-__all__ = ["read_by", "value_of"]
+__all__ = ["bytes_of", "read_by", "value_of"]
 
 
 def read_by(maps: Mapping[str, RegisterMap], raw: bytes) -> Values:
@@ -30,7 +30,8 @@ def read_by(maps: Mapping[str, RegisterMap], raw: bytes) -> Values:
     if told.map not in maps:
         raise BadPayload("unknown_map", f"map {told.map!r} is in no file that [[modbus]] names")
     by = maps[told.map]
-    found = {point.register: number for point in by.points if (number := _number(point, by, told.offset, told.read)) is not None}
+    read = ((point, bytes_of(point, by, told.offset, told.read)) for point in by.points)
+    found = {point.register: number for point, data in read if data and (number := value_of(point, data)) is not None}
     meter = _meter(told.meter, found.pop(SERIAL, None))
     values = {Register(name, DICTIONARY[name].unit): Decimal(one.numerator) / Decimal(one.denominator) for name, one in found.items()}
     if not values:
@@ -49,13 +50,13 @@ def value_of(point: Point, data: bytes) -> Fraction | None:
     return value if abs(value) * MICRO <= LARGEST else None
 
 
-def _number(point: Point, by: RegisterMap, offset: int, read: tuple[Block, ...]) -> Fraction | None:
-    """The value of a point in the registers that were read."""
+def bytes_of(point: Point, by: RegisterMap, offset: int, read: Sequence[Block]) -> bytes | None:
+    """The bytes of a point in the registers that were read; None if they are not among them."""
     first = by.base + offset + point.address
     for block in read:
-        data = bytes.fromhex(block.hex)[2 * (first - block.at) : 2 * (first - block.at + point.width)] if first >= block.at else b""
-        if block.fc == by.function and len(data) == 2 * point.width:
-            return value_of(point, data)
+        start, end = 2 * (first - block.at), 2 * (first - block.at + point.width)
+        if block.fc == by.function and start >= 0 and end <= len(data := bytes.fromhex(block.hex)):
+            return data[start:end]
     return None
 
 

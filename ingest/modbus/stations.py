@@ -1,16 +1,18 @@
 """Whom a Modbus line is asked for, and by which requests: a map put to a unit of the line."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from submeter.ingest.envelopes.modbus import Function
+from submeter.ingest.envelopes.modbus import Block, Function
 from submeter.ingest.modbus.maps import RegisterMap
 from submeter.reading import DeviceId
 
 __all__ = ["Station", "station"]
 
+#: Unit, function, first address, number of registers → their bytes.
+Ask = Callable[[int, int, int, int], bytes]
 _DIGITS: Final = re.compile(r"[0-9]{8}")
 
 
@@ -24,6 +26,10 @@ class Station:
     meter: str
     function: Function
     requests: tuple[tuple[int, int], ...]
+
+    def read(self, ask: Ask) -> list[Block]:
+        """What its registers hold; raises what `ask` raises."""
+        return [Block(self.function, at, ask(self.unit, self.function, at, count).hex()) for at, count in self.requests]
 
     def __str__(self) -> str:
         return f"unit {self.unit}, {self.meter or self.map}{f' at {self.offset:+}' if self.offset else ''}"

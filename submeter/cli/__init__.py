@@ -16,6 +16,7 @@ from submeter.cli.check import check
 from submeter.cli.conform import conform
 from submeter.cli.decode import decode
 from submeter.cli.demo import demo
+from submeter.cli.modbus import modbus
 from submeter.cli.run import run
 from submeter.cli.simulate import simulate
 from submeter.cli.sniff import sniff
@@ -80,6 +81,7 @@ app.add_typer(gateways.gateway, name="gateway")
 app.add_typer(simulate, name="simulate")
 app.command()(bus.scan)
 app.command()(bus.poll)
+app.command()(modbus)
 
 
 def main() -> None:

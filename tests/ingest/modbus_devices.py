@@ -5,6 +5,7 @@ import contextlib
 import os
 import select
 import socket
+import struct
 import threading
 import tty
 
@@ -97,7 +98,7 @@ class Serving:
 
 
 class Answering:
-    """A TCP server that is no Modbus device: what it sends is made of each request by `answer`; b"" hangs up."""
+    """A TCP server that is no Modbus device: what it sends is made of each request by `answer`; b"" hangs up, None resets the connection."""
 
     def __init__(self, answer):
         self._answer = answer
@@ -122,10 +123,13 @@ class Answering:
                 if one is self._server:
                     links.append(self._server.accept()[0])
                     continue
+                data = b""
                 with contextlib.suppress(OSError):
                     if (request := one.recv(4096)) and (data := self._answer(request)):
                         one.sendall(data)
                         continue
+                if data is None:
+                    one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 one.close()
                 links.remove(one)
         for one in links:

@@ -210,9 +210,10 @@ def test_answers_that_do_not_fit_are_none(answer):
         line.close()
 
 
-def test_a_device_that_hangs_up_at_each_request_is_lost():
-    """Three connections that end without an answer: the line is gone, not the meter."""
-    with Answering(lambda _: b"") as server:
+@pytest.mark.parametrize("end", [b"", None])
+def test_a_device_that_hangs_up_at_each_request_is_lost(end):
+    """Three connections that end or are reset without an answer: the line is gone, not the meter."""
+    with Answering(lambda _: end) as server:
         line = Line(f"tcp://127.0.0.1:{server.port}", timeout_s=5)
         with pytest.raises(OSError, match="hangs up when unit 5 is asked"):
             line.read(5, 3, 0, 3)
@@ -298,6 +299,9 @@ def test_a_corrected_map_reads_the_kept_registers_again(here):
         core.inbox.append([Message("line", payload.replace(b'"heat"', b'"heating"'), at + civil.HOUR, "line", format="modbus")])
         core.drain_all()
         assert core.inbox.counts().quarantined == {"unknown_map": 1}
+        (first, _), (second, _) = core.inbox.last(2)[0]
+        assert f"  energy 123450 kWh at {civil.iso(at)}, by the clock: received" in list(execute(core, "explain", {"message": first.id}))
+        assert any("in quarantine, unknown_map" in line for line in execute(core, "explain", {"message": second.id}))
     (here.folder / "maps.toml").write_text(MAPS.replace("map.heat", "map.heating"))
     here.file.write_text(here.file.read_text().replace('map = "heat"', 'map = "heating"'))
     with here.core() as core:
@@ -333,3 +337,29 @@ def test_check_says_what_is_asked_and_what_is_wrong(here, monkeypatch):
     with pytest.raises(ConfigError, match=r"pip install 'submeter\[modbus\]'"):
         collectors(here.config)
     assert check().exit_code != 0
+
+
+def test_the_command_shows_what_a_map_makes_of_the_registers(here):
+    """`submeter modbus` reads now: each point with address, registers and value; what is not read is told, and the exit status says so."""
+
+    def shown(*words):
+        return CliRunner().invoke(app, ["modbus", *words, "--config", str(here.file)])
+
+    device = Device(5, at0=(0, 12_345, 0xFFFF), at10=(0xF63C,))
+    with Serving(device, port=int(here.config.modbus[0].url.rsplit(":", 1)[1])):
+        done = shown()
+        assert (done.exit_code, done.stdout.splitlines()) == (
+            0,
+            [
+                f"unit 5, {here.meter}",
+                "      0  00003039  energy 12345 kWh",
+                "      2  ffff      power no value",
+                "     10  f63c      temperature_flow -25 °C",
+            ],
+        )
+        device.refuses = 2
+        done = shown("line")
+        assert (done.exit_code, "exception 2" in done.stderr, done.stdout) == (1, True, "")
+    assert "cannot be read" in shown().stderr
+    assert "no [[modbus]] of the name other" in str(shown("other").exception)
+    assert not (here.folder / "data" / "inbox.sqlite").exists() or kept(here.folder / "data") == []
