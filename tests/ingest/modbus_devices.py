@@ -137,10 +137,12 @@ class Answering:
 
 
 class Pair:
-    """Two ttys joined by a thread, `ours` and `theirs`; `echo`: what we send comes back to us first."""
+    """Two ttys joined by a thread, `ours` and `theirs`; `echo`: what we send comes back to us first; `damage`: so many-th of what comes has a wrong byte."""
 
-    def __init__(self, *, echo=False):
+    def __init__(self, *, echo=False, damage=0):
         self.echo = echo
+        self.damage = damage
+        self.damaged = self._heard = 0
         self._ends = [os.openpty() for _ in range(2)]
         for pair in self._ends:
             for one in pair:
@@ -162,10 +164,19 @@ class Pair:
             for one in pair:
                 os.close(one)
 
+    def _worn(self, data):
+        self._heard += 1
+        if self._heard % self.damage:
+            return data
+        self.damaged += 1
+        return data[:-1] + bytes([data[-1] ^ 0x10])
+
     def _pump(self, source, sink):
         while not self._stop.is_set():
             if select.select([self._ends[source][0]], [], [], 0.05)[0]:
                 data = os.read(self._ends[source][0], 4096)
                 if source == 0 and self.echo:
                     os.write(self._ends[0][0], data)
+                if source == 1 and self.damage:
+                    data = self._worn(data)
                 os.write(self._ends[sink][0], data)

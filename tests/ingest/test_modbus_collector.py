@@ -154,6 +154,16 @@ def test_devices_that_say_no_or_nothing_are_told_and_the_others_are_read(tmp_pat
     assert asking.events("port_lost") == []
 
 
+def test_damaged_answers_are_asked_for_again(tmp_path):
+    """Every third answer of an RTU line has a wrong byte: each read is right, and no meter is told."""
+    with Pair(damage=3) as pair, Serving(Device(5, at0=(1, 2, 3), at10=(4,)), path=pair.theirs):
+        with Asking(tmp_path, pair.ours, heat(), interval_s=0.05, timeout_s=0.2) as asking:
+            asking.wait_for_messages(6)
+        assert pair.damaged >= 3
+    assert {str(blocks(message)) for message in kept(tmp_path)} == {str([(0, "000100020003"), (10, "0004")])}
+    assert asking.told == [("port_connected", pair.ours)]
+
+
 @pytest.mark.parametrize("way", [FramerType.RTU, FramerType.SOCKET])
 def test_an_answer_that_comes_late_is_never_that_of_another_request(tmp_path, way):
     """Two meters of one unit, whose reads look alike: what comes after its time is asked for again, and never taken for what was asked then."""
