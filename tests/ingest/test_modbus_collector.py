@@ -53,7 +53,7 @@ class Asking:
 
     def __init__(self, folder, url, *stations, **settings):
         self.folder, self.told = folder, []
-        self.settings = ModbusSettings("line", url, stations, "cellar", **{"timeout_s": 0.3, "interval_s": 0.3, **settings})
+        self.settings = ModbusSettings("line", url, stations, "cellar", **{"timeout_s": 1.0, "interval_s": 0.3, **settings})
 
     def __enter__(self):
         self.collector = ModbusCollector(self.settings, self.folder / "inbox.sqlite", lambda *event: self.told.append(event))
@@ -140,7 +140,7 @@ def test_devices_that_say_no_or_nothing_are_told_and_the_others_are_read(tmp_pat
     devices[0].refuses = 2
     devices[1].silent = True
     port = free_port()
-    with Serving(*devices, port=port), Asking(tmp_path, f"tcp://127.0.0.1:{port}", *(heat(unit) for unit in (5, 6, 7)), timeout_s=0.1) as asking:
+    with Serving(*devices, port=port), Asking(tmp_path, f"tcp://127.0.0.1:{port}", *(heat(unit) for unit in (5, 6, 7)), timeout_s=0.3) as asking:
         wait_until(lambda: len(asking.events("meter_overdue")) == 2)
         asking.wait_for_messages(2)
         for one in devices:
@@ -157,7 +157,7 @@ def test_devices_that_say_no_or_nothing_are_told_and_the_others_are_read(tmp_pat
 def test_damaged_answers_are_asked_for_again(tmp_path):
     """Every third answer of an RTU line has a wrong byte: each read is right, and no meter is told."""
     with Pair(damage=3) as pair, Serving(Device(5, at0=(1, 2, 3), at10=(4,)), path=pair.theirs):
-        with Asking(tmp_path, pair.ours, heat(), interval_s=0.05, timeout_s=0.2) as asking:
+        with Asking(tmp_path, pair.ours, heat(), interval_s=0.05, timeout_s=0.4) as asking:
             asking.wait_for_messages(6)
         assert pair.damaged >= 3
     assert {str(blocks(message)) for message in kept(tmp_path)} == {str([(0, "000100020003"), (10, "0004")])}
