@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from submeter.config.errors import ConfigError
-from submeter.config.sections import Broker, Config, Drop, Gateway, LoraWan, MappedTopic, PortalHost, Sender, SerialPort, WiredBus
+from submeter.config.sections import Broker, Config, Drop, Gateway, LoraWan, MappedTopic, ModbusLine, PortalHost, Sender, SerialPort, WiredBus
 
 __all__ = ["DEFAULT_FILE", "load", "parse"]
 
@@ -22,6 +22,7 @@ LISTS: Final[Mapping[str, type[BaseModel]]] = {
     "mqtt": Broker,
     "serial": SerialPort,
     "bus": WiredBus,
+    "modbus": ModbusLine,
     "drop": Drop,
     "gateway": Gateway,
     "lorawan": LoraWan,

@@ -14,6 +14,7 @@ from submeter.aggregate import faults
 from submeter.core import Core, now
 from submeter.errors import SubmeterError
 from submeter.ingest.bus.frames import parse_address
+from submeter.ingest.envelopes import split
 from submeter.ingest.replay import replay
 from submeter.reading import DeviceId
 from submeter.rebuild import rebuild
@@ -291,9 +292,9 @@ def _poll(core: Core, *, port: str, address: str) -> Iterator[str]:
     read = bus.ask(parse_address(address))
     if not read.done.wait(POLL_S):
         raise SubmeterError(f"{port} did not come to it within {POLL_S:.0f} s: is the line there? Its log tells")
-    if read.error:
-        raise read.error
-    yield from (page.hex() for page in read.pages)
+    if read.message is None:
+        raise read.error or SubmeterError(f"{port} gave no answer")
+    yield from (page.raw.hex() for page in split(None, read.message.payload, read.message.format).telegrams)
 
 
 COMMANDS: Final[Mapping[str, Callable[..., Iterator[str]]]] = {

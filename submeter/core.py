@@ -29,7 +29,7 @@ from submeter.ingest.envelopes.entities import Entity
 from submeter.ingest.following import Clock, follow, watch_inbox
 from submeter.ingest.room import Room
 from submeter.ingest.rows import Reception
-from submeter.ingest.settings import routes_of, rules_of
+from submeter.ingest.settings import maps_of, routes_of, rules_of
 from submeter.ingest.sightings import Clocks
 from submeter.reading import DeviceId
 from submeter.store import Archive, Inbox, Published, Quarantined, Readings, Registry, Stored, StoreError, Vault
@@ -228,6 +228,7 @@ class Core:
             numbered=self.registry.numbered,
             rules=rules_of(self.config),
             entities=self.registry.entities,
+            maps=maps_of(self.config),
         )
 
     def take_readings(self, file: Path) -> None:

@@ -15,8 +15,8 @@ from submeter.commands import execute
 from submeter.core import now
 from submeter.ingest.bus.master import Timing
 from submeter.ingest.bus.poller import BusCollector, BusSettings
-from submeter.ingest.bus.schedule import Meter
 from submeter.ingest.common import Counters, Spread
+from submeter.ingest.schedule import Meter
 from submeter.metrics import Metrics, of_sources
 from submeter.service import CoreThread, serve
 from submeter.simulate import Bus, PtyLine, slaves

@@ -49,6 +49,7 @@ COMMANDS: Final = {
     "corrections": "decide:corrections",
     "scan": "bus:scan",
     "poll": "bus:poll",
+    "modbus": "modbus:modbus",
     "tasks": "decide:tasks",
     "token": "operate:token",
     "operator": "staff:operator",

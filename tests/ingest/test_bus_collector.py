@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from submeter.cli import app
 from submeter.ingest.bus.master import Timing
 from submeter.ingest.bus.poller import BusCollector, BusSettings
-from submeter.ingest.bus.schedule import Meter
 from submeter.ingest.envelopes import split
+from submeter.ingest.schedule import Meter
 from submeter.ingest.serial import SerialCollector, SerialSettings
 from submeter.reading import DeviceId
 from submeter.simulate import Bus, Faults, PtyLine, TcpLine, encode, slaves
@@ -111,13 +111,13 @@ def test_what_an_operator_asks_for_comes_first(tmp_path):
         finally:
             end()
     assert read_ids(tmp_path)[0] == on.slaves[19].device.id
-    assert (len(asked.pages), asked.error) == (1, None)
-    assert (absent.pages, absent.error.reason) == ([], "timeout")
+    assert (len(split(None, asked.message.payload, asked.message.format).telegrams), asked.error) == (1, None)
+    assert (absent.message, absent.error.reason) == (None, "timeout")
 
 
 def test_a_gateway_that_says_nothing_is_connected_anew(tmp_path, monkeypatch):
     """Three reads without a byte through TCP end the connection; the next one is read. Only who never answers is told."""
-    monkeypatch.setattr("submeter.ingest.bus.poller.BACKOFF_S", (0.02, 0.1))
+    monkeypatch.setattr("submeter.ingest.polling.BACKOFF_S", (0.02, 0.1))
     on = Bus(slaves(1, 3), 3)
     on.slaves[0].silent = True
     with TcpLine(on) as line:

@@ -13,9 +13,9 @@ from submeter import civil
 from submeter.ingest import serial as serial_module
 from submeter.ingest.bus.master import Timing
 from submeter.ingest.bus.poller import BusCollector, BusSettings
-from submeter.ingest.bus.schedule import Meter
 from submeter.ingest.common import now_us
 from submeter.ingest.mqtt import MqttCollector
+from submeter.ingest.schedule import Meter
 from submeter.ingest.serial import SerialCollector, SerialSettings
 from submeter.ingest.session import MqttSettings
 from submeter.ingest.telling import ENDS, TROUBLE, Teller
