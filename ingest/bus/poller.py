@@ -179,7 +179,7 @@ class BusCollector:
             self._on_event("bus_connected", f"{meter} answers")
         if self._overdue.get(meter) is not False:
             self._overdue[meter] = False
-            self._on_event("meter_connected", f"{meter} answers", str(meter))
+            self._on_event("meter_connected", f"{meter} answers", str(meter.address))
 
     def _missed(self, meter: Meter, misses: int, error: PollError) -> None:
         self._round.add(meter)
@@ -189,7 +189,7 @@ class BusCollector:
             self._on_event("bus_silent", f"none of {len(self._round)} meters answers: check supply, wiring and baud; {error}")
         elif misses >= OVERDUE and not nobody and not self._overdue.get(meter):
             self._overdue[meter] = True
-            self._on_event("meter_overdue", f"{meter} failed {misses} times in a row, at last {error}", str(meter))
+            self._on_event("meter_overdue", f"{meter} failed {misses} times in a row, at last {error}", str(meter.address))
 
     def _look_at_load(self) -> None:
         load = self._schedule.load

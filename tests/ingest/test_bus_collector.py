@@ -130,7 +130,7 @@ def test_a_gateway_that_says_nothing_is_connected_anew(tmp_path, monkeypatch):
             wait_until(lambda: collector.counters.messages)
         finally:
             end()
-    assert [event for event, *_ in told if event != "bus_full"] == ["port_connected", "meter_overdue", "meter_connected"]
+    assert [event for event, *_ in told if event != "bus_full"] == ["port_connected", "meter_overdue", "bus_connected", "meter_connected"]
 
 
 def test_a_gateway_that_takes_no_connection_is_told_as_such(tmp_path):

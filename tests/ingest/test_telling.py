@@ -169,8 +169,8 @@ def test_a_meter_of_a_bus_and_then_all_of_them(told):
             assert ("meter_overdue", "source:cellar/1") not in told.open()
             on.slaves[0].silent = False
             wait_until(lambda: ("bus_silent", "source:cellar") not in told.open())
-            wait_until(lambda: ("meter_overdue", "source:cellar/2") in told.open())
+            wait_until(lambda: ("meter_overdue", "source:cellar/2") in told.open(), 60)
             on.slaves[1].silent = on.slaves[2].silent = False
-            wait_until(lambda: told.open() == [])
+            wait_until(lambda: told.open() == [], 60)  # who was silent for long is asked less often
         finally:
             end()
