@@ -163,12 +163,12 @@ def test_a_meter_of_a_bus_and_then_all_of_them(told):
         )
         end = told.run(BusCollector, settings)
         try:
-            wait_until(lambda: told.open() == [("meter_overdue", "source:cellar/3")])
+            wait_until(lambda: told.open() == [("meter_overdue", "source:cellar/3")], 60)
             on.slaves[0].silent = on.slaves[1].silent = True
-            wait_until(lambda: ("bus_silent", "source:cellar") in told.open())
+            wait_until(lambda: ("bus_silent", "source:cellar") in told.open(), 60)
             assert ("meter_overdue", "source:cellar/1") not in told.open()
             on.slaves[0].silent = False
-            wait_until(lambda: ("bus_silent", "source:cellar") not in told.open())
+            wait_until(lambda: ("bus_silent", "source:cellar") not in told.open(), 60)
             wait_until(lambda: ("meter_overdue", "source:cellar/2") in told.open(), 60)
             on.slaves[1].silent = on.slaves[2].silent = False
             wait_until(lambda: told.open() == [], 60)  # who was silent for long is asked less often
