@@ -28,9 +28,9 @@ log = structlog.get_logger()
 TROUBLE: Final[Mapping[str, str]] = {
     "handover_refused": "drop_refused",
     **dict.fromkeys(("mqtt_disconnected", "mqtt_refused", "port_lost", "http_refused", "drop_lost", "handover_lost", "port_refused"), "source_lost"),
-    **{kind: kind for kind in ("inbox_write_failed", "port_stalled", "bus_silent", "meter_overdue", "mqtt_session_taken_over")},
+    **{kind: kind for kind in ("inbox_write_failed", "port_stalled", "bus_silent", "meter_overdue", "mqtt_session_taken_over", "bus_full")},
     **dict.fromkeys(("dongle_silent", "dongle_refused"), "dongle_refused"),
-    **{kind: kind for kind in ("mqtt_session_lost", "drop_refused", "bus_full")},  # nothing that comes later ends these
+    **{kind: kind for kind in ("mqtt_session_lost", "drop_refused")},  # nothing that comes later ends these
 }
 _CONNECTED: Final = ("source_lost", "inbox_write_failed", "port_stalled", "mqtt_session_taken_over")
 #: What is told → the kinds of events that it ends.
@@ -38,6 +38,7 @@ ENDS: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(("mqtt_connected", "port_connected", "http_connected", "drop_connected", "handover_connected"), _CONNECTED),
     "bus_connected": ("bus_silent",),
     "meter_connected": ("meter_overdue",),
+    "bus_eased": ("bus_full",),
 }
 #: How long all must have been well.
 STEADY_S: Final = 60.0

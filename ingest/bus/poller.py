@@ -30,8 +30,8 @@ BACKOFF_S: Final = (1.0, 60.0)
 TICK_S: Final = 0.2
 #: Reads in a row without a single byte after which a gateway is connected anew.
 MUTE: Final = 3
-#: The share of the time above which a bus has too many meters, or too short an interval, for its speed.
-FULL: Final = 0.7
+#: Shares of the time: above the first a bus has too many meters, or too short an interval, for its speed; below the second that is over.
+FULL, EASED = 0.7, 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,4 +195,6 @@ class BusCollector:
         load = self._schedule.load
         if load > FULL and not self._full:
             self._on_event("bus_full", f"reading takes {load:.0%} of the time: a longer interval, a higher baud rate or a second line")
-        self._full = load > FULL
+        elif load < EASED and self._full:
+            self._on_event("bus_eased", f"reading takes {load:.0%} of the time")
+        self._full = load > FULL or (self._full and load >= EASED)
