@@ -30,7 +30,7 @@ def collectors(config: Config) -> list[Collector]:
     """One collector for each [[mqtt]], [[serial]], [[bus]] and [[drop]], and for [http]; secrets are read now. Raises ConfigError for one that is not there."""
     inbox = config.data.folder / "inbox.sqlite"
     brokers = [MqttCollector(mqtt_settings(broker), inbox, _voice(broker.name)) for broker in config.mqtt]
-    http = [HttpCollector(_http(config.http), config.data.folder, _voice(HTTP))] if config.http.enabled else []
+    http = [HttpCollector(_http(config.http), config.data, _voice(HTTP))] if config.http.enabled else []
     return [
         *brokers,
         *(SerialCollector(_serial(port), inbox, _voice(port.name)) for port in config.serial),

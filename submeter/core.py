@@ -86,8 +86,8 @@ class Core:
             shutil.rmtree(self.folder / REBUILD, ignore_errors=True)
             self.inbox = stack.enter_context(Inbox(self.folder / "inbox.sqlite"))
             self.readings = stack.enter_context(Readings(self.folder / "readings.duckdb"))
-            self.registry = stack.enter_context(Registry(self.folder / "registry.sqlite", vault(config)))
-            self.published = stack.enter_context(Published(self.folder / "published.sqlite"))
+            self.registry = stack.enter_context(Registry.of(config.data, vault(config)))
+            self.published = stack.enter_context(Published.of(config.data))
             if again := self.inbox.reopen(after=self.readings.watermark()):
                 log.warning("readings.duckdb is an older copy, or new: messages of the inbox are decoded again", messages=again)
             self.archive = Archive(self.folder / "archive")

@@ -289,8 +289,8 @@ def _collect(config: Config, stack: ExitStack, core: CoreThread | None) -> None:
 def _api(config: Config, stack: ExitStack, beside: Mapping[str, ASGIApp]) -> None:
     """The API with connections of its own; without a vault, so that this part cannot open a meter's key."""
     make_folder(config.data.folder)
-    registry = stack.enter_context(Registry(config.data.folder / "registry.sqlite"))
-    published = stack.enter_context(Published(config.data.folder / "published.sqlite"))
+    registry = stack.enter_context(Registry.of(config.data))
+    published = stack.enter_context(Published.of(config.data))
     portals = sign_in(config)
     app = create_app(registry, published, __version__, portals=portals, rates=rates(config))
     for path, other in beside.items():
