@@ -24,6 +24,8 @@ T = TypeVar("T")
 CONNECT_TIMEOUT_S: Final = 10
 #: How long a writer waits for another one, as with SQLite.
 LOCK_TIMEOUT: Final = "10s"
+#: How the server finds out that a machine is gone, so that its locks end with it.
+ALIVE: Final = {"tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3"}
 #: What is no mark: texts, quoted names and casts; and the marks.
 MARKS: Final = re.compile(r"""'(?:[^']|'')*'|"[^"]*"|::|\?(?P<number>\d*)|:(?P<name>[a-z_]+)""")
 #: How tables are written for PostgreSQL, in this order.
@@ -81,7 +83,7 @@ class Postgres:
     def __init__(self, server: str, schema: str) -> None:
         self._server = server
         self._schema = schema
-        self._inside = False
+        self._inside = self._claimed = False
         told = conninfo.conninfo_to_dict(server)
         self.place = f"{schema} in PostgreSQL database {told.get('dbname', '')} at {told.get('host', 'this machine')}"
         self._raw = self._asked(self._connected)
@@ -93,7 +95,7 @@ class Postgres:
 
     def begin(self, *, synced: bool = True) -> None:
         """Begin to write, alone; not `synced`: after a crash of the server the last of it may be missing."""
-        lock = f"SELECT pg_advisory_xact_lock(hashtextextended('submeter.{self._schema}', 0))"
+        lock = f"SELECT pg_advisory_xact_lock({_key(self._schema)})"
         try:
             self._ask(lambda raw: raw.execute(f"BEGIN; {'' if synced else 'SET LOCAL synchronous_commit = off; '}{lock}"))
         except StoreError:
@@ -140,14 +142,30 @@ class Postgres:
         """Return table and column of all references to a table."""
         return self.execute(REFERRING, (table,)).fetchall()
 
+    def claim(self) -> None:
+        """Be the only core that uses this store, as long as this connection lives; StoreError if another one does."""
+        self._claimed = True
+        self._hold(self._raw)
+
     def close(self) -> None:
         """Close it."""
         self._raw.close()
 
     def _connected(self) -> psycopg.Connection[Any]:
         raw = connect(self._server)
-        raw.execute("SELECT set_config('search_path', $1, false), set_config('lock_timeout', $2, false)", (self._schema, LOCK_TIMEOUT))
+        names = ", ".join(f"set_config('{name}', ${number}, false)" for number, name in enumerate(("search_path", "lock_timeout", *ALIVE), 1))
+        raw.execute(f"SELECT {names}", (self._schema, LOCK_TIMEOUT, *ALIVE.values()))
+        if self._claimed:
+            self._hold(raw)
         return raw
+
+    def _hold(self, raw: psycopg.Connection[Any]) -> None:
+        held = raw.execute(f"SELECT pg_try_advisory_lock({_key(self._schema + '.core')})").fetchone()
+        if held != (True,):
+            raw.close()
+            raise StoreError(
+                f"{self.place} is in use by the core of another data folder: stop that one, or name another database in pipeline.toml, [data]"
+            )
 
     def _ask(self, what: Callable[[psycopg.Connection[Any]], T]) -> T:
         """Ask the server; a connection that it ended meanwhile is made anew, unless a transaction ended with it."""
@@ -246,6 +264,11 @@ def _dialect(sql: str) -> str:
 
 def _ordered(parameters: Any, order: Sequence[Any]) -> list[Any]:
     return [parameters[key] for key in order] if isinstance(parameters, Mapping) or order else []
+
+
+def _key(name: str) -> str:
+    """The number of a lock."""
+    return f"hashtextextended('submeter.{name}', 0)"
 
 
 def _stands(connection: Postgres, newest: int) -> bool:

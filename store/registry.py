@@ -138,6 +138,10 @@ class Registry:
         """The same registry over connections of its own, for another thread; without a vault."""
         return Registry(self.path, server=self._server)
 
+    def claim(self) -> None:
+        """Be the only core of this registry, wherever it is; StoreError if another one is there."""
+        self._connection.claim()
+
     def __enter__(self) -> Self:
         return self
 

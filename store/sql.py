@@ -70,6 +70,9 @@ class Connection(Protocol):
     def referring(self, table: str) -> list[tuple[str, str]]:
         """Return table and column of all references to a table."""
 
+    def claim(self) -> None:
+        """Be the only core that uses this store, as long as this connection lives; StoreError if another one does."""
+
     def close(self) -> None:
         """Close it."""
 

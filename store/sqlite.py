@@ -45,6 +45,9 @@ class Sqlite(sqlite3.Connection):
         """Look at references between tables at the end of this transaction only."""
         self.execute("PRAGMA defer_foreign_keys = ON")
 
+    def claim(self) -> None:
+        """Nothing: the lock of the data folder says already that there is one core."""
+
     def referring(self, table: str) -> list[tuple[str, str]]:
         """Return table and column of all references to a table."""
         return self.execute(REFERRING, (table,)).fetchall()

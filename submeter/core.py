@@ -87,6 +87,7 @@ class Core:
             self.inbox = stack.enter_context(Inbox(self.folder / "inbox.sqlite"))
             self.readings = stack.enter_context(Readings(self.folder / "readings.duckdb"))
             self.registry = stack.enter_context(Registry.of(config.data, vault(config)))
+            self.registry.claim()
             self.published = stack.enter_context(Published.of(config.data))
             if again := self.inbox.reopen(after=self.readings.watermark()):
                 log.warning("readings.duckdb is an older copy, or new: messages of the inbox are decoded again", messages=again)

@@ -11,6 +11,8 @@ from postgres import running
 from typer.testing import CliRunner
 
 from submeter.cli import app
+from submeter.config import parse
+from submeter.core import Core
 from submeter.store import Published, Registry, StoreError
 from submeter.store.postgres import Postgres, open_postgres, translated
 from submeter.store.published import MIGRATIONS as PUBLISHED
@@ -204,6 +206,19 @@ def test_a_transaction_ends_with_its_connection(registry, server):
         careless()
     registry.record("operator", "test", "kept")
     assert [(one.id, one.subject) for one in registry.audit()] == [(1, "kept")]
+
+
+def test_one_core_has_a_database(tmp_path, server):
+    """A core of another data folder is refused, also after the server ended the connections, until the first one is gone."""
+    configs = [parse(f'[data]\nfolder = "{name}"\ndatabase = "{server}"\n[keys]\nmaster_key_file = ""\n', tmp_path / "x.toml") for name in "ab"]
+    with Core(configs[0]) as core:
+        end_others(server)
+        core.registry.record("operator", "test", "x")
+        with pytest.raises(StoreError, match="core of another data folder"):
+            Core(configs[1])
+        with Registry.of(configs[1].data) as beside:
+            assert len(beside.audit()) == 1
+    Core(configs[1]).close()
 
 
 def test_a_server_that_stops_is_an_error_and_then_used_again(registry, cluster):
