@@ -8,6 +8,7 @@ import tempfile
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
+from threading import Lock
 
 from broker import free_port
 
@@ -46,6 +47,7 @@ class Cluster:
         self.user = "postgres" if os.getuid() == 0 else None
         self.port = free_port()
         self.databases: dict[Path, str] = {}
+        self.making = Lock()
         if self.user:
             shutil.chown(self.folder, pwd.getpwnam(self.user).pw_uid)
         data = str(self.folder / "data")
@@ -81,9 +83,10 @@ class Cluster:
     def database_of(self, folder: Path) -> str:
         """The address of the database that stands for a data folder, made if it is not there."""
         name = f"t_{sha256(str(folder).encode()).hexdigest()[:16]}"
-        if folder not in self.databases:
-            self.execute(f"CREATE DATABASE {name} STRATEGY file_copy")
-            self.databases[folder] = name
+        with self.making:
+            if folder not in self.databases:
+                self.execute(f"CREATE DATABASE {name} STRATEGY file_copy")
+                self.databases[folder] = name
         return self.server(name)
 
     def drop(self, inside: Path) -> None:
