@@ -10,12 +10,12 @@ import queue
 import threading
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import structlog
 
 from submeter import civil
+from submeter.config import Data
 from submeter.ingest.common import OnEvent, now_us
 from submeter.store import Registry, StoreError
 from submeter.store.events import Events
@@ -58,10 +58,10 @@ class _Change(NamedTuple):
 
 
 class Teller:
-    """The events of the collectors of one process, written to the registry of their data folder; `start` it before them, `stop` it after."""
+    """The events of the collectors of one process, written to the registry; `start` it before them, `stop` it after."""
 
-    def __init__(self, folder: Path, steady_s: float = STEADY_S, retry_s: float = RETRY_S) -> None:
-        self._path = folder / "registry.sqlite"
+    def __init__(self, data: Data, steady_s: float = STEADY_S, retry_s: float = RETRY_S) -> None:
+        self._data = data
         self._steady_s = steady_s
         self._retry_s = retry_s
         self._told: queue.SimpleQueue[_Change | None] = queue.SimpleQueue()
@@ -123,7 +123,7 @@ class Teller:
         if not due or (moment < self._refused_until and not last):
             return
         try:
-            with Registry(self._path) as registry, registry.writing():
+            with Registry.of(self._data) as registry, registry.writing():
                 for change in due:
                     _apply(registry.events, change)
         except StoreError as error:

@@ -10,6 +10,7 @@ from broker import wait_until
 from threaded import running
 
 from submeter import civil
+from submeter.config import Data
 from submeter.ingest import serial as serial_module
 from submeter.ingest.bus.master import Timing
 from submeter.ingest.bus.poller import BusCollector, BusSettings
@@ -30,7 +31,7 @@ class Told:
 
     def __init__(self, folder, steady_s=0.05):
         self.folder = folder
-        self.teller = Teller(folder, steady_s, retry_s=0.05)
+        self.teller = Teller(Data.model_validate({"folder": folder}, context={"base": folder}), steady_s, retry_s=0.05)
 
     def __enter__(self):
         self.teller.start()
