@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from apscheduler.triggers.cron import CronTrigger
@@ -66,6 +67,12 @@ def _network(text: str) -> str:
     return text
 
 
+def _without_password(text: str) -> str:
+    if re.search(r"[?&]password=", text):
+        raise ValueError("the password belongs into a file")
+    return text
+
+
 def _pattern(text: str) -> str:
     try:
         re.compile(text)
@@ -87,6 +94,8 @@ Link = Annotated[str, Field(pattern=r"^((https://|http://localhost[:/])([^{}\s]|
 #: Where pages of a portal lead: to pay a balance, to pay without an account, to how the portal is used, to the manager's own pages, to who helps.
 LinkName = Literal["pay", "pay_open", "manual", "video", "home", "mail", "phone"]
 Url = Annotated[str, Field(pattern=r"^(https?://\S+)?$")]
+#: No password stands between the user and the host.
+Database = Annotated[str, Field(pattern=r"^(postgres(ql)?://([^\s:@/?]+@)?[^\s@?]*(\?[^\s]*)?)?$"), AfterValidator(_without_password)]
 Header = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+: ?[^\r\n]+$")]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 Network = Annotated[str, AfterValidator(_network)]
@@ -106,6 +115,20 @@ class Data(Section):
     """Where everything is kept."""
 
     folder: Folder = Field(default=Path("data"), description='the folder of all data, e.g. folder = "/var/lib/submeter"')
+    database: Database = Field(
+        default="",
+        description='a PostgreSQL database, without its password, e.g. database = "postgresql://submeter@db.example/submeter", or "" for files',
+    )
+    database_password_file: File = Field(
+        default=None, description='a file with the password, e.g. database_password_file = "database.password", or "" for none'
+    )
+
+    def server(self) -> str:
+        """The database with its password, which is read now, as libpq takes it; "" for files. ConfigError if the password is not there."""
+        if not self.database or not self.database_password_file:
+            return self.database
+        password = quote(_secret(self.database_password_file, "[data] database_password_file"), safe="")
+        return f"{self.database}{'&' if '?' in self.database else '?'}password={password}"
 
 
 class Log(Section):

@@ -28,8 +28,8 @@ __all__ = ["OpenLine", "Polling", "Read", "Watch"]
 
 BACKOFF_S: Final = (1.0, 60.0)
 TICK_S: Final = 0.2
-#: The share of the time above which a line has too many meters, or too short an interval, for its speed.
-FULL: Final = 0.7
+#: Shares of the time: above the first a line has too many meters, or too short an interval, for its speed; below the second that is over.
+FULL, EASED = 0.7, 0.5
 
 
 class OpenLine(ABC, Generic[Key]):
@@ -93,7 +93,9 @@ class Watch(Generic[Key]):
         """Reads take this share of the time."""
         if load > FULL and not self._full:
             self._on_event("bus_full", f"reading takes {load:.0%} of the time: a longer interval, a higher baud rate or a second line")
-        self._full = load > FULL
+        elif load < EASED and self._full:
+            self._on_event("bus_eased", f"reading takes {load:.0%} of the time")
+        self._full = load > FULL or (self._full and load >= EASED)
 
 
 class Polling(ABC, Generic[Key]):

@@ -35,7 +35,7 @@ def collectors(config: Config, voice: Voice) -> list[Collector]:
     """
     inbox = config.data.folder / "inbox.sqlite"
     brokers = [MqttCollector(mqtt_settings(broker), inbox, voice(broker.name)) for broker in config.mqtt]
-    http = [HttpCollector(_http(config.http), config.data.folder, voice(HTTP))] if config.http.enabled else []
+    http = [HttpCollector(_http(config.http), config.data, voice(HTTP))] if config.http.enabled else []
     return [
         *brokers,
         *(SerialCollector(serial_of(port), inbox, voice(port.name)) for port in config.serial),

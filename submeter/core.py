@@ -35,7 +35,7 @@ from submeter.reading import DeviceId
 from submeter.store import Archive, Inbox, Published, Quarantined, Readings, Registry, Stored, StoreError, Vault
 from submeter.work import Work
 
-__all__ = ["REBUILD", "Core", "Seen", "make_folder", "now"]
+__all__ = ["REBUILD", "Core", "Seen", "lock", "make_folder", "now"]
 
 log = structlog.get_logger()
 
@@ -90,12 +90,14 @@ class Core:
         make_folder(self.folder)
         self._known: dict[DeviceId, Known | None] = {}
         with ExitStack() as stack:
-            stack.callback(os.close, _lock(self.folder / "core.lock"))
+            stack.callback(os.close, lock(self.folder))
             shutil.rmtree(self.folder / REBUILD, ignore_errors=True)
             self.inbox = stack.enter_context(Inbox(self.folder / "inbox.sqlite"))
             self.readings = stack.enter_context(Readings(self.folder / "readings.duckdb"))
-            self.registry = stack.enter_context(Registry(self.folder / "registry.sqlite", vault(config)))
-            self.published = stack.enter_context(Published(self.folder / "published.sqlite"))
+            self._require_moved()
+            self.registry = stack.enter_context(Registry.of(config.data, vault(config)))
+            self.registry.claim()
+            self.published = stack.enter_context(Published.of(config.data))
             if again := self.inbox.reopen(after=self.readings.watermark()):
                 log.warning("readings.duckdb is an older copy, or new: messages of the inbox are decoded again", messages=again)
             self.archive = Archive(self.folder / "archive")
@@ -256,6 +258,11 @@ class Core:
             keyed |= {row.device for row in waiting if row.device} if reason in {"no_key", "wrong_key"} else set()
         return keyed
 
+    def _require_moved(self) -> None:
+        """A database beside files that were not moved into it would be an installation without its directory."""
+        if self.config.data.database and (self.folder / "registry.sqlite").exists():
+            raise StoreError(f"{self.folder} has a registry.sqlite beside [data] database: `submeter migrate` moves it there")
+
     def _require_keys(self) -> None:
         """Without its master key a core would put good telegrams into quarantine: better not to start."""
         if self.registry.vault is None:
@@ -311,7 +318,9 @@ def _finality(config: Config) -> Finality:
     return Finality(hours=config.rollup.final_after_hours, month_day=config.rollup.month_final_day)
 
 
-def _lock(path: Path) -> int:
+def lock(folder: Path) -> int:
+    """Take a data folder for this process alone, until the descriptor is closed; StoreError if another one has it."""
+    path = folder / "core.lock"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "events": "operate:events",
     "outbox": "operate:outbox",
     "audit": "operate:audit",
+    "migrate": "migrate:migrate",
     "information": "operate:information",
     "broker-config": "broker:broker_config",
     "broker-check": "broker:broker_check",

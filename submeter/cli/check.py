@@ -1,4 +1,4 @@
-"""`submeter check`: is the configuration usable, and what does it say? Opens nothing but the file itself."""
+"""`submeter check`: is the configuration usable, and what does it say? Opens nothing but the file itself, and asks the database if one is named."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +10,7 @@ from submeter.config import Broker, Config, SerialPort, load
 from submeter.config.portals import load_portal
 from submeter.ingest.dongles import KINDS
 from submeter.ingest.settings import buses_of, maps_of, modbus_of, rules_of, serial_of
+from submeter.store.sql import reached
 
 __all__ = ["check", "described"]
 
@@ -26,6 +27,8 @@ def check(
 def described(config: Config) -> Iterator[str]:
     """Return one line per part of the installation, without secrets."""
     yield f"data      {config.data.folder}"
+    if config.data.database:
+        yield f"database  {config.data.database}: {reached(config.data.server())}"
     yield f"keys      {_master_key(config)}"
     yield from (f"mqtt      {_broker(broker)}" for broker in config.mqtt)
     yield from (f"serial    {_port(port)}" for port in config.serial)

@@ -19,6 +19,8 @@ from submeter.reading import DeviceId
 from submeter.simulate import Bus, Faults, PtyLine, TcpLine, encode, slaves
 
 FAST = Timing(38400, latency_s=0.0)
+#: What is told of how busy a bus is, which depends on this machine.
+LOAD = {"bus_full", "bus_eased"}
 
 
 def meters(*addresses):
@@ -130,7 +132,7 @@ def test_a_gateway_that_says_nothing_is_connected_anew(tmp_path, monkeypatch):
             wait_until(lambda: collector.counters.messages)
         finally:
             end()
-    assert [event for event, *_ in told if event != "bus_full"] == ["port_connected", "meter_overdue", "meter_connected"]
+    assert [event for event, *_ in told if event not in LOAD] == ["port_connected", "meter_overdue", "bus_connected", "meter_connected"]
 
 
 def test_a_gateway_that_takes_no_connection_is_told_as_such(tmp_path):

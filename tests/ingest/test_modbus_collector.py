@@ -75,7 +75,7 @@ class Asking:
     @property
     def trouble(self):
         """What was told but that all is well, and that there is much to read."""
-        return [event for event, *_ in self.told if not event.endswith("_connected") and event != "bus_full"]
+        return [event for event, *_ in self.told if not event.endswith("_connected") and event not in {"bus_full", "bus_eased"}]
 
     def wait_for(self, event):
         """Wait until it is told; returns the first sentence."""
@@ -325,10 +325,20 @@ def test_a_corrected_map_reads_the_kept_registers_again(here):
     (here.folder / "maps.toml").write_text(MAPS.replace("map.heat", "map.heating"))
     here.file.write_text(here.file.read_text().replace('map = "heat"', 'map = "heating"'))
     with here.core() as core:
-        list(execute(core, "requeue", {"reason": "unknown_map"}))
+        list(execute(core, "requeue", {"device": here.meter, "since": civil.iso(at)}))
         core.drain_all()
         assert core.inbox.counts().quarantined == {}
         assert (at + civil.HOUR, 12_345_000_000) in readings(core, here.meter)["energy"]
+
+
+def test_registers_of_an_unknown_meter_wait_apart_from_what_gateways_name(here):
+    """They stay in quarantine when a name that a gateway uses is linked to a device."""
+    payload = b'{"modbus":1,"map":"heat","unit":5,"meter":"99999999","read":[{"fc":3,"at":0,"hex":"00003039ffff"}]}'
+    with here.core() as core:
+        core.inbox.append([Message("line", payload, now(), "line", format="modbus")])
+        core.drain_all()
+        assert "0 telegrams that waited" in list(execute(core, "meters.named", {"name": "home:cellar_7", "device": here.meter}))[1]
+        assert core.inbox.counts().quarantined == {"unknown_meter": 1}
 
 
 def test_check_says_what_is_asked_and_what_is_wrong(here, monkeypatch):
