@@ -52,8 +52,9 @@ class Publisher:
         levels = [(cast("int", level), rows) for (level,), rows in noted.group_by("level")]
         blocks = [block for level, rows in levels for block in _blocks(known, level, rows, self._readings.rollups, gone=True)]
         revisions = [block for level, rows in levels for block in _blocks(known, level, rows, self._readings.revisions, gone=False)]
-        self._published.replace(heads, blocks, revisions, self._corrections(noted["series"].unique().to_list()), self._cutter.touched(windows))
-        self._readings.clear_unpublished(noted.to_arrow())
+        corrections = self._corrections(noted["series"].unique().to_list())
+        version = self._published.replace(heads, blocks, revisions, corrections, self._cutter.touched(windows))
+        self._readings.clear_unpublished(noted.to_arrow(), version)
         return len(blocks)
 
     def cut_anew(self) -> None:

@@ -170,7 +170,7 @@ class Drain:
         self._decode(batch)
         self._commit(batch, upto=self._readings.watermark())
         still = {(row.message, row.position) for row in batch.quarantined}
-        self._inbox.release([(row.message, row.position) for row in rows if (row.message, row.position) not in still])
+        self._inbox.release([(row.message, row.position) for row in rows if (row.message, row.position) not in still], self._readings.mark())
         return Step(len(rows), batch.results)
 
     def decode_again(self, messages: Iterable[Stored], device: str) -> Step:
@@ -189,7 +189,7 @@ class Drain:
             self._decode(batch)
             self._commit(batch, upto=self._readings.watermark())
             still = {(row.message, row.position) for row in batch.quarantined}
-            self._inbox.release([place for place in places if place not in still])
+            self._inbox.release([place for place in places if place not in still], self._readings.mark())
             results.update(batch.results)
 
         for message in messages:

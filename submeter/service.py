@@ -108,7 +108,9 @@ class CoreThread:
             self._queue.put(_Request("job", {"name": name, "by": by}))
 
     def catch_up(self) -> None:
-        """Plan what was due while nothing ran, once each."""
+        """Plan what was due while nothing ran, once each, and the hourly job where stores had to be brought to one level."""
+        if self.core.levelled:
+            self.plan("hourly", "catch_up")
         for one, due in jobs.missed(self.core, now=now()):
             log.info("job is caught up", job=one.name, due=due)
             self.plan(one.name, "catch_up")
@@ -122,7 +124,9 @@ class CoreThread:
         """Whether the core does its work and the collectors can keep what comes, and what keeps them from it."""
         refused = [name for name, counters in self._sources.items() if counters.failed_commits and not counters.connected]
         trouble = self._trouble or (
-            f"the inbox takes nothing from {', '.join(refused)}: free disk space and file rights come first" if refused else self._failed_jobs()
+            f"the inbox takes nothing from {', '.join(refused)}: free disk space and file rights come first"
+            if refused
+            else self.core.lacking or self._failed_jobs()
         )
         sources = {name: "connected" if counters.connected else "not connected" for name, counters in self._sources.items()}
         return {"ok": trouble is None and self._thread.is_alive(), "version": __version__, "trouble": trouble, "sources": sources}
