@@ -81,6 +81,15 @@ class Archive:
             self._of_month(month, bucket), READINGS, (readings,), ("device", "name", "tariff", "subunit", "idx", "t", "src", "due", "seq")
         )
 
+    def files(self) -> list[Path]:
+        """Return all its files, in order."""
+        return sorted(self.folder.rglob("*.parquet"))
+
+    def check(self, file: Path) -> None:
+        """Read a file whole; StoreError says that it cannot be."""
+        for _ in self._read(file):
+            pass
+
     def newest_message(self) -> int:
         """Return the highest number of a message of the last day that is kept; 0 if none is, or its file cannot be read."""
         days = self.days()

@@ -33,7 +33,7 @@ from submeter.reading import DeviceId
 from submeter.store import Archive, Inbox, Published, Quarantined, Readings, Registry, Stored, StoreError, Vault
 from submeter.work import Work
 
-__all__ = ["REBUILD", "Core", "Seen", "make_folder", "now"]
+__all__ = ["REBUILD", "Core", "Seen", "lock", "make_folder", "now"]
 
 log = structlog.get_logger()
 
@@ -86,7 +86,7 @@ class Core:
         make_folder(self.folder)
         self._known: dict[DeviceId, Known | None] = {}
         with ExitStack() as stack:
-            stack.callback(os.close, _lock(self.folder / "core.lock"))
+            stack.callback(os.close, lock(self.folder / "core.lock"))
             shutil.rmtree(self.folder / REBUILD, ignore_errors=True)
             self.inbox = stack.enter_context(Inbox(self.folder / "inbox.sqlite"))
             self.readings = stack.enter_context(Readings(self.folder / "readings.duckdb"))
@@ -294,7 +294,8 @@ def _finality(config: Config) -> Finality:
     return Finality(hours=config.rollup.final_after_hours, month_day=config.rollup.month_final_day)
 
 
-def _lock(path: Path) -> int:
+def lock(path: Path) -> int:
+    """Hold a data folder until the descriptor is closed; StoreError names the process that has it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

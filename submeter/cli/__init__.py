@@ -21,6 +21,7 @@ __all__ = ["COMMANDS", "app", "main"]
 COMMANDS: Final = {
     "check": "check:check",
     "run": "run:run",
+    "doctor": "doctor:doctor",
     "demo": "demo:demo",
     "status": "watching:status",
     "decode": "decode:decode",

@@ -10,11 +10,14 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from installation import ROOT, Installation
 
 from submeter import civil
+from submeter.config import load
+from submeter.doctor import examine
 from submeter.reading import LEVELS, MESSAGE_BITS
 from submeter.store import Readings, pack
 
@@ -165,3 +168,52 @@ def test_fault_12_what_is_mended_is_kept_and_told(killed, tmp_path, capfd):
     assert (kept / "readings.duckdb.wal").read_bytes() == broken
     assert (kept / "readings.duckdb").read_bytes() == file
     assert "did not open" in "".join(capfd.readouterr())
+
+
+def flipped(file, offset):
+    """Flip a bit of a file."""
+    raw = bytearray(file.read_bytes())
+    raw[offset] ^= 1
+    file.write_bytes(raw)
+
+
+def test_fault_13_a_flipped_bit_in_the_file_is_found_and_made_good(killed, tmp_path):
+    """Wherever a bit flips in readings.duckdb: it changes nothing, or the doctor finds it and all readings are there again, or it names the way; never silent."""
+    with Copy(killed, tmp_path / "whole").core() as core:
+        expected, rows = all_there(core), every_row(core)
+    whole, chance, outcomes = tmp_path / "whole", random.Random(13), set()
+    for _ in range(max(CUTS // 2, 12)):
+        shutil.rmtree(tmp_path / "copy", ignore_errors=True)
+        shutil.copytree(whole, tmp_path / "copy")
+        file = tmp_path / "copy" / "data" / "readings.duckdb"
+        offset = chance.randrange(file.stat().st_size)
+        flipped(file, offset)
+        findings = list(examine(load(tmp_path / "copy" / "pipeline.toml")))
+        left, mended = ([one.text for one in findings if one.state == state] for state in ("left", "mended"))
+        outcomes.add("left" if left else "mended" if mended else "harmless")
+        if left:
+            assert any("submeter rebuild" in line for line in left), (offset, left)
+            continue
+        with Copy.core(SimpleNamespace(folder=tmp_path / "copy")) as core:
+            assert all_there(core) == expected, (offset, mended)
+            assert every_row(core) == rows, (offset, mended)
+    assert "mended" in outcomes
+
+
+def every_row(core):
+    """All rows of all series, packed, without their revisions."""
+    series = sorted(core.readings.series().values())
+    found = [pack(core.readings.rollups([one], level, -(2**62), 2**62)) for one in series for level in range(len(LEVELS))]
+    return [rows[[name for name in rows.dtype.names if name not in {"rev", "state"}]].tolist() for rows in found]
+
+
+def test_fault_14_a_second_instance_is_refused_and_harms_nothing(killed, tmp_path):
+    """While a core has the data folder another one ends with status 2 and the first one's process; the first goes on."""
+    copy = Copy(killed, tmp_path / "copy")
+    with copy.core() as core:
+        for verb in (["run"], ["doctor"]):
+            command = [sys.executable, "-m", "submeter", *verb, "--config", str(copy.folder / "pipeline.toml")]
+            done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+            assert done.returncode == 2
+            assert f"process {os.getpid()}" in done.stderr
+        assert all_there(core)
