@@ -153,6 +153,7 @@ STRANGERS: Final = """
 SELECT message, count(*) FROM quarantine WHERE reason = 'unknown_meter' GROUP BY message HAVING max(received_at) < ? ORDER BY message
 """
 ONE: Final = "SELECT source, payload, received_at, gateway, topic, flags, format, id FROM messages WHERE id = ?"
+AFTER: Final = "SELECT source, payload, received_at, gateway, topic, flags, format, id FROM messages WHERE id > ? ORDER BY id LIMIT ?"
 TAIL: Final = """
 SELECT source, payload, received_at, gateway, topic, flags, format, id
 FROM messages, (SELECT received_at AS last FROM messages WHERE state = 'done' ORDER BY id DESC LIMIT 1)
@@ -246,6 +247,10 @@ class Inbox:
         """Have messages behind this id decoded again: the readings' file was lost, or is an older copy. Returns how many."""
         with transaction(self._db) as db:
             return db.execute("UPDATE messages SET state = 'new', reason = NULL WHERE id > ? AND state = 'done'", (after,)).rowcount
+
+    def after(self, last: int, limit: int) -> list[Stored]:
+        """Return the first messages behind an id, whatever became of them, in the order of their ids."""
+        return [Stored(*row) for row in self._rows(AFTER, last, limit)]
 
     def number_from(self, last: int) -> bool:
         """Give the next message a number behind this one, as an inbox that is new or older than its readings must; tells whether that changed anything."""

@@ -22,6 +22,8 @@ COMMANDS: Final = {
     "check": "check:check",
     "run": "run:run",
     "doctor": "doctor:doctor",
+    "backup": "backup:backup",
+    "restore": "backup:restore",
     "demo": "demo:demo",
     "status": "watching:status",
     "decode": "decode:decode",
