@@ -5,7 +5,7 @@ the conformance command's work, and the jobs that keep stored and published rows
 nothing here decodes, listens or serves.
 """
 
-from submeter.aggregate.commissioning import commissioning
+from submeter.aggregate.commissioning import commissioning, meter_states
 from submeter.aggregate.errors import AggregateError, CaseError, ParameterError, UnknownSeriesError
 from submeter.aggregate.kernel import READINGS, Rollup, rollup
 from submeter.aggregate.parameters import Exchange, Parameters, SeriesSpec
@@ -36,6 +36,7 @@ __all__ = [
     "UnknownSeriesError",
     "commissioning",
     "faults",
+    "meter_states",
     "register_named",
     "rollup",
     "watch",

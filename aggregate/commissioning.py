@@ -10,7 +10,10 @@ from typing import Any, Final, NamedTuple
 from submeter import civil
 from submeter.store import Inbox, Readings, Registry
 
-__all__ = ["commissioning"]
+__all__ = ["STATES", "commissioning", "meter_states"]
+
+#: States of a meter, the first that holds counts; each with the open event that says so.
+STATES: Final[Mapping[str, str]] = {"never_heard": "meter_never_heard", "no_key": "key_missing", "wrong_key": "wrong_key", "silent": "silent"}
 
 #: How far back receptions are counted, and messages of gateways are looked for.
 BACK: Final = 14 * civil.DAY
@@ -28,6 +31,20 @@ class Heard(NamedTuple):
     first: str
     last: str
     rssi: int | None
+
+
+def meter_states(registry: Registry, now: int) -> Mapping[str, int]:
+    """Return how many assigned meters are in each state as of `now` (µs UTC); those of which nothing is said are `ok`. Raises StoreError."""
+    present = {one.device: f"point:{one.point}/" for one in registry.assignments() if one.holds(now)}
+    opened: dict[str, list[str]] = {state: [one.subject for one in registry.events.find(kind, state="open")] for state, kind in STATES.items()}
+    devices_at = {point: device for device, point in present.items()}
+    found, left = dict.fromkeys(("ok", *STATES), 0), set(present)
+    for state, subjects in opened.items():
+        named = {one.removeprefix("device:") for one in subjects} | {devices_at.get(f"{one.partition('/')[0]}/", "") for one in subjects}
+        found[state] = len(left & named)
+        left -= named
+    found["ok"] = len(left)
+    return found
 
 
 def commissioning(readings: Readings, registry: Registry, inbox: Inbox, now: int) -> Mapping[str, Mapping[str, Any]]:

@@ -16,6 +16,7 @@ import pyarrow as pa
 from submeter import civil
 from submeter.aggregate.events import UNUSABLE
 from submeter.aggregate.frames import framed
+from submeter.aggregate.losses import Losses
 from submeter.aggregate.parts import Cutter
 from submeter.aggregate.series import Series
 from submeter.aggregate.windows import Window
@@ -36,8 +37,9 @@ Rows = Callable[[Sequence[int], int, int, int], pa.Table]
 class Publisher:
     """From the readings' file to the published one."""
 
-    def __init__(self, readings: Readings, published: Published, cutter: Cutter) -> None:
+    def __init__(self, readings: Readings, published: Published, cutter: Cutter, losses: Losses) -> None:
         self._readings = readings
+        self._losses = losses
         self._published = published
         self._cutter = cutter
 
@@ -52,6 +54,8 @@ class Publisher:
         levels = [(cast("int", level), rows) for (level,), rows in noted.group_by("level")]
         blocks = [block for level, rows in levels for block in _blocks(known, level, rows, self._readings.rollups, gone=True)]
         revisions = [block for level, rows in levels for block in _blocks(known, level, rows, self._readings.revisions, gone=False)]
+        for block in blocks:
+            self._losses.mark(block.series, block.points)
         corrections = self._corrections(noted["series"].unique().to_list())
         version = self._published.replace(heads, blocks, revisions, corrections, self._cutter.touched(windows))
         self._readings.clear_unpublished(noted.to_arrow(), version)

@@ -24,6 +24,7 @@ from submeter.aggregate.days import summed
 from submeter.aggregate.decided import SEQ, Decided, decided
 from submeter.aggregate.frames import framed
 from submeter.aggregate.kernel import READINGS, Rollup
+from submeter.aggregate.losses import Losses
 from submeter.aggregate.parts import Cutter
 from submeter.aggregate.periods import samples_of, use_between
 from submeter.aggregate.publishing import Publisher
@@ -90,7 +91,8 @@ class Rollups:
         self._registry = registry
         self._published = published
         self._cutter = Cutter(readings, registry, published, self._stitched)
-        self._publisher = Publisher(readings, published, self._cutter)
+        self._losses = Losses(readings, registry)
+        self._publisher = Publisher(readings, published, self._cutter, self._losses)
         self._finality = finality
         self._stitched_at: tuple[tuple[int, int], dict[int, Series], dict[int, str]] | None = None
         #: The series that the published file was last compared with.
@@ -107,6 +109,7 @@ class Rollups:
         moved = self._withdraw(known)
         if not self._readings.rehearsing:
             self._cutter.look(known, prints)
+            self._losses.look(known)
         rows, blocks, done, held = 0, 0, 0, Counter[str]()
         stored = self._readings.computed()
         self._readings.forget(stored.keys() - known.keys())

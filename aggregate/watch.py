@@ -170,18 +170,24 @@ def _write(registry: Registry, detector: Detector, conditions: list[Condition], 
 
 
 def silent(view: View) -> Iterator[Condition]:
-    """Points whose meter was heard and is not any more: longer than n of its intervals, and a least time (DECISIONS 25)."""
+    """Points whose meter was heard and is not any more: longer than n of its intervals, and a least time (DECISIONS 25).
+
+    One that fell silent together with the only gateway that hears it is not told before that gateway delivers again.
+    """
     least, numbers = view.limits.silent_min_minutes * civil.MINUTE, view.readings.registers()
     mains = {numbers[one.device, register]: (one, register) for one in view.present if (register := _main(view, one))}
     heard = view.readings.heard(list(mains), since=view.now - HEARD)
     heard |= view.readings.heard(list(mains.keys() - heard.keys()))
     late = {number: (*mains[number], last) for number, last in heard.items() if last >= mains[number][0].since and view.now - last > least}
     usual = view.readings.intervals(list(late), since=view.now - 2 * HEARD, least=GAPS)
+    behind = _behind(view) if late else {}
     for number, (assignment, register, last) in late.items():
         expected = _expected(view.points[assignment.point]) or usual.get(number) or view.limits.unknown_interval_hours * civil.HOUR
-        if view.now - last > view.limits.silent_intervals * expected:
+        waited, subject = view.limits.silent_intervals * expected, _subject(assignment.point, register)
+        held = assignment.device in behind and behind[assignment.device] - last <= waited and not view.standing("silent", subject)
+        if view.now - last > waited and not held:
             detail = f"{assignment.device} was last heard at {civil.iso(last)}, expected every {_span(expected)}: check its battery, its place and its gateway"
-            yield Condition(_subject(assignment.point, register), last, detail)
+            yield Condition(subject, last, detail)
 
 
 def never_heard(view: View) -> Iterator[Condition]:
@@ -370,6 +376,14 @@ def _main(view: View, assignment: Assignment) -> Register | None:
     """The main register of a point as its present device sends it; None if it never did."""
     main = view.points[assignment.point].registers[0]
     return next((register for register in view.registers_of.get(assignment.device, ()) if str(register) == main), None)
+
+
+def _behind(view: View) -> Mapping[str, int]:
+    """Devices that nobody hears but a gateway which is silent now, and since when it is."""
+    quiet = list(gateways(view))
+    today = civil.utc_date(view.now)
+    asked = [(number, one.subject.removeprefix("gateway:"), civil.utc_date(one.at - civil.DAY), today) for number, one in enumerate(quiet)]
+    return {device: quiet[number].at for number, device in view.readings.heard_alone(asked)} if asked else {}
 
 
 def _expected(point: Point) -> int | None:

@@ -1,7 +1,7 @@
 """How a manager's installation does: silent meters, late gateways, where flows get stuck, the outbox, open suspicions; its events; what the air says (portal API 3).
 
-Rules: only what is the token's own manager's. Gateways belong to nobody: that one is late is told where the installation has one manager alone, what one hears to each
-manager of the own meters.
+Rules: only what is the token's own manager's. Gateways and sources belong to nobody: what happens at them is told where the installation has one manager alone, what
+a gateway hears to each manager of the own meters.
 """
 
 from collections import Counter
@@ -34,8 +34,7 @@ def operations(access: Annotated[Access, scoped("operations:read", cost="r")]) -
     registry, manager = access.registry, access.principal.manager
     points = _points(registry, manager)
     found = [(event, point) for event in registry.events.find(state="open", kinds=(*SILENT, *TASKS)) if (point := _point(registry, points, event))]
-    alone = [one.id for one in registry.managers()] == [manager]
-    late = registry.events.find("gateway_silent", state="open") if alone else None
+    late = registry.events.find("gateway_silent", state="open") if _alone(registry, manager) else None
     return {
         "at": civil.iso(access.now),
         "silent_meters": [_told(event, point) for event, point in found if event.kind in SILENT][:MOST],
@@ -55,12 +54,14 @@ def events(
     kind: Annotated[str | None, Query(max_length=50, description="of one kind, see docs/events.md; default: all")] = None,
     limit: Annotated[int, Query(ge=1, le=MOST)] = 100,
 ) -> dict[str, Any]:
-    """What happened at the manager's meters, of every kind, the newest first."""
+    """What happened at the manager's meters, of every kind, the newest first; and at gateways, sources and jobs, for who is alone."""
     registry = access.registry
     points = _points(registry, access.principal.manager)
     devices = {one.device for one in registry.assignments() if one.point in points}
-    about = [one for one in registry.events.about(list(points), sorted(devices)) if state in {None, one.state} and kind in {None, one.kind}]
-    found = [(event, point) for event in reversed(about) if (point := _point(registry, points, event))]
+    house = registry.events.of_installation() if _alone(registry, access.principal.manager) else []
+    own = [(event, point) for event in registry.events.about(list(points), sorted(devices)) if (point := _point(registry, points, event))]
+    both = sorted([*own, *((event, None) for event in house)], key=lambda pair: (pair[0].at, pair[0].id), reverse=True)
+    found = [(event, point) for event, point in both if state in {None, event.state} and kind in {None, event.kind}]
     told = [_told(event, point) | _course(event) for event, point in found[:limit]]
     return {"events": told, "counts": dict(sorted(Counter(event.kind for event, _ in found).items())), "more": len(found) > limit}
 
@@ -81,6 +82,10 @@ def commissioning(access: Annotated[Access, scoped("operations:read", cost="r")]
     }
 
 
+def _alone(registry: Registry, manager: str) -> bool:
+    return [one.id for one in registry.managers()] == [manager]
+
+
 def _points(registry: Registry, manager: str) -> dict[str, Point]:
     own = [building.id for building in registry.properties() if building.manager == manager]
     return {point.id: point for building in own for point in registry.points_in(building)}
@@ -99,11 +104,13 @@ def _names(registry: Registry, event: Event) -> Iterator[str]:
         yield from (one.point for one in registry.assignments_with(name) if one.holds(event.at))
 
 
-def _told(event: Event, point: Point) -> dict[str, Any]:
-    return {"kind": event.kind, **_place(point), "since": civil.iso(event.at), "seen": civil.iso(event.seen)}
+def _told(event: Event, point: Point | None) -> dict[str, Any]:
+    return {"kind": event.kind, "subject": event.subject, **_place(point), "since": civil.iso(event.at), "seen": civil.iso(event.seen)}
 
 
-def _place(point: Point) -> dict[str, Any]:
+def _place(point: Point | None) -> dict[str, Any]:
+    if point is None:
+        return dict.fromkeys(("property", "unit", "meter", "label", "class"))
     return {"property": point.property, "unit": point.unit, "meter": point.id, "label": point.label, "class": point.quantity}
 
 

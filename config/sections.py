@@ -181,13 +181,18 @@ class SerialPort(Section):
     """A dongle or bus coupler on a serial port."""
 
     name: Name = Field(default="dongle", description='a name of letters, digits, "_", "." and "-", e.g. name = "dongle"')
-    port: Text = Field(default="/dev/ttyUSB0", description='a device or pyserial address, e.g. port = "/dev/ttyUSB0" or "socket://10.0.0.7:4001"')
-    baud: Annotated[int, Field(ge=50, le=4_000_000)] = Field(default=9600, description="bits per second, e.g. baud = 9600")
+    port: Text = Field(
+        default="/dev/ttyUSB0", description='a device or pyserial address, e.g. port = "/dev/ttyUSB0" or "socket://10.0.0.7:4001", or "auto"'
+    )
+    baud: Annotated[int, Field(ge=0, le=4_000_000)] = Field(
+        default=0, description="bits per second, e.g. baud = 9600, or 0 for the usual rate of the kind"
+    )
     gateway: str = Field(default="", description='the gateway that these telegrams are counted under, e.g. gateway = "cellar", or "" for the name')
     format: Literal["auto", "hex", "rtl_wmbus"] = Field(default="auto", description='one of "auto", "hex", "rtl_wmbus"')
-    kind: Literal["lines", "im871a", "iu891a", "amber", "cul", "rc1180"] = Field(
-        default="lines", description='one of "lines", "im871a", "iu891a", "amber", "cul", "rc1180"'
+    kind: Literal["lines", "im871a", "iu891a", "amber", "cul", "rc1180", "auto"] = Field(
+        default="lines", description='one of "lines", "im871a", "iu891a", "amber", "cul", "rc1180", "auto"'
     )
+    mode: str = Field(default="", description='the radio mode that the dongle is set to, e.g. mode = "T1", or "" to set nothing')
     command: str = Field(default="", description='a program to read instead of the port, e.g. command = "rtl_wmbus -s", or "" for none')
     stall_minutes: Annotated[int, Field(ge=1)] = Field(default=10, description="minutes without a byte, e.g. stall_minutes = 10")
 
@@ -483,6 +488,7 @@ class Metrics(Section):
     enabled: bool = Field(default=True, description="true or false")
     host: Text = Field(default=LOOPBACK, description='the address to listen on, e.g. host = "127.0.0.1"')
     port: Port = Field(default=9108, description="a whole number from 1 to 65535, e.g. port = 9108")
+    collect_port: int = Field(default=0, ge=0, le=65535, description="a whole number from 1 to 65535, or collect_port = 0 for none")
 
 
 class Config(Section):

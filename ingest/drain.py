@@ -11,7 +11,8 @@ A message at or below the watermark is only marked done: its readings are there.
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Final
 
 import pyarrow as pa
@@ -19,20 +20,25 @@ import structlog
 
 from submeter import civil
 from submeter.decoders import DecodeError, FormatKey, Profile, Telegram, dedup_key, fast, receive
+from submeter.ingest.announcements import Announcements
+from submeter.ingest.batch import Batch, Step
 from submeter.ingest.common import now_us
 from submeter.ingest.dedup import Window
 from submeter.ingest.envelopes import BadPayload, Envelope, Heard
+from submeter.ingest.envelopes.discovery import is_announcement
+from submeter.ingest.envelopes.entities import HOMEASSISTANT, Entity
 from submeter.ingest.envelopes.mapping import Rule
 from submeter.ingest.envelopes.parsed import values_of
 from submeter.ingest.guard import WINDOW, Guard
-from submeter.ingest.lorawan import PARTIAL, Assembler, Route
+from submeter.ingest.lorawan import PARTIAL, Assembler, Route, Taken
 from submeter.ingest.plain import Ordinary, Owner
 from submeter.ingest.receiving import WRAPPED, Gateway, Receiver, bytes_of, gateway_of
-from submeter.ingest.rows import POSITION_BITS, READING_BITS, Reception, Row, rows_of, table
+from submeter.ingest.rows import POSITION_BITS, READING_BITS, Reception, rows_of, table
 from submeter.ingest.sightings import DISTRUSTED, Clocks, Sightings
 from submeter.ingest.together import Read, read_together
 from submeter.reading import DeviceId, Reading, Register, to_micro
 from submeter.store import ACCEPTED, FORMAT, READING, RECEPTION, Done, Inbox, Quarantined, Readings, Registry, Stored
+from submeter.store.entities import Entities
 from submeter.store.inbox import RETAIN
 
 __all__ = ["Drain", "Gateway", "Known", "Step"]
@@ -67,37 +73,8 @@ class Known:
 NOBODY: Final = Known(Profile(), "UTC")
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What one step did; `results` counts telegrams by outcome (`decoded`, `duplicate` or a quarantine reason)."""
-
-    messages: int = 0
-    results: Mapping[str, int] = field(default_factory=dict)
-
-
-@dataclass(slots=True)
-class _Batch:
-    waiting: list[Reception] = field(default_factory=list)  # to be decoded together
-    readings: list[Row] = field(default_factory=list)
-    ordinary: list[Ordinary] = field(default_factory=list)  # further readings, as columns, …
-    columns: int = 0  # … and how many
-    receptions: dict[tuple[str, str, int], list[int | None]] = field(default_factory=dict)  # by UTC day since 1970: levels in dBm, one per reception
-    quarantined: list[Quarantined] = field(default_factory=list)
-    joined: list[tuple[int, int]] = field(default_factory=list)  # parts in quarantine that are telegrams now
-    done: list[Done] = field(default_factory=list)
-    numbered: dict[tuple[str, str, int], bytes] = field(default_factory=dict)  # payloads under the gateways' own numbers
-    results: Counter[str] = field(default_factory=Counter)
-    replays: bool = False  # taken as honest
-    again: bool = False  # their receptions were counted before
-
-    @property
-    def size(self) -> int:
-        """How many readings it holds, or will."""
-        return len(self.waiting) + len(self.readings) + self.columns
-
-
 class Drain:
-    """The one consumer of an inbox; `known` answers for a device of the directory, None for a stranger."""
+    """The one consumer of an inbox; `known` answers for a device of the directory, None for a stranger. Announcements are kept in `entities`, default: the registry's."""
 
     def __init__(
         self,
@@ -111,25 +88,35 @@ class Drain:
         routes: Sequence[Route] = (),
         numbered: Callable[[str], Sequence[DeviceId]] = lambda _: (),
         rules: Sequence[Rule] = (),
+        entities: Entities | None = None,
     ) -> None:
         self._inbox = inbox
         self._readings = readings
         self._ahead = False
         self._known = known
         self._numbered = numbered
+        self._routes = routes
         self._uplinks = Assembler(routes)
-        self._receiver = Receiver(gateways or {}, rules, clocks.ahead)
+        self._announcements = Announcements(entities or registry.entities)
+        self._receiver = Receiver(gateways or {}, rules, clocks.ahead, self._announcements.of)
         self._clock = clock
         self._clocks = clocks
         self._ahead_of_time = clocks.ahead
         self._sightings = Sightings(registry, clocks, clock)
         self._decoder = fast.Decoder()
+        #: Telegrams that gave readings when they were decoded again, by why they were.
+        self.redecoded: Counter[str] = Counter()
         self._remember()
 
     @property
     def skews(self) -> Mapping[str, int]:
         """By how much the last stamp of each gateway heard since the start was ahead of its reception, µs; negative: behind."""
         return self._sightings.skews
+
+    @property
+    def announced(self) -> Iterator[tuple[str, Entity]]:
+        """The entities that bridges announce now, with the broker's name."""
+        return self._announcements.now()
 
     def step(self, limit: int = BATCH) -> Step:
         """Decode up to `limit` waiting messages; `messages` is 0 when none waits."""
@@ -138,7 +125,7 @@ class Drain:
             return Step()
         self._begin()
         watermark = self._readings.watermark()
-        batch = _Batch()
+        batch = Batch()
         for message in pending:
             self._message(message, batch, stored=message.id <= watermark)
             if len(batch.waiting) >= TOGETHER or batch.size > MOST_READINGS:
@@ -149,15 +136,15 @@ class Drain:
         taught = self._commit(batch, upto=max(batch.done[-1].id, watermark))
         self._inbox.finish(batch.done)
         self._taught(taught)
-        return Step(len(batch.done), batch.results)
+        return Step(len(batch.done), batch.telegrams, batch.formats, batch.refused, batch.redelivered)
 
-    def redecode(self, rows: Sequence[Quarantined], *, replays: bool = False) -> Step:
+    def redecode(self, rows: Sequence[Quarantined], *, cause: str = "requeue", replays: bool = False) -> Step:
         """Decode quarantined telegrams again at their original times (late key, adopted meter, new driver); what decodes leaves the quarantine.
 
         Replays stay: they are judged once, in the order of reception. `replays`: the operator says that they are none; the last is the newest of its device.
         """
         self._begin()
-        batch = _Batch(replays=replays, again=True)
+        batch = Batch(replays=replays, again=True)
         rows = [row for row in rows if row.form != REFUSED and row.reason != PARTIAL and (replays or row.reason != "replay")]
         for row in rows:
             telegram, gateway = Heard(raw=row.raw, link=row.link, form=row.form, gw_time=row.gw_time), row.gateway or ""
@@ -171,38 +158,45 @@ class Drain:
         self._commit(batch, upto=self._readings.watermark())
         still = {(row.message, row.position) for row in batch.quarantined}
         self._inbox.release([(row.message, row.position) for row in rows if (row.message, row.position) not in still], self._readings.mark())
-        return Step(len(rows), batch.results)
+        return self._again(cause, Step(len(rows), batch.telegrams))
 
     def decode_again(self, messages: Iterable[Stored], device: str) -> Step:
         """Decode what one device sent in messages that were done before, at its original times; readings that are there already are not doubled.
 
-        The messages come in the order of their ids. Quarantined telegrams that are understood now leave the quarantine. Uplinks and values of other programs
-        are left to a rebuild.
+        The messages come in the order of their ids. Quarantined telegrams that are understood now leave the quarantine; parts of a telegram whose others came
+        before these messages stay what they are.
         """
-        window, numbered = Window(), set[tuple[str | None, str, int]]()
-        batch, found = _Batch(again=True), 0
-        results = Counter[str]()
+        window, numbered, uplinks = Window(), set[tuple[str | None, str, int]](), Assembler(self._routes)
+        batch, places, found = Batch(again=True), list[tuple[int, int]](), 0
+        telegrams = Counter[tuple[str, str, str]]()
         self._begin()
 
         def settle() -> None:
-            places = [(heard.message, heard.position) for heard in batch.waiting]
             self._decode(batch)
             self._commit(batch, upto=self._readings.watermark())
             still = {(row.message, row.position) for row in batch.quarantined}
             self._inbox.release([place for place in places if place not in still], self._readings.mark())
-            results.update(batch.results)
+            telegrams.update(batch.telegrams)
 
         for message in messages:
             for heard in self._once(message, numbered):
-                if self._is_of(heard, device, window):
-                    batch.waiting.append(heard)
+                for one in self._sent_by(device, heard, uplinks, window):
+                    places.append((one.message, one.position))
                     found += 1
-            if len(batch.waiting) >= TOGETHER:
+                    if one.telegram.link == "parsed":
+                        self._values(one, batch, counted=True)
+                    else:
+                        batch.waiting.append(one)
+            if batch.size >= TOGETHER:
                 settle()
-                batch = _Batch(again=True)
+                batch, places = Batch(again=True), []
                 self._begin()
         settle()
-        return Step(found, results)
+        return self._again("requeue", Step(found, telegrams))
+
+    def _again(self, cause: str, step: Step) -> Step:
+        self.redecoded[cause] += step.results["decoded"]
+        return step
 
     def _once(self, message: Stored, numbered: set[tuple[str | None, str, int]]) -> Iterator[Reception]:
         """The telegrams of a message, none if it is a repetition of one before or was retained."""
@@ -219,15 +213,27 @@ class Drain:
         if not message.flags & RETAIN:
             yield from self._receiver.receptions(message, envelope)
 
+    def _sent_by(self, device: str, heard: Reception, uplinks: Assembler, window: Window) -> list[Reception]:
+        """What a reception that was taken before has of one device: its telegrams, each once, or its values."""
+        if heard.telegram.reason is not None:
+            return []
+        if heard.telegram.link == "parsed":
+            with suppress(BadPayload):
+                return [heard] if [*map(str, self._meant(values_of(heard.telegram.raw).id))] == [device] else []
+        found = self._unwrapped(heard, uplinks.take(heard)) if heard.telegram.link == "lorawan" else [heard]
+        return [one for one in found if self._is_of(one, device, window)]
+
     @staticmethod
     def _is_of(heard: Reception, device: str, window: Window) -> bool:
-        if heard.telegram.reason is not None or heard.telegram.link in WRAPPED:
-            return False
         try:
             sender, key = receive(heard.telegram.raw, link=heard.telegram.link, form=heard.telegram.form)
         except DecodeError:
             return False
         return str(sender) == device and (heard.telegram.link != "wmbus" or window.admit(key, heard.at))
+
+    def envelope(self, message: Stored) -> Envelope:
+        """What a message says; raises BadPayload."""
+        return self._receiver.envelope(message)
 
     def heard_in(self, message: Stored) -> list[Reception]:
         """The telegrams of a message as they are decoded: with pinned forms, and the instant that counts."""
@@ -257,12 +263,13 @@ class Drain:
         waiting = self._inbox.quarantined(reason="unknown_driver") if kinds else []
         rows = [row for row in waiting if row.device and _kind(DeviceId.parse(row.device)) in kinds]
         if rows:
-            self.redecode(rows)
+            self.redecode(rows, cause="full_frame")
 
-    def _commit(self, batch: _Batch, *, upto: int) -> Mapping[FormatKey, bytes]:
+    def _commit(self, batch: Batch, *, upto: int) -> Mapping[FormatKey, bytes]:
         """Quarantine and events first, then readings and watermark: repeating all changes nothing. Returns the formats learnt."""
         self._inbox.quarantine(batch.quarantined)
         self._sightings.write()
+        self._announcements.write()
         numbers = self._readings.register_ids({row[0] for row in batch.readings})
         rows = table(READING, [(numbers[row[0]], *row[1:]) for row in batch.readings])
         readings = pa.concat_tables([rows, *(one.table(self._numbers) for one in batch.ordinary)])
@@ -288,20 +295,24 @@ class Drain:
             known |= {key: numbers[register] for key, register in new.items()}
         return [known[key] for key in keys]
 
-    def _message(self, message: Stored, batch: _Batch, *, stored: bool) -> None:
+    def _message(self, message: Stored, batch: Batch, *, stored: bool) -> None:
         """Split a message and decode its telegrams; of one whose readings are `stored` already, only what a crash left undone is done."""
-        if message.flags & RETAIN:
-            batch.done.append(Done(message.id, reason="retained"))
-            return
         try:
+            if is_announcement(message.topic):
+                self._announcements.take(message)
+                batch.done.append(Done(message.id, format=HOMEASSISTANT))
+                return
+            if message.flags & RETAIN:
+                self._retained(message, batch, stored=stored)
+                return
             envelope = self._receiver.envelope(message)
         except BadPayload as error:
-            batch.results["rejected"] += 1
-            batch.done.append(Done(message.id, reason=error.reason))
-            log.warning("message refused", message=message.id, topic=message.topic, gateway=message.gateway, reason=error.reason, detail=str(error))
+            self._refused(message, error, batch)
             return
+        batch.formats[message.source, envelope.format] += 1
         gateway = gateway_of(message, envelope)
         if self._redelivered(message, envelope, gateway, batch):
+            batch.redelivered[gateway] += 1
             batch.done.append(Done(message.id, format=envelope.format, reason="redelivered"))
             return
         for heard in self._receiver.receptions(message, envelope):
@@ -311,7 +322,45 @@ class Drain:
                 self._telegram(heard, batch)
         batch.done.append(Done(message.id, format=envelope.format, gateway=gateway, boot=envelope.boot, seq=envelope.seq))
 
-    def _redelivered(self, message: Stored, envelope: Envelope, gateway: str, batch: _Batch) -> bool:
+    def _retained(self, message: Stored, batch: Batch, *, stored: bool) -> None:
+        """A retained message comes again at each subscription: only values count that say of when they are and are newer than the last ones (FORMATS 1)."""
+        told = [
+            heard._replace(trusted=True)
+            for heard in self._receiver.again(message)
+            if heard.telegram.link == "parsed" and self._receiver.plausible(heard.telegram.gw_time, heard.received_at)
+        ]
+        taken = 0
+        for heard in told:
+            if stored:
+                taken += bool(self._readings.of_telegram(heard.place))
+            elif telegram := self._newer(heard):
+                self._decoded(telegram, heard, batch, self._known(telegram.device) or NOBODY)
+                taken += 1
+        batch.formats[message.source, "retained"] += 1
+        batch.done.append(Done(message.id, reason=None if taken else "retained"))
+
+    def _newer(self, heard: Reception) -> Telegram | None:
+        """Those values that a gateway told of a known device that are newer than the last ones of their registers."""
+        try:
+            told = values_of(heard.telegram.raw)
+        except BadPayload:
+            return None
+        devices = self._meant(told.id)
+        if len(devices) != 1:
+            return None
+        last = {one: self._guard.last(str(devices[0]), one) or self._readings.last(str(devices[0]), one) or 0 for one in told.values}
+        newer = {register: value for register, value in told.values.items() if last[register] < heard.at}
+        return _telegram(devices[0], newer) if newer else None
+
+    @staticmethod
+    def _refused(message: Stored, error: BadPayload, batch: Batch) -> None:
+        batch.telegrams[message.gateway or message.source, "message", "rejected"] += 1
+        batch.formats[message.source, "unknown"] += 1
+        batch.refused[error.reason] += 1
+        batch.done.append(Done(message.id, reason=error.reason))
+        log.warning("message refused", message=message.id, topic=message.topic, gateway=message.gateway, reason=error.reason, detail=str(error))
+
+    def _redelivered(self, message: Stored, envelope: Envelope, gateway: str, batch: Batch) -> bool:
         """The gateway's own numbering says that this message was taken before (INBOX 4, level 4)."""
         if envelope.boot is None or envelope.seq is None:
             return False
@@ -319,9 +368,10 @@ class Drain:
         here = before is not message.payload and before == message.payload
         return here or self._inbox.seen(gateway, envelope.boot, envelope.seq, before=message.id)
 
-    def _telegram(self, heard: Reception, batch: _Batch) -> None:
+    def _telegram(self, heard: Reception, batch: Batch) -> None:
         telegram = heard.telegram
         if telegram.reason is not None:
+            batch.refused[telegram.reason] += 1
             self._quarantine(heard.with_form(REFUSED), batch, None, "rejected", telegram.reason)
             return
         moment = self._clock()
@@ -335,22 +385,28 @@ class Drain:
             return
         batch.waiting.append(heard)
 
-    def _wrapped(self, heard: Reception, batch: _Batch) -> None:
+    def _wrapped(self, heard: Reception, batch: Batch) -> None:
         """An uplink, which carries telegrams or parts of one; or values that the gateway decoded itself."""
         if heard.telegram.link == "parsed":
             self._values(heard, batch)
             return
         taken = self._uplinks.take(heard)
-        batch.results["duplicate"] += taken.again
+        if taken.again:
+            batch.count(heard, "duplicate")
         batch.joined += taken.joined
         for one, reason, detail in taken.kept:
             self._quarantine(one, batch, None, reason, detail)
-        for one in taken.telegrams:
-            timely = one.telegram.gw_time == heard.telegram.gw_time or self._receiver.plausible(one.telegram.gw_time, heard.received_at)
-            self._telegram(one._replace(trusted=heard.trusted and timely), batch)
+        for one in self._unwrapped(heard, taken):
+            self._telegram(one, batch)
 
-    def _values(self, heard: Reception, batch: _Batch) -> None:
-        """Values by register of the one device of the directory that has this number."""
+    def _unwrapped(self, heard: Reception, taken: Taken) -> list[Reception]:
+        """The telegrams of an uplink, each with whether its time counts."""
+        received, stamp = heard.received_at, heard.telegram.gw_time
+        timely = [one.telegram.gw_time == stamp or self._receiver.plausible(one.telegram.gw_time, received) for one in taken.telegrams]
+        return [one._replace(trusted=heard.trusted and right) for one, right in zip(taken.telegrams, timely, strict=True)]
+
+    def _values(self, heard: Reception, batch: Batch, *, counted: bool = False) -> None:
+        """Values by register of the one device of the directory that has this number; `counted`: the reception was."""
         try:
             told = values_of(heard.telegram.raw)
         except BadPayload as error:
@@ -363,11 +419,9 @@ class Drain:
                 heard, batch, None, "unknown_meter", f"a gateway told values of meter {told.id}; devices of the directory with this number: {found}"
             )
             return
-        place = (str(devices[0]), heard.gateway, heard.at // civil.DAY)
-        batch.receptions.setdefault(place, []).append(heard.telegram.rssi_dbm)
-        readings = tuple(Reading(register, to_micro(value)) for register, value in told.values.items())
-        telegram = Telegram(devices[0], readings, (), None, (), 0, None, None, b"", more=False, suspect=False, notes=())
-        self._decoded(telegram, heard, batch, self._known(devices[0]) or NOBODY)
+        if not counted:
+            batch.receptions.setdefault((str(devices[0]), heard.gateway, heard.at // civil.DAY), []).append(heard.telegram.rssi_dbm)
+        self._decoded(_telegram(devices[0], told.values), heard, batch, self._known(devices[0]) or NOBODY)
 
     def _meant(self, meter: str) -> Sequence[DeviceId]:
         """The devices that somebody names by eight digits, or in full."""
@@ -376,7 +430,7 @@ class Drain:
             return [device] if self._known(device) else []
         return self._numbered(meter)
 
-    def _decode(self, batch: _Batch) -> None:
+    def _decode(self, batch: Batch) -> None:
         """Decode what waits, together, and judge it in the order of reception."""
         waiting, batch.waiting = batch.waiting, []
         if not waiting:
@@ -402,9 +456,9 @@ class Drain:
         if read.ordinary is not None:
             batch.columns += read.ordinary.rows()
 
-    def _judge(self, number: int, heard: Reception, read: Read, batch: _Batch, asked: Mapping[DeviceId, Known | None]) -> None:
+    def _judge(self, number: int, heard: Reception, read: Read, batch: Batch, asked: Mapping[DeviceId, Known | None]) -> None:
         if read.ordinary is not None and self._is_ordinary(number, heard, read.ordinary):
-            batch.results["decoded"] += 1
+            batch.count(heard, "decoded")
             return
         outcome = read.outcomes[number]
         if outcome.failure is not None:
@@ -414,7 +468,7 @@ class Drain:
         else:
             self._decoded(outcome.telegram, heard, batch, asked.get(outcome.telegram.device) or NOBODY)
 
-    def _first(self, heard: Reception, known: tuple[str, bytes] | None, batch: _Batch) -> bool:
+    def _first(self, heard: Reception, known: tuple[str, bytes] | None, batch: Batch) -> bool:
         """Count a reception; whether it is the first one of a telegram whose frame is whole."""
         telegram = heard.telegram
         try:
@@ -424,7 +478,7 @@ class Drain:
             return False
         batch.receptions.setdefault((str(device), heard.gateway, heard.at // civil.DAY), []).append(telegram.rssi_dbm)
         if telegram.link == "wmbus" and not self._window.admit(key, heard.at):
-            batch.results["duplicate"] += 1
+            batch.count(heard, "duplicate")
             return False
         return True
 
@@ -436,19 +490,19 @@ class Drain:
         ordinary.take(number)
         return True
 
-    def _decoded(self, telegram: Telegram, heard: Reception, batch: _Batch, known: Known) -> None:
+    def _decoded(self, telegram: Telegram, heard: Reception, batch: Batch, known: Known) -> None:
         if not batch.replays and (objection := self._objection(telegram, heard, batch)):
             self._quarantine(heard, batch, telegram.device, "replay", objection)
             return
         self._guard.accept(telegram, heard.at, anyhow=batch.replays)
-        batch.results["decoded"] += 1
+        batch.count(heard, "decoded")
         rows = list(rows_of(telegram, heard, known.zone, self._ahead_of_time))
         batch.readings.extend(rows)
         self._sightings.decoded(telegram, heard.at, known.zone, len(telegram.readings) - len(rows))
         if known.since is not None and (early := sum(row[1] < known.since for row in rows)):
             self._sightings.before_installation(str(telegram.device), known.since, early)
 
-    def _objection(self, telegram: Telegram, heard: Reception, batch: _Batch) -> str | None:
+    def _objection(self, telegram: Telegram, heard: Reception, batch: Batch) -> str | None:
         """Why this telegram is a replay."""
 
         def sent_before(register: Register, value: int) -> bool:
@@ -467,8 +521,8 @@ class Drain:
         earlier = (other for message in messages for other in self._receiver.again(message) if other.place in places)
         return any(bytes_of(other.telegram) == key for other in earlier)
 
-    def _quarantine(self, heard: Reception, batch: _Batch, device: DeviceId | None, reason: str, detail: str) -> None:
-        batch.results[reason] += 1
+    def _quarantine(self, heard: Reception, batch: Batch, device: DeviceId | None, reason: str, detail: str) -> None:
+        batch.count(heard, reason)
         if reason in SECURITY:
             log.warning("a telegram is not trusted", kind=reason, device=str(device), gateway=heard.gateway, message=heard.message, detail=detail)
         if reason in TOLD and device and (known := self._known(device)):
@@ -499,6 +553,12 @@ class Drain:
         if heard.telegram.reason is None and heard.telegram.link == "wmbus":
             with suppress(DecodeError):
                 self._window.admit(dedup_key(heard.telegram.raw, form=heard.telegram.form), heard.at)
+
+
+def _telegram(device: DeviceId, values: Mapping[Register, Decimal]) -> Telegram:
+    """Values as if they had been decoded here."""
+    readings = tuple(Reading(register, to_micro(value)) for register, value in values.items())
+    return Telegram(device, readings, (), None, (), 0, None, None, b"", more=False, suspect=False, notes=())
 
 
 def _kind(device: DeviceId) -> tuple[str, int, int]:

@@ -8,7 +8,7 @@ Names that begin with a dot, or end with .tmp or .part, are left alone.
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from submeter.ingest.common import Counters, Reporter
+from submeter.ingest.common import Counters, OnEvent, Reporter
 from submeter.ingest.replay import lines_of
 from submeter.store.archive import MESSAGES
 from submeter.store.errors import StoreError
@@ -44,7 +44,7 @@ class DropSettings:
 class DropCollector:
     """Takes files from one folder; `on_event` is told of changes by name and sentence, from the collector's thread."""
 
-    def __init__(self, settings: DropSettings, inbox_path: Path, on_event: Callable[[str, str], None]) -> None:
+    def __init__(self, settings: DropSettings, inbox_path: Path, on_event: OnEvent) -> None:
         self.settings = settings
         self.counters = Counters()
         self._inbox_path = inbox_path
@@ -86,7 +86,7 @@ class DropCollector:
         try:
             messages = self._messages(file)
             while piece := list(islice(messages, PIECE)):
-                inbox.append(piece)
+                self.counters.commit(inbox.append, piece)
                 self.counters.messages += len(piece)
         except pa.ArrowException as error:
             self._reporter.tell("drop_refused", f"{file.name} is no Parquet of messages: {error}; it is in {REFUSED}/")

@@ -2,14 +2,16 @@
 
 SubmeterError
 ├── BadPayload      a message that cannot be split into telegrams: its reason and what is wrong
-└── BadLine         a line of a replayed file that cannot be split: file, line, reason
+├── BadLine         a line of a replayed file that cannot be split: file, line, reason
+├── BadFile         a file to replay that cannot be read
+└── DongleError     a dongle that does not answer, or refuses: the event's name and a sentence
 """
 
 from pathlib import Path
 
 from submeter.errors import SubmeterError
 
-__all__ = ["BadFile", "BadLine", "BadPayload"]
+__all__ = ["BadFile", "BadLine", "BadPayload", "DongleError"]
 
 
 class BadPayload(SubmeterError):  # noqa: N818  named like the decoders' errors, by what is wrong
@@ -33,3 +35,11 @@ class BadLine(SubmeterError):  # noqa: N818  as above
 
 class BadFile(SubmeterError):  # noqa: N818  as above
     """A file to replay is not there or cannot be read; the sentence names it."""
+
+
+class DongleError(SubmeterError):
+    """A dongle is not as asked for: `event` is dongle_silent or dongle_refused, the sentence says what was asked."""
+
+    def __init__(self, event: str, detail: str) -> None:
+        super().__init__(detail)
+        self.event = event

@@ -1,24 +1,28 @@
-"""Goes after the inbox and tells, as events, what the numbers of gateways' messages say (`numbering`), and that disk or drain do not keep up: once a minute is enough.
+"""Goes after the inbox and tells as events what gateways' numbers say (`numbering`), that disk or drain do not keep up, that the clock stepped; once a minute.
 
 Strategy: messages that the drain has done carry the gateway's numbers, and repetitions have none; what was looked at is noted by the inbox's ids in the transaction that
 writes the events, so that nothing is told twice or left out over a crash. Messages of replayed files number nothing that is going on.
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from submeter import civil
+from submeter.ingest.common import now_us
 from submeter.ingest.numbering import Note, Numbers
 from submeter.ingest.room import Room
 from submeter.store import Inbox, Registry
 
-__all__ = ["follow", "watch_inbox"]
+__all__ = ["Clock", "follow", "watch_inbox"]
 
 #: Messages looked at in one go.
 MOST: Final = 50_000
 #: The drain does not keep up when so many messages wait, or one for so long (ingest/INBOX.md 6).
 BACKLOG: Final = 1_000_000
 WAITS: Final = civil.HOUR
+#: A clock that moved so far against the one that only runs was set (ingest/INBOX.md 5).
+STEP: Final = 5 * civil.SECOND
 
 
 def follow(inbox: Inbox, registry: Registry, now: int) -> Mapping[str, Numbers]:
@@ -58,6 +62,24 @@ def watch_inbox(inbox: Inbox, registry: Registry, room: Room, now: int) -> None:
     _holds(registry, "inbox_low_disk", "inbox:disk", words if room.short else None, now)
 
 
+class Clock:
+    """This machine's clock, which dates what is received: `look` tells when it was set since the last look. Both clocks in µs."""
+
+    def __init__(self, wall: Callable[[], int] = now_us, running: Callable[[], int] = lambda: time.monotonic_ns() // 1000) -> None:
+        self._wall = wall
+        self._running = running
+        self._ahead: int | None = None
+
+    def look(self, registry: Registry) -> None:
+        """Raise the event of a step; somebody closes it. Raises StoreError."""
+        moment = self._wall()
+        before, self._ahead = self._ahead, moment - self._running()
+        if before is not None and abs(self._ahead - before) > STEP:
+            moved = (self._ahead - before) / civil.SECOND
+            words = f"this machine's clock was set by {moved:+.0f} s: what was received around then is dated by it; let a time service keep it"
+            registry.events.raise_("collector_clock_step", "inbox:clock", moment, now=moment, detail=words)
+
+
 def _holds(registry: Registry, kind: str, subject: str, words: str | None, now: int) -> None:
     """Raise the event of a condition that begins, end that of one that is over."""
     opened = registry.events.find(kind, subject, "open")
@@ -71,4 +93,4 @@ def _tell(registry: Registry, subject: str, note: Note, now: int) -> None:
     if note.ended is not None:
         registry.events.settle(note.kind, subject, (), now=now, since=note.at, until=note.at + 1, ended=note.ended)
     else:
-        registry.events.raise_(note.kind, subject, note.at, now=now, detail=note.detail)
+        registry.events.raise_(note.kind, subject, note.at, now=now, detail=note.detail, amount=note.span)

@@ -80,6 +80,11 @@ class Guard:
                 self._fresh[key] = Accepted(at, value)
         return True
 
+    def last(self, device: str, register: Register) -> int | None:
+        """When the newest accepted value of a total was heard; None if there is none, or if it is no total."""
+        newest = self._known((device, str(register)))
+        return newest.at if newest else None
+
     def _known(self, key: Key) -> Accepted | None:
         return self._fresh.get(key) or self._newest.get(key)
 

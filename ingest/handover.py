@@ -10,7 +10,7 @@ between, either side does it again, and the number tells what was taken before. 
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.fs as pafs
 import pyarrow.parquet as pq
 
-from submeter.ingest.common import Backoff, Counters, Reporter, now_us
+from submeter.ingest.common import Backoff, Counters, OnEvent, Reporter, now_us
 from submeter.ingest.room import Room
 from submeter.store.archive import MESSAGES, settle
 from submeter.store.errors import StoreError
@@ -93,7 +93,7 @@ class CommonFolder:
 class _Side:
     """What both sides have in common: a thread that tries again."""
 
-    def __init__(self, settings: HandoverSettings, inbox_path: Path, on_event: Callable[[str, str], None]) -> None:
+    def __init__(self, settings: HandoverSettings, inbox_path: Path, on_event: OnEvent) -> None:
         self.settings = settings
         self.counters = Counters()
         self._inbox_path = inbox_path
@@ -153,7 +153,7 @@ class Giver(_Side):
 class Taker(_Side):
     """Takes what collectors have handed over into the core's inbox."""
 
-    def __init__(self, settings: HandoverSettings, inbox_path: Path, on_event: Callable[[str, str], None]) -> None:
+    def __init__(self, settings: HandoverSettings, inbox_path: Path, on_event: OnEvent) -> None:
         super().__init__(settings, inbox_path, on_event)
         self._room = Room(inbox_path.parent)
 

@@ -78,8 +78,8 @@ class HttpCollector:
             listener = stack.enter_context(socket.create_server((self.settings.host, self.settings.port)))
             inbox = stack.enter_context(Inbox(self._folder / "inbox.sqlite"))
             registry = stack.enter_context(Registry(self._folder / "registry.sqlite"))
-            keep = Together(inbox.append).keep
-            app = Push(self.settings.name, registry.gateways.holder, keep, self._rates, Room(self._folder), self.counters)
+            keep = Together(lambda messages: self.counters.commit(inbox.append, messages)).keep
+            app = Push(self.settings.name, registry.gateways.holder, keep, self._rates, Room(self._folder), self.counters, self._reporter)
             asyncio.run(self._serve(app, listener, stop))
 
     async def _serve(self, app: Push, listener: socket.socket, stop: threading.Event) -> None:

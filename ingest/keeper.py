@@ -51,7 +51,7 @@ class Keeper:
         if not self._waiting or time.monotonic() < self._retry_at:
             return
         try:
-            inbox.append(self._waiting)
+            self._counters.commit(inbox.append, self._waiting)
         except StoreError as error:
             self._counters.failed_commits += 1
             self._retry_at = time.monotonic() + self._retry_s

@@ -11,13 +11,13 @@ keeps a second collector of this id at this broker from starting in the same dat
 import fcntl
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
-from submeter.ingest.common import Backoff, Counters, Reporter
+from submeter.ingest.common import Backoff, Counters, OnEvent, Reporter
 from submeter.ingest.envelopes import gateway_of
 from submeter.ingest.envelopes.core import MAX_MESSAGE
 from submeter.ingest.room import Room
@@ -36,7 +36,7 @@ STEADY_S: Final = 1.0
 class MqttCollector:
     """Collects from one broker into the inbox file; `on_event` is told of changes by name and sentence, from the collector's thread."""
 
-    def __init__(self, settings: MqttSettings, inbox_path: Path, on_event: Callable[[str, str], None]) -> None:
+    def __init__(self, settings: MqttSettings, inbox_path: Path, on_event: OnEvent) -> None:
         self.settings = settings
         self.counters = Counters()
         self._inbox_path = inbox_path
@@ -84,7 +84,7 @@ class MqttCollector:
                 if session.connected and not self.counters.connected:
                     self._welcome(session)
                 if deliveries:
-                    inbox.append([self._message(delivery) for delivery in deliveries])
+                    self.counters.commit(inbox.append, [self._message(delivery) for delivery in deliveries])
                     session.ack(deliveries)
                     self._count(deliveries)
 

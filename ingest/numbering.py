@@ -23,12 +23,13 @@ HOLES: Final = 64
 
 
 class Note(NamedTuple):
-    """Something to tell: a kind of event, when it began, in words; `ended` when it is over."""
+    """Something to tell: a kind of event, when it began, in words; `ended` when it is over; of a gap `span`, how long it is, µs."""
 
     kind: str
     at: int
     detail: str
     ended: int | None = None
+    span: int | None = None
 
 
 @dataclass(slots=True)
@@ -108,7 +109,12 @@ class Numbers:
                 if not hole.told and now - hole.until >= PATIENCE:
                     hole.told = True
                     self.gaps += 1
-                    yield Note("sequence_gap", hole.since, f"{self._lacks(boot, hole)}: see whether it keeps what is not acknowledged")
+                    yield Note(
+                        "sequence_gap",
+                        hole.since,
+                        f"{self._lacks(boot, hole)}: see whether it keeps what is not acknowledged",
+                        span=hole.until - hole.since,
+                    )
 
     def _start(self, boot: str, number: int, at: int, why: str) -> Iterator[Note]:
         known, last = bool(self.runs), max((run.at for run in self.runs.values()), default=at)

@@ -1,7 +1,8 @@
 """Where bytes come from: ttys and what pyserial has addresses for, TCP gateways, child processes, and lines that are sent to us (ingest/SERIAL.md 1, 3).
 
 Every port has `read(wait_s)` (what has come, b"" if nothing does within the wait), `write` and `close`, and raises OSError when it is gone.
-Rules: a tty is opened once with a short time-out and never set again, since that fails on ptys; a TCP connection has keep-alive, so that a gateway that
+Rules: a tty is ours alone (two readers would get half of the bytes each), and is opened once with a short time-out that is never set again, since that
+fails on ptys; only its speed is; a TCP connection has keep-alive, so that a gateway that
 vanished is noticed after a minute. What is sent to us is bounded: lines, senders, and what is refused is counted.
 """
 
@@ -20,7 +21,7 @@ import serial
 
 from submeter.ingest.framers import LineFramer
 
-__all__ = ["Child", "Port", "Tcp", "TcpLines", "Tty", "UdpLines", "listening", "opened"]
+__all__ = ["Child", "Port", "Tcp", "TcpLines", "Tty", "UdpLines", "Wire", "listening", "opened"]
 
 READ_BYTES: Final = 4096
 CONNECT_S: Final = 5.0
@@ -54,13 +55,21 @@ class Port(Protocol):
         ...
 
 
+class Wire(Port, Protocol):
+    """A port to a line whose speed may be set."""
+
+    def speed(self, baud: int) -> None:
+        """Send and receive at this rate from now on; raises OSError where that cannot be set from here."""
+        ...
+
+
 class Tty:
     """A device, or a pyserial address; `even`: 8E1 as on the wired bus, which ptys do not know."""
 
     def __init__(self, url: str, baud: int, *, even: bool = False) -> None:
         device = "://" not in url
         parity = serial.PARITY_EVEN if even and not (device and _is_pty(url)) else serial.PARITY_NONE
-        extra = {"exclusive": True} if device and even else {}
+        extra = {"exclusive": True} if device else {}
         self._serial = serial.serial_for_url(url, baud, parity=parity, timeout=TICK_S, **extra)
         self.dropped = 0
 
@@ -76,6 +85,10 @@ class Tty:
     def write(self, data: bytes) -> None:
         """Send."""
         self._serial.write(data)
+
+    def speed(self, baud: int) -> None:
+        """Set the baud rate."""
+        self._serial.baudrate = baud
 
     def close(self) -> None:
         """Close the device."""
@@ -107,6 +120,12 @@ class Tcp:
     def write(self, data: bytes) -> None:
         """Send."""
         self._link.sendall(data)
+
+    def speed(self, baud: int) -> None:
+        """The gateway's own business."""
+        raise OSError(
+            f"the line behind a TCP gateway has the speed that is set in the gateway, not {baud} baud: use its rfc2217:// port, if it has one"
+        )
 
     def close(self) -> None:
         """Hang up."""

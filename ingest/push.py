@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequen
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
-from submeter.ingest.common import Counters, now_us
+from submeter.ingest.common import Counters, Reporter, now_us
 from submeter.ingest.envelopes import BadPayload, split
 from submeter.ingest.envelopes.core import MAX_INFLATED, MAX_MESSAGE
 from submeter.ingest.room import Room
@@ -98,6 +98,7 @@ class Push:
         rates: Rates,
         room: Room,
         counters: Counters,
+        reporter: Reporter,
     ) -> None:
         self._source = source
         self._holder = holder
@@ -105,6 +106,7 @@ class Push:
         self._rates = rates
         self._room = room
         self._counters = counters
+        self._reporter = reporter
         self.answers: Counter[int] = counters.answers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -142,8 +144,10 @@ class Push:
         except StoreError as error:
             self._counters.failed_commits += 1
             self._counters.connected = False
+            self._reporter.tell("inbox_write_failed", str(error))
             raise RefusedError(503, "the inbox cannot take it now", RETRY_S) from error
         self._counters.connected = True
+        self._reporter.tell("http_connected", "the inbox takes what is pushed")
         self._counters.messages += 1
         self._counters.bytes += len(raw)
         stored, rejected = _outcome(topic, kept)

@@ -4,14 +4,16 @@ Rules: a gateway's time counts where it delivers later on purpose and the time i
 meant in the zone of its gateway, in the repeated hour of autumn the later instant that is not after the reception (FORMATS 7).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from submeter import civil
 from submeter.decoders import dedup_key
-from submeter.ingest.envelopes import BadPayload, Envelope, Heard, split
+from submeter.ingest.envelopes import BadPayload, Envelope, Heard, Payload, split
+from submeter.ingest.envelopes.discovery import Announced
+from submeter.ingest.envelopes.entities import FALLBACK, described
 from submeter.ingest.envelopes.mapping import Rule
 from submeter.ingest.rows import MICROSECONDS, Reception
 from submeter.store import Stored
@@ -36,16 +38,28 @@ class Gateway:
 
 
 class Receiver:
-    """Splits messages; `ahead` is how far a gateway's time may lie ahead of the reception, µs."""
+    """Splits messages; `ahead` is how far a gateway's time may lie ahead of the reception, µs.
 
-    def __init__(self, gateways: Mapping[str, Gateway], rules: Sequence[Rule], ahead: int) -> None:
+    `announced` tells the entities whose values come under a message's topic, as they were announced when it came.
+    """
+
+    def __init__(
+        self, gateways: Mapping[str, Gateway], rules: Sequence[Rule], ahead: int, announced: Callable[[Stored], tuple[Announced, ...]]
+    ) -> None:
         self._gateways = gateways
+        self._announced = announced
         self._rules = rules
         self._ahead = ahead
 
     def envelope(self, message: Stored) -> Envelope:
-        """What a message says; raises BadPayload."""
-        return split(message.topic, message.payload, message.format, self._rules)
+        """What a message says: of a format that is known, else of entities that its bridge announced; raises BadPayload."""
+        try:
+            return split(message.topic, message.payload, message.format, self._rules)
+        except BadPayload as error:
+            entities = self._announced(message) if error.reason in FALLBACK else ()
+            if not entities:
+                raise
+        return described(entities, Payload(message.topic, message.payload))
 
     def receptions(self, message: Stored, envelope: Envelope) -> Iterator[Reception]:
         """The telegrams of a message as they are decoded."""

@@ -4,7 +4,7 @@ Strategy: our own receiver instead of paho's, which reads one packet a select an
 pieces, acknowledgements that leave together (docs/decisions/2026-11-28-own-mqtt-receiver.md; ingest/MQTT.md 2). The caller's thread owns the socket, and
 nothing is acknowledged before the caller says so.
 Rules: a `Session` is one connection and is thrown away with it, so that no acknowledgement can hit a packet id of the next; a delivery that
-was not acknowledged comes again; the broker is asked for no retained messages, since a telegram of unknown
+was not acknowledged comes again; the broker is asked for no retained messages but of `retained` topics, since a telegram of unknown
 age is no reading (version 3.1.1 cannot ask: the drain leaves them out).
 Everything raises OSError when the connection is gone.
 """
@@ -49,8 +49,9 @@ RECEIVE_MAXIMUM: Final = 1000
 MAXIMUM_PACKET: Final = 1024 * 1024
 #: What is received into; a packet is at most as large as we allow.
 CAPACITY: Final = MAXIMUM_PACKET + 65_536
-#: Quality 1, no retained messages (MQTT 5.0, 3.8.3.1), and what 3.1.1 knows of it.
-OPTIONS: Final = {5: 0x21, 4: 0x01}
+#: Options of a subscription (MQTT 5.0, 3.8.3.1); 3.1.1 knows the quality only.
+QUALITY_1: Final = 0x01
+NO_RETAINED: Final = 0x20
 CONNECT_S: Final = 10.0
 SESSION_TAKEN_OVER: Final = 0x8E
 #: Return codes of 3.1.1 as the reason codes of 5 that say the same (MQTT 3.1.1, 3.2.2.3).
@@ -59,7 +60,10 @@ RETURN_CODES: Final = {1: 0x84, 2: 0x85, 3: 0x88, 4: 0x86, 5: 0x87}
 
 @dataclass(frozen=True, slots=True)
 class MqttSettings:
-    """A broker and how to speak to it. `client_id` names the session that the broker keeps `session_expiry_s` seconds while we are away."""
+    """A broker and how to speak to it. `client_id` names the session that the broker keeps `session_expiry_s` seconds while we are away.
+
+    Of the `topics` that are in `retained`, retained messages are wanted too, at each connection: they may have changed while we were away.
+    """
 
     name: str = "mqtt"
     host: str = "127.0.0.1"
@@ -67,6 +71,7 @@ class MqttSettings:
     client_id: str = "submeter"
     protocol: Literal["5", "3.1.1"] = "5"
     topics: tuple[str, ...] = ("submeter/v1/+/up",)
+    retained: frozenset[str] = frozenset()
     username: str | None = None
     password: str | None = None
     tls: bool = False
@@ -196,13 +201,14 @@ class Session:
 
     def _take(self, batch: "_Batch") -> None:
         """Take packets out of what was received."""
-        received_at, version = now_us(), self._version
+        version = self._version
         try:
             while not batch.full and (found := self._incoming.packet()) is not None:
                 first, body = found
                 if first >> 4 == Kind.PUBLISH:
                     told = Published.of(first, body, version)
-                    batch.add(Delivery(told.topic, told.payload, told.retain, told.dup, received_at, told.mid, told.qos))
+                    # an instant of its own, so that two telegrams of a meter in one piece are not two values of one instant
+                    batch.add(Delivery(told.topic, told.payload, told.retain, told.dup, now_us(), told.mid, told.qos))
                 else:
                     self._answered(first, body)
                 self._asked_at = None
@@ -236,7 +242,10 @@ class Session:
         self.session_present = told.session_present
         if told.keepalive_s is not None:
             self._keepalive_s = float(told.keepalive_s)
-        self._outgoing += subscribe(1, [(topic, OPTIONS[self._version]) for topic in self._settings.topics], self._version)
+        self._outgoing += subscribe(1, [(topic, self._options(topic)) for topic in self._settings.topics], self._version)
+
+    def _options(self, topic: str) -> int:
+        return QUALITY_1 if self._version == 4 or topic in self._settings.retained else QUALITY_1 | NO_RETAINED
 
     def _keep_alive(self) -> None:
         """Ask the broker for a sign of life when we have not sent one for as long as we promised; no answer within the same time ends the connection."""

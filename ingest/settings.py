@@ -1,10 +1,16 @@
-"""What pipeline.toml says of formats, as the pure parts of ingest take it."""
+"""What pipeline.toml says of formats, ports and buses, as the parts of ingest take it; opens nothing. ConfigError for what only they can tell is wrong."""
 
-from submeter.config import Config, ConfigError, MappedTopic
+from submeter.config import Config, ConfigError, MappedTopic, SerialPort, WiredBus
+from submeter.ingest.bus.frames import BAUDS, parse_address
+from submeter.ingest.bus.master import ECHO, Timing
+from submeter.ingest.bus.poller import BusSettings
+from submeter.ingest.bus.schedule import Meter
+from submeter.ingest.dongles import ASKABLE, AUTO, KINDS, modes_of
 from submeter.ingest.envelopes.mapping import Rule, Value
 from submeter.ingest.lorawan import Route
+from submeter.ingest.serial import SerialSettings
 
-__all__ = ["routes_of", "rules_of"]
+__all__ = ["buses_of", "routes_of", "rules_of", "serial_of"]
 
 
 def routes_of(config: Config) -> list[Route]:
@@ -15,6 +21,55 @@ def routes_of(config: Config) -> list[Route]:
 def rules_of(config: Config) -> list[Rule]:
     """The mappings of the configuration; ConfigError for a register or unit that is none."""
     return [_rule(one, number) for number, one in enumerate(config.mapping, 1)]
+
+
+def serial_of(port: SerialPort) -> SerialSettings:
+    """A port as its collector takes it."""
+    asked, place = port.mode or AUTO in {port.port, port.kind}, f"[[serial]] {port.name}"
+    if asked and (port.command or port.port.startswith(("udp://", "tcp://"))):
+        raise ConfigError(f'{place}: nobody is there to be asked: leave mode and "auto" out, or write the port of a dongle')
+    if AUTO in {port.port, port.kind} and port.kind not in {AUTO, *ASKABLE}:
+        raise ConfigError(f'{place} port: {port.kind} cannot be asked who it is: write its port, or kind = "auto" or one of {", ".join(ASKABLE)}')
+    if port.mode and port.kind != AUTO and port.mode not in KINDS[port.kind].modes:
+        raise ConfigError(f"{place} mode: {port.kind} has no mode {port.mode}: {modes_of(port.kind)}")
+    return SerialSettings(
+        name=port.name,
+        url=port.port,
+        baud=port.baud,
+        gateway=port.gateway or port.name,
+        format=None if port.format == "auto" else port.format,
+        stall_s=port.stall_minutes * 60.0,
+        kind=port.kind,
+        command=port.command,
+        mode=port.mode,
+    )
+
+
+def buses_of(config: Config) -> list[BusSettings]:
+    """The wired buses."""
+    return [_bus(one) for one in config.bus]
+
+
+def _bus(one: WiredBus) -> BusSettings:
+    try:
+        meters = tuple(map(_meter, one.meters))
+    except ValueError as error:
+        raise ConfigError(f"[[bus]] {one.name} meters: {error}") from None
+    other = next((meter for meter in meters if meter.baud not in {None, one.baud}), None)
+    if other and one.port.startswith("socket://"):
+        raise ConfigError(f"[[bus]] {one.name} meters: {other}: the speed of the line is set in the gateway: use its rfc2217:// port, if it has one")
+    timing = Timing(one.baud, one.latency_ms / 1000)
+    return BusSettings(one.name, one.port, meters, one.gateway or one.name, timing, ECHO[one.echo], one.interval_minutes * 60.0)
+
+
+def _meter(text: str) -> Meter:
+    """Read `ADDRESS [@ BAUD] [every MINUTES]`; raises ValueError."""
+    address, _, minutes = text.partition(" every ")
+    address, at, baud = address.partition("@")
+    if (at and baud.strip() not in map(str, BAUDS)) or (minutes and not (minutes.strip().isdecimal() and int(minutes))):
+        rates = ", ".join(map(str, BAUDS))
+        raise ValueError(f'{text!r}: write ADDRESS, "ADDRESS @ 300" with a baud rate of {rates}, or "ADDRESS every 1440" with minutes')
+    return Meter(parse_address(address), int(baud) if at else None, int(minutes) * 60.0 if minutes else None)
 
 
 def _rule(one: MappedTopic, number: int) -> Rule:

@@ -3,7 +3,8 @@
 Strategy: `Bus.hear` takes the bytes on the line and returns the answers with their delays; `wire` puts a bus on a pty or a TCP port. What goes wrong
 is drawn from the seed and the number of the answer, so that the same requests meet the same faults.
 Rules: a frame with a wrong checksum is ignored, as a slave does; slaves that answer together are a bytewise OR, equal acknowledgements look like one;
-a frame count bit equal to the last repeats the page, another one turns it over.
+a frame count bit equal to the last repeats the page, another one turns it over; orders about baud rate and primary address are acknowledged at the old
+rate and obeyed.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -24,6 +25,10 @@ _NKE, _SELECTS, _REQUESTS = 0x40, frozenset((0x53, 0x73)), frozenset((0x5B, 0x7B
 _FCB, _FCV = 0x20, 0x10
 _SELECTED, _ALL, _ALL_SILENT = 253, 254, 255
 _SELECTION: Final = 0x52
+_ORDERS: Final = frozenset((0x53, 0x73))
+#: CI of an order to listen at another rate; record of one to have another primary address.
+_RATES: Final = {0xB8: 300, 0xB9: 600, 0xBA: 1200, 0xBB: 2400, 0xBC: 4800, 0xBD: 9600}
+_ADDRESS: Final = b"\x51\x01\x7a"
 _MORE: Final = b"\x1f"
 _MAKERS: Final = ("KAM", "NZR", "LUG", "ZRI", "SLB", "EFE")
 _MEDIA: Final = (0x04, 0x07, 0x06, 0x02)
@@ -57,6 +62,13 @@ class Slave:
         self._fcb = fcb
         records = self.pages[self._page] + _MORE * (self._page + 1 < len(self.pages))
         return wired(plain(records, Header(self._access, 0, self.device)), address=self.primary)
+
+    def obey(self, order: bytes) -> None:
+        """Do what user data (from the CI field on) orders, if it is an order that is known."""
+        if len(order) == 1 and order[0] in _RATES:
+            self.baud = _RATES[order[0]]
+        elif len(order) == 4 and order[:3] == _ADDRESS and order[3] <= 250:
+            self.primary = order[3]
 
     def matches(self, selection: bytes) -> bool:
         """Whether a selection (id 4, manufacturer 2, version, medium) with its wildcards means this slave."""
@@ -144,6 +156,8 @@ class Bus:
         self.counts.nkes += control == _NKE
         self.counts.requests += control in _REQUESTS
         for one in meant:
+            if control in _ORDERS and not one.silent:
+                one.obey(frame[2:])
             answer = _answered(one, control, deselect=address == _SELECTED)
             if answer and not one.silent and address != _ALL_SILENT:
                 yield Answer(one.delay_s, answer)
@@ -176,16 +190,16 @@ class Bus:
         return hashed(self.seed, what, self.counts.answers) % 2**64
 
 
-def slaves(count: int, seed: int, *, pages: int = 1) -> list[Slave]:
-    """So many meters with random ids, makers and media; primary addresses from 1 on, as far as there are any."""
-    return [_slave(number, seed, pages) for number in range(count)]
+def slaves(count: int, seed: int, *, pages: int = 1, bauds: Sequence[int | None] = (None,)) -> list[Slave]:
+    """So many meters with random ids, makers and media; primary addresses from 1 on, as far as there are any; these baud rates in turn."""
+    return [_slave(number, seed, pages, bauds[number % len(bauds)]) for number in range(count)]
 
 
-def _slave(number: int, seed: int, pages: int) -> Slave:
+def _slave(number: int, seed: int, pages: int, baud: int | None) -> Slave:
     drawn = hashed(seed, "slave", number)
     identity = f"{drawn % 10**8:08d}"
     device = DeviceId(_MAKERS[drawn % len(_MAKERS)], identity, drawn % 90 + 1, _MEDIA[drawn // 7 % len(_MEDIA)])
-    return Slave(device, number % 250 + 1, tuple(_page(drawn, page) for page in range(pages)))
+    return Slave(device, number % 250 + 1, tuple(_page(drawn, page) for page in range(pages)), baud=baud)
 
 
 def _page(drawn: int, page: int) -> bytes:

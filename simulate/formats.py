@@ -1,19 +1,22 @@
 """How gateways write what they heard: the inverse of ingest/envelopes, one row of `FORMATS` a format.
 
 A new format is a function from (gateway, boot, sequence number, transmissions) to the payload, and its row: the topic under which such a gateway publishes,
-and whether a message holds several telegrams.
+whether a message holds several telegrams, and how the gateway announces its meters where its messages alone say nothing.
 """
 
 import json
 import zlib
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Final
 
+from submeter.simulate.announcing import Announcement, announce, announce_libmbus, state, state_libmbus
+from submeter.simulate.building import Place
 from submeter.simulate.gateway import TOPIC, Message, Sent, envelope, level
+from submeter.simulate.meters import Meter
 
 __all__ = ["FORMATS", "Format"]
 
@@ -23,15 +26,22 @@ Write = Callable[[str, str, int, Sequence[Sent]], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """One gateway format; `topic` has a place for the gateway's name."""
+    """One gateway format; `topic` has places for the gateway's name and the meter's number."""
 
     write: Write
     topic: str = TOPIC
     batches: bool = False
+    announce: Callable[[str, Meter], Iterator[Announcement]] | None = None
+
+    def announced(self, places: Iterable[Place]) -> Iterator[Announcement]:
+        """What gateways announce of the meters that they hear, to be published as retained messages before all else."""
+        if self.announce is not None:
+            for place in places:
+                yield from self.announce(place.gateways[0], place.meter)
 
     def message(self, gateway: str, boot: str, number: int, sent: Sequence[Sent]) -> Message:
         """What the gateway publishes about these transmissions."""
-        return Message(gateway, self.write(gateway, boot, number, sent), tuple(sent), self.topic.format(gateway))
+        return Message(gateway, self.write(gateway, boot, number, sent), tuple(sent), self.topic.format(gateway, meter=sent[0].place.meter.device.id))
 
 
 def _hex(_: str, __: str, ___: int, sent: Sequence[Sent]) -> bytes:
@@ -151,4 +161,6 @@ FORMATS: Final[Mapping[str, Format]] = MappingProxyType({
     "tts": Format(_things_stack, "v3/app@tenant/devices/{}/up"),
     "loriot": Format(_loriot),
     "thingpark": Format(_thingpark),
+    "homeassistant": Format(state, "bridge/{}/{meter}/state", announce=announce),
+    "libmbus2mqtt": Format(state_libmbus, "libmbus2mqtt/device/{meter}/state", announce=announce_libmbus),
 })  # fmt: skip

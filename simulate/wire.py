@@ -117,10 +117,11 @@ class PtyLine(Line):
 
 
 class TcpLine(Line):
-    """A listening TCP port that takes one master at a time, as small gateways do."""
+    """A listening TCP port that takes one master at a time, as small gateways do; `baud` is the speed that the gateway is set to, None for any."""
 
-    def __init__(self, bus: Bus, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(self, bus: Bus, host: str = "127.0.0.1", port: int = 0, baud: int | None = None) -> None:
         super().__init__(bus)
+        self.baud = baud
         self._host, self._port = host, port
         self._master: socket.socket | None = None
         self.url = f"socket://{host}:{port}"
@@ -133,6 +134,9 @@ class TcpLine(Line):
     def _close(self) -> None:
         self._server.close()
         self._hang_up()
+
+    def _baud(self) -> int | None:
+        return self.baud
 
     def _hang_up(self) -> None:
         if self._master:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from submeter import civil
-from submeter.store.directory_fields import Row, parsed
+from submeter.store.directory_fields import Row, parsed, secured
 from submeter.store.directory_files import FILES, Entry, read_entries
 from submeter.store.errors import DirectoryError, VaultError
 from submeter.store.registry import Registry, new_id
@@ -111,10 +111,16 @@ def import_directory(registry: Registry, path: Path, check: Check = lambda _regi
     return _taken(registry, read_entries(path), path.name, check)
 
 
-def adopt(registry: Registry, device: str, point: str, since: str, check: Check = lambda _registry: ()) -> Report:
-    """Take a device that was heard into the directory, as that of a point (its id or label) from a date or instant on; DirectoryError as above."""
+def adopt(registry: Registry, device: str, point: str, since: str, key: str | None = None, check: Check = lambda _registry: ()) -> Report:
+    """Take a device that was heard into the directory, as that of a point (its id or label) from a date or instant on; DirectoryError as above.
+
+    `key` is in hex digits; without one the key that is there stays.
+    """
     place = f"meters --adopt {device}"
-    entries = [Entry("device", place, {"id": device}), Entry("assignment", place, {"point": point, "device": device, "from": since})]
+    entries = [
+        Entry("device", place, {"id": device, **secured(device, key)}),
+        Entry("assignment", place, {"point": point, "device": device, "from": since}),
+    ]
     return _taken(registry, entries, device, check)
 
 

@@ -20,7 +20,7 @@ from submeter.reading import DeviceId, to_micro
 from submeter.store.directory_files import Entry
 from submeter.store.registry_types import FINEST, QUANTITIES
 
-__all__ = ["FIELDS", "Field", "Row", "parsed"]
+__all__ = ["FIELDS", "Field", "Row", "parsed", "secured"]
 
 Row = dict[str, Any]
 KEY_DIGITS: Final = (32, 16)
@@ -121,6 +121,13 @@ def key(value: Any) -> bytes:
     if len(digits) not in KEY_DIGITS or not re.fullmatch("[0-9A-Fa-f]*", digits):
         raise ValueError(f"write the key as {KEY_DIGITS[0]} hex digits, or {KEY_DIGITS[1]} of mode 2 (this value is not shown)")
     return bytes.fromhex(digits)
+
+
+def secured(device: str, key: str | None) -> dict[str, str]:
+    """The fields of a device that say its key: one of DES pins mode 2, but for the Diehl group."""
+    if key is None:
+        return {}
+    return {"key": key, "mode": "2"} if len(key) == 2 * DES_BYTES and device[:3] not in MAKERS else {"key": key}
 
 
 def mode(value: Any) -> int:

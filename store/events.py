@@ -2,7 +2,8 @@
 
 Strategy: whoever finds a condition raises it again each time it is found; the key makes that idempotent. What no longer holds closes by itself
 (`settle`), what a person decided (`close`) stays decided. A task is an open event of a kind in TASKS; there is no second table.
-Rules: subjects are "point:ID/REGISTER", "device:ID", "gateway:NAME", "unit:ID", "job:NAME", "outbox:CHANNEL" or "inbox:WHAT"; instants are µs UTC, amounts micro units of the register;
+Rules: subjects are "point:ID/REGISTER", "device:ID", "gateway:NAME", "unit:ID", "source:NAME", "job:NAME", "outbox:CHANNEL" or
+"inbox:WHAT"; instants are µs UTC, amounts micro units of the register;
 NOTES are information: closed from the start. An event that closed by itself opens again when it is found again, so that the order in which readings
 arrive does not matter. Several calls inside `Registry.writing` are one transaction.
 """
@@ -27,6 +28,8 @@ ALARMS: Final = (
     *("unit_change", "wrong_medium", "stuck", "out_of_range", "sum_mismatch"),
     *("wrong_key", "mac_fail", "replay", "downgrade", "unknown_mode", "id_clash", "job_failed", "undelivered"),
     *("key_missing", "driver_missing", "sequence_gap", "gateway_identity_conflict", "inbox_low_disk", "inbox_backlog"),
+    *("source_lost", "port_stalled", "bus_silent", "meter_overdue", "drop_refused", "bus_full", "dongle_refused"),
+    *("inbox_write_failed", "mqtt_session_taken_over", "mqtt_session_lost", "collector_clock_step"),
 )
 #: Kinds that only tell: they are closed from the start.
 NOTES: Final = ("conflict", "glitch", "spike", "rollover", "before_installation", "changed_after_final", "gateway_restarted", "unknown_meter_heard")
@@ -52,6 +55,12 @@ _ABOUT: Final = """
 SELECT e.* FROM json_each(?) p JOIN events e ON e.subject >= 'point:' || p.value || '/' AND e.subject < 'point:' || p.value || '0'
 UNION ALL SELECT e.* FROM json_each(?) d JOIN events e ON e.subject = 'device:' || d.value ORDER BY 4, 1
 """
+#: … and `;` that after `:`.
+_OF_INSTALLATION: Final = """
+SELECT e.* FROM json_each(?) b JOIN events e ON e.subject >= b.value || ':' AND e.subject < b.value || ';' ORDER BY 4, 1
+"""
+#: What the subjects begin with that belong to no metering point.
+INSTALLATION: Final = ("gateway", "source", "inbox", "job", "outbox")
 _ALWAYS: Final = 2**63 - 1
 
 
@@ -161,6 +170,10 @@ class Events:
         """Return the events of some `kinds` of these points and devices, in order of their instants."""
         rows = self._rows(_ABOUT, json.dumps(list(points)), json.dumps(list(devices)))
         return [event for event in (Event(*row) for row in rows) if event.kind in kinds]
+
+    def of_installation(self) -> list[Event]:
+        """Return the events of gateways, sources, inbox, jobs and outbox, in order of their instants."""
+        return [Event(*row) for row in self._rows(_OF_INSTALLATION, json.dumps(INSTALLATION))]
 
     def newer(self, identity: int, kinds: Collection[str]) -> list[Event]:
         """Return the events of some `kinds` that were first raised after another one (its id), in that order."""

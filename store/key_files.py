@@ -15,7 +15,7 @@ from typing import Final
 from submeter.store.errors import KeyFileError
 from submeter.store.kem import read_kem
 
-__all__ = ["Columns", "KeyRow", "is_key_file", "needs_password", "read_keys"]
+__all__ = ["Columns", "KeyRow", "is_key_file", "key_of", "needs_password", "read_keys"]
 
 LARGEST: Final = 16 * 1024 * 1024
 ZIPPED: Final = b"PK"
@@ -45,6 +45,10 @@ class KeyRow:
     number: str
     makers: tuple[str, ...]
     key: bytes
+
+    def fits(self, device: str) -> bool:
+        """Whether it may be that of this device."""
+        return self.device == device if self.device else self.number == device[4:12] and (not self.makers or device[:3] in self.makers)
 
     def __repr__(self) -> str:
         """Name the row without its key."""
@@ -76,6 +80,14 @@ def read_keys(path: Path, password: str = "", columns: Columns = Columns()) -> t
         raise KeyFileError(f"{path.name}: {error}") from error
     except (OSError, ValueError, csv.Error) as error:
         raise KeyFileError(f"{path.name}: it cannot be read: {error}") from error
+
+
+def key_of(path: Path, device: str, password: str = "") -> bytes:
+    """Return the key of one device (as `str(DeviceId)`) in a key file; KeyFileError if there is none, or more than one."""
+    keys = {row.key for row in read_keys(path, password)[0] if row.fits(device)}
+    if len(keys) != 1:
+        raise KeyFileError(f"{path.name}: it has {'several keys' if keys else 'no key'} of {device}")
+    return keys.pop()
 
 
 def _content(path: Path) -> bytes:

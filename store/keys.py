@@ -53,7 +53,7 @@ def _resolved(rows: Iterable[KeyRow], devices: Iterable[DeviceId], report: Repor
     keys: dict[str, bytes] = {}
     mistakes = []
     for row in rows:
-        found = [row.device] if row.device else [one for one in known if one[4:12] == row.number and (not row.makers or one[:3] in row.makers)]
+        found = [row.device] if row.device else list(filter(row.fits, known))
         if not found:
             report.warnings.append(f"{row.place}: {row.number} is not in the directory and was not heard yet: left out, import the file again later")
         elif len(found) > 1:

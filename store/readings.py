@@ -20,7 +20,22 @@ import pyarrow.compute as pc
 from submeter.reading import INT64_MAX, LEVELS, READING_BITS, Register, Source
 from submeter.store import readings_sql as sql
 from submeter.store.duck import Duck, named
-from submeter.store.readings_schema import ACCEPTED, BILL, CAUSE, CHANGED, COMPUTED, DAYS, FORMAT, MIGRATIONS, READING, RECEPTION, ROLLUP, WITHIN
+from submeter.store.readings_schema import (
+    ACCEPTED,
+    ALONE,
+    BILL,
+    CAUSE,
+    CHANGED,
+    COMPUTED,
+    DAYS,
+    FORMAT,
+    MIGRATIONS,
+    READING,
+    RECEPTION,
+    ROLLUP,
+    TOUCHED,
+    WITHIN,
+)
 from submeter.store.retention import Retention, next_mark
 
 __all__ = ["Accepted", "Kind", "Readings", "SeriesKey"]
@@ -380,6 +395,17 @@ class Readings:
                 "INSERT INTO unpublished SELECT series, level, start, ? FROM rollups SEMI JOIN chosen USING (series)", [next_mark(connection)]
             )
 
+    def publish_touched(self, spans: Sequence[tuple[int, int, int]], looked: int) -> None:
+        """Note the rows as unpublished that overlap any of these (series, since, until), and how far losses were looked at, in one transaction."""
+        with self._duck.transaction(touched=_arrow(spans, TOUCHED)) as connection:
+            connection.execute(sql.NOTE_TOUCHED, [next_mark(connection)])
+            connection.execute("DELETE FROM progress WHERE name = 'losses'")
+            connection.execute("INSERT INTO progress VALUES ('losses', ?)", [looked])
+
+    def losses_looked(self) -> int:
+        """Return up to which change of events losses were looked at (µs UTC); 0 at first."""
+        return int(self._duck.read("SELECT coalesce(max(value), 0) AS value FROM progress WHERE name = 'losses'")["value"][0].as_py())
+
     def unpublished(self) -> pa.Table:
         """Return the rows that changed since they were last published (schema UNPUBLISHED); they stay until `clear_unpublished`."""
         none = " LIMIT 0" if self._duck.rehearsing else ""
@@ -413,6 +439,11 @@ class Readings:
         rows = self._duck.read(SELECT_HEARD, [int(Source.LIVE), since], chosen=_ids("register", registers))
         return dict(zip(rows["register"].to_pylist(), rows["t"].to_pylist(), strict=True))
 
+    def last(self, device: str, register: Register) -> int | None:
+        """Return when a register was last heard live, None if it never was."""
+        number = self._registers.get((device, register))
+        return None if number is None else self.heard([number]).get(number)
+
     def intervals(self, registers: Sequence[int], since: int, least: int) -> dict[int, int]:
         """Return the median time between the live readings of each of these registers since an instant, µs; only of those with at least `least` gaps."""
         rows = self._duck.read(SELECT_INTERVALS, [int(Source.LIVE), since, least], chosen=_ids("register", registers))
@@ -429,6 +460,11 @@ class Readings:
     def heard_by(self, since: date) -> pa.Table:
         """Return how often each gateway heard each device since a UTC day, on which first and last day, and the best level in dBm."""
         return self._duck.read(sql.SELECT_HEARD_BY, [since])
+
+    def heard_alone(self, asked: Sequence[tuple[int, str, date, date]]) -> list[tuple[int, str]]:
+        """Return, for each (number, gateway, first and last UTC day), the devices that were heard on these days, and by this gateway alone."""
+        rows = self._duck.read(sql.SELECT_ALONE, asked=_arrow(asked, ALONE))
+        return list(zip(rows["id"].to_pylist(), rows["device"].to_pylist(), strict=True))
 
     def of_telegram(self, place: int) -> list[dict[str, Any]]:
         """Return register, unit, t, value, time_source of the readings that a telegram brought; `place` is its message and position in one number."""
@@ -508,6 +544,11 @@ def _bounds(ranges: pa.Table) -> dict[str, int]:
 
 def _series_bounds(ranges: pa.Table) -> dict[str, int]:
     return {"low": min(ranges["series"].to_pylist(), default=0), "high": max(ranges["series"].to_pylist(), default=0)}
+
+
+def _arrow(rows: Sequence[tuple[object, ...]], schema: pa.Schema) -> pa.Table:
+    columns = list(zip(*rows, strict=True)) or [()] * len(schema)
+    return pa.table([pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)], schema=schema)
 
 
 def _ids(column: str, numbers: Collection[int]) -> pa.Table:

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 __all__ = [
     "ACCEPTED",
+    "ALONE",
     "BILL",
     "CAUSE",
     "CHANGED",
@@ -23,6 +24,7 @@ __all__ = [
     "READING",
     "RECEPTION",
     "ROLLUP",
+    "TOUCHED",
     "UNPUBLISHED",
     "WITHIN",
 ]
@@ -132,6 +134,10 @@ DIRTY: Final = pa.schema({"register": pa.int32(), "t_from": pa.int64(), "t_to": 
 
 #: Rows that changed since they were last published.
 UNPUBLISHED: Final = pa.schema({"series": pa.int32(), "level": pa.uint8(), "start": pa.int64(), "mark": pa.int64()})
+
+#: Around which days a device was heard by nobody but a gateway, by the number of the question; and when something touched the rows of a series.
+ALONE: Final = pa.schema({"id": pa.int64(), "gateway": pa.string(), "first": pa.date32(), "last": pa.date32()})
+TOUCHED: Final = pa.schema({"series": pa.int32(), "since": pa.int64(), "until": pa.int64()})
 
 #: Local days of a series as a computation can go on from them and sum them up; what the columns mean: aggregate/days.py.
 DAYS: Final = pa.schema(

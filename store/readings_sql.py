@@ -81,6 +81,15 @@ SELECT device, gateway, sum(n)::BIGINT AS n, strftime(min(day), '%Y-%m-%d') AS f
 FROM receptions WHERE day >= ? GROUP BY device, gateway ORDER BY device, gateway
 """
 
+SELECT_ALONE: Final = """
+SELECT a.id, r.device FROM asked a JOIN receptions r ON r.day BETWEEN a.first AND a.last GROUP BY a.id, r.device HAVING bool_and(r.gateway = a.gateway)
+"""
+
+NOTE_TOUCHED: Final = """
+INSERT INTO unpublished
+SELECT DISTINCT o.series, o.level, o.start, ? FROM rollups o JOIN touched t ON o.series = t.series AND o.start < t.until AND o."end" > t.since
+"""
+
 SELECT_OF_TELEGRAM: Final = """
 SELECT g.name, g.unit, r.t, r.value, r.time_source FROM readings r JOIN registers g ON g.id = r.register WHERE r.seq >> ? = ? ORDER BY r.seq
 """

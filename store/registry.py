@@ -6,6 +6,7 @@ opened with a vault can open them; the audit is append-only.
 """
 
 import json
+import re
 import secrets
 import sqlite3
 import threading
@@ -25,6 +26,7 @@ from submeter.store.balance import Balance
 from submeter.store.commissioning import Commissioning
 from submeter.store.decisions import Decisions
 from submeter.store.documents import Documents
+from submeter.store.entities import Entities
 from submeter.store.erasures import Erasures
 from submeter.store.errors import StoreError, VaultError
 from submeter.store.events import Events
@@ -74,6 +76,7 @@ SELECT_VERSION: Final = """
 SELECT coalesce(max(id), 0) FROM audit INDEXED BY audit_of_directory WHERE (action IN ('directory.import', 'keys.import') AND detail <> '0 differences')
   OR action IN ('decision.accept', 'decision.reject', 'decision.exchange', 'decision.reading', 'decision.withdraw')
 """
+NUMBER: Final = re.compile(r"[0-9A-F]{8}")
 #: No beginning, µs.
 EVER: Final = 2**62
 
@@ -124,6 +127,7 @@ class Registry:
         self.operators = Operators(self, self._rows)
         self.commissioning = Commissioning(self, self._rows)
         self.gateways = Gateways(self, self._rows)
+        self.entities = Entities(self, self._rows)
 
     def __enter__(self) -> Self:
         return self
@@ -221,7 +225,11 @@ class Registry:
         return self._device(device, *rows[0]) if rows else None
 
     def numbered(self, number: str) -> list[DeviceId]:
-        """Return the devices with this number (eight digits), whoever made them."""
+        """Return the device that a gateway's name is linked to, else the devices with this number (eight digits), whoever made them."""
+        if linked := self._rows("SELECT device FROM meter_names JOIN devices ON devices.id = meter_names.device WHERE name = ?", number):
+            return [DeviceId.parse(linked[0][0])]
+        if not NUMBER.fullmatch(number):
+            return []
         return [DeviceId.parse(identity) for (identity,) in self._rows("SELECT id FROM devices WHERE id GLOB '???-' || ? || '-*'", number)]
 
     def devices(self) -> list[Device]:

@@ -242,4 +242,9 @@ MIGRATIONS: Final = (
     CREATE TABLE gateway_progress (one INTEGER PRIMARY KEY CHECK (one = 1), upto INTEGER NOT NULL) STRICT;
     CREATE TABLE gateway_numbers (gateway TEXT PRIMARY KEY, state TEXT NOT NULL) STRICT;
     """,
+    """
+    CREATE TABLE entities (
+      source TEXT NOT NULL, topic TEXT NOT NULL, since INTEGER NOT NULL, told TEXT NOT NULL, PRIMARY KEY (source, topic, since)) STRICT;
+    CREATE TABLE meter_names (name TEXT PRIMARY KEY, device TEXT NOT NULL) STRICT;
+    """,
 )

@@ -10,9 +10,10 @@ from submeter.core import Core
 from submeter.decoders import DecodeError, receive
 from submeter.decoders.explain import explain
 from submeter.errors import SubmeterError
-from submeter.ingest.envelopes import BadPayload, split
+from submeter.ingest.envelopes import BadPayload
+from submeter.ingest.envelopes.discovery import is_announcement
+from submeter.ingest.envelopes.entities import announcement
 from submeter.ingest.rows import Reception
-from submeter.ingest.settings import rules_of
 from submeter.reading import from_micro
 from submeter.store import Quarantined, Stored
 from submeter.store.inbox import DUP, REPLAY, RETAIN
@@ -99,8 +100,11 @@ def _explain(core: Core, *, message: int, position: int | None = None) -> Iterat
     kept = _message(core, message)
     flags = ", ".join(words for bit, words in FLAGS.items() if kept.flags & bit)
     yield f"message {kept.id}  {civil.iso(kept.received_at)}  {len(kept.payload)} bytes by {kept.source}, gateway {kept.gateway}, topic {kept.topic}  {flags}".rstrip()
+    if is_announcement(kept.topic):
+        yield from announcement(kept.source, kept.topic, kept.payload)
+        return
     try:
-        envelope = split(kept.topic, kept.payload, kept.format, rules_of(core.config))
+        envelope = core.envelope(kept)
     except BadPayload as error:
         yield f"refused, {error.reason}: {error.detail}"
         yield kept.payload[:200].hex(" ")

@@ -1,71 +1,61 @@
-"""The collectors that pipeline.toml asks for, and their voice in the log."""
+"""The collectors that pipeline.toml asks for."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-import structlog
-
-from submeter.config import Broker, Config, ConfigError, Drop, Http, SerialPort, WiredBus
-from submeter.ingest.bus.frames import parse_address
-from submeter.ingest.bus.master import ECHO, Timing
-from submeter.ingest.bus.poller import BusCollector, BusSettings
+from submeter.config import Broker, Config, Drop, Http
+from submeter.ingest.bus.poller import BusCollector
+from submeter.ingest.common import OnEvent
 from submeter.ingest.drop import DropCollector, DropSettings
+from submeter.ingest.envelopes.discovery import wants_retained
 from submeter.ingest.handover import Giver, HandoverSettings, Taker
 from submeter.ingest.http import HttpCollector, HttpSettings
 from submeter.ingest.mqtt import MqttCollector
-from submeter.ingest.serial import SerialCollector, SerialSettings
+from submeter.ingest.serial import SerialCollector
 from submeter.ingest.session import MqttSettings
+from submeter.ingest.settings import buses_of, serial_of
 
 __all__ = ["Collector", "collectors", "mqtt_settings"]
 
-log = structlog.get_logger()
-
+#: By the name of a source.
+Voice = Callable[[str], OnEvent]
 Collector = MqttCollector | SerialCollector | BusCollector | DropCollector | HttpCollector | Giver | Taker
-WELL: Final = "_connected"
 #: What is pushed over HTTP is counted under this source.
 HTTP: Final = "http"
 #: The name of both sides of the folder that collectors and core share.
 HANDOVER: Final = "handover"
 
 
-def collectors(config: Config) -> list[Collector]:
-    """One collector for each [[mqtt]], [[serial]], [[bus]] and [[drop]], and for [http] and [handover]; secrets are read now. Raises ConfigError for one that is not there."""
+def collectors(config: Config, voice: Voice) -> list[Collector]:
+    """One collector for each [[mqtt]], [[serial]], [[bus]] and [[drop]], and for [http] and [handover]; secrets are read now. Raises ConfigError for one that is not there.
+
+    `voice` gives what each tells its events to, by its name.
+    """
     inbox = config.data.folder / "inbox.sqlite"
-    brokers = [MqttCollector(mqtt_settings(broker), inbox, _voice(broker.name)) for broker in config.mqtt]
-    http = [HttpCollector(_http(config.http), config.data.folder, _voice(HTTP))] if config.http.enabled else []
+    brokers = [MqttCollector(mqtt_settings(broker), inbox, voice(broker.name)) for broker in config.mqtt]
+    http = [HttpCollector(_http(config.http), config.data.folder, voice(HTTP))] if config.http.enabled else []
     return [
         *brokers,
-        *(SerialCollector(_serial(port), inbox, _voice(port.name)) for port in config.serial),
-        *_buses(config.bus, inbox),
-        *_drops(config.drop, inbox),
+        *(SerialCollector(serial_of(port), inbox, voice(port.name)) for port in config.serial),
+        *(BusCollector(one, inbox, voice(one.name)) for one in buses_of(config)),
+        *_drops(config.drop, inbox, voice),
         *http,
-        *_handover(config, inbox),
+        *_handover(config, inbox, voice),
     ]
 
 
-def _buses(buses: Sequence[WiredBus], inbox: Path) -> Iterator[BusCollector]:
-    for one in buses:
-        timing, echo = Timing(one.baud, one.latency_ms / 1000), ECHO[one.echo]
-        try:
-            meters = tuple(map(parse_address, one.meters))
-        except ValueError as error:
-            raise ConfigError(f"[[bus]] {one.name} meters: {error}") from None
-        settings = BusSettings(one.name, one.port, meters, one.gateway or one.name, timing, echo, one.interval_minutes * 60.0)
-        yield BusCollector(settings, inbox, _voice(one.name))
-
-
-def _drops(drops: Sequence[Drop], inbox: Path) -> Iterator[DropCollector]:
+def _drops(drops: Sequence[Drop], inbox: Path, voice: Voice) -> Iterator[DropCollector]:
     for one in drops:
         settings = DropSettings(one.name, one.folder, one.gateway or one.name, None if one.format == "auto" else one.format)
-        yield DropCollector(settings, inbox, _voice(one.name))
+        yield DropCollector(settings, inbox, voice(one.name))
 
 
-def _handover(config: Config, inbox: Path) -> Iterator[Giver | Taker]:
+def _handover(config: Config, inbox: Path, voice: Voice) -> Iterator[Giver | Taker]:
     if config.handover.give:
-        yield Giver(HandoverSettings(config.handover.give, config.retention.inbox_days), inbox, _voice(HANDOVER))
+        yield Giver(HandoverSettings(config.handover.give, config.retention.inbox_days), inbox, voice(HANDOVER))
     if config.handover.take:
-        yield Taker(HandoverSettings(config.handover.take), inbox, _voice(HANDOVER))
+        yield Taker(HandoverSettings(config.handover.take), inbox, voice(HANDOVER))
 
 
 def mqtt_settings(broker: Broker) -> MqttSettings:
@@ -77,6 +67,7 @@ def mqtt_settings(broker: Broker) -> MqttSettings:
         client_id=broker.client_id,
         protocol=broker.protocol,
         topics=broker.topics,
+        retained=frozenset(filter(wants_retained, broker.topics)),
         username=broker.username or None,
         password=broker.password(),
         tls=broker.tls,
@@ -87,19 +78,5 @@ def mqtt_settings(broker: Broker) -> MqttSettings:
     )
 
 
-def _serial(port: SerialPort) -> SerialSettings:
-    pinned = None if port.format == "auto" else port.format
-    return SerialSettings(port.name, port.port, port.baud, port.gateway or port.name, pinned, port.stall_minutes * 60.0, port.kind, port.command)
-
-
 def _http(section: Http) -> HttpSettings:
     return HttpSettings(HTTP, section.host, section.port, section.per_minute)
-
-
-def _voice(source: str) -> Callable[[str, str], None]:
-    """Events of a collector as log lines: a recovery informs, anything else warns."""
-
-    def tell(event: str, detail: str) -> None:
-        (log.info if event.endswith(WELL) else log.warning)(event, source=source, detail=detail)
-
-    return tell

@@ -14,6 +14,7 @@ from submeter.aggregate import faults
 from submeter.backup import backup
 from submeter.core import Core, now
 from submeter.errors import SubmeterError
+from submeter.ingest.bus.frames import parse_address
 from submeter.ingest.replay import replay
 from submeter.reading import DeviceId
 from submeter.rebuild import rebuild
@@ -28,7 +29,9 @@ from submeter.store.runs import By
 __all__ = ["ASIDE", "COMMANDS", "execute"]
 
 #: Commands that only look, at what any thread may read: they are answered beside the work that is under way.
-ASIDE: Final = frozenset({"rollup.status", "audit"})
+ASIDE: Final = frozenset({"rollup.status", "audit", "poll"})
+#: How long a meter may take, with the read that is under way when it is asked for.
+POLL_S: Final = 60.0
 
 
 def execute(core: Core, command: str, arguments: Mapping[str, Any]) -> Iterator[str]:
@@ -127,6 +130,8 @@ def _status(core: Core) -> Iterator[str]:
     yield f"inbox: {counts.waiting} messages wait{oldest}"
     yield from (f"not decoded: {count} messages, {reason}" for reason, count in sorted(counts.refused.items()))
     yield from (f"quarantine: {count} telegrams, {reason}" for reason, count in sorted(counts.quarantined.items()))
+    if unusable := sum(entity.value is None for _, entity in core.announced()):
+        yield f"announced: {unusable} entities cannot be used, see `submeter meters --announced`"
     yield from (f"open events: {count} {kind}" for kind, count in sorted(core.registry.events.counts().items()))
     yield from _outbox_status(core)
     yield f"readings: {tables['readings']} of {tables['registers']} registers"
@@ -279,10 +284,24 @@ def _iso(at: int) -> str:
     return datetime.fromtimestamp(at / 1e6, UTC).isoformat(timespec="seconds")
 
 
+def _poll(core: Core, *, port: str, address: str) -> Iterator[str]:
+    """Each page in hex; the collector that holds the port reads it before all others."""
+    bus = next((one for one in core.buses if port in {one.settings.url, one.settings.name}), None)
+    if bus is None:
+        raise SubmeterError(f"the running core reads no [[bus]] at {port}")
+    read = bus.ask(parse_address(address))
+    if not read.done.wait(POLL_S):
+        raise SubmeterError(f"{port} did not come to it within {POLL_S:.0f} s: is the line there? Its log tells")
+    if read.error:
+        raise read.error
+    yield from (page.hex() for page in read.pages)
+
+
 COMMANDS: Final[Mapping[str, Callable[..., Iterator[str]]]] = {
     "rollup": _rollup,
     "rollup.preview": _rollup_preview,
     "rollup.status": _rollup_status,
+    "poll": _poll,
     "job": _job,
     "job.pause": _pause,
     "job.resume": _resume,

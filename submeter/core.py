@@ -19,11 +19,14 @@ import pyarrow as pa
 import structlog
 
 from submeter import civil, sent_in
-from submeter.aggregate import Finality, Kept, Limits, Report, Rollups, Row, Series, commissioning, watch
+from submeter.aggregate import Finality, Kept, Limits, Report, Rollups, Row, Series, commissioning, meter_states, watch
 from submeter.config import Config
 from submeter.decoders import Profile
+from submeter.ingest.bus.poller import BusCollector
 from submeter.ingest.drain import Drain, Gateway, Known, Step
-from submeter.ingest.following import follow, watch_inbox
+from submeter.ingest.envelopes import Envelope
+from submeter.ingest.envelopes.entities import Entity
+from submeter.ingest.following import Clock, follow, watch_inbox
 from submeter.ingest.room import Room
 from submeter.ingest.rows import Reception
 from submeter.ingest.settings import routes_of, rules_of
@@ -37,8 +40,8 @@ __all__ = ["REBUILD", "Core", "Seen", "lock", "make_folder", "now"]
 
 log = structlog.get_logger()
 
-#: Quarantine reasons that a change of the directory may lift, and how many telegrams are taken up together.
-WAITING: Final = ("unknown_meter", "no_key", "wrong_key", "downgrade")
+#: Quarantine reasons that a change of the directory may lift, with what lifts them, and how many telegrams are taken up together.
+WAITING: Final = {"unknown_meter": "adopted", "no_key": "key", "wrong_key": "key", "downgrade": "profile"}
 TOGETHER: Final = 500
 #: Where a rebuild makes its readings; what is there at a start was interrupted.
 REBUILD: Final = "rebuild"
@@ -76,11 +79,16 @@ class Core:
         self.stopping = threading.Event()
         self.work = Work()
         self.room = Room(config.data.folder)
+        self._clock = Clock()
         #: Gateways as they were seen at the last `look`; replaced as a whole, so that any thread may read it.
         self.gateways: Mapping[str, Seen] = {}
         #: What was done at the start, or after a recovery, to bring the stores to one level; and what only a rebuild brings back, None if nothing.
         self.levelled: list[str] = []
         self.lacking: str | None = None
+        #: Meters of the directory by state, as of then.
+        self.meters: Mapping[str, int] = {}
+        #: The wired buses that this process reads, for who asks for one meter now.
+        self.buses: Sequence[BusCollector] = ()
         self._told = told
         self.folder = config.data.folder
         make_folder(self.folder)
@@ -130,6 +138,13 @@ class Core:
             for name, at in sorted(last.items())
         }
         watch_inbox(self.inbox, self.registry, self.room, moment)
+        self._clock.look(self.registry)
+        self.meters = meter_states(self.registry, moment)
+
+    @property
+    def redecoded(self) -> Mapping[str, int]:
+        """Telegrams that gave readings when they were decoded again since the start, by why they were."""
+        return self._drain.redecoded
 
     @property
     def skews(self) -> Mapping[str, int]:
@@ -148,6 +163,14 @@ class Core:
     def decode_again(self, messages: Iterable[Stored], device: str) -> Step:
         """Decode what a device sent in kept messages again, see `Drain.decode_again`."""
         return self._drain.decode_again(messages, device)
+
+    def envelope(self, message: Stored) -> Envelope:
+        """What a message says, see `Drain.envelope`."""
+        return self._drain.envelope(message)
+
+    def announced(self) -> list[tuple[str, Entity]]:
+        """The entities that bridges announce now, by broker, see `Drain.announced`."""
+        return list(self._drain.announced)
 
     def heard_in(self, message: Stored) -> list[Reception]:
         """The telegrams of a message, see `Drain.heard_in`."""
@@ -197,7 +220,7 @@ class Core:
         return self._rollups.retain(limits, now=now())
 
     def new_drain(self, inbox: Inbox, readings: Readings, registry: Registry) -> Drain:
-        """A drain between other files, which knows the devices of this core; events go to `registry`."""
+        """A drain between other files, which knows the devices and announcements of this core; events go to `registry`."""
         return Drain(
             inbox,
             readings,
@@ -206,8 +229,9 @@ class Core:
             _gateways(self.config),
             clocks=_clocks(self.config),
             routes=routes_of(self.config),
-            numbered=registry.numbered,
+            numbered=self.registry.numbered,
             rules=rules_of(self.config),
+            entities=self.registry.entities,
         )
 
     def take_readings(self, file: Path) -> None:
@@ -230,10 +254,10 @@ class Core:
         keyed: set[str] = set()
         self._known.clear()
         devices = {str(device.id) for device in self.registry.devices()}
-        for reason in WAITING:
+        for reason, cause in WAITING.items():
             waiting = [row for row in self.inbox.quarantined(reason=reason) if row.device in devices or row.link == "parsed"]
             for first in range(0, len(waiting), TOGETHER):
-                self._drain.redecode(waiting[first : first + TOGETHER])
+                self._drain.redecode(waiting[first : first + TOGETHER], cause=cause)
             keyed |= {row.device for row in waiting if row.device} if reason in {"no_key", "wrong_key"} else set()
         return keyed
 

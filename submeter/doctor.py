@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 import duckdb
+import numpy as np
 
 import submeter
 from submeter import civil
@@ -20,7 +21,7 @@ from submeter.config import Config
 from submeter.core import Core, lock, now
 from submeter.errors import SubmeterError
 from submeter.ingest.room import Room
-from submeter.reading import LEVELS
+from submeter.reading import FLAGS, LEVELS
 from submeter.rebuild import rebuild
 from submeter.store import Archive, StoreError, Vault, pack
 from submeter.store.duck import OPTIONS, require_version
@@ -221,7 +222,11 @@ class _Visit:
 
 
 def _differs(core: Core, series: int, level: int) -> bool:
-    return core.published.read(series, level, "", "~").tobytes() != pack(core.readings.rollups([series], level, -(2**62), 2**62)).tobytes()
+    """Whether what is published of a series is other than its rows, the flag aside that only publishing sets."""
+    computed, shown = pack(core.readings.rollups([series], level, -(2**62), 2**62)), core.published.read(series, level, "", "~").copy()
+    for points in (computed, shown):
+        points["flags"] &= ~np.uint32(1 << FLAGS.index("possible_loss"))
+    return shown.tobytes() != computed.tobytes()
 
 
 def _archive(archive: Archive) -> Iterator[Finding]:

@@ -1,15 +1,22 @@
 """Which meters are known and heard, and taking a heard one into the directory, as commands on an open core (ingest/INBOX.md 7)."""
 
+import shlex
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Final
 
 from submeter.aggregate import faults
 from submeter.core import Core
 from submeter.errors import SubmeterError
+from submeter.ingest.envelopes.parsed import values_of
 from submeter.store.directory import adopt
+from submeter.store.key_files import key_of
 
 __all__ = ["COMMANDS"]
+
+#: Telegrams of the quarantine that are taken up together.
+TOGETHER: Final = 500
 
 
 @dataclass(slots=True)
@@ -49,15 +56,48 @@ def _line(one: _Heard) -> str:
     return f"{one.receptions:>8} receptions  last heard {one.last}, first {one.first}  by {by}{level}"
 
 
-def _adopt(core: Core, *, device: str, point: str, since: str | None = None) -> Iterator[str]:
+def _adopt(
+    core: Core, *, device: str, point: str, since: str | None = None, key: str | None = None, key_file: str | None = None, password: str = ""
+) -> Iterator[str]:
     received = _heard(core).get(device)
     if received is None and since is None:
         raise SubmeterError(f"{device} was never heard: look at `submeter meters --unknown`, or write --from DATE to take it in anyway")
-    report = adopt(core.registry, device, point, since or (received.first if received else ""), check=faults)
+    core.open_vault()
+    secret = key if key_file is None else key_of(Path(key_file), device, password).hex()
+    report = adopt(core.registry, device, point, since or (received.first if received else ""), secret, check=faults)
     yield from report.lines()
-    yield f"{device} is that of {point}: what it sent is decoded at its original times; a key it needs is imported with `submeter import FILE`"
+    needed = "" if secret else "; a key it needs is imported with `submeter import FILE`"
+    yield f"{device} is that of {point}: what it sent is decoded at its original times{needed}"
     core.drain_all()
     yield str(core.rollup())
 
 
-COMMANDS: Final[Mapping[str, Callable[..., Iterator[str]]]] = {"meters": _meters, "meters.adopt": _adopt}
+def _announced(core: Core) -> Iterator[str]:
+    """The entities that bridges announce to Home Assistant, by device: what is taken of them, and what is not and why."""
+    for broker, entity in core.announced():
+        meter = ""
+        if entity.value is not None:
+            devices = core.registry.numbered(entity.told.meter)
+            link = (
+                f"link it by `submeter meters --named {shlex.quote(entity.told.meter)} --device ID`, unless its messages have an id of eight digits"
+            )
+            meter = f"  meter {entity.told.meter} ({entity.told.model}): {devices[0] if len(devices) == 1 else link}"
+        yield f"{broker}  {entity}{meter}"
+
+
+def _named(core: Core, *, name: str, device: str) -> Iterator[str]:
+    core.registry.entities.link(name, device)
+    yield f"what gateways call {name} is {device}"
+    waiting = [row for row in core.inbox.quarantined(reason="unknown_meter") if row.link == "parsed" and values_of(row.raw).id == name]
+    for first in range(0, len(waiting), TOGETHER):
+        core.requeue(waiting[first : first + TOGETHER])
+    yield f"{len(waiting)} telegrams that waited for it are decoded at their original times"
+    yield str(core.rollup())
+
+
+COMMANDS: Final[Mapping[str, Callable[..., Iterator[str]]]] = {
+    "meters": _meters,
+    "meters.adopt": _adopt,
+    "meters.announced": _announced,
+    "meters.named": _named,
+}

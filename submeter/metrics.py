@@ -2,21 +2,25 @@
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from submeter.core import Seen
 from submeter.ingest.common import Counters
+from submeter.ingest.drain import Step
 from submeter.store import Counts
 
-__all__ = ["Metrics"]
+__all__ = ["Metrics", "of_sources"]
 
-#: With more gateways than these there is no series for each (ingest/INBOX.md 8).
+#: With more gateways than these there is no series for each (ingest/INBOX.md 8); in counters all further ones are one, without a name.
 MOST_GATEWAYS: Final = 2000
+#: Which repetition a link's duplicate is (INBOX 4), where it is not one of the radio: an uplink told twice.
+LEVELS: Final = {"lorawan": "uplink"}
 
 
 class Metrics:
@@ -29,20 +33,56 @@ class Metrics:
         events: Callable[[], Mapping[str, int]],
         gateways: Callable[[], Mapping[str, Seen]] = dict,
         folder: Path | None = None,
+        meters: Callable[[], Mapping[str, int]] = dict,
+        redecoded: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self.registry = CollectorRegistry()
-        self.telegrams = Counter("submeter_ingest_telegrams", "Telegrams by outcome", ["result"], registry=self.registry)
-        self.messages = Counter("submeter_ingest_messages", "Messages taken from the inbox", registry=self.registry)
+        self._named: set[str] = set()
+        self._telegrams = self._counter("submeter_ingest_telegrams", "Telegrams by outcome", "gateway", "kind", "result")
+        self._messages = self._counter("submeter_ingest_messages", "Messages taken from the inbox", "source", "format")
+        self._rejected = self._counter("submeter_ingest_rejected", "Messages and telegrams that no format explains", "reason")
+        self._duplicates = self._counter("submeter_ingest_duplicates", "Telegrams and messages that came before", "gateway", "level")
         self.job_failures = Counter("submeter_job_failures", "Jobs and commands that failed", ["job"], registry=self.registry)
         self.registry.register(_Inbox(counts, now))
         self.registry.register(_Events(events))
         self.registry.register(_Gateways(gateways))
+        self.registry.register(_Meters(meters, redecoded))
         if folder is not None:
             self.registry.register(_Disk(folder))
 
     def watch(self, sources: Mapping[str, Counters]) -> None:
         """Show what these collectors count, by the names of their sources."""
         self.registry.register(_Sources(sources))
+
+    def count(self, step: Step) -> None:
+        """Count what a step of the drain did."""
+        for (source, form), count in step.formats.items():
+            self._messages.labels(source, form).inc(count)
+        for (gateway, link, result), count in step.telegrams.items():
+            name = self._name(gateway)
+            self._telegrams.labels(name, link, result).inc(count)
+            if result == "duplicate":
+                self._duplicates.labels(name, LEVELS.get(link, "radio")).inc(count)
+        for gateway, count in step.redelivered.items():
+            self._duplicates.labels(self._name(gateway), "redelivery").inc(count)
+        for reason, count in step.refused.items():
+            self._rejected.labels(reason).inc(count)
+
+    def _counter(self, name: str, words: str, *labels: str) -> Counter:
+        return Counter(name, words, labels, registry=self.registry)
+
+    def _name(self, gateway: str) -> str:
+        if gateway not in self._named and len(self._named) >= MOST_GATEWAYS:
+            return ""
+        self._named.add(gateway)
+        return gateway
+
+
+def of_sources(sources: Mapping[str, Counters]) -> CollectorRegistry:
+    """The metrics of a process that only collects."""
+    registry = CollectorRegistry()
+    registry.register(_Sources(sources))
+    return registry
 
 
 class _Inbox(Collector):
@@ -99,6 +139,21 @@ class _Gateways(Collector):
         yield from (last, skew, gaps, missing)
 
 
+class _Meters(Collector):
+    def __init__(self, states: Callable[[], Mapping[str, int]], redecoded: Callable[[], Mapping[str, int]]) -> None:
+        self._states = states
+        self._redecoded = redecoded
+
+    def collect(self) -> Iterator[Metric]:
+        meters = GaugeMetricFamily("submeter_meters", "Assigned meters by state", labels=["state"])
+        for state, count in self._states().items():
+            meters.add_metric([state], count)
+        again = CounterMetricFamily("submeter_redecoded", "Telegrams that gave readings when they were decoded again", labels=["cause"])
+        for cause, count in list(self._redecoded().items()):
+            again.add_metric([cause], count)
+        yield from (meters, again)
+
+
 class _Disk(Collector):
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -114,24 +169,48 @@ class _Sources(Collector):
         self._sources = sources
 
     def collect(self) -> Iterator[Metric]:
-        connected = GaugeMetricFamily("submeter_source_connected", "1 while a broker or port is connected", labels=["source"])
-        messages = CounterMetricFamily("submeter_source_messages", "Messages kept in the inbox", labels=["source"])
-        failed = CounterMetricFamily(
-            "submeter_source_failed_commits", "Batches that the inbox refused; they were not acknowledged", labels=["source"]
-        )
-        lost = CounterMetricFamily("submeter_mqtt_session_lost", "Reconnections at which the broker had forgotten the session", labels=["source"])
-        again = CounterMetricFamily("submeter_mqtt_redelivered", "Messages that the broker may have sent before", labels=["source"])
-        connections = CounterMetricFamily("submeter_source_connections", "Connections made; more than one: it was lost in between", labels=["source"])
-        dropped = CounterMetricFamily("submeter_serial_dropped_bytes", "Bytes of a port that were given up", labels=["source"])
+        for name, words, value in _GAUGES:
+            yield self._filled(GaugeMetricFamily(name, words, labels=["source"]), value)
+        for name, words, value in _COUNTERS:
+            yield self._filled(CounterMetricFamily(name, words, labels=["source"]), value)
+        yield from self._answers()
+        commits = HistogramMetricFamily("submeter_ingest_commit_seconds", "How long commits to the inbox take", labels=["source"])
+        batches = HistogramMetricFamily("submeter_ingest_batch_size", "Messages of a commit", labels=["source"])
+        reads = HistogramMetricFamily("submeter_bus_poll_seconds", "How long reads of a meter of a wired bus take", labels=["bus"])
+        for source, counters in self._sources.items():
+            commits.add_metric([source], list(counters.commit_s.upto()), counters.commit_s.total)
+            batches.add_metric([source], list(counters.batch.upto()), counters.batch.total)
+            if counters.polls:
+                reads.add_metric([source], list(counters.poll_s.upto()), counters.poll_s.total)
+        yield from (commits, batches, reads)
+
+    def _filled(self, family: GaugeMetricFamily | CounterMetricFamily, value: Callable[[Counters], int]) -> Metric:
+        for source, counters in self._sources.items():
+            family.add_metric([source], value(counters))
+        return family
+
+    def _answers(self) -> Iterator[Metric]:
         http = CounterMetricFamily("submeter_http_ingest", "Answers to gateways that push over HTTP", labels=["code"])
+        polls = CounterMetricFamily("submeter_bus_poll", "Reads of meters of a wired bus, by outcome", labels=["bus", "result"])
         for source, counters in self._sources.items():
             for code, count in list(counters.answers.items()):
                 http.add_metric([str(code)], count)
-            connected.add_metric([source], int(counters.connected))
-            messages.add_metric([source], counters.messages)
-            failed.add_metric([source], counters.failed_commits)
-            lost.add_metric([source], counters.sessions_lost)
-            again.add_metric([source], counters.redelivered)
-            connections.add_metric([source], counters.connections)
-            dropped.add_metric([source], counters.dropped_bytes)
-        yield from (connected, messages, failed, lost, again, connections, dropped, http)
+            for result, count in list(counters.polls.items()):
+                polls.add_metric([source, result], count)
+        yield from (http, polls)
+
+
+#: What is told of each source: name, words, where it stands.
+_GAUGES: Final[tuple[tuple[str, str, Callable[[Counters], int]], ...]] = (
+    ("submeter_source_connected", "1 while a broker or port is connected", lambda counters: int(counters.connected)),
+)
+_COUNTERS: Final[tuple[tuple[str, str, Callable[[Counters], int]], ...]] = (
+    ("submeter_source_messages", "Messages kept in the inbox", attrgetter("messages")),
+    ("submeter_source_bytes", "Bytes received", attrgetter("bytes")),
+    ("submeter_source_failed_commits", "Batches that the inbox refused; they were not acknowledged", attrgetter("failed_commits")),
+    ("submeter_source_connections", "Connections made; more than one: it was lost in between", attrgetter("connections")),
+    ("submeter_mqtt_session_lost", "Reconnections at which the broker had forgotten the session", attrgetter("sessions_lost")),
+    ("submeter_mqtt_redelivered", "Messages that the broker may have sent before", attrgetter("redelivered")),
+    ("submeter_serial_dropped_bytes", "Bytes of a port that were given up", attrgetter("dropped_bytes")),
+    ("submeter_serial_resync", "Times that bytes of a port were given up", attrgetter("resyncs")),
+)

@@ -33,9 +33,10 @@ from submeter.config.sections import PortalHost
 from submeter.control import ControlServer
 from submeter.core import Core, make_folder, now
 from submeter.errors import SubmeterError
+from submeter.ingest.bus.poller import BusCollector
 from submeter.ingest.common import Counters
-from submeter.ingest.drain import Step
-from submeter.metrics import Metrics
+from submeter.ingest.telling import Teller
+from submeter.metrics import Metrics, of_sources
 from submeter.outbox import Postmen
 from submeter.portal import create_portal
 from submeter.rates import Rates
@@ -67,8 +68,16 @@ class CoreThread:
     """The core's loop: drain, and between two steps whatever the queue holds. Trouble of either keeps the other going."""
 
     def __init__(self, config: Config) -> None:
-        self.metrics = Metrics(self._counts, now, self._events, lambda: self.core.gateways, config.data.folder)
-        self.core = Core(config, self._count)
+        self.metrics = Metrics(
+            self._counts,
+            now,
+            self._events,
+            lambda: self.core.gateways,
+            config.data.folder,
+            lambda: self.core.meters,
+            lambda: self.core.redecoded,
+        )
+        self.core = Core(config, self.metrics.count)
         self._queue: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._trouble: str | None = None
         self._broken = False
@@ -122,14 +131,9 @@ class CoreThread:
 
     def health(self) -> Mapping[str, Any]:
         """Whether the core does its work and the collectors can keep what comes, and what keeps them from it."""
-        refused = [name for name, counters in self._sources.items() if counters.failed_commits and not counters.connected]
-        trouble = self._trouble or (
-            f"the inbox takes nothing from {', '.join(refused)}: free disk space and file rights come first"
-            if refused
-            else self.core.lacking or self._failed_jobs()
-        )
-        sources = {name: "connected" if counters.connected else "not connected" for name, counters in self._sources.items()}
-        return {"ok": trouble is None and self._thread.is_alive(), "version": __version__, "trouble": trouble, "sources": sources}
+        told = _health(self._sources)
+        trouble = self._trouble or told["trouble"] or self.core.lacking or self._failed_jobs()
+        return {**told, "ok": trouble is None and self._thread.is_alive(), "trouble": trouble}
 
     def _answer(self, request: _Request) -> str | Exception | None:
         while True:
@@ -144,11 +148,6 @@ class CoreThread:
         failed = self.core.registry.events.find("job_failed", state="open")
         said = "; ".join(f"{event.subject.removeprefix('job:')} failed: {event.detail}" for event in failed)
         return f"{said}; when that is mended: submeter rollup --now JOB" if said else None
-
-    def _count(self, step: Step) -> None:
-        self.metrics.messages.inc(step.messages)
-        for result, count in step.results.items():
-            self.metrics.telegrams.labels(result).inc(count)
 
     def _events(self) -> Mapping[str, int]:
         return self.core.registry.events.counts()
@@ -213,6 +212,14 @@ class CoreThread:
         self._broken = self._broken or isinstance(error, StoreBrokenError)
         self._trouble = f"{type(error).__name__}: {error}"
         log.error("the core cannot go on and tries again", error=self._trouble)
+
+
+def _health(sources: Mapping[str, Counters]) -> Mapping[str, Any]:
+    """Whether collectors can keep what comes."""
+    refused = [name for name, counters in sources.items() if counters.failed_commits and not counters.connected]
+    trouble = f"the inbox takes nothing from {', '.join(refused)}: free disk space and file rights come first" if refused else None
+    states = {name: "connected" if counters.connected else "not connected" for name, counters in sources.items()}
+    return {"ok": trouble is None, "version": __version__, "trouble": trouble, "sources": states}
 
 
 def _label(request: _Request) -> str:
@@ -282,16 +289,23 @@ def _scheduler(config: Config, thread: CoreThread) -> BackgroundScheduler:
 def _collect(config: Config, stack: ExitStack, core: CoreThread | None) -> None:
     """Each collector in a thread of its own, which owns its connection to the inbox."""
     make_folder(config.data.folder)
-    stop = threading.Event()
-    running = collectors(config)
+    stop, teller = threading.Event(), Teller(config.data.folder)
+    running = collectors(config, teller.voice)
     threads = [threading.Thread(target=one.run, args=[stop], name=f"collector {one.settings.name}") for one in running]
+    teller.start()
+    stack.callback(teller.stop)
     for thread in threads:
         stack.callback(thread.join, STOP_S)
     stack.callback(stop.set)
     for thread in threads:
         thread.start()
+    counted = {one.settings.name: one.counters for one in running}
     if core:
-        core.watch({one.settings.name: one.counters for one in running})
+        core.watch(counted)
+        core.core.buses = [one for one in running if isinstance(one, BusCollector)]
+    elif config.metrics.enabled and config.metrics.collect_port:
+        told = create_operations(lambda: _health(counted), lambda: _health(counted), of_sources(counted))
+        _listen(told, config.metrics.host, config.metrics.collect_port, "metrics", stack)
 
 
 def _api(config: Config, stack: ExitStack, beside: Mapping[str, ASGIApp]) -> None:

@@ -12,6 +12,7 @@ from submeter.decoders import DICTIONARY, DecodeError
 from submeter.decoders.catalogue import drivers
 from submeter.decoders.flags import FLAGS
 from submeter.ingest.envelopes import FORMATS
+from submeter.ingest.envelopes.entities import HOMEASSISTANT
 from submeter.store import KINDS, Published, Registry
 from submeter.store.directory_fields import FIELDS, PARAMETERS
 
@@ -22,6 +23,7 @@ READABLE = {
     "wmbusmeters_log": "wmbusmeters log", "decode_request": "wmbusmeters decode request", "wmbusmeters": "wmbusmeters JSON, ESPHome `as_json`",
     "gwmqtt": "iotmaxx gwmqtt", "elvaco_csv": "Elvaco CSV", "chirpstack4": "ChirpStack 4, 3", "chirpstack3": "ChirpStack 4, 3", "tts": "The Things Stack",
     "loriot": "LORIOT", "thingpark": "ThingPark", "milesight_ug": "Milesight UG",
+    "homeassistant": "Home Assistant discovery, libmbus2mqtt",
 }  # fmt: skip
 
 
@@ -84,7 +86,7 @@ def test_every_directory_field_and_parameter_is_in_its_page():
 
 def test_every_format_is_in_the_gateway_page():
     """docs/gateways.md has a row for each format that is accepted."""
-    names = {known.name for known in FORMATS} - {"binary", "radio_raw"}
+    names = {known.name for known in FORMATS} - {"binary", "radio_raw"} | {HOMEASSISTANT}
     assert names == READABLE.keys()
     assert all(f"| {text} |" in DOCS["gateways.md"] for text in READABLE.values())
 

@@ -114,6 +114,45 @@ def test_a_stranger_is_adopted(here):
             run(core, "meters.adopt", device="STM-82000010-03-07", point=point.id)
 
 
+def adopted(here, *words, typed=None):
+    """A meter that encrypts is heard and taken in by the command line: what that says, and the meter's live readings."""
+    device, key = DeviceId("STM", "85000001", 0x01, 0x07), bytes.fromhex("ab47d2690f3ec51882745bd90c16fea3")
+    point = next(one for one in here.building.places if one.flat)
+    raw = encode.radio(device, encode.mode5(encode.bcd(b"\x13", 4711, 8), encode.Header(access=1), key, device))
+    with here.core() as core:
+        core.inbox.append([Message("test", raw.hex().encode(), START, gateway="gw")])
+        core.drain_all()
+        with core.registry.writing() as db:
+            db.execute("UPDATE assignments SET until = ? WHERE point = ?", (START - civil.DAY, point.id))
+    call = ["meters", "--adopt", str(device), "--point", point.id, *words, "--config", str(here.file)]
+    done = CliRunner().invoke(app, call, input=typed)
+    assert key.hex() not in done.output
+    with here.core() as core:
+        numbers = [number for (one, _), number in core.readings.registers().items() if one == str(device)]
+        return done, [(row["t"], row["value"]) for row in core.readings.readings_of(numbers).to_pylist()]
+
+
+@pytest.mark.parametrize("typed", [None, "ab47d2690f3ec51882745bd90c16fea3\n"])
+def test_a_meter_is_adopted_with_its_key(here, tmp_path, typed):
+    """From a file of keys, or asked for and not shown: what waited is decoded at once, at its time."""
+    (tmp_path / "keys.csv").write_text("Number;Key\n85000001;ab47d2690f3ec51882745bd90c16fea3\n85000002;00000000000000000000000000000001\n")
+    done, kept = adopted(here, *(["--key"] if typed else ["--key-file", str(tmp_path / "keys.csv")]), typed=typed)
+    assert done.exit_code == 0, done.exception
+    assert kept == [(START, 4_711_000)]
+
+
+@pytest.mark.parametrize("typed", [None, "ab47d2690f3e\n"])
+def test_a_key_that_is_none_adopts_nothing(here, tmp_path, typed):
+    """A file without the meter, and digits that are no key, say so without repeating them; the meter stays a stranger."""
+    (tmp_path / "keys.csv").write_text("Number;Key\n85000002;00000000000000000000000000000001\n")
+    done, kept = adopted(here, *(["--key"] if typed else ["--key-file", str(tmp_path / "keys.csv")]), typed=typed)
+    assert ("32 hex digits" if typed else "keys.csv: it has no key of STM-85000001-01-07") in str(done.exception)
+    assert "ab47d2690f3e" not in str(done.exception)
+    assert kept == []
+    with here.core() as core:
+        assert "STM-85000001-01-07" not in core.registry.device_names()
+
+
 def test_a_kept_message_is_explained(here):
     """Who sent it, whether a key is known, which clock counts and why, what became of it, and every byte; from inbox and archive; never the key."""
     place = next(one for one in here.building.places if one.meter.key)

@@ -8,6 +8,7 @@ import pytest
 from broker import wait_until
 from installation import Installation
 
+from submeter.commands import execute
 from submeter.errors import SubmeterError
 from submeter.service import CoreThread, serve
 from submeter.store import StoreBrokenError, StoreError
@@ -52,6 +53,21 @@ def test_a_command_that_fails_inside_is_one_sentence(thread):
         with pytest.raises(SubmeterError):
             list(thread.submit(command, arguments))
     assert thread.health()["ok"]
+
+
+def test_a_process_that_only_collects_tells_the_operator(tmp_path):
+    """A port that is not there is an open event for the core, which knows no collector of its own."""
+    here = Installation(tmp_path / "here", f'[[serial]]\nname = "dongle"\nport = "{tmp_path}/none"\n')
+    stop = threading.Event()
+    collecting = threading.Thread(target=serve, args=[here.config], kwargs={"part": "collect", "stop": stop})
+    collecting.start()
+    try:
+        with here.core() as core:
+            wait_until(lambda: "open events: 1 source_lost" in list(execute(core, "status", {})))
+            assert "dongle: " in next(execute(core, "events", {"kind": "source_lost"}))
+    finally:
+        stop.set()
+        collecting.join()
 
 
 def test_a_request_to_a_core_that_has_stopped_is_answered(tmp_path):

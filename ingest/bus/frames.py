@@ -16,11 +16,14 @@ from submeter.reading import DeviceId
 
 __all__ = [
     "ACK",
+    "BAUDS",
     "SELECTED",
     "Address",
     "Reason",
     "Secondary",
     "Verdict",
+    "address_order",
+    "baud_order",
     "header_of",
     "more_follows",
     "nke",
@@ -31,6 +34,8 @@ __all__ = [
 ]
 
 ACK: Final = b"\xe5"
+#: What CI B8 to BD mean; what is above them means different things to different makers.
+BAUDS: Final = {300: 0xB8, 600: 0xB9, 1200: 0xBA, 2400: 0xBB, 4800: 0xBC, 9600: 0xBD}
 #: Primary address of the slave that is selected, and the one that all slaves answer.
 SELECTED: Final = 253
 EVERYBODY: Final = 254
@@ -115,7 +120,20 @@ def request(address: int, *, fcb: bool) -> bytes:
 
 def select(mask: Secondary) -> bytes:
     """The selection of all slaves that the mask means."""
-    inner = bytes([0x53, SELECTED, 0x52]) + mask.encoded
+    return _long(bytes([0x53, SELECTED, 0x52]) + mask.encoded)
+
+
+def baud_order(address: int, baud: int) -> bytes:
+    """SND_UD: listen at this baud rate, one of BAUDS, after the acknowledgement; the first frame after SND_NKE or a selection."""
+    return _long(bytes([0x73, address, BAUDS[baud]]))
+
+
+def address_order(address: int, new: int) -> bytes:
+    """SND_UD: have this primary address (record 01 7A); the first frame after SND_NKE or a selection."""
+    return _long(bytes([0x73, address, 0x51, 0x01, 0x7A, new]))
+
+
+def _long(inner: bytes) -> bytes:
     return bytes([0x68, len(inner), len(inner), 0x68]) + inner + bytes([sum(inner) & 0xFF, 0x16])
 
 

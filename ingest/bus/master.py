@@ -1,6 +1,6 @@
 """The master of a wired M-Bus: one request, one answer; whole reads of slaves (ingest/SERIAL.md 2).
 
-Strategy: `Master` speaks over a `Port` (ports.py) with deadlines of its own; a read is SND_NKE or a selection, then all pages, or a PollError.
+Strategy: `Master` speaks over a `Wire` (ports.py) with deadlines of its own; a read is SND_NKE or a selection, then all pages, or a PollError.
 Rules
 * The first request after SND_NKE or a selection has the frame count bit set; it is turned over only to ask for the next page; a retry repeats it.
 * All pages or nothing; at most 16; a page that comes again unchanged is the same page.
@@ -10,13 +10,14 @@ Rules
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Final, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from submeter.errors import SubmeterError
 from submeter.ingest.bus.frames import ACK, SELECTED, Address, Reason, Secondary, header_of, more_follows, nke, request, select, verdict
+from submeter.ingest.ports import Wire
 
-__all__ = ["ECHO", "Master", "PollError", "Port", "Timing"]
+__all__ = ["ECHO", "Master", "PollError", "Timing"]
 
 #: How an operator says whether a line echoes.
 ECHO: Final = {"auto": None, "yes": True, "no": False}
@@ -32,18 +33,6 @@ class PollError(SubmeterError):
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
-
-
-class Port(Protocol):
-    """A line to a bus; raises OSError when it is gone."""
-
-    def write(self, data: bytes) -> None:
-        """Send."""
-        ...
-
-    def read(self, wait_s: float) -> bytes:
-        """Return what has come, after waiting at most so long for the first byte."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +65,15 @@ class Timing:
 
 @dataclass(slots=True)
 class Master:
-    """One bus; `echo`: the line repeats what is sent (None: find out). `sent` counts what was asked, `heard` what came back instead of an answer."""
+    """One bus; `echo`: the line repeats what is sent (None: find out). `sent` counts what was asked, `heard` what came back instead of an answer, `received` bytes."""
 
-    port: Port
+    port: Wire
     timing: Timing = Timing()
     echo: bool | None = None
     clock: Callable[[], float] = time.monotonic
     sent: Counter[str] = field(default_factory=Counter)
     heard: Counter[str] = field(default_factory=Counter)
+    received: int = 0
 
     def read(self, address: Address) -> list[bytes]:
         """Return all pages of a slave as sent; raises PollError. A read that broke off in damaged answers is begun anew, once."""
@@ -102,6 +92,16 @@ class Master:
             if reason != "timeout":
                 return True
         return False
+
+    def speed(self, baud: int) -> None:
+        """Speak at this baud rate from now on; raises OSError where the line's speed cannot be set from here."""
+        if baud != self.timing.baud:
+            self.port.speed(baud)
+            self.timing = replace(self.timing, baud=baud)
+
+    def order(self, frame: bytes) -> None:
+        """Send user data, that is, an order; raises PollError if nobody acknowledges."""
+        self._asked("order", frame, TRIES, lambda answer: answer == ACK)
 
     def deselect(self) -> None:
         """Leave no slave selected; nobody need answer."""
@@ -173,6 +173,7 @@ class Master:
             if not data:
                 break
             raw += data
+            self.received += len(data)
             answer = self._without_echo(raw, frame)
             if answer and answer != ACK and verdict(answer).whole:
                 break

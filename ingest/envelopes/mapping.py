@@ -20,7 +20,7 @@ from submeter.ingest.envelopes.parsed import told_bytes
 from submeter.ingest.errors import BadPayload
 from submeter.reading import Register
 
-__all__ = ["FACTORS", "Rule", "Value", "fits", "mapped"]
+__all__ = ["FACTORS", "Rule", "Value", "fits", "mapped", "numbers"]
 
 TimeForm = Literal["rfc3339", "unix_s", "unix_ms", "local"]
 #: A unit as people write it → the dictionary's unit, and how many of that it is.
@@ -31,6 +31,8 @@ FACTORS: Final[Mapping[str, tuple[str, Fraction]]] = {
     "m3/h": ("m3/h", Fraction(1)), "m³/h": ("m3/h", Fraction(1)), "L/h": ("m3/h", Fraction(1, 1000)), "l/h": ("m3/h", Fraction(1, 1000)),
     "hca": ("hca", Fraction(1)), "": ("", Fraction(1)),
 }  # fmt: skip
+#: Digits before and behind the point that a number may have.
+DIGITS: Final = 40
 NO_VALUE: Final = frozenset(("", "unknown", "unavailable", "null", "none", "nan"))
 
 
@@ -99,14 +101,15 @@ def _heard(rule: Rule, topic: str | None, record: object, document: object) -> H
     if rule.raw:
         return Heard(framed(unhex(_text(_at(record, rule.raw), rule.raw))), gw_time=gw_time, wall=wall, **strength)
     meter = _named(rule.meter, topic, record, document)
-    values = dict(_values(rule, record))
+    values = dict(numbers(rule.values, record))
     if not values:
         raise BadPayload("no_values", f"none of {', '.join(one.path for one in rule.values)} has a value")
     return Heard(told_bytes(meter, values), "parsed", "mapping", gw_time, wall, **strength)
 
 
-def _values(rule: Rule, record: object) -> Iterator[tuple[Register, Decimal]]:
-    for one in rule.values:
+def numbers(values: Sequence[Value], record: object) -> Iterator[tuple[Register, Decimal]]:
+    """Those of the values that a record has, in the unit of their register; raises BadPayload for a text that is no number."""
+    for one in values:
         number = _number(_at(record, one.path))
         if number is not None:
             unit, factor = FACTORS[one.unit]
@@ -166,8 +169,11 @@ def _number(value: object) -> Decimal | None:
     """A number, or a text that is one; None for what says that there is none. Raises BadPayload for another text."""
     if value is None or isinstance(value, bool) or (isinstance(value, str) and value.strip().lower() in NO_VALUE):
         return None
+    text = str(value).strip()
     try:
-        number = Decimal(str(value).strip())
+        number = Decimal(text)
     except InvalidOperation as error:
-        raise BadPayload("bad_field", f"{str(value)[:40]!r} is no number") from error
+        raise BadPayload("bad_field", f"{text[:40]!r} is no number") from error
+    if number.is_finite() and (abs(number.adjusted()) > DIGITS or len(text) > 2 * DIGITS):  # an exact fraction of 1e999999999 has as many digits
+        raise BadPayload("bad_field", f"{text[:40]!r} has too many digits")
     return number if number.is_finite() else None

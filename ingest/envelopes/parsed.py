@@ -27,6 +27,8 @@ FIELDS: Final[Mapping[str, Register]] = {
     "power_kw": Register("power", "kW"),
     "volume_flow_m3h": Register("flow", "m3/h"),
 }
+#: No dial shows more canonical units.
+LARGEST: Final = 10**10
 _ID: Final = re.compile(r"[0-9]{8}")
 
 
@@ -70,9 +72,13 @@ def values_of(raw: bytes) -> Values:
     """What the bytes of a `parsed` telegram say; raises BadPayload."""
     try:
         told = msgspec.json.decode(raw)
-        return Values(told["id"], {Register(*name.split(" ")): Decimal(value) for name, value in told["values"].items()})
+        values = {Register(*name.split(" ")): Decimal(value) for name, value in told["values"].items()}
+        beyond = next((f"{value} is more {register.unit} than any dial shows" for register, value in values.items() if abs(value) > LARGEST), None)
     except (msgspec.MsgspecError, KeyError, TypeError, AttributeError, InvalidOperation) as error:
         raise BadPayload("bad_field", f"no values as a gateway told them: {error}") from error
+    if beyond:
+        raise BadPayload("bad_field", beyond)
+    return Values(told["id"], values)
 
 
 WMBUSMETERS: Final = Format("wmbusmeters", _sniff, _parse)

@@ -1,7 +1,7 @@
 """Amber and Würth AMB8465, AMB8665, AMB3665, Metis-II in command mode: ``FF 03 len data[len] xor`` (ingest/SERIAL.md 1).
 
 The data is the frame without its length byte; the module's setting RSSI_Enable puts a level byte behind it. Answers to commands have bit 7 of the
-command set and are passed over. In transparent mode there is no frame of the line: see `bare`.
+command set: they are the command and the data. In transparent mode there is no frame of the line: see `bare`.
 """
 
 from functools import reduce
@@ -35,7 +35,7 @@ class AmberFramer(BinaryFramer):
             return WRONG
         data = rest[3 : size - 1]
         if rest[1] != _RECEIVED or len(data) < 2:
-            return Part(size)
+            return Part(size, answer=rest[1:2] + data if rest[1] & _ANSWER else b"")
         frame, heard = (data[:-1], level(data[-1])) if self.rssi else (data, None)
         return Part(size, Radio(bytes([len(frame)]) + frame, heard))
 

@@ -6,14 +6,18 @@ a frame that stays cut through two seconds of silence (`settle`) is no frame.
 """
 
 from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import MutableSequence
 from typing import Final, NamedTuple, Protocol
 
 from submeter.decoders import DecodeError, identify
 
-__all__ = ["INCOMPLETE", "WRONG", "BinaryFramer", "Framer", "Part", "Radio", "believable", "x25"]
+__all__ = ["INCOMPLETE", "MOST_ANSWERS", "WRONG", "BinaryFramer", "Framer", "Part", "Radio", "believable", "x25"]
 
 #: What a port may be behind by: longest frame, 64 KiB of rest.
 MAX_REST: Final = 64 * 1024
+#: Answers of the device that wait for whoever asked.
+MOST_ANSWERS: Final = 8
 
 
 class Radio(NamedTuple):
@@ -25,10 +29,11 @@ class Radio(NamedTuple):
 
 
 class Part(NamedTuple):
-    """The first `size` bytes of the buffer are one whole frame of the line; `radio` is the telegram in it, None for an answer of the dongle."""
+    """The first `size` bytes of the buffer are one whole frame of the line: a telegram, or an answer of the dongle itself."""
 
     size: int
     radio: Radio | None = None
+    answer: bytes = b""
 
 
 #: More bytes are needed.
@@ -50,6 +55,11 @@ class Framer(Protocol):
         """Bytes that belonged to no telegram."""
         ...
 
+    @property
+    def answers(self) -> MutableSequence[bytes]:
+        """What the device said of itself, the newest last; whoever asked takes it away."""
+        ...
+
     def feed(self, data: bytes) -> list[Radio] | list[bytes]:
         """Return the telegrams, or the lines, that these bytes complete."""
         ...
@@ -68,6 +78,7 @@ class BinaryFramer(ABC):
         self._rest = bytearray()
         self.bad = 0
         self.dropped = 0
+        self.answers: deque[bytes] = deque(maxlen=MOST_ANSWERS)
 
     @abstractmethod
     def _first(self, rest: bytes) -> Part:
@@ -94,6 +105,7 @@ class BinaryFramer(ABC):
             if part.size:
                 del self._rest[: part.size]
                 heard += [part.radio] if part.radio else []
+                self.answers += [part.answer] if part.answer else []
             else:
                 self.bad += 1
                 self._drop(1)

@@ -1,21 +1,23 @@
 """CUL and nanoCUL (culfw): lines ``b<hex>LLRR`` of frame format A, ``bY<hex>LLRR`` of format B (ingest/SERIAL.md 1).
 
-LL and RR (link quality, level) are there after `X21`. Rules: the CRCs decide, so garbage before the `b` of a line costs nothing; an odd number of
+LL and RR (link quality, level) are there after `X21`. What it answers to `V`, `br…` and `X` are lines too. Rules: the CRCs decide, so garbage before the `b` of a line costs nothing; an odd number of
 digits (nanoCUL cuts over 148 bytes) or a wrong CRC costs that line.
 """
 
 import re
+from collections import deque
 from typing import Final
 
 from submeter.decoders import BadFrame
 from submeter.decoders.frame import strip_a, strip_b
 from submeter.ingest.framers.amber import level
-from submeter.ingest.framers.core import Radio
+from submeter.ingest.framers.core import MOST_ANSWERS, Radio
 from submeter.ingest.framers.lines import LineFramer
 
 __all__ = ["CulFramer"]
 
 _LINE: Final = re.compile(rb"b(Y?)((?:[0-9A-F]{2})+)$")
+_ANSWER: Final = re.compile(rb"V [ -~]+|[A-Z]MODE|[0-9A-F]{2} +\d+")
 
 
 class CulFramer:
@@ -25,6 +27,7 @@ class CulFramer:
         self._lines = LineFramer()
         self._bad = 0
         self._dropped = 0
+        self.answers: deque[bytes] = deque(maxlen=MOST_ANSWERS)
 
     @property
     def bad(self) -> int:
@@ -45,6 +48,9 @@ class CulFramer:
         return []
 
     def _radio(self, line: bytes) -> Radio | None:
+        if _ANSWER.fullmatch(line):
+            self.answers.append(line)
+            return None
         found = _LINE.search(line)
         radio = _stripped(bytes.fromhex(found[2].decode("ascii")), b=bool(found[1])) if found else None
         if radio is None:

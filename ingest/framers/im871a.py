@@ -1,6 +1,7 @@
 """IMST iM871A and iM170A: ``A5 ctrl|endpoint msg len payload [time 4] [rssi 1] [CRC 2]`` (ingest/SERIAL.md 1).
 
 A reception is endpoint 2, message 3; its payload is the frame without its length byte. What is attached behind the payload is said by bits of `ctrl`.
+Endpoint 1 is the device itself: its answers are the message and the payload.
 Rules: a message without CRC is believed only if it is the frame of a meter, or an answer about the device itself.
 """
 
@@ -39,7 +40,9 @@ class Im871aFramer(BinaryFramer):
         if not sound:
             return WRONG
         rssi = rest[end + 4 * bool(control & _TIME)] if control & _RSSI else None
-        return Part(size, Radio(frame, None if rssi is None else level(rssi)) if received else None)
+        if received:
+            return Part(size, Radio(frame, None if rssi is None else level(rssi)))
+        return Part(size, answer=bytes([message]) + frame[1:] if endpoint == _DEVICE else b"")
 
 
 def _plausible(head: int) -> bool:

@@ -4,6 +4,7 @@ A reception is SAP 09, message 20: time (4), three bytes, level (1, signed), the
 Rules: every C0 ends one frame and may begin the next, so garbage between two frames is a frame of its own with a wrong CRC.
 """
 
+from collections import deque
 from typing import Final
 
 from submeter.ingest.framers.core import Radio, x25
@@ -25,6 +26,7 @@ class Iu891aFramer:
         self._skipping = False
         self.bad = 0
         self.dropped = 0
+        self.answers: deque[bytes] = deque(maxlen=0)
 
     def feed(self, data: bytes) -> list[Radio]:
         """Return the telegrams that these bytes complete."""

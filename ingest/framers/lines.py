@@ -1,5 +1,6 @@
 """Text lines: rtl_wmbus, hex. What a line is, its envelope says; here it only has an end and a bound."""
 
+from collections import deque
 from typing import Final
 
 __all__ = ["MAX_LINE", "LineFramer"]
@@ -16,6 +17,7 @@ class LineFramer:
         self._skipping = False
         self.bad = 0
         self.dropped = 0
+        self.answers: deque[bytes] = deque(maxlen=0)
 
     def feed(self, data: bytes) -> list[bytes]:
         """Return the lines that these bytes complete, without line ends and without empty ones."""

@@ -57,6 +57,7 @@ COMMANDS: Final = {
     "operator": "staff:operator",
     "gateway": "gateways:gateway",
     "simulate": "simulate:simulate",
+    "bus": "bus:lines",
 }
 
 

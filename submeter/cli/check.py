@@ -8,7 +8,8 @@ import typer
 
 from submeter.config import Broker, Config, SerialPort, load
 from submeter.config.portals import load_portal
-from submeter.ingest.settings import rules_of
+from submeter.ingest.dongles import KINDS
+from submeter.ingest.settings import buses_of, rules_of, serial_of
 
 __all__ = ["check", "described"]
 
@@ -29,7 +30,9 @@ def described(config: Config) -> Iterator[str]:
     yield from (f"mqtt      {_broker(broker)}" for broker in config.mqtt)
     yield from (f"serial    {_port(port)}" for port in config.serial)
     yield from [f"http      http://{config.http.host}:{config.http.port}/ingest/v1/<gateway>"] * config.http.enabled
-    yield from (f"bus       {one.name}: {one.port} at {one.baud}, {len(one.meters)} meters each {one.interval_minutes} min" for one in config.bus)
+    yield from (
+        f"bus       {one.name}: {one.url} at {one.timing.baud}, {len(one.meters)} meters each {one.interval_s / 60:g} min" for one in buses_of(config)
+    )
     yield from (f"drop      {one.name}: {one.folder}, {one.format}, gateway {one.gateway or one.name}" for one in config.drop)
     yield from [f"handover  to {config.handover.give}"] * bool(config.handover.give)
     yield from [f"handover  from {config.handover.take}"] * bool(config.handover.take)
@@ -87,4 +90,7 @@ def _broker(broker: Broker) -> str:
 
 
 def _port(port: SerialPort) -> str:
-    return f"{port.name}: {port.command or f'{port.port} at {port.baud}'}, {port.format if port.kind == 'lines' else port.kind}, gateway {port.gateway or port.name}"
+    settings = serial_of(port)
+    baud = settings.baud or (KINDS[settings.kind].baud if settings.kind != "auto" else "its usual rate")
+    what = port.format if port.kind == "lines" else f"{port.kind}{f' set to {port.mode}' if port.mode else ''}"
+    return f"{port.name}: {port.command or f'{port.port} at {baud}'}, {what}, gateway {settings.gateway}"

@@ -104,8 +104,12 @@ def import_directory(
     if not is_key_file(path):
         run(settings, "import", path=str(path.absolute()))
         return
-    password = (os.environ.get(PASSWORD) or typer.prompt("Password of the key file", hide_input=True)) if needs_password(path) else ""
-    run(settings, "import.keys", path=str(path.absolute()), password=password, id_column=id_column, key_column=key_column)
+    run(settings, "import.keys", path=str(path.absolute()), password=_password(path), id_column=id_column, key_column=key_column)
+
+
+def _password(file: Path) -> str:
+    """What opens a key file: from the environment, or asked for."""
+    return (os.environ.get(PASSWORD) or typer.prompt("Password of the key file", hide_input=True)) if needs_password(file) else ""
 
 
 def replay(path: Annotated[Path, typer.Argument(help="native lines, hex lines or rtl_wmbus lines")], *, config: ConfigFile = None) -> None:
@@ -203,14 +207,33 @@ def meters(
     since: Annotated[
         str | None, typer.Option("--from", help="since when: a local date or an instant; default: the day when it was first heard")
     ] = None,
+    announced: Annotated[
+        bool, typer.Option("--announced", help="instead: what bridges announce to Home Assistant, what is taken of it, and why not the rest")
+    ] = False,
+    named: Annotated[
+        str | None, typer.Option("--named", metavar="NAME", help="what gateways call NAME is a device of the directory; needs --device")
+    ] = None,
+    device: Annotated[str | None, typer.Option("--device", metavar="ID", help="the device that --named means")] = None,
+    key_file: Annotated[Path | None, typer.Option("--key-file", help="with --adopt: a file that has its key: KEM, KEM2, CSV")] = None,
+    ask_key: Annotated[bool, typer.Option("--key", help="with --adopt: ask for its key, which is not shown")] = False,
     list_drivers: Annotated[bool, typer.Option("--drivers", help="instead: which meters have a driver of their own")] = False,
     config: ConfigFile = None,
 ) -> None:
-    """Which meters are known and heard; take a stranger in; or which kinds have a driver."""
+    """Which meters are known and heard; take a stranger in; say whose name a gateway tells; or which kinds have a driver."""
     if adopt is not None:
         if point is None:
             raise typer.BadParameter("which point does it measure? write --point")
-        run(load(config), "meters.adopt", device=adopt, point=point, since=since)
+        key = typer.prompt(f"Key of {adopt}, 32 hex digits", hide_input=True).strip() if ask_key and key_file is None else None
+        file = {} if key_file is None else {"key_file": str(key_file.absolute()), "password": _password(key_file)}
+        run(load(config), "meters.adopt", device=adopt, point=point, since=since, key=key, **file)
+        return
+    if named is not None:
+        if device is None:
+            raise typer.BadParameter("which device of the directory is it? write --device")
+        run(load(config), "meters.named", name=named, device=device)
+        return
+    if announced:
+        run(load(config), "meters.announced")
         return
     if not list_drivers:
         run(load(config), "meters", unknown=unknown, heard=heard)

@@ -17,13 +17,13 @@ from submeter.errors import SubmeterError
 from submeter.simulate.directory import directory
 from submeter.simulate.fleet import Fleet, Troubles
 from submeter.simulate.formats import FORMATS
-from submeter.simulate.gateway import Message
 
 __all__ = ["simulate"]
 
 simulate = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Messages of simulated meters and gateways, to a broker or a file.")
 
-Send = Callable[[Message], object]
+#: Takes topic, payload, and whether the broker is to retain it.
+Send = Callable[[str, bytes, bool], object]
 Meters = Annotated[int, typer.Option("--meters", min=1, help="how many meters, each with an id and a key of its own")]
 Form = Annotated[str, typer.Option("--format", help=f"how gateways write: {', '.join(FORMATS)}")]
 Telegrams = Annotated[int | None, typer.Option("--telegrams", min=0, help="how many telegrams in all; default: one of each meter")]
@@ -62,6 +62,8 @@ def send(
     """Write or publish the messages, and tell how many there were."""
     if form not in FORMATS:
         raise typer.BadParameter(f"{form} is no format: {', '.join(FORMATS)}", param_hint="--format")
+    if FORMATS[form].announce is not None and broker is None:
+        raise typer.BadParameter(f"what {form} sends is understood by its topics: publish it, --broker HOST", param_hint="--format")
     fleet = Fleet.make(_fitting(meters, seed), seed=seed)
     count, spacing = meters if telegrams is None else telegrams, interval * civil.SECOND
     begin = time.time_ns() // 1000 - count * spacing // meters if start is None else civil.instant(start)
@@ -69,8 +71,10 @@ def send(
         keys.write_text(directory(fleet.building, civil.utc_date(begin - civil.DAY)), "utf-8")
     messages = heard = 0
     with _publishing(broker) if broker else _writing(out) as tell:
+        for topic, payload in FORMATS[form].announced(fleet.places):
+            tell(topic, payload, True)
         for message in fleet.messages(count, begin, spacing, form=FORMATS[form], batch=batch, troubles=Troubles(loss, duplicates, skew)):
-            tell(message)
+            tell(message.topic, message.payload, False)
             messages, heard = messages + 1, heard + len(message.sent)
     typer.echo(f"{messages} messages with {heard} telegrams of {meters} meters", err=True)
 
@@ -87,7 +91,7 @@ def _writing(out: Path | None) -> Iterator[Send]:
     """A line a message."""
     with ExitStack() as stack:
         file = sys.stdout.buffer if out is None else stack.enter_context(out.open("wb"))
-        yield lambda message: file.write(message.payload + b"\n")
+        yield lambda _topic, payload, _retain: file.write(payload + b"\n")
 
 
 @contextmanager
@@ -105,7 +109,7 @@ def _publishing(broker: str) -> Iterator[Send]:
     client.loop_start()
     waiting = []
     try:
-        yield lambda message: waiting.append(client.publish(message.topic, message.payload, qos=1))
+        yield lambda topic, payload, retain: waiting.append(client.publish(topic, payload, qos=1, retain=retain))
         for one in waiting:
             one.wait_for_publish()
     finally:

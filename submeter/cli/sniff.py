@@ -2,19 +2,22 @@
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from submeter import civil
 from submeter.cli.operate import ConfigFile
-from submeter.config import load
+from submeter.config import Config, load
 from submeter.decoders import DecodeError, receive
 from submeter.errors import SubmeterError
-from submeter.ingest.envelopes.mapping import Rule
 from submeter.ingest.settings import rules_of
+
+if TYPE_CHECKING:
+    from submeter.ingest.receiving import Receiver
+    from submeter.store import Registry, Stored
 
 __all__ = ["sniff"]
 
@@ -36,44 +39,62 @@ def sniff(
 ) -> None:
     """Show what messages are: format, gateway, telegrams with device and level, or why they cannot be read."""
     settings = load(config)
-    rules = rules_of(settings)
     if file is not None:
-        for payload in _payloads(file, topic, rules):
-            _print(_described(topic, payload, None, rules))
+        for payload in _payloads(file, topic, settings):
+            _print(_described(_receiver(settings), _message(topic, payload)))
         return
-    folder = settings.data.folder
-    seen = _show(folder, rules, topic, gateway, last=last, after=0)
+    seen = _show(settings, topic, gateway, last=last, after=0)
     while follow:
         time.sleep(EVERY_S)
-        seen = _show(folder, rules, topic, gateway, last=1000, after=seen)
+        seen = _show(settings, topic, gateway, last=1000, after=seen)
 
 
-def _show(folder: Path, rules: Sequence[Rule], topic: str | None, gateway: str | None, *, last: int, after: int) -> int:
+def _receiver(settings: Config, registry: "Registry | None" = None) -> "Receiver":
+    """What splits messages, with the announcements that a registry keeps."""
+    from submeter.ingest.announcements import Announcements  # noqa: PLC0415 - other commands start without the stores
+    from submeter.ingest.receiving import Receiver  # noqa: PLC0415 - as above
+
+    return Receiver({}, rules_of(settings), 0, Announcements(registry.entities).of if registry else lambda _: ())
+
+
+def _show(settings: Config, topic: str | None, gateway: str | None, *, last: int, after: int) -> int:
     """Print the last messages behind an id; returns the id of the last one looked at."""
-    from submeter.store import Inbox  # noqa: PLC0415 - other commands start without the stores
+    from submeter.store import Inbox, Registry  # noqa: PLC0415 - as above
 
+    folder = settings.data.folder
     if not (folder / "inbox.sqlite").exists():
         raise SubmeterError(f"{folder} has no inbox yet: start `submeter run`, or name another configuration")
+    with Registry(folder / "registry.sqlite") as registry:
+        receiver = _receiver(settings, registry)
     with Inbox(folder / "inbox.sqlite") as inbox:
         found, seen = inbox.last(last, after=after, topic=topic, gateway=gateway)
         held = {(row.message, row.position): row.reason for message, _ in found for row in inbox.quarantined_of(message.id)}
     for message, reason in found:
         state = reason or ("waits" if message.format is None and reason is None else "done")
         typer.echo(f"{message.id}  {civil.iso(message.received_at)}  {message.source}  {message.gateway or '-'}  {message.topic or '-'}  {state}")
-        _print(
-            _described(message.topic, message.payload, message.format, rules, {place: why for (one, place), why in held.items() if one == message.id})
-        )
+        _print(_described(receiver, message, {place: why for (one, place), why in held.items() if one == message.id}))
     return seen
 
 
-def _described(topic: str | None, payload: bytes, pinned: str | None, rules: Sequence[Rule], held: dict[int, str] | None = None) -> Iterator[str]:
-    """Lines about one message; `held` says which of its telegrams are in quarantine and why."""
-    from submeter.ingest.envelopes import BadPayload, split  # noqa: PLC0415 - as above
+def _message(topic: str | None, payload: bytes) -> "Stored":
+    from submeter.store import Stored  # noqa: PLC0415 - as above
 
+    return Stored("sniff", payload, 0, topic=topic)
+
+
+def _described(receiver: "Receiver", message: "Stored", held: dict[int, str] | None = None) -> Iterator[str]:
+    """Lines about one message; `held` says which of its telegrams are in quarantine and why."""
+    from submeter.ingest.envelopes import BadPayload  # noqa: PLC0415 - as above
+    from submeter.ingest.envelopes.discovery import is_announcement  # noqa: PLC0415 - as above
+    from submeter.ingest.envelopes.entities import announcement  # noqa: PLC0415 - as above
+
+    if is_announcement(message.topic):
+        yield from (f"  {line}" for line in announcement(message.source, message.topic, message.payload))
+        return
     try:
-        envelope = split(topic, payload, pinned, rules)
+        envelope = receiver.envelope(message)
     except BadPayload as error:
-        yield f"  cannot be read, {error.reason}: {error.detail}; it begins with {payload[:24]!r}"
+        yield f"  cannot be read, {error.reason}: {error.detail}; it begins with {message.payload[:24]!r}"
         return
     numbers = f", number {envelope.seq} of boot {envelope.boot}" if envelope.seq is not None else ""
     yield f"  {envelope.format}{f', gateway {envelope.gateway}' if envelope.gateway else ''}{numbers}, {len(envelope.telegrams)} telegrams"
@@ -93,16 +114,18 @@ def _device(raw: bytes, link: str, form: str) -> str:
         return f"{error.reason}: {error}"
 
 
-def _payloads(file: Path, topic: str | None, rules: Sequence[Rule]) -> Iterator[bytes]:
+def _payloads(file: Path, topic: str | None, settings: Config) -> Iterator[bytes]:
     """The message of a file, or those of its lines where the whole is none."""
     from submeter.ingest.envelopes import BadPayload, split  # noqa: PLC0415 - as above
+    from submeter.ingest.envelopes.discovery import is_announcement  # noqa: PLC0415 - as above
 
     try:
         whole = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     except OSError as error:
         raise SubmeterError(f"{file} cannot be read: {error.strerror}") from error
     try:
-        split(topic, whole, None, rules)
+        if not is_announcement(topic):
+            split(topic, whole, None, rules_of(settings))
     except BadPayload:
         lines = [line for line in whole.splitlines() if line.strip()]
         yield from lines if len(lines) > 1 else [whole]

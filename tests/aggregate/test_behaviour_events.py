@@ -169,6 +169,25 @@ def test_silence_ends_when_the_meter_is_heard_again(house):
     assert house.events("silent", "open") == [(POINT, BASE + 14 * HOUR, "open")]
 
 
+def test_meters_behind_a_silent_gateway_are_not_told(made):
+    """Not while it is silent, if it alone hears them; then they are, from their own last reading. One that was silent before, or that others hear, is told."""
+    house = made(flats=3)
+    for flat in (1, 2, 3):
+        house.hear(hourly(range(5 if flat == 2 else 8)), flat=flat)
+    other = {"device": house.device(3), "gateway": "attic", "day": civil.local_date("UTC", BASE), "n": 1, "rssi_best": None}
+    house.readings.store(READING.empty_table(), pa.Table.from_pylist([other], schema=RECEPTION), 0)
+    house.inbox.append([Message("test", b"x", BASE + hour * HOUR, gateway="gw") for hour in range(8)])
+    house.look(BASE + 7 * HOUR + 30 * MINUTE, nightly=False)
+    assert house.events("silent") == [("point:p2/volume", BASE + 4 * HOUR, "open")]
+    for hours in (12, 30):
+        house.look(BASE + hours * HOUR, nightly=False)
+        assert house.events("gateway_silent", "open") == [("gateway:gw", BASE + 7 * HOUR, "open")]
+        assert house.events("silent", "open") == [("point:p2/volume", BASE + 4 * HOUR, "open"), ("point:p3/volume", BASE + 7 * HOUR, "open")]
+    house.inbox.append([Message("test", b"x", BASE + 31 * HOUR, gateway="gw")])
+    house.look(BASE + 31 * HOUR, nightly=False)
+    assert ("point:p1/volume", BASE + 7 * HOUR, "open") in house.events("silent")
+
+
 def test_the_interval_may_be_given_and_is_never_below_an_hour(made):
     """A point's expected_interval goes before what is learnt; a meter that sends each minute is silent after an hour at the earliest."""
     daily, often = made(parameters='{"expected_interval": "P1D"}'), made()

@@ -114,6 +114,26 @@ def test_events_of_every_kind_are_told_with_what_became_of_them(here):
     assert [one["meter"] for one in asked(here, "/v1/events", "si")["events"]] == ["p-si"]
 
 
+def test_events_of_the_installation_are_told_to_who_is_alone(here):
+    """Of gateways, sources and jobs, among those of meters; with several managers they are nobody's."""
+    raised = here.registry.events.raise_
+    raised("leak", "point:p-cz/volume", 5_000_000, now=6_000_000)
+    raised("source_lost", "source:mqtt", 7_000_000, now=7_000_000, detail="mqtt: refused")
+    raised("meter_overdue", "source:bus/5", 8_000_000, now=8_000_000)
+    raised("sequence_gap", "gateway:cellar", 4_000_000, now=8_000_000)
+    assert [one["kind"] for one in asked(here, "/v1/events")["events"]] == ["leak"]
+    here.registry._connection.executescript("PRAGMA foreign_keys = OFF; DELETE FROM managers WHERE id <> 'cz'")
+    body = asked(here, "/v1/events", state="open")
+    assert [(one["kind"], one["subject"], one["meter"]) for one in body["events"]] == [
+        ("meter_overdue", "source:bus/5", None),
+        ("source_lost", "source:mqtt", None),
+        ("leak", "point:p-cz/volume", "p-cz"),
+        ("sequence_gap", "gateway:cellar", None),
+    ]
+    assert body["counts"] == {"leak": 1, "meter_overdue": 1, "sequence_gap": 1, "source_lost": 1}
+    assert [one["detail"] for one in asked(here, "/v1/events", kind="source_lost")["events"]] == ["mqtt: refused"]
+
+
 def test_what_the_core_saw_on_the_air_is_told_to_whom_it_is_for(here):
     """Nothing before the first look; then the own part, with the places of awaited meters and gateways that are silent."""
     assert asked(here, "/v1/commissioning") == {"at": None, "awaited": [], "unknown": [], "gateways": []}

@@ -4,13 +4,16 @@ from submeter.simulate import Bus
 
 
 class InMemory:
-    """The `Port` of a bus; late answers come when they are next asked for after a silence."""
+    """The `Wire` of a bus; late answers come when they are next asked for after a silence."""
 
     def __init__(self, bus: Bus, baud=None):
         self.bus = bus
         self.baud = baud
         self._ready = bytearray()
         self._late = bytearray()
+
+    def speed(self, baud):
+        self.baud = baud
 
     def write(self, data):
         for answer in self.bus.hear(data, self.baud):

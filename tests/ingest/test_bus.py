@@ -1,6 +1,7 @@
 """The master of the wired bus and its scan, against the simulated bus: in memory for the rules, on a pty and a TCP port for the line."""
 
 import os
+import socket
 import threading
 
 import pytest
@@ -235,6 +236,9 @@ def test_reads_through_a_tcp_gateway():
     with TcpLine(on) as line:
         port = opened(line.url, 2400, even=True)
         assert len(Master(port, FAST).read(1)) == 2
+        link = port._link
+        assert link.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        assert [link.getsockopt(socket.IPPROTO_TCP, one) for one in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)] == [30, 10, 3]
         line.unplug()
         with pytest.raises(OSError, match=r"closed|reset|pipe"):
             Master(port, FAST).read(1)

@@ -69,6 +69,12 @@ def test_other_topics_and_pinned_sources_pass_it_by():
         b'{"data": 5}',
         b'{"data": [1, null, "x", []]}',
         b'{"data": [{"serial": "1", "vol": "x"}]}',
+        b'{"data": [{"serial": "1", "vol": "1e999999999"}]}',
+        b'{"data": [{"serial": "1", "vol": "-1e-999999999"}]}',
+        b'{"data": [{"serial": "1", "vol": "0e999999999"}]}',
+        b'{"data": [{"serial": "1", "vol": 1e300}]}',
+        b'{"data": [{"serial": "1", "vol": "' + b"1" * 100_000 + b'"}]}',
+        b'{"data": [{"serial": "1", "vol": "0.' + b"1" * 100_000 + b'"}]}',
     ],
 )
 def test_what_does_not_fit_is_refused_with_a_word(payload):

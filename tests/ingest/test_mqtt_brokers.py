@@ -70,7 +70,7 @@ def test_two_brokers_in_one_process_one_with_certificates(tmp_path, broker, secu
         f'ca_file = "{authority.cert_file}"\ncert_file = "{cert_file}"\nkey_file = "{key_file}"\n'
     )
     (tmp_path / "data").mkdir()
-    running, stop = collectors(load(tmp_path / "pipeline.toml")), threading.Event()
+    running, stop = collectors(load(tmp_path / "pipeline.toml"), lambda _: lambda *_: None), threading.Event()
     threads = [threading.Thread(target=one.run, args=[stop]) for one in running]
     for thread in threads:
         thread.start()

@@ -11,7 +11,7 @@ from test_sightings import House
 from submeter import civil
 from submeter.aggregate import watch
 from submeter.config import Events
-from submeter.ingest.following import follow, watch_inbox
+from submeter.ingest.following import Clock, follow, watch_inbox
 from submeter.ingest.mqtt import MqttCollector
 from submeter.ingest.numbering import Numbers
 from submeter.ingest.room import Room
@@ -161,6 +161,21 @@ def test_a_full_disk_and_a_backlog_are_events_while_they_last(house):
     free[0] = 500
     watch_inbox(house.inbox, house.registry, room, START + MINUTE)
     assert house.events(state="open") == []
+
+
+def test_a_clock_that_is_set_is_an_event(house):
+    """A step of either direction is one event each; a clock that drifts, or is looked at for the first time, is none."""
+    wall, running = iter([100, 160.5, 221, 341, 371]), iter([0, 60, 120, 180, 240])
+    clock = Clock(lambda: START + round(next(wall) * civil.SECOND), lambda: next(running) * civil.SECOND)
+    for _ in range(5):
+        clock.look(house.registry)
+    events = house.registry.events.find("collector_clock_step")
+    assert [(event.subject, event.at - START, event.state) for event in events] == [
+        ("inbox:clock", 341 * civil.SECOND, "open"),
+        ("inbox:clock", 371 * civil.SECOND, "open"),
+    ]
+    assert "+60 s" in events[0].detail
+    assert "-30 s" in events[1].detail
 
 
 def test_a_collector_takes_nothing_while_the_disk_is_full(tmp_path, broker):

@@ -103,6 +103,7 @@ def test_batches_are_bounded_and_nothing_is_left_behind_when_the_line_breaks():
         found = [wait_until(lambda: broker.session.poll(0.05)) for _ in range(3)]
         assert [len(batch) for batch in found] == [BATCH, BATCH, 10]
         assert [one.payload for batch in found for one in batch] == [b"%d" % number for number in range(2 * BATCH + 10)]
+        assert len({one.received_at for batch in found for one in batch}) > BATCH  # not one instant for all that came in one piece
         with pytest.raises(ConnectionError):
             wait_until(lambda: broker.session.poll(0.05))
 

@@ -151,6 +151,16 @@ def test_events_are_chosen_by_state_and_kind(here):
     assert [row[0] for row in cells(reader, "Události")] == ["silent"]
 
 
+def test_who_is_alone_sees_what_is_wrong_with_sources(here):
+    """An event of a source stands with its subject in the place of a metering point."""
+    here.registry.events.raise_("source_lost", "source:dongle", int(here.now * 1e6), now=int(here.now * 1e6), detail="dongle: /dev/ttyUSB0: gone")
+    here.registry._connection.executescript("PRAGMA foreign_keys = OFF; DELETE FROM managers WHERE id <> 'cz'")
+    reader = entered(here)
+    reader.open("/operator/events?kind=source_lost")
+    ((kind, place, *_, detail),) = cells(reader, "Události")
+    assert (kind, place, detail) == ("source_lost", "source:dongle", "dongle: /dev/ttyUSB0: gone")
+
+
 def test_meters_and_gateways_are_what_the_core_saw(here):
     """Awaited meters by their place, strangers with their level, gateways with their counts; what is not known is a dash."""
     awaited = {"point": "p0", "device": DEVICE, "since": "2025-06-01T00:00:00Z"}

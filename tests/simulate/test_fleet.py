@@ -7,7 +7,11 @@ from typer.testing import CliRunner
 
 from submeter.cli import app
 from submeter.decoders import Profile, decode
-from submeter.ingest.envelopes import split
+from submeter.ingest.envelopes import BadPayload, Payload, split
+from submeter.ingest.envelopes.discovery import announced, is_announcement
+from submeter.ingest.envelopes.entities import described
+from submeter.ingest.envelopes.parsed import values_of
+from submeter.reading import to_micro
 from submeter.simulate.fleet import Fleet, Troubles
 from submeter.simulate.formats import FORMATS
 
@@ -22,7 +26,7 @@ def messages(count=60, form="native", **options):
     return list(FLEET.messages(count, START, HOUR, form=FORMATS[form], **options))
 
 
-@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("form", [form for form in FORMATS if FORMATS[form].announce is None])
 def test_every_format_is_read_back(form):
     """A message of each format is sniffed as that format and gives the telegrams that were sent, which the meters' keys open."""
     for message in messages(form=form, batch=7):
@@ -31,6 +35,24 @@ def test_every_format_is_read_back(form):
         assert [heard.raw for heard in envelope.telegrams] == [one.raw for one in message.sent]
         assert {heard.gw_time for heard in envelope.telegrams} <= {None, *(one.t for one in message.sent)}
         assert all(decode(heard.raw, KEYS.get).readings for heard in envelope.telegrams)
+
+
+@pytest.mark.parametrize("form", [form for form in FORMATS if FORMATS[form].announce is not None])
+def test_every_format_that_announces_itself_is_read_back(form):
+    """No message is of another format, and each gives, by what is announced, the number of its meter and all that it shows, exactly."""
+    entities = [
+        one for topic, payload in FORMATS[form].announced(FLEET.places) if is_announcement(topic) for one in announced("home", topic, payload)
+    ]
+    assert len(messages(form=form)) == 60
+    for message in messages(form=form):
+        with pytest.raises(BadPayload, match="unknown_format"):
+            split(message.topic, message.payload)
+        envelope = described(tuple(one for one in entities if one.state_topic == message.topic), Payload(message.topic, message.payload))
+        ((heard,), (sent,)) = envelope.telegrams, message.sent
+        told = values_of(heard.raw)
+        assert told.id == sent.place.meter.device.id
+        assert {register: to_micro(value) for register, value in told.values.items()} == sent.place.meter.truth(sent.t)
+        assert heard.gw_time in {None, sent.t}
 
 
 def test_a_fleet_follows_from_its_seed():
@@ -64,4 +86,5 @@ def test_the_command_writes_lines_and_a_directory(tmp_path, broker):
     sent = run.invoke(app, ["simulate", "fleet", "--meters", "5", "--broker", f"127.0.0.1:{broker.port}"], catch_exceptions=False)
     assert "1 messages with 5 telegrams" in sent.stderr
     assert run.invoke(app, ["simulate", "gateway", "--format", "morse"]).exit_code == 2
+    assert run.invoke(app, ["simulate", "gateway", "--format", "homeassistant"]).exit_code == 2
     assert run.invoke(app, ["simulate", "fleet", "--meters", "200000", "--seed", "90"]).exit_code == 2
