@@ -82,7 +82,6 @@ class Outbox:
     def __init__(self, file: File, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
         self._file = file
         self._rows = rows
-        rows("PRAGMA secure_delete = ON")
 
     def put(
         self,

@@ -61,7 +61,7 @@ from submeter.store.registry_types import (
 )
 from submeter.store.runs import Runs
 from submeter.store.self_readings import SelfReadings
-from submeter.store.sqlite import open_sqlite, querying, rehearsal, transaction, unsynced
+from submeter.store.sqlite import BUSY_TIMEOUT_S, open_sqlite, querying, rehearsal, transaction, unsynced
 from submeter.store.webhooks import Webhooks
 
 __all__ = ["Registry", "Sealer", "new_id"]
@@ -98,6 +98,7 @@ class Registry:
         self.path = path
         self.vault = vault
         self._connection = open_sqlite(path, MIGRATIONS)
+        self._connection.execute("PRAGMA secure_delete = ON")  # of the connection that writes: codes that have left are overwritten
         self._lock = threading.RLock()
         #: Who reads waits for no other thread's writing; the thread that writes sees what it wrote.
         self._reading = open_sqlite(path, MIGRATIONS)
@@ -139,6 +140,15 @@ class Registry:
         """Close the file."""
         self._connection.close()
         self._reading.close()
+
+    def empty_log(self) -> bool:
+        """Empty the write-ahead log, in which values that were deleted still stand; False where somebody reads or writes just now: try again."""
+        with self._lock, querying(self._connection) as db:
+            db.execute("PRAGMA busy_timeout = 50")
+            try:
+                return not db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            finally:
+                db.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}")
 
     @contextmanager
     def writing(self, *, synced: bool = True) -> Iterator[sqlite3.Connection]:

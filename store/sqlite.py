@@ -14,7 +14,7 @@ from typing import Final, Literal
 
 from submeter.store.errors import StoreError
 
-__all__ = ["open_sqlite", "querying", "rehearsal", "transaction", "unsynced"]
+__all__ = ["BUSY_TIMEOUT_S", "open_sqlite", "querying", "rehearsal", "transaction", "unsynced"]
 
 BUSY_TIMEOUT_S: Final = 10.0
 
