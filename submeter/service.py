@@ -85,6 +85,7 @@ class CoreThread:
         self._planned: set[str] = set()
         self._sources: Mapping[str, Counters] = {}
         self._thread = threading.Thread(target=self._loop, name="core")
+        self.metrics.healthy.set_function(lambda: float(self.health()["ok"]))
 
     def start(self) -> None:
         """Begin to drain."""
@@ -144,8 +145,11 @@ class CoreThread:
                     return SubmeterError("the core has stopped: run the command again")
 
     def _failed_jobs(self) -> str | None:
-        """Which jobs failed and have not succeeded since."""
-        failed = self.core.registry.events.find("job_failed", state="open")
+        """Which jobs failed and have not succeeded since; or why nobody can tell."""
+        try:
+            failed = self.core.registry.events.find("job_failed", state="open")
+        except SubmeterError as error:
+            return str(error)
         said = "; ".join(f"{event.subject.removeprefix('job:')} failed: {event.detail}" for event in failed)
         return f"{said}; when that is mended: submeter rollup --now JOB" if said else None
 
