@@ -56,8 +56,9 @@ class Publisher:
         revisions = [block for level, rows in levels for block in _blocks(known, level, rows, self._readings.revisions, gone=False)]
         for block in blocks:
             self._losses.mark(block.series, block.points)
-        self._published.replace(heads, blocks, revisions, self._corrections(noted["series"].unique().to_list()), self._cutter.touched(windows))
-        self._readings.clear_unpublished(noted.to_arrow())
+        corrections = self._corrections(noted["series"].unique().to_list())
+        version = self._published.replace(heads, blocks, revisions, corrections, self._cutter.touched(windows))
+        self._readings.clear_unpublished(noted.to_arrow(), version)
         return len(blocks)
 
     def cut_anew(self) -> None:

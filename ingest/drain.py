@@ -163,7 +163,7 @@ class Drain:
         self._decode(batch)
         self._commit(batch, upto=self._readings.watermark())
         still = {(row.message, row.position) for row in batch.quarantined}
-        self._inbox.release([(row.message, row.position) for row in rows if (row.message, row.position) not in still])
+        self._inbox.release([(row.message, row.position) for row in rows if (row.message, row.position) not in still], self._readings.mark())
         return self._again(cause, Step(len(rows), batch.telegrams))
 
     def decode_again(self, messages: Iterable[Stored], device: str) -> Step:
@@ -181,7 +181,7 @@ class Drain:
             self._decode(batch)
             self._commit(batch, upto=self._readings.watermark())
             still = {(row.message, row.position) for row in batch.quarantined}
-            self._inbox.release([place for place in places if place not in still])
+            self._inbox.release([place for place in places if place not in still], self._readings.mark())
             telegrams.update(batch.telegrams)
 
         for message in messages:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from submeter import again, civil, decide, gateways, information, jobs, meters, preview, staff
 from submeter.aggregate import faults
+from submeter.backup import backup
 from submeter.core import Core, now
 from submeter.errors import SubmeterError
 from submeter.ingest.bus.frames import parse_address
@@ -311,6 +312,7 @@ COMMANDS: Final[Mapping[str, Callable[..., Iterator[str]]]] = {
     "import.keys": _import_keys,
     "replay": _replay,
     "rebuild": _rebuild,
+    "backup": backup,
     "quarantine": _quarantine,
     "status": _status,
     "status.view": _status_view,

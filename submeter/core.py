@@ -31,6 +31,7 @@ from submeter.ingest.room import Room
 from submeter.ingest.rows import Reception
 from submeter.ingest.settings import maps_of, routes_of, rules_of
 from submeter.ingest.sightings import Clocks
+from submeter.level import lacking, level
 from submeter.reading import DeviceId
 from submeter.store import Archive, Inbox, Published, Quarantined, Readings, Registry, Stored, StoreError, Vault
 from submeter.work import Work
@@ -81,6 +82,9 @@ class Core:
         self._clock = Clock()
         #: Gateways as they were seen at the last `look`; replaced as a whole, so that any thread may read it.
         self.gateways: Mapping[str, Seen] = {}
+        #: What was done at the start, or after a recovery, to bring the stores to one level; and what only a rebuild brings back, None if nothing.
+        self.levelled: list[str] = []
+        self.lacking: str | None = None
         #: Meters of the directory by state, as of then.
         self.meters: Mapping[str, int] = {}
         #: The wired buses that this process reads, for who asks for one meter now.
@@ -98,9 +102,9 @@ class Core:
             self.registry = stack.enter_context(Registry.of(config.data, vault(config)))
             self.registry.claim()
             self.published = stack.enter_context(Published.of(config.data))
-            if again := self.inbox.reopen(after=self.readings.watermark()):
-                log.warning("readings.duckdb is an older copy, or new: messages of the inbox are decoded again", messages=again)
             self.archive = Archive(self.folder / "archive")
+            self.levelled = level(self.inbox, self.readings, self.published, self.archive)
+            self.lacking = lacking(self.inbox, self.readings, self.archive)
             self._drain = self.new_drain(self.inbox, self.readings, self.registry)
             self._rollups = Rollups(self.readings, self.registry, self.published, _finality(config))
             self._require_keys()
@@ -236,6 +240,8 @@ class Core:
     def take_readings(self, file: Path) -> None:
         """Go on with another readings file of this installation, which moves to the place of the old one."""
         self.readings.become(file)
+        self.inbox.marked(self.readings.mark())
+        self.lacking = lacking(self.inbox, self.readings, self.archive)
         self._drain = self.new_drain(self.inbox, self.readings, self.registry)
 
     def open_vault(self) -> None:
@@ -271,6 +277,8 @@ class Core:
     def recover(self) -> None:
         """Open the readings' file again after DuckDB stopped; everything committed is there, the inbox has the rest."""
         self.readings.reopen()
+        self.levelled = level(self.inbox, self.readings, self.published, self.archive)
+        self._drain = self.new_drain(self.inbox, self.readings, self.registry)
 
     def _stepped(self, done: int, everything: int) -> None:
         self.work.step("series computed", done, everything)

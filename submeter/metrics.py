@@ -2,15 +2,17 @@
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from submeter.core import Seen
+from submeter.errors import SubmeterError
 from submeter.ingest.common import Counters
 from submeter.ingest.drain import Step
 from submeter.store import Counts
@@ -43,12 +45,10 @@ class Metrics:
         self._rejected = self._counter("submeter_ingest_rejected", "Messages and telegrams that no format explains", "reason")
         self._duplicates = self._counter("submeter_ingest_duplicates", "Telegrams and messages that came before", "gateway", "level")
         self.job_failures = Counter("submeter_job_failures", "Jobs and commands that failed", ["job"], registry=self.registry)
-        self.registry.register(_Inbox(counts, now))
-        self.registry.register(_Events(events))
-        self.registry.register(_Gateways(gateways))
-        self.registry.register(_Meters(meters, redecoded))
-        if folder is not None:
-            self.registry.register(_Disk(folder))
+        #: 1 while health is green; who makes the metrics of a core says how that is asked for.
+        self.healthy = Gauge("submeter_healthy", "1 while health is green", registry=self.registry)
+        for one in (_Inbox(counts, now), _Events(events), _Gateways(gateways), _Meters(meters, redecoded), *([_Disk(folder)] if folder else [])):
+            self.registry.register(_Standing(one))
 
     def watch(self, sources: Mapping[str, Counters]) -> None:
         """Show what these collectors count, by the names of their sources."""
@@ -83,6 +83,17 @@ def of_sources(sources: Mapping[str, Counters]) -> CollectorRegistry:
     registry = CollectorRegistry()
     registry.register(_Sources(sources))
     return registry
+
+
+class _Standing(Collector):
+    """What a collector tells; nothing while its file cannot be asked, so that the others are told when they are needed most."""
+
+    def __init__(self, collector: Collector) -> None:
+        self._collector = collector
+
+    def collect(self) -> Iterator[Metric]:
+        with suppress(SubmeterError, OSError):
+            yield from list(self._collector.collect())
 
 
 class _Inbox(Collector):

@@ -85,6 +85,7 @@ class CoreThread:
         self._planned: set[str] = set()
         self._sources: Mapping[str, Counters] = {}
         self._thread = threading.Thread(target=self._loop, name="core")
+        self.metrics.healthy.set_function(lambda: float(self.health()["ok"]))
 
     def start(self) -> None:
         """Begin to drain."""
@@ -117,7 +118,9 @@ class CoreThread:
             self._queue.put(_Request("job", {"name": name, "by": by}))
 
     def catch_up(self) -> None:
-        """Plan what was due while nothing ran, once each."""
+        """Plan what was due while nothing ran, once each, and the hourly job where stores had to be brought to one level."""
+        if self.core.levelled:
+            self.plan("hourly", "catch_up")
         for one, due in jobs.missed(self.core, now=now()):
             log.info("job is caught up", job=one.name, due=due)
             self.plan(one.name, "catch_up")
@@ -130,7 +133,7 @@ class CoreThread:
     def health(self) -> Mapping[str, Any]:
         """Whether the core does its work and the collectors can keep what comes, and what keeps them from it."""
         told = _health(self._sources)
-        trouble = self._trouble or told["trouble"] or self._failed_jobs()
+        trouble = self._trouble or told["trouble"] or self.core.lacking or self._failed_jobs()
         return {**told, "ok": trouble is None and self._thread.is_alive(), "trouble": trouble}
 
     def _answer(self, request: _Request) -> str | Exception | None:
@@ -142,8 +145,11 @@ class CoreThread:
                     return SubmeterError("the core has stopped: run the command again")
 
     def _failed_jobs(self) -> str | None:
-        """Which jobs failed and have not succeeded since."""
-        failed = self.core.registry.events.find("job_failed", state="open")
+        """Which jobs failed and have not succeeded since; or why nobody can tell."""
+        try:
+            failed = self.core.registry.events.find("job_failed", state="open")
+        except SubmeterError as error:
+            return str(error)
         said = "; ".join(f"{event.subject.removeprefix('job:')} failed: {event.detail}" for event in failed)
         return f"{said}; when that is mended: submeter rollup --now JOB" if said else None
 
