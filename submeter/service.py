@@ -35,6 +35,7 @@ from submeter.core import Core, make_folder, now
 from submeter.errors import SubmeterError
 from submeter.ingest.common import Counters
 from submeter.ingest.drain import Step
+from submeter.ingest.room import Room
 from submeter.metrics import Metrics
 from submeter.outbox import Postmen
 from submeter.portal import create_portal
@@ -75,6 +76,7 @@ class CoreThread:
         self._look_at = 0.0
         self._planned: set[str] = set()
         self._sources: Mapping[str, Counters] = {}
+        self._room = Room(config.data.folder)
         self._thread = threading.Thread(target=self._loop, name="core")
 
     def start(self) -> None:
@@ -121,9 +123,7 @@ class CoreThread:
     def health(self) -> Mapping[str, Any]:
         """Whether the core does its work and the collectors can keep what comes, and what keeps them from it."""
         refused = [name for name, counters in self._sources.items() if counters.failed_commits and not counters.connected]
-        trouble = self._trouble or (
-            f"the inbox takes nothing from {', '.join(refused)}: free disk space and file rights come first" if refused else self._failed_jobs()
-        )
+        trouble = self._trouble or self._no_room(refused) or self._failed_jobs()
         sources = {name: "connected" if counters.connected else "not connected" for name, counters in self._sources.items()}
         return {"ok": trouble is None and self._thread.is_alive(), "version": __version__, "trouble": trouble, "sources": sources}
 
@@ -134,6 +134,12 @@ class CoreThread:
             except queue.Empty:
                 if not self._thread.is_alive():
                     return SubmeterError("the core has stopped: run the command again")
+
+    def _no_room(self, refused: Sequence[str]) -> str | None:
+        """Why nothing more is kept."""
+        if self._room.short:
+            return f"{self._room.folder} is nearly full: nothing more is taken; free disk space"
+        return f"the inbox takes nothing from {', '.join(refused)}: free disk space and file rights come first" if refused else None
 
     def _failed_jobs(self) -> str | None:
         """Which jobs failed and have not succeeded since."""

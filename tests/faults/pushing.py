@@ -12,6 +12,7 @@ from submeter import civil
 from submeter.core import now
 from submeter.failpoint import ENDED
 from submeter.simulate import Network
+from submeter.store import Message
 
 MINUTE = 60 * civil.SECOND
 
@@ -20,7 +21,7 @@ class Pushed(Installation):
     """`push(message)` is one try; `sent` are the transmissions of the messages that were answered."""
 
     def __init__(self, folder, extra="", **more):
-        self.port, self.sent = free_port(), []
+        self.port, self.sent, self.waiting = free_port(), [], []
         super().__init__(folder, f"[http]\nenabled = true\nport = {self.port}\nper_minute = 0\n{extra}", **more)
         self.hours = numbered(self.building)
         with self.core() as core:
@@ -88,3 +89,8 @@ def numbered(building, days=20):
     network, start = Network(building, civil.HOUR, "boot-1"), now() - days * civil.DAY
     for hour in range(days * 24):
         yield from network.messages(start + hour * civil.HOUR, start + (hour + 1) * civil.HOUR)
+
+
+def stored_message(message):
+    """A gateway's message as a collector keeps it."""
+    return Message("http", message.payload, now(), gateway=message.gateway, topic=message.topic)

@@ -7,11 +7,10 @@ from collecting import Child, batch, drained
 from exactly import exactly_once
 from installation import ROOT
 from payloads import TOPIC
-from pushing import Pushed, chosen
+from pushing import Pushed, chosen, stored_message
 
-from submeter.core import now
 from submeter.failpoint import ENDED, NAMES
-from submeter.store import Inbox, Message
+from submeter.store import Inbox
 
 
 @pytest.fixture
@@ -22,41 +21,41 @@ def here(tmp_path):
     made.close()
 
 
-def ended_while_it_is_pushed_to(here, failpoint):
-    """A process that ends there, and the next one, which is sent again what was not answered and more; returns what had been sent when it ended."""
-    first, later = here.next(1), here.next(4)
-    here.start(**chosen(failpoint))
-    answered = here.push(first[0])
-    here.ended_at(failpoint)
-    here.start()
-    here.push_all(later if answered else first + later)
-    here.stop()
-    exactly_once(here, here.sent)
-    return answered
-
-
-def test_fault_01_killed_between_reception_and_inbox(here):
-    """Nothing was answered, so it is sent again, and counts once."""
-    assert not ended_while_it_is_pushed_to(here, "received")
-
-
 def test_fault_02_killed_between_inbox_and_readings(here):
     """What the inbox has is decoded by the next process, once."""
-    ended_while_it_is_pushed_to(here, "decoded")
+    ended_while_it_decodes(here, "decoded")
 
 
 def test_fault_02_killed_between_readings_and_the_mark_in_the_inbox(here):
     """What the readings have is not decoded again, though the inbox calls it undone."""
-    ended_while_it_is_pushed_to(here, "stored")
+    ended_while_it_decodes(here, "stored")
+
+
+def ended_while_it_decodes(here, failpoint):
+    """A process that ends there with waiting messages, and another one with more of them."""
+    with Inbox(here.folder / "data" / "inbox.sqlite") as inbox:
+        for environment, status in ((chosen(failpoint), ENDED), ({}, 0)):
+            for message in here.next(4):
+                inbox.append([stored_message(message)])
+                here.sent.extend(message.sent)
+            assert here.rolls_up(**environment) == status
+    exactly_once(here, here.sent)
 
 
 def test_fault_03_killed_between_commit_and_answer(here):
     """What is kept and was not answered is sent again, and known again."""
-    assert not ended_while_it_is_pushed_to(here, "kept")
+    first = here.next(1)
+    here.start(**chosen("kept"))
+    assert not here.push(first[0])
+    here.ended_at("kept")
+    here.start()
+    here.push_all(first + here.next(4))
+    here.stop()
+    exactly_once(here, here.sent)
 
 
 @pytest.mark.parametrize("failpoint", ["received", "kept"])
-def test_fault_03_killed_between_commit_and_acknowledgement_over_mqtt(tmp_path, broker, monkeypatch, failpoint):
+def test_fault_01_and_03_killed_before_the_acknowledgement_over_mqtt(tmp_path, broker, monkeypatch, failpoint):
     """Over MQTT the broker sends again what was not acknowledged: each message gives one reading."""
     path = tmp_path / "inbox.sqlite"
     Child(broker.port, path).kill()  # the session exists
@@ -104,8 +103,3 @@ def test_every_failpoint_is_named_where_it_stands():
         if file.parent.name not in {"tests", "bench"}:
             found |= set(re.findall(r'failpoint\("(\w+)"\)', file.read_text()))
     assert found == set(NAMES)
-
-
-def stored_message(message):
-    """A gateway's message as a collector keeps it."""
-    return Message("http", message.payload, now(), gateway=message.gateway, topic=message.topic)

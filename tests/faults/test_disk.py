@@ -1,0 +1,178 @@
+"""Disks that are full, broken or read-only: faults 6, 7, 9, 10 and 53 of reliability/FAULTS.md (8 is in tests/store/test_readings.py).
+
+`SUBMETER_POINTS=20` is the full number of places on the way to a full disk.
+"""
+
+import os
+import random
+import subprocess
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from broker import wait_until
+from disks import failing, filled, mounted, small
+from exactly import exactly_once
+from pushing import Pushed, stored_message
+
+from submeter.reading import Register
+from submeter.service import CoreThread
+from submeter.store import READING, RECEPTION, Inbox, Readings, StoreBrokenError, StoreError
+
+POINTS = int(os.environ.get("SUBMETER_POINTS", "6"))
+KIB = 1024
+
+
+def test_fault_06_disk_full_at_the_wal_append(tmp_path, monkeypatch):
+    """Wherever on its way the disk gets full: what is not kept is refused, health is red, and all goes on by itself when there is room."""
+    monkeypatch.setattr("submeter.service.RETRY_S", 0.05)
+    with small(tmp_path / "disk", 40) as disk:
+        here = Pushed(disk / "here")
+        thread, troubles = CoreThread(here.config), []
+        thread.start()
+        try:
+            for point in range(POINTS):
+                with filled(disk, leaving=point * 24 * KIB):
+                    troubles.append(until_trouble(here, thread))
+                wait_until(lambda: thread.health()["ok"], 30)
+            with Inbox(here.folder / "data" / "inbox.sqlite") as inbox:
+                wait_until(lambda: inbox.counts().waiting == 0)
+        finally:
+            thread.stop()
+        assert all("nearly full" in trouble or "StoreError" in trouble or "StoreBrokenError" in trouble for trouble in troubles), troubles
+        exactly_once(here, here.sent)
+
+
+def until_trouble(here, thread):
+    """Have messages kept until the inbox or the core cannot go on; what was refused is kept for the next time. Returns what health says."""
+    with Inbox(here.folder / "data" / "inbox.sqlite") as inbox:
+        for _ in range(40):
+            (message,) = here.waiting or here.next(1)
+            try:
+                inbox.append([stored_message(message)])
+            except StoreError:
+                here.waiting = [message]
+                break
+            here.waiting = []
+            here.sent.extend(message.sent)
+            if "Error" in str(thread.health()["trouble"]):
+                break
+    assert not thread.health()["ok"]
+    return thread.health()["trouble"]
+
+
+def test_fault_07_disk_full_in_a_checkpoint(tmp_path):
+    """A file that outgrows its disk, checkpoints included, has after reopening all that was committed, and goes on when there is room."""
+    number, told = 0, 0
+    with small(tmp_path / "disk", 48) as disk:
+        readings = Readings(disk / "readings.duckdb")
+        readings.register_ids([("A", Register("volume", "m3"))])
+        with pytest.raises(StoreError):
+            for number in range(1, 200):  # noqa: B007
+                readings.store(rows(number), RECEPTION.empty_table(), number)
+                told = number
+        subprocess.run(["mount", "-o", "remount,size=160m", disk], check=True)
+        readings.reopen()
+        assert readings.watermark() in {told, number}
+        assert readings.counts()["readings"] == readings.watermark() * ROWS
+        for number in range(readings.watermark() + 1, number + 3):
+            readings.store(rows(number), RECEPTION.empty_table(), number)
+        assert readings.counts()["readings"] == number * ROWS
+        readings.close()
+
+
+ROWS = 40_000
+
+
+def rows(number):
+    """A batch that hardly compresses."""
+    chance = random.Random(number)
+    values = [chance.randrange(2**50) for _ in range(ROWS)]
+    first = number * ROWS
+    table = {
+        "register": [1] * ROWS, "t": list(range(first, first + ROWS)), "value": values, "src": [0] * ROWS, "status": [0] * ROWS, "due": [False] * ROWS,
+        "pinned": [False] * ROWS, "time_source": [0] * ROWS, "received_at": values, "seq": list(range(first, first + ROWS)),
+    }  # fmt: skip
+    return pa.table({name: pa.array(table[name], READING.field(name).type) for name in READING.names})
+
+
+def test_fault_07_a_checkpoint_that_fails_is_told_as_broken(tmp_path):
+    """A checkpoint without room stops DuckDB: the file says so, opens again with everything, and is right when there is room."""
+    with small(tmp_path / "disk", 48) as disk:
+        readings = Readings(disk / "readings.duckdb")
+        readings.register_ids([("A", Register("volume", "m3"))])
+        readings.store(rows(1), RECEPTION.empty_table(), 1)
+        with filled(disk), pytest.raises(StoreBrokenError):
+            readings.copy_to(tmp_path / "copy.duckdb")
+        readings.reopen()
+        assert (readings.watermark(), readings.counts()["readings"]) == (1, ROWS)
+        readings.store(rows(2), RECEPTION.empty_table(), 2)
+        assert readings.counts()["readings"] == 2 * ROWS
+        readings.close()
+
+
+@pytest.fixture
+def running(tmp_path):
+    """A service that is pushed to."""
+    here = Pushed(tmp_path / "here")
+    yield here.start()
+    here.close()
+
+
+@pytest.mark.parametrize(
+    "injections",
+    [["fdatasync,fsync:error=EIO"], ["pwrite64:error=EIO"], ["pwrite64:error=ENOSPC"]],
+    ids=["sync", "write", "space"],
+)
+def test_fault_09_input_output_errors(running, strace, injections):
+    """While the disk answers with errors, nothing is answered with 200 and health is red; when they end, all is well without a restart."""
+    running.push_all(running.next(4))
+    with failing(strace, running.process.pid, *injections):
+        refused = running.next(1)
+        assert not running.push(refused[0])
+        wait_until(running.red, 30)
+    wait_until(running.green, 60)
+    running.push_all(refused + running.next(4))
+    running.stop()
+    exactly_once(running, running.sent)
+
+
+def test_fault_10_a_disk_that_turns_read_only(tmp_path, mkfs):
+    """A file system that gives up writing: nothing is taken, what was published is still served, and after a repair everything kept is there."""
+    image = tmp_path / "image"
+    with image.open("wb") as file:
+        file.truncate(64 << 20)
+    subprocess.run([mkfs, "-q", image], check=True)
+    disk = tmp_path / "disk"
+    with mounted(disk, "-o", "loop", str(image)):
+        here = Pushed(disk / "here")
+        here.start(log=Path("/dev/null"))
+        try:
+            here.push_all(here.next(4))
+            subprocess.run(["mount", "-o", "remount,abort", disk], check=False, capture_output=True)
+            refused = here.next(1)
+            assert not here.push(refused[0])
+            wait_until(here.red, 30)
+            assert here.get("/v1/units")[0] == 200
+        finally:
+            here.close()
+    with mounted(disk, "-o", "loop", str(image)):
+        here.start(log=Path("/dev/null"))
+        try:
+            here.push_all(refused + here.next(4))
+            here.stop()
+        finally:
+            here.close()
+        exactly_once(here, here.sent)
+
+
+def test_fault_53_a_log_that_takes_nothing(tmp_path):
+    """The disk of the log is full: the service starts, takes and answers, whatever it would have to say."""
+    here = Pushed(tmp_path / "here")
+    try:
+        here.start(log=Path("/dev/full"))
+        here.push_all(here.next(4))
+        assert here.green()
+    finally:
+        here.close()
+    exactly_once(here, here.sent)
