@@ -21,7 +21,7 @@ def mounted(folder, *options):
     try:
         yield folder
     finally:
-        subprocess.run(["umount", folder], check=True)
+        subprocess.run(["umount", "--lazy", folder], check=True)  # also where a test failed with files open
 
 
 def small(folder, mebibytes):

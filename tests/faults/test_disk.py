@@ -4,10 +4,10 @@
 """
 
 import os
-import random
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from broker import wait_until
@@ -44,20 +44,22 @@ def test_fault_06_disk_full_at_the_wal_append(tmp_path, monkeypatch):
 
 
 def until_trouble(here, thread):
-    """Have messages kept until the inbox or the core cannot go on; what was refused is kept for the next time. Returns what health says."""
+    """Have messages kept until the inbox refuses one, which is kept for the next time, or the core cannot go on. Returns what health says."""
     with Inbox(here.folder / "data" / "inbox.sqlite") as inbox:
-        for _ in range(40):
+
+        def refused():
             (message,) = here.waiting or here.next(1)
             try:
                 inbox.append([stored_message(message)])
             except StoreError:
                 here.waiting = [message]
-                break
+                return True
             here.waiting = []
             here.sent.extend(message.sent)
-            if "Error" in str(thread.health()["trouble"]):
-                break
-    assert not thread.health()["ok"]
+            return "Error" in str(thread.health()["trouble"])
+
+        wait_until(refused)
+    wait_until(lambda: not thread.health()["ok"])
     return thread.health()["trouble"]
 
 
@@ -86,14 +88,11 @@ ROWS = 40_000
 
 def rows(number):
     """A batch that hardly compresses."""
-    chance = random.Random(number)
-    values = [chance.randrange(2**50) for _ in range(ROWS)]
-    first = number * ROWS
-    table = {
-        "register": [1] * ROWS, "t": list(range(first, first + ROWS)), "value": values, "src": [0] * ROWS, "status": [0] * ROWS, "due": [False] * ROWS,
-        "pinned": [False] * ROWS, "time_source": [0] * ROWS, "received_at": values, "seq": list(range(first, first + ROWS)),
-    }  # fmt: skip
-    return pa.table({name: pa.array(table[name], READING.field(name).type) for name in READING.names})
+    first, values = number * ROWS, np.random.default_rng(number).integers(2**50, size=ROWS)
+    rest = {"register": 1, "src": 2, "status": 0, "due": False, "pinned": False, "label": "now", "time_source": "received"}
+    columns = {name: [value] * ROWS for name, value in rest.items()} | {"value": values, "t": np.arange(first, first + ROWS)}
+    columns |= {"seq": columns["t"]}
+    return pa.table({name: pa.array(columns[name], READING.field(name).type) for name in READING.names})
 
 
 def test_fault_07_a_checkpoint_that_fails_is_told_as_broken(tmp_path):
