@@ -15,9 +15,10 @@ from disks import failing, filled, mounted, small
 from exactly import exactly_once
 from pushing import Pushed, stored_message
 
+from submeter import jobs
 from submeter.reading import Register
 from submeter.service import CoreThread
-from submeter.store import READING, RECEPTION, Inbox, Readings, StoreBrokenError, StoreError
+from submeter.store import READING, RECEPTION, Inbox, Readings, Registry, StoreBrokenError, StoreError
 
 POINTS = int(os.environ.get("SUBMETER_POINTS", "6"))
 KIB = 1024
@@ -114,7 +115,10 @@ def test_fault_07_a_checkpoint_that_fails_is_told_as_broken(tmp_path):
 def running(tmp_path):
     """A service that is pushed to."""
     here = Pushed(tmp_path / "here")
-    yield here.start()
+    here.start()
+    with Registry(here.folder / "data" / "registry.sqlite") as registry:
+        wait_until(lambda: all((run := registry.runs.last(name)) and run.outcome == "ok" for name in jobs.JOBS), 60)
+    yield here
     here.close()
 
 
@@ -130,8 +134,9 @@ def test_fault_09_input_output_errors(running, strace, injections):
         refused = running.next(1)
         assert not running.push(refused[0])
         wait_until(running.red, 30)
-    wait_until(running.green, 60)
-    running.push_all(refused + running.next(4))
+    running.push_all(refused)
+    wait_until(running.green, 90)  # a job of a minute that failed meanwhile has its next turn
+    running.push_all(running.next(4))
     running.stop()
     exactly_once(running, running.sent)
 
@@ -156,8 +161,8 @@ def test_fault_10_a_disk_that_turns_read_only(tmp_path, mkfs):
         finally:
             here.close()
     with mounted(disk, "-o", "loop", str(image)):
-        here.start(log=Path("/dev/null"))
         try:
+            here.start(log=Path("/dev/null"))
             here.push_all(refused + here.next(4))
             here.stop()
         finally:
