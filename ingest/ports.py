@@ -60,7 +60,7 @@ class Tty:
     def __init__(self, url: str, baud: int, *, even: bool = False) -> None:
         device = "://" not in url
         parity = serial.PARITY_EVEN if even and not (device and _is_pty(url)) else serial.PARITY_NONE
-        extra = {"exclusive": True} if device and even else {}
+        extra = {"exclusive": True} if device else {}
         self._serial = serial.serial_for_url(url, baud, parity=parity, timeout=TICK_S, **extra)
         self.dropped = 0
 

@@ -7,18 +7,16 @@ import os
 import subprocess
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
 import pytest
 from broker import wait_until
+from bulk import ROWS, VOLUME, rows
 from disks import failing, filled, mounted, small
 from exactly import exactly_once
 from pushing import Pushed, stored_message
 
 from submeter import jobs
-from submeter.reading import Register
 from submeter.service import CoreThread
-from submeter.store import READING, RECEPTION, Inbox, Readings, Registry, StoreBrokenError, StoreError
+from submeter.store import RECEPTION, Inbox, Readings, Registry, StoreBrokenError, StoreError
 
 POINTS = int(os.environ.get("SUBMETER_POINTS", "6"))
 KIB = 1024
@@ -69,7 +67,7 @@ def test_fault_07_disk_full_in_a_checkpoint(tmp_path):
     number, told = 0, 0
     with small(tmp_path / "disk", 48) as disk:
         readings = Readings(disk / "readings.duckdb")
-        readings.register_ids([("A", Register("volume", "m3"))])
+        readings.register_ids([("A", VOLUME)])
         with pytest.raises(StoreError):
             for number in range(1, 200):  # noqa: B007
                 readings.store(rows(number), RECEPTION.empty_table(), number)
@@ -84,23 +82,11 @@ def test_fault_07_disk_full_in_a_checkpoint(tmp_path):
         readings.close()
 
 
-ROWS = 40_000
-
-
-def rows(number):
-    """A batch that hardly compresses."""
-    first, values = number * ROWS, np.random.default_rng(number).integers(2**50, size=ROWS)
-    rest = {"register": 1, "src": 2, "status": 0, "due": False, "pinned": False, "label": "now", "time_source": "received"}
-    columns = {name: [value] * ROWS for name, value in rest.items()} | {"value": values, "t": np.arange(first, first + ROWS)}
-    columns |= {"seq": columns["t"]}
-    return pa.table({name: pa.array(columns[name], READING.field(name).type) for name in READING.names})
-
-
 def test_fault_07_a_checkpoint_that_fails_is_told_as_broken(tmp_path):
     """A checkpoint without room stops DuckDB: the file says so, opens again with everything, and is right when there is room."""
     with small(tmp_path / "disk", 48) as disk:
         readings = Readings(disk / "readings.duckdb")
-        readings.register_ids([("A", Register("volume", "m3"))])
+        readings.register_ids([("A", VOLUME)])
         readings.store(rows(1), RECEPTION.empty_table(), 1)
         with filled(disk), pytest.raises(StoreBrokenError):
             readings.copy_to(tmp_path / "copy.duckdb")
