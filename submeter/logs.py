@@ -6,9 +6,9 @@ event fills it: of one kind there are at most MOST lines a minute, and the first
 
 import logging
 import sys
-import time
-from collections.abc import Callable, MutableMapping
+from collections.abc import MutableMapping
 from contextlib import suppress
+from time import monotonic
 from typing import Any, Final, TextIO, cast
 
 import structlog
@@ -38,13 +38,12 @@ class _Surviving:
 class _Bounded:
     """Lets MOST events of one name and level through in each span."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._began: dict[tuple[str, str], float] = {}
         self._seen: dict[tuple[str, str], int] = {}
 
     def __call__(self, _: Any, level: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        kind, moment = (level, str(event.get("event"))), self._clock()
+        kind, moment = (level, str(event.get("event"))), monotonic()
         if moment - self._began.get(kind, -SPAN_S) >= SPAN_S:
             if (more := self._seen.get(kind, 0) - MOST) > 0:
                 event["left_out_before"] = more

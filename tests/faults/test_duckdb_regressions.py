@@ -11,7 +11,11 @@ import duckdb
 import pytest
 
 CRASHED = {
-    "an index": (["CREATE TABLE t (a INTEGER, b INTEGER)", "CHECKPOINT", "INSERT INTO t VALUES (1, 1)", "CREATE INDEX i ON t (a)"], "SELECT count(*) FROM t WHERE a = 1", 1),
+    "an index": (
+        ["CREATE TABLE t (a INTEGER, b INTEGER)", "CHECKPOINT", "INSERT INTO t VALUES (1, 1)", "CREATE INDEX i ON t (a)"],
+        "SELECT count(*) FROM t WHERE a = 1",
+        1,
+    ),
     "a column with a default": (
         ["CREATE TABLE t (a INTEGER)", "INSERT INTO t VALUES (1)", "CHECKPOINT", "ALTER TABLE t ADD COLUMN made TIMESTAMP DEFAULT now()::TIMESTAMP"],
         "SELECT count(made) FROM t",

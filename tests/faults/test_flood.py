@@ -14,7 +14,9 @@ SLOW, THREADS, PUSHED = 60, 6, 20
 def test_fault_43_a_flood_of_requests_and_slow_clients(tmp_path):
     """While some ask without end and others never finish asking, they are told to wait, and what gateways send is taken and decoded."""
     here = Pushed(tmp_path / "here", "", flats=2)
-    here.file.write_text(here.file.read_text().replace(f"[api]\nport = {here.api}\n", f"[api]\nport = {here.api}\nreads_per_minute = 60\ncheap_per_minute = 60\n"))
+    here.file.write_text(
+        here.file.read_text().replace(f"[api]\nport = {here.api}\n", f"[api]\nport = {here.api}\nreads_per_minute = 60\ncheap_per_minute = 60\n")
+    )
     stop, answers = threading.Event(), Counter()
 
     def ask():

@@ -45,7 +45,11 @@ def test_fault_22_a_broker_that_was_down_for_a_day(tmp_path, broker):
 def test_fault_23_a_broker_that_drops_its_queue_is_told(tmp_path, broker, monkeypatch):
     """What a broker with a short queue threw away while nobody listened is an event with the number of messages, by the gateway's own numbers."""
     broker.stop()
-    broker.configure(re.sub(r"max_queued_messages \d+", "max_queued_messages 5", broker.configuration).replace("max_inflight_messages 1000", "max_inflight_messages 5"))
+    broker.configure(
+        re.sub(r"max_queued_messages \d+", "max_queued_messages 5", broker.configuration).replace(
+            "max_inflight_messages 1000", "max_inflight_messages 5"
+        )
+    )
     broker.start()
     here = Installation(tmp_path / "here", '[[gateway]]\nname = "gw-7"\nstore_and_forward = true\n')
     path = here.folder / "data" / "inbox.sqlite"
