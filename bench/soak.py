@@ -72,4 +72,5 @@ if __name__ == "__main__":
     chosen = sys.argv[1:] or list(RUNS)
     if unknown := [name for name in chosen if name not in RUNS]:
         sys.exit(f"soak: no run is called {unknown[0]}; there are {', '.join(RUNS)}")
-    sys.exit(0 if all([soak(name) for name in chosen]) else 1)
+    held = [soak(name) for name in chosen]
+    sys.exit(0 if all(held) else 1)

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import tty
+from contextlib import suppress
 
 import pytest
 from broker import wait_until
@@ -120,10 +121,8 @@ def test_fault_39_endless_records_end(shared):
     many = encode.radio(DeviceId("STM", "11111111", 1, 7), encode.plain(b"\x01\x13\x05" * 75, encode.Header(access=1)))
     most = 256
     for raw in (looped, many):
-        try:
+        with suppress(DecodeError):
             assert len(decode(raw, lambda _: Profile()).records) <= most
-        except DecodeError as error:
-            assert error.reason
 
 
 def test_fault_41_two_readers_on_one_port(tmp_path):

@@ -68,17 +68,23 @@ def test_fault_07_disk_full_in_a_checkpoint(tmp_path):
     with small(tmp_path / "disk", 48) as disk:
         readings = Readings(disk / "readings.duckdb")
         readings.register_ids([("A", VOLUME)])
-        with pytest.raises(StoreError):
-            for number in range(1, 200):  # noqa: B007
+
+        def fill():
+            nonlocal number, told
+            while True:
+                number += 1
                 readings.store(rows(number), RECEPTION.empty_table(), number)
                 told = number
+
+        with pytest.raises(StoreError):
+            fill()
         subprocess.run(["mount", "-o", "remount,size=160m", disk], check=True)
         readings.reopen()
         assert readings.watermark() in {told, number}
         assert readings.counts()["readings"] == readings.watermark() * ROWS
-        for number in range(readings.watermark() + 1, number + 3):
-            readings.store(rows(number), RECEPTION.empty_table(), number)
-        assert readings.counts()["readings"] == number * ROWS
+        for later in range(readings.watermark() + 1, number + 3):
+            readings.store(rows(later), RECEPTION.empty_table(), later)
+        assert readings.counts()["readings"] == (number + 2) * ROWS
         readings.close()
 
 

@@ -111,7 +111,7 @@ class Line:
                 ready, _, _ = select.select([near, far], [], [], 0.05)
                 for one in ready if self.mode != "hole" else ():
                     if not (data := one.recv(512 if self.mode == "slow" else 65_536)):
-                        raise ConnectionError  # noqa: TRY301
+                        raise ConnectionError
                     if self.mode == "slow":
                         time.sleep(0.02)
                     (far if one is near else near).sendall(data)
