@@ -9,8 +9,13 @@ from installation import ROOT
 from payloads import TOPIC
 from pushing import Pushed, chosen, stored_message
 
+from submeter.core import now
 from submeter.failpoint import ENDED, NAMES
-from submeter.store import Inbox
+from submeter.reading import DeviceId
+from submeter.simulate import encode
+from submeter.store import Inbox, Message
+
+STRANGER = encode.radio(DeviceId("ZZZ", "99999999", 1, 7), encode.plain(encode.bcd(b"\x13", 1, 8), encode.Header(access=1)))
 
 
 @pytest.fixture
@@ -32,13 +37,15 @@ def test_fault_02_killed_between_readings_and_the_mark_in_the_inbox(here):
 
 
 def ended_while_it_decodes(here, failpoint):
-    """A process that ends there with waiting messages, and another one with more of them."""
+    """A process that ends there with waiting messages, and another one with more of them; what gave no reading is kept too."""
     with Inbox(here.folder / "data" / "inbox.sqlite") as inbox:
         for environment, status in ((chosen(failpoint), ENDED), ({}, 0)):
             for message in here.next(4):
                 inbox.append([stored_message(message)])
                 here.sent.extend(message.sent)
+            inbox.append([Message("t", STRANGER.hex().encode(), now())])
             assert here.rolls_up(**environment) == status
+        assert inbox.counts().quarantined == {"unknown_meter": 2}
     exactly_once(here, here.sent)
 
 
