@@ -63,7 +63,7 @@ class Installation:
     def start(self, log=None, **environment):
         """Run `submeter run` and wait until it listens everywhere."""
         self.spawn(log, **environment)
-        wait_until(self._listens, 60)
+        wait_until(self._listens, 120)
         return self
 
     def stop(self):

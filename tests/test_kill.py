@@ -52,14 +52,17 @@ class Sender(threading.Thread):
 def test_thirty_kills_lose_nothing_and_count_nothing_twice(tmp_path, broker):
     """Thirty times kill -9, also while starting: each telegram gives exactly one reading, and rollups and published blocks equal a recompute."""
     here = Installation(tmp_path / "here", f'[[mqtt]]\nname = "broker"\nport = {broker.port}\n')
-    here.start().stop()  # the session at the broker exists before the first message
+    began = time.monotonic()
+    here.start()
+    life = time.monotonic() - began
+    here.stop()  # the session at the broker exists before the first message
     sender = Sender(broker, numbered(here, now() - 30 * civil.DAY, 30 * 24 * 60))
     sender.start()
     chance = random.Random(7)
     try:
         for _ in range(CYCLES):
             here.spawn()
-            time.sleep(chance.uniform(0.3, 3.0))
+            time.sleep(life * chance.uniform(0.1, 1.5))
             here.kill()
     finally:
         sender.stopped.set()
