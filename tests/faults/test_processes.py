@@ -19,6 +19,7 @@ from installation import ROOT, Installation
 from pushing import Pushed, numbered, stored_message
 from test_kill import arrived
 
+from submeter.service import CoreThread
 from submeter.store import Inbox, Readings
 
 KILLS = int(os.environ.get("SUBMETER_KILLS", "3"))
@@ -71,13 +72,34 @@ def test_fault_14_a_second_service_is_refused_with_the_first_ones_number(tmp_pat
         assert f"in use by another submeter (process {here.process.pid})" in second.stderr
         assert "Traceback" not in second.stderr
         here.push_all(here.next(2))
-        with ThreadPoolExecutor() as both:  # fault 18: two runs of a job at once
-            said = list(both.map(lambda _: here.command("rollup"), range(2)))
-        assert sum("series computed" in one for one in said) == 2
         here.stop()
     finally:
         here.close()
     exactly_once(here, here.sent)
+
+
+def test_fault_18_overlapping_runs_wait_for_each_other(tmp_path):
+    """What two schedulers and operators ask for at once is done one after the other, and each is answered."""
+    thread, inside, most = CoreThread(Installation(tmp_path / "here").config), [], []
+    rollup = thread.core.rollup
+
+    def watched(**options):
+        inside.append(None)
+        most.append(len(inside))
+        time.sleep(0.05)
+        report = rollup(**options)
+        inside.pop()
+        return report
+
+    thread.core.rollup = watched
+    thread.start()
+    try:
+        with ThreadPoolExecutor() as several:
+            answers = list(several.map(lambda name: list(thread.submit("job", {"name": name})), ("hourly", "nightly") * 3))
+    finally:
+        thread.stop()
+    assert all(answers)
+    assert (len(most), set(most)) == (6, {1})
 
 
 def test_fault_15_little_memory(tmp_path):
