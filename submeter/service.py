@@ -35,6 +35,7 @@ from submeter.core import Core, make_folder, now
 from submeter.errors import SubmeterError
 from submeter.ingest.bus.poller import BusCollector
 from submeter.ingest.common import Counters
+from submeter.ingest.room import Room
 from submeter.ingest.telling import Teller
 from submeter.metrics import Metrics, of_sources
 from submeter.outbox import Postmen
@@ -84,6 +85,7 @@ class CoreThread:
         self._look_at = 0.0
         self._planned: set[str] = set()
         self._sources: Mapping[str, Counters] = {}
+        self._room = Room(config.data.folder)
         self._thread = threading.Thread(target=self._loop, name="core")
         self.metrics.healthy.set_function(lambda: float(self.health()["ok"]))
 
@@ -133,7 +135,7 @@ class CoreThread:
     def health(self) -> Mapping[str, Any]:
         """Whether the core does its work and the collectors can keep what comes, and what keeps them from it."""
         told = _health(self._sources)
-        trouble = self._trouble or told["trouble"] or self.core.lacking or self._failed_jobs()
+        trouble = self._trouble or self._no_room() or told["trouble"] or self.core.lacking or self._failed_jobs()
         return {**told, "ok": trouble is None and self._thread.is_alive(), "trouble": trouble}
 
     def _answer(self, request: _Request) -> str | Exception | None:
@@ -143,6 +145,10 @@ class CoreThread:
             except queue.Empty:
                 if not self._thread.is_alive():
                     return SubmeterError("the core has stopped: run the command again")
+
+    def _no_room(self) -> str | None:
+        """Why nothing more is kept."""
+        return f"{self._room.folder} is nearly full: nothing more is taken; free disk space" if self._room.short else None
 
     def _failed_jobs(self) -> str | None:
         """Which jobs failed and have not succeeded since; or why nobody can tell."""
