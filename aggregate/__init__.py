@@ -6,7 +6,7 @@ nothing here decodes, listens or serves.
 """
 
 from submeter.aggregate.commissioning import commissioning
-from submeter.aggregate.engine import Engine
+from submeter.aggregate.engine import Engine, Used
 from submeter.aggregate.errors import AggregateError, CaseError, EngineError, ParameterError, UnknownSeriesError
 from submeter.aggregate.kernel import READINGS, Rollup, rollup
 from submeter.aggregate.parameters import Exchange, Parameters, SeriesSpec
@@ -37,6 +37,7 @@ __all__ = [
     "Series",
     "SeriesSpec",
     "UnknownSeriesError",
+    "Used",
     "commissioning",
     "faults",
     "register_named",

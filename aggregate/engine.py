@@ -9,7 +9,7 @@ import re
 import shutil
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from datetime import date
 from hashlib import blake2b
 from pathlib import Path
@@ -69,6 +69,9 @@ class Used:
     readings: int = 0
     rows: int = 0
     seconds: float = 0.0
+
+    def __add__(self, other: "Used") -> "Used":
+        return Used(*(one + two for one, two in zip(astuple(self), astuple(other), strict=True)))
 
     def __str__(self) -> str:
         return (

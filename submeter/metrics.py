@@ -9,6 +9,7 @@ from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from submeter.aggregate import Used
 from submeter.core import Seen
 from submeter.ingest.common import Counters
 from submeter.store import Counts
@@ -29,6 +30,7 @@ class Metrics:
         events: Callable[[], Mapping[str, int]],
         gateways: Callable[[], Mapping[str, Seen]] = dict,
         folder: Path | None = None,
+        spark: Callable[[], Used] = Used,
     ) -> None:
         self.registry = CollectorRegistry()
         self.telegrams = Counter("submeter_ingest_telegrams", "Telegrams by outcome", ["result"], registry=self.registry)
@@ -37,6 +39,7 @@ class Metrics:
         self.registry.register(_Inbox(counts, now))
         self.registry.register(_Events(events))
         self.registry.register(_Gateways(gateways))
+        self.registry.register(_Spark(spark))
         if folder is not None:
             self.registry.register(_Disk(folder))
 
@@ -97,6 +100,21 @@ class _Gateways(Collector):
                 skew.add_metric([name], one.skew / 1e6)
         yield GaugeMetricFamily("submeter_gateways", "Gateways that were heard in the last two weeks", value=len(told))
         yield from (last, skew, gaps, missing)
+
+
+class _Spark(Collector):
+    def __init__(self, used: Callable[[], Used]) -> None:
+        self._used = used
+
+    def collect(self) -> Iterator[Metric]:
+        used = self._used()
+        buckets = CounterMetricFamily("submeter_spark_buckets", "Buckets of runs on Spark: computed, or there from before", labels=["how"])
+        buckets.add_metric(["computed"], used.computed)
+        buckets.add_metric(["there"], used.wanted - used.computed)
+        yield buckets
+        yield CounterMetricFamily("submeter_spark_readings", "Readings of the buckets that were computed", value=used.readings)
+        yield CounterMetricFamily("submeter_spark_rows", "Rows of the buckets that were computed", value=used.rows)
+        yield CounterMetricFamily("submeter_spark_task_seconds", "Seconds of work of the tasks that computed them", value=used.seconds)
 
 
 class _Disk(Collector):

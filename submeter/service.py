@@ -67,7 +67,7 @@ class CoreThread:
     """The core's loop: drain, and between two steps whatever the queue holds. Trouble of either keeps the other going."""
 
     def __init__(self, config: Config) -> None:
-        self.metrics = Metrics(self._counts, now, self._events, lambda: self.core.gateways, config.data.folder)
+        self.metrics = Metrics(self._counts, now, self._events, lambda: self.core.gateways, config.data.folder, lambda: self.core.spark_used)
         self.core = Core(config, self._count)
         self._queue: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
         self._trouble: str | None = None
