@@ -57,6 +57,15 @@ def broker(tmp_path):
 
 
 @pytest.fixture(scope="session")
+def spark() -> None:
+    """Spark can be started here."""
+    from submeter.aggregate.spark import missing
+
+    if lacking := missing():
+        unavailable(lacking)
+
+
+@pytest.fixture(scope="session")
 def chromium() -> str:
     """The program of a real browser."""
     program = shutil.which("chromium") or shutil.which("google-chrome")

@@ -42,7 +42,7 @@ def test_every_root_folder_is_mapped_and_linked():
 
 
 def test_spark_has_a_lock_of_its_own():
-    """pyspark is 480 MB: it is in the extra and its lock file, of the same range, and not in what `./run` installs."""
+    """Pyspark is 480 MB: it is in the extra and its lock file, of the same range, and not in what `./run` installs."""
     assert PROJECT["dependency-groups"]["spark"] == PROJECT["project"]["optional-dependencies"]["spark"]
     locks = [(ROOT / name).read_text() for name in ("requirements.lock", "requirements-spark.lock")]
     assert ["pyspark==" in lock for lock in locks] == [False, True]

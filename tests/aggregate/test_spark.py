@@ -12,12 +12,11 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import unavailable
 from fleet import checksums, fill, published
 from spark_cluster import Cluster, kill
 
 from submeter.aggregate.errors import EngineError
-from submeter.aggregate.spark import Spark, missing
+from submeter.aggregate.spark import Spark
 from submeter.commands import execute
 from submeter.config import load
 from submeter.core import Core
@@ -28,10 +27,8 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory):
+def cluster(tmp_path_factory, spark):
     """A cluster for all tests of this file."""
-    if lacking := missing():
-        unavailable(lacking)
     with Cluster(tmp_path_factory.mktemp("spark") / "cluster") as running:
         yield running
 
@@ -103,10 +100,8 @@ def test_a_worker_that_is_killed_in_the_middle_costs_no_row(cluster, fleet, monk
     assert not list(outputs.glob(".*"))
 
 
-def test_a_master_that_is_not_there_is_said_at_once(tmp_path):
+def test_a_master_that_is_not_there_is_said_at_once(tmp_path, spark):
     """A wrong address costs seconds, not the minute that Spark tries; nothing is computed."""
-    if lacking := missing():
-        unavailable(lacking)
     with pytest.raises(EngineError, match=r"no Spark master answers at spark://127\.0\.0\.1:1"):
         Spark("spark://127.0.0.1:1", tmp_path)
 
