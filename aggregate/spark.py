@@ -126,10 +126,11 @@ def compute_all(context: Any, buckets: Sequence[Bucket], told: Callable[[int], N
     ended = threading.Event()
 
     def look() -> None:
-        tracker = context.statusTracker()
+        tracker, done = context.statusTracker(), 0
         while not ended.wait(LOOK_S):
             stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
-            told(sum(stage.numCompletedTasks for stage in stages if stage))
+            done = max(done, sum(stage.numCompletedTasks for stage in stages if stage))
+            told(done)
 
     looking = threading.Thread(target=look, name="progress", daemon=True)
     looking.start()

@@ -15,6 +15,7 @@ import pytest
 from fleet import checksums, fill, published
 from spark_cluster import Cluster, kill
 
+from submeter.aggregate.buckets import Bucket
 from submeter.aggregate.errors import EngineError
 from submeter.aggregate.spark import Spark
 from submeter.commands import execute
@@ -104,6 +105,24 @@ def test_a_master_that_is_not_there_is_said_at_once(tmp_path, spark):
     """A wrong address costs seconds, not the minute that Spark tries; nothing is computed."""
     with pytest.raises(EngineError, match=r"no Spark master answers at spark://127\.0\.0\.1:1"):
         Spark("spark://127.0.0.1:1", tmp_path)
+
+
+@pytest.mark.slow
+def test_what_a_worker_refuses_is_said_in_its_words(tmp_path, spark):
+    """A task that fails on a worker ends the run with the worker's own sentence, and names the log with the rest."""
+    bucket = Bucket(tmp_path / "rows" / "00000-0", (), {}, (), release="0.0")
+    with pytest.raises(EngineError, match=r"install the same submeter on all machines.*spark\.log"):
+        Spark("local[1]", tmp_path)([bucket], lambda _done: None)
+
+
+@pytest.mark.slow
+def test_a_stop_ends_the_driver(tmp_path, spark):
+    """A core that is to stop ends a run under way, and nothing of it runs on."""
+    (tmp_path / "rows").mkdir()
+    with pytest.raises(EngineError, match="was stopped"):
+        Spark("local[1]", tmp_path, stopping=lambda: True)([Bucket(tmp_path / "rows" / "00000-0", (), {}, ())] * 50, lambda _done: None)
+    drivers = subprocess.run(["pgrep", "-P", str(os.getpid()), "-f", "submeter.aggregate.spark"], capture_output=True, text=True, check=False)
+    assert drivers.stdout == ""
 
 
 def test_without_the_extra_the_command_says_what_to_install(tmp_path, monkeypatch):
