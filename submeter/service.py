@@ -77,6 +77,7 @@ class CoreThread:
             config.data.folder,
             lambda: self.core.meters,
             lambda: self.core.redecoded,
+            lambda: self.core.spark_used,
         )
         self.core = Core(config, self.metrics.count)
         self._queue: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()

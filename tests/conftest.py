@@ -150,6 +150,15 @@ def mkfs() -> str:
 
 
 @pytest.fixture(scope="session")
+def spark() -> None:
+    """Spark can be started here."""
+    from submeter.aggregate.spark import missing
+
+    if lacking := missing():
+        unavailable(lacking)
+
+
+@pytest.fixture(scope="session")
 def chromium() -> str:
     """The program of a real browser."""
     program = shutil.which("chromium") or shutil.which("google-chrome")
