@@ -9,7 +9,6 @@ import typer
 from submeter.config import Broker, Config, SerialPort, load
 from submeter.config.portals import load_portal
 from submeter.ingest.settings import rules_of
-from submeter.store.sql import reached
 
 __all__ = ["check", "described"]
 
@@ -27,6 +26,8 @@ def described(config: Config) -> Iterator[str]:
     """Return one line per part of the installation, without secrets."""
     yield f"data      {config.data.folder}"
     if config.data.database:
+        from submeter.store.sql import reached  # noqa: PLC0415 - without a database no store is needed
+
         yield f"database  {config.data.database}: {reached(config.data.server())}"
     yield f"keys      {_master_key(config)}"
     yield from (f"mqtt      {_broker(broker)}" for broker in config.mqtt)
