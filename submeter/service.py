@@ -39,7 +39,7 @@ from submeter.metrics import Metrics
 from submeter.outbox import Postmen
 from submeter.portal import create_portal
 from submeter.rates import Rates
-from submeter.store import Counts, Inbox, Published, Registry, StoreBrokenError
+from submeter.store import Counts, Inbox, Published, Registry, StoreBrokenError, StoreError
 from submeter.store.runs import By
 
 __all__ = ["CoreThread", "Part", "serve", "settle"]
@@ -136,8 +136,11 @@ class CoreThread:
                     return SubmeterError("the core has stopped: run the command again")
 
     def _failed_jobs(self) -> str | None:
-        """Which jobs failed and have not succeeded since."""
-        failed = self.core.registry.events.find("job_failed", state="open")
+        """Which jobs failed and have not succeeded since, or why nobody knows."""
+        try:
+            failed = self.core.registry.events.find("job_failed", state="open")
+        except StoreError as error:
+            return str(error)
         said = "; ".join(f"{event.subject.removeprefix('job:')} failed: {event.detail}" for event in failed)
         return f"{said}; when that is mended: submeter rollup --now JOB" if said else None
 
@@ -147,7 +150,10 @@ class CoreThread:
             self.metrics.telegrams.labels(result).inc(count)
 
     def _events(self) -> Mapping[str, int]:
-        return self.core.registry.events.counts()
+        try:
+            return self.core.registry.events.counts()
+        except StoreError:
+            return {}
 
     def _counts(self) -> Counts:
         with Inbox(self.core.folder / "inbox.sqlite") as inbox:
