@@ -41,7 +41,7 @@ from submeter.metrics import Metrics, of_sources
 from submeter.outbox import Postmen
 from submeter.portal import create_portal
 from submeter.rates import Rates
-from submeter.store import Counts, Inbox, Published, Registry, StoreBrokenError
+from submeter.store import Counts, Inbox, Published, Registry, StoreBrokenError, StoreError
 from submeter.store.runs import By
 
 __all__ = ["CoreThread", "Part", "serve", "settle"]
@@ -161,7 +161,10 @@ class CoreThread:
         return f"{said}; when that is mended: submeter rollup --now JOB" if said else None
 
     def _events(self) -> Mapping[str, int]:
-        return self.core.registry.events.counts()
+        try:
+            return self.core.registry.events.counts()
+        except StoreError:
+            return {}
 
     def _counts(self) -> Counts:
         with Inbox(self.core.folder / "inbox.sqlite") as inbox:
