@@ -91,7 +91,9 @@ def querying(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         yield connection
     except sqlite3.Error as error:
         path = connection.execute("PRAGMA database_list").fetchone()[2]
-        raise StoreError(f"{path}: {error}; free disk space and file rights come first") from error
+        damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+        remedy = "stop the service and let `submeter doctor` say what can be saved" if damaged else "free disk space and file rights come first"
+        raise StoreError(f"{path}: {error}; {remedy}") from error
 
 
 def _to_wal(connection: sqlite3.Connection) -> None:
