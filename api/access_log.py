@@ -35,7 +35,7 @@ class ReadLog:
     """The sums of one application, over the registry's file."""
 
     def __init__(self, registry: Registry) -> None:
-        self._path = registry.path
+        self._registry = registry
         self._lock = threading.Lock()
         self._writing = threading.Lock()
         self._sums: dict[Key, list[int]] = {}
@@ -62,7 +62,7 @@ class ReadLog:
                 self._timer = None
             try:
                 if sums:
-                    with Registry(self._path) as registry:
+                    with self._registry.another() as registry:
                         registry.reads.add(Read(*key, *numbers) for key, numbers in sums.items())
             except BaseException:
                 with self._lock:

@@ -60,7 +60,7 @@ def _put(access: Access, body: bytes, *, lines: bool, dry_run: bool) -> dict[str
         raise Invalid("the body is not JSON as docs/api.md says") from None
     principal = access.principal
     check = partial(_faults, manager=principal.manager)
-    with Registry(access.registry.path) as registry:
+    with access.registry.another() as registry:
         try:
             if not dry_run:
                 return _told(import_entries(registry, entries, principal.manager, by=principal.actor, check=check), dry_run=False)

@@ -22,7 +22,7 @@ from submeter.api.sign_in import FlowsHere
 from submeter.errors import SubmeterError
 from submeter.store.exports import Export
 from submeter.store.published import Published
-from submeter.store.registry import Registry, new_id
+from submeter.store.registry import new_id
 
 __all__ = ["routes"]
 
@@ -99,7 +99,7 @@ async def withdraw_erasure(access: Annotated[Access, scoped("me:self", cost="w")
 def _make(access: Access, published: Published, flows: Flows, one: Export) -> None:
     """Make an export, on a thread of its own; what goes wrong is noted with it and in the log."""
     try:
-        with Registry(access.registry.path) as registry:
+        with access.registry.another() as registry:
             try:
                 _write(replace(access, registry=registry), published, flows, one)
             except (SubmeterError, OSError):

@@ -37,7 +37,7 @@ class House:
             db.executemany("INSERT INTO points VALUES (?, 'b', NULL, 'cold_water', '', 'volume', '{}')", [(name,) for name in names])
             db.executemany("INSERT INTO devices (id, whole) VALUES (?, 1)", [(name,) for name in names])
             db.executemany("INSERT INTO assignments (point, device, since) VALUES (?, ?, 0)", [(name, name) for name in names])
-            db.execute("INSERT INTO audit (at, actor, action, subject, detail) VALUES (0, 'bench', 'directory.import', '', '')")
+            self.registry.record("bench", "directory.import", "")
         numbers = self.readings.register_ids([(name, WATER) for name in names])
         self.registers = np.array([numbers[name, WATER] for name in names])
         self.seq, self.now = 0, 0

@@ -4,6 +4,7 @@ Strategy: tomllib reads, pydantic checks, and each mistake becomes one line `fil
 """
 
 import difflib
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,15 +14,18 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from submeter.config.errors import ConfigError
-from submeter.config.sections import Broker, Config, Drop, Gateway, LoraWan, MappedTopic, PortalHost, Sender, SerialPort, WiredBus
+from submeter.config.sections import Broker, Config, Drop, Gateway, LoraWan, MappedTopic, ModbusLine, PortalHost, Sender, SerialPort, WiredBus
 
 __all__ = ["DEFAULT_FILE", "load", "parse"]
 
 DEFAULT_FILE: Final = Path("pipeline.toml")
+#: A password in an address, where none belongs: it is not repeated.
+PASSWORD: Final = re.compile(r"(?<=://)[^@/\s]*(?=@)|(?<=[?&]password=)[^&\s'\"]*")
 LISTS: Final[Mapping[str, type[BaseModel]]] = {
     "mqtt": Broker,
     "serial": SerialPort,
     "bus": WiredBus,
+    "modbus": ModbusLine,
     "drop": Drop,
     "gateway": Gateway,
     "lorawan": LoraWan,
@@ -68,7 +72,7 @@ def _line(mistake: ErrorDetails) -> str:
         return (
             f"{place} {_said(mistake)}".lstrip() if mistake["type"] == "value_error" else f"{place} is a section: write {place} on a line of its own"
         )
-    return f"{place} {key}: {mistake['input']!r} cannot be used: write {_model(section).model_fields[key].description}"
+    return f"{place} {key}: {PASSWORD.sub('…', repr(mistake['input']))} cannot be used: write {_model(section).model_fields[key].description}"
 
 
 def _place(section: str, rest: list[str | int]) -> str:

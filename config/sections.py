@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from apscheduler.triggers.cron import CronTrigger
@@ -35,6 +36,7 @@ __all__ = [
     "Mail",
     "MappedTopic",
     "Metrics",
+    "ModbusLine",
     "Rollup",
     "Sender",
     "SerialPort",
@@ -65,6 +67,12 @@ def _network(text: str) -> str:
     return text
 
 
+def _without_password(text: str) -> str:
+    if re.search(r"[?&]password=", text):
+        raise ValueError("the password belongs into a file")
+    return text
+
+
 def _pattern(text: str) -> str:
     try:
         re.compile(text)
@@ -86,6 +94,8 @@ Link = Annotated[str, Field(pattern=r"^((https://|http://localhost[:/])([^{}\s]|
 #: Where pages of a portal lead: to pay a balance, to pay without an account, to how the portal is used, to the manager's own pages, to who helps.
 LinkName = Literal["pay", "pay_open", "manual", "video", "home", "mail", "phone"]
 Url = Annotated[str, Field(pattern=r"^(https?://\S+)?$")]
+#: No password stands between the user and the host.
+Database = Annotated[str, Field(pattern=r"^(postgres(ql)?://([^\s:@/?]+@)?[^\s@?]*(\?[^\s]*)?)?$"), AfterValidator(_without_password)]
 Header = Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+: ?[^\r\n]+$")]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 Network = Annotated[str, AfterValidator(_network)]
@@ -105,6 +115,20 @@ class Data(Section):
     """Where everything is kept."""
 
     folder: Folder = Field(default=Path("data"), description='the folder of all data, e.g. folder = "/var/lib/submeter"')
+    database: Database = Field(
+        default="",
+        description='a PostgreSQL database, without its password, e.g. database = "postgresql://submeter@db.example/submeter", or "" for files',
+    )
+    database_password_file: File = Field(
+        default=None, description='a file with the password, e.g. database_password_file = "database.password", or "" for none'
+    )
+
+    def server(self) -> str:
+        """The database with its password, which is read now, as libpq takes it; "" for files. ConfigError if the password is not there."""
+        if not self.database or not self.database_password_file:
+            return self.database
+        password = quote(_secret(self.database_password_file, "[data] database_password_file"), safe="")
+        return f"{self.database}{'&' if '?' in self.database else '?'}password={password}"
 
 
 class Log(Section):
@@ -210,6 +234,36 @@ class WiredBus(Section):
         default=(), description='addresses, e.g. meters = ["5", "20135442 523B 03 07", "NZR-20135442-03-07"], or [] for none'
     )
     gateway: str = Field(default="", description='the gateway that these telegrams are counted under, e.g. gateway = "cellar", or "" for the name')
+
+
+class ModbusMeter(Section):
+    """A meter, or what a controller knows of one, behind a Modbus line."""
+
+    unit: Annotated[int, Field(ge=0, le=255)] = Field(default=1, description="the device's number on the line, e.g. unit = 5")
+    map: Text = Field(default="", description='a map of `maps`, or one that is shipped (docs/modbus.md), e.g. map = "substation"')
+    offset: Annotated[int, Field(ge=-65_535, le=65_535)] = Field(default=0, description="what is added to the map's addresses, e.g. offset = 50")
+    meter: str = Field(
+        default="", description='the meter as the directory names it, e.g. meter = "DFS-12345678-00-04" or "12345678", or "" if the map tells it'
+    )
+
+
+class ModbusLine(Section):
+    """A Modbus line whose devices submeter asks for registers."""
+
+    name: Name = Field(default="modbus", description='a name of letters, digits, "_", "." and "-", e.g. name = "substations"')
+    url: Annotated[str, Field(pattern=r"^(tcp://[^\s/]+|socket://[^\s/]+:\d+|[^:\s]+)$")] = Field(
+        default="tcp://127.0.0.1:502", description='e.g. url = "tcp://10.0.0.9:502", "socket://10.0.0.7:4001" (RTU through TCP) or "/dev/ttyUSB0"'
+    )
+    baud: Annotated[int, Field(ge=300, le=460_800)] = Field(default=19_200, description="bits per second, e.g. baud = 19200")
+    parity: Literal["even", "odd", "none"] = Field(default="even", description='one of "even", "odd", "none"')
+    echo: Literal["auto", "yes", "no"] = Field(default="auto", description='one of "auto", "yes", "no"')
+    timeout_ms: Annotated[int, Field(ge=50, le=10_000)] = Field(default=1000, description="milliseconds, e.g. timeout_ms = 1000")
+    interval_minutes: Count = Field(default=15, description="minutes between two reads of a meter, e.g. interval_minutes = 60")
+    maps: File = Field(default=None, description='a file of register maps (docs/modbus.md), e.g. maps = "maps.toml", or "" for the shipped ones only')
+    meters: Annotated[tuple[ModbusMeter, ...], Strict(strict=False)] = Field(
+        default=(), description='e.g. meters = [{unit = 5, map = "substation", meter = "DFS-12345678-00-04"}], or [] for none'
+    )
+    gateway: str = Field(default="", description='the gateway that these readings are counted under, e.g. gateway = "cellar", or "" for the name')
 
 
 class Http(Section):
@@ -501,6 +555,7 @@ class Config(Section):
     serial: Annotated[tuple[SerialPort, ...], Strict(strict=False)] = ()
     http: Http
     bus: Annotated[tuple[WiredBus, ...], Strict(strict=False)] = ()
+    modbus: Annotated[tuple[ModbusLine, ...], Strict(strict=False)] = ()
     drop: Annotated[tuple[Drop, ...], Strict(strict=False)] = ()
     handover: Handover
     gateway: Annotated[tuple[Gateway, ...], Strict(strict=False)] = ()
@@ -526,12 +581,13 @@ class Config(Section):
             *(port.name for port in self.serial),
             *(drop.name for drop in self.drop),
             *(bus.name for bus in self.bus),
+            *(line.name for line in self.modbus),
             *["http"] * self.http.enabled,
         ]
         gateways, managers = [gateway.name for gateway in self.gateway], [sender.manager for sender in self.sender]
         hosts = [portal.host for portal in self.portal]
         for key, names in (
-            ("[[mqtt]] [[serial]] [[bus]] [[drop]] name", sources),
+            ("[[mqtt]] [[serial]] [[bus]] [[modbus]] [[drop]] name", sources),
             ("[[gateway]] name", gateways),
             ("[[sender]] manager", managers),
             ("[[portal]] host", hosts),

@@ -62,7 +62,7 @@ class Counters:
     dropped_bytes: int = 0
     resyncs: int = 0  # times that bytes of a port were given up
     answers: Counter[int] = field(default_factory=Counter)  # of HTTP, by status
-    polls: Counter[str] = field(default_factory=Counter)  # of a bus, by outcome: answered, or why not
+    polls: Counter[str] = field(default_factory=Counter)  # of a bus or a Modbus line, by outcome: answered, or why not
     poll_s: Spread = field(default_factory=lambda: Spread(POLL_S))
     commit_s: Spread = field(default_factory=lambda: Spread(COMMIT_S))
     batch: Spread = field(default_factory=lambda: Spread(BATCH))

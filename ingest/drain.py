@@ -28,9 +28,12 @@ from submeter.ingest.envelopes import BadPayload, Envelope, Heard
 from submeter.ingest.envelopes.discovery import is_announcement
 from submeter.ingest.envelopes.entities import HOMEASSISTANT, Entity
 from submeter.ingest.envelopes.mapping import Rule
-from submeter.ingest.envelopes.parsed import values_of
+from submeter.ingest.envelopes.modbus import MODBUS
+from submeter.ingest.envelopes.parsed import Values, values_of
 from submeter.ingest.guard import WINDOW, Guard
 from submeter.ingest.lorawan import PARTIAL, Assembler, Route, Taken
+from submeter.ingest.modbus.maps import RegisterMap
+from submeter.ingest.modbus.registers import read_by
 from submeter.ingest.plain import Ordinary, Owner
 from submeter.ingest.receiving import WRAPPED, Gateway, Receiver, bytes_of, gateway_of
 from submeter.ingest.rows import POSITION_BITS, READING_BITS, Reception, rows_of, table
@@ -55,6 +58,7 @@ MOST_READINGS: Final = 20_000
 #: Frame form, in quarantine, of what the envelope itself gave up: there is no telegram to decode again.
 REFUSED: Final = "refused"
 CLOCKS: Final = Clocks()
+NO_MAPS: Final[Mapping[str, RegisterMap]] = {}
 #: Outcomes that say that somebody tampers, or that a device is not configured as it sends.
 SECURITY: Final = frozenset(("wrong_key", "mac_fail", "replay", "downgrade", "unknown_mode"))
 #: … and those that are events where the device is known.
@@ -89,6 +93,7 @@ class Drain:
         numbered: Callable[[str], Sequence[DeviceId]] = lambda _: (),
         rules: Sequence[Rule] = (),
         entities: Entities | None = None,
+        maps: Mapping[str, RegisterMap] = NO_MAPS,
     ) -> None:
         self._inbox = inbox
         self._readings = readings
@@ -96,6 +101,7 @@ class Drain:
         self._known = known
         self._numbered = numbered
         self._routes = routes
+        self._maps = maps
         self._uplinks = Assembler(routes)
         self._announcements = Announcements(entities or registry.entities)
         self._receiver = Receiver(gateways or {}, rules, clocks.ahead, self._announcements.of)
@@ -219,7 +225,7 @@ class Drain:
             return []
         if heard.telegram.link == "parsed":
             with suppress(BadPayload):
-                return [heard] if [*map(str, self._meant(values_of(heard.telegram.raw).id))] == [device] else []
+                return [heard] if [*map(str, self._meant(self._told(heard).id))] == [device] else []
         found = self._unwrapped(heard, uplinks.take(heard)) if heard.telegram.link == "lorawan" else [heard]
         return [one for one in found if self._is_of(one, device, window)]
 
@@ -342,7 +348,7 @@ class Drain:
     def _newer(self, heard: Reception) -> Telegram | None:
         """Those values that a gateway told of a known device that are newer than the last ones of their registers."""
         try:
-            told = values_of(heard.telegram.raw)
+            told = self._told(heard)
         except BadPayload:
             return None
         devices = self._meant(told.id)
@@ -408,7 +414,7 @@ class Drain:
     def _values(self, heard: Reception, batch: Batch, *, counted: bool = False) -> None:
         """Values by register of the one device of the directory that has this number; `counted`: the reception was."""
         try:
-            told = values_of(heard.telegram.raw)
+            told = self._told(heard)
         except BadPayload as error:
             self._quarantine(heard, batch, None, error.reason, error.detail)
             return
@@ -422,6 +428,11 @@ class Drain:
         if not counted:
             batch.receptions.setdefault((str(devices[0]), heard.gateway, heard.at // civil.DAY), []).append(heard.telegram.rssi_dbm)
         self._decoded(_telegram(devices[0], told.values), heard, batch, self._known(devices[0]) or NOBODY)
+
+    def _told(self, heard: Reception) -> Values:
+        """The values that a gateway tells, or that registers have by their map; raises BadPayload."""
+        raw = heard.telegram.raw
+        return read_by(self._maps, raw) if heard.telegram.form == MODBUS.name else values_of(raw)
 
     def _meant(self, meter: str) -> Sequence[DeviceId]:
         """The devices that somebody names by eight digits, or in full."""

@@ -1,9 +1,10 @@
 """Errors of the collectors. Any other exception that leaves `submeter.ingest` is a bug.
 
 SubmeterError
-├── BadPayload      a message that cannot be split into telegrams: its reason and what is wrong
+├── BadPayload      a message that cannot be split into telegrams, or values that cannot be read: its reason and what is wrong
 ├── BadLine         a line of a replayed file that cannot be split: file, line, reason
 ├── BadFile         a file to replay that cannot be read
+├── PollError       a meter that was asked and not read: the reason and what was heard instead
 └── DongleError     a dongle that does not answer, or refuses: the event's name and a sentence
 """
 
@@ -11,7 +12,7 @@ from pathlib import Path
 
 from submeter.errors import SubmeterError
 
-__all__ = ["BadFile", "BadLine", "BadPayload", "DongleError"]
+__all__ = ["BadFile", "BadLine", "BadPayload", "DongleError", "PollError"]
 
 
 class BadPayload(SubmeterError):  # noqa: N818  named like the decoders' errors, by what is wrong
@@ -43,3 +44,11 @@ class DongleError(SubmeterError):
     def __init__(self, event: str, detail: str) -> None:
         super().__init__(detail)
         self.event = event
+
+
+class PollError(SubmeterError):
+    """A meter was not read: `reason` is counted, the sentence says what was heard instead."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason

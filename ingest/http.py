@@ -11,11 +11,11 @@ import threading
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 import uvicorn
 
+from submeter.config import Data
 from submeter.ingest.common import Backoff, Counters, OnEvent, Reporter
 from submeter.ingest.push import Push, Together
 from submeter.ingest.room import Room
@@ -46,10 +46,10 @@ class HttpSettings:
 class HttpCollector:
     """Collects what is pushed into the inbox of a data folder; `on_event` is told of changes by name and sentence, from the collector's thread."""
 
-    def __init__(self, settings: HttpSettings, folder: Path, on_event: OnEvent) -> None:
+    def __init__(self, settings: HttpSettings, data: Data, on_event: OnEvent) -> None:
         self.settings = settings
         self.counters = Counters()
-        self._folder = folder
+        self._data = data
         self._reporter = Reporter(on_event)
         self._backoff = Backoff(*BACKOFF_S)
         self._rates = Rates({"p": settings.per_minute})
@@ -76,10 +76,10 @@ class HttpCollector:
         """Serve from the opening of port and files to their end."""
         with ExitStack() as stack:
             listener = stack.enter_context(socket.create_server((self.settings.host, self.settings.port)))
-            inbox = stack.enter_context(Inbox(self._folder / "inbox.sqlite"))
-            registry = stack.enter_context(Registry(self._folder / "registry.sqlite"))
+            inbox = stack.enter_context(Inbox(self._data.folder / "inbox.sqlite"))
+            registry = stack.enter_context(Registry.of(self._data))
             keep = Together(lambda messages: self.counters.commit(inbox.append, messages)).keep
-            app = Push(self.settings.name, registry.gateways.holder, keep, self._rates, Room(self._folder), self.counters, self._reporter)
+            app = Push(self.settings.name, registry.gateways.holder, keep, self._rates, Room(self._data.folder), self.counters, self._reporter)
             asyncio.run(self._serve(app, listener, stop))
 
     async def _serve(self, app: Push, listener: socket.socket, stop: threading.Event) -> None:

@@ -21,7 +21,7 @@ import serial
 
 from submeter.ingest.framers import LineFramer
 
-__all__ = ["Child", "Port", "Tcp", "TcpLines", "Tty", "UdpLines", "Wire", "listening", "opened"]
+__all__ = ["Child", "Port", "Tcp", "TcpLines", "Tty", "UdpLines", "Wire", "connected", "listening", "opened", "serial_line"]
 
 READ_BYTES: Final = 4096
 CONNECT_S: Final = 5.0
@@ -29,6 +29,7 @@ CONNECT_S: Final = 5.0
 TICK_S: Final = 0.01
 #: Seconds idle, seconds between probes, probes.
 KEEP_ALIVE: Final = ((socket.TCP_KEEPIDLE, 30), (socket.TCP_KEEPINTVL, 10), (socket.TCP_KEEPCNT, 3))
+PARITIES: Final = {"even": serial.PARITY_EVEN, "odd": serial.PARITY_ODD, "none": serial.PARITY_NONE}
 #: Senders that may be connected to a listening port at a time.
 MOST_SENDERS: Final = 32
 DATAGRAM: Final = 65_536
@@ -67,10 +68,7 @@ class Tty:
     """A device, or a pyserial address; `even`: 8E1 as on the wired bus, which ptys do not know."""
 
     def __init__(self, url: str, baud: int, *, even: bool = False) -> None:
-        device = "://" not in url
-        parity = serial.PARITY_EVEN if even and not (device and _is_pty(url)) else serial.PARITY_NONE
-        extra = {"exclusive": True} if device else {}
-        self._serial = serial.serial_for_url(url, baud, parity=parity, timeout=TICK_S, **extra)
+        self._serial = serial_line(url, baud, "even" if even else "none", TICK_S)
         self.dropped = 0
 
     def read(self, wait_s: float) -> bytes:
@@ -103,10 +101,7 @@ class Tcp:
         if not address.hostname or not address.port:
             raise ValueError("write socket://host:port")
         self.dropped = 0
-        self._link = socket.create_connection((address.hostname, address.port), CONNECT_S)
-        self._link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option, value in KEEP_ALIVE:
-            self._link.setsockopt(socket.IPPROTO_TCP, option, value)
+        self._link = connected(address.hostname, address.port)
 
     def read(self, wait_s: float) -> bytes:
         """Return what has come; raises ConnectionError when the gateway has closed."""
@@ -234,10 +229,7 @@ class TcpLines:
             self.refused += 1
             sender.close()
             return
-        sender.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for option, value in KEEP_ALIVE:
-            sender.setsockopt(socket.IPPROTO_TCP, option, value)
-        self._senders[sender] = LineFramer()
+        self._senders[_kept_alive(sender)] = LineFramer()
 
     def _lines(self, sender: socket.socket) -> list[bytes]:
         try:
@@ -253,6 +245,19 @@ class TcpLines:
         return last
 
 
+def connected(host: str, port: int) -> socket.socket:
+    """A TCP connection with keep-alive; raises OSError."""
+    return _kept_alive(socket.create_connection((host, port), CONNECT_S))
+
+
+def serial_line(url: str, baud: int, parity: str, timeout_s: float) -> serial.Serial:
+    """A device or another address of pyserial, opened once with its time-out; ptys know no parity. Raises OSError or ValueError."""
+    device = "://" not in url
+    set_to = "none" if device and _is_pty(url) else parity
+    extra = {"exclusive": True} if device else {}
+    return serial.serial_for_url(url, baud, parity=PARITIES[set_to], timeout=timeout_s, **extra)
+
+
 def opened(url: str, baud: int, *, even: bool = False) -> Tty | Tcp:
     """Open a device, `socket://host:port`, or another address of pyserial; raises OSError or ValueError."""
     return Tcp(url) if url.startswith("socket://") else Tty(url, baud, even=even)
@@ -265,6 +270,13 @@ def listening(url: str) -> UdpLines | TcpLines:
     if address.scheme not in kinds or not address.hostname or not address.port:
         raise ValueError("write udp://host:port or tcp://host:port")
     return kinds[address.scheme](address.hostname, address.port)
+
+
+def _kept_alive(link: socket.socket) -> socket.socket:
+    link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in KEEP_ALIVE:
+        link.setsockopt(socket.IPPROTO_TCP, option, value)
+    return link
 
 
 def _ready(source: Any, wait_s: float) -> bool:

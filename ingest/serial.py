@@ -117,8 +117,8 @@ class SerialCollector:
         port = found.talk.port
         self.counters.connected = True
         self.counters.connections += 1
+        where = f"{found.kind} at {found.url}" if AUTO in {self.settings.url, self.settings.kind} else found.url
         if self._reporter.last != "port_stalled":  # a port that stalled is well again with its first byte
-            where = f"{found.kind} at {found.url}" if AUTO in {self.settings.url, self.settings.kind} else found.url
             self._reporter.tell("port_connected", where)
         if self.settings.mode:
             self._set_up(found, stop)
@@ -132,7 +132,7 @@ class SerialCollector:
                 self._backoff.reset()
                 self.counters.bytes += len(data)
                 if self._reporter.last == "port_stalled":
-                    self._reporter.tell("port_connected", self.settings.where)
+                    self._reporter.tell("port_connected", where)
                 self._take(framer.feed(data))
             elif cut and silent_s > CUT_S and found.kind != "lines":
                 cut = False

@@ -1,16 +1,22 @@
-"""What pipeline.toml says of formats, ports and buses, as the parts of ingest take it; opens nothing. ConfigError for what only they can tell is wrong."""
+"""What pipeline.toml says of formats, ports and lines, as the parts of ingest take it; opens nothing. ConfigError for what only they can tell is wrong."""
 
-from submeter.config import Config, ConfigError, MappedTopic, SerialPort, WiredBus
-from submeter.ingest.bus.frames import BAUDS, parse_address
+from collections.abc import Mapping
+from importlib.util import find_spec
+
+from submeter.config import Config, ConfigError, MappedTopic, ModbusLine, SerialPort, WiredBus
+from submeter.ingest.bus.frames import BAUDS, Address, parse_address
 from submeter.ingest.bus.master import ECHO, Timing
 from submeter.ingest.bus.poller import BusSettings
-from submeter.ingest.bus.schedule import Meter
 from submeter.ingest.dongles import ASKABLE, AUTO, KINDS, modes_of
 from submeter.ingest.envelopes.mapping import Rule, Value
 from submeter.ingest.lorawan import Route
+from submeter.ingest.modbus.maps import MapError, RegisterMap, maps_in
+from submeter.ingest.modbus.poller import ModbusSettings
+from submeter.ingest.modbus.stations import Station, station
+from submeter.ingest.schedule import Meter
 from submeter.ingest.serial import SerialSettings
 
-__all__ = ["buses_of", "routes_of", "rules_of", "serial_of"]
+__all__ = ["buses_of", "maps_of", "modbus_of", "routes_of", "rules_of", "serial_of"]
 
 
 def routes_of(config: Config) -> list[Route]:
@@ -62,7 +68,7 @@ def _bus(one: WiredBus) -> BusSettings:
     return BusSettings(one.name, one.port, meters, one.gateway or one.name, timing, ECHO[one.echo], one.interval_minutes * 60.0)
 
 
-def _meter(text: str) -> Meter:
+def _meter(text: str) -> Meter[Address]:
     """Read `ADDRESS [@ BAUD] [every MINUTES]`; raises ValueError."""
     address, _, minutes = text.partition(" every ")
     address, at, baud = address.partition("@")
@@ -70,6 +76,42 @@ def _meter(text: str) -> Meter:
         rates = ", ".join(map(str, BAUDS))
         raise ValueError(f'{text!r}: write ADDRESS, "ADDRESS @ 300" with a baud rate of {rates}, or "ADDRESS every 1440" with minutes')
     return Meter(parse_address(address), int(baud) if at else None, int(minutes) * 60.0 if minutes else None)
+
+
+def maps_of(config: Config) -> dict[str, RegisterMap]:
+    """The register maps that are shipped and those of the configuration; ConfigError for one that cannot be used."""
+    try:
+        return maps_in(line.maps for line in config.modbus if line.maps)
+    except MapError as error:
+        raise ConfigError(f"[[modbus]] maps: {error}") from None
+
+
+def modbus_of(line: ModbusLine, maps: Mapping[str, RegisterMap]) -> ModbusSettings:
+    """A Modbus line; ConfigError where a meter of it cannot be read, or what asks is not installed."""
+    if find_spec("pymodbus") is None:
+        raise ConfigError(f"[[modbus]] {line.name}: pymodbus is not installed: pip install 'submeter[modbus]', or take the section out")
+    return ModbusSettings(
+        name=line.name,
+        url=line.url,
+        stations=_stations(line, maps),
+        gateway=line.gateway or line.name,
+        baud=line.baud,
+        parity=line.parity,
+        timeout_s=line.timeout_ms / 1000,
+        echo=ECHO[line.echo],
+        interval_s=line.interval_minutes * 60.0,
+    )
+
+
+def _stations(line: ModbusLine, maps: Mapping[str, RegisterMap]) -> tuple[Station, ...]:
+    """Whom it is asked for."""
+    try:
+        found = tuple(station(maps, one.unit, one.map, one.offset, one.meter) for one in line.meters)
+    except ValueError as error:
+        raise ConfigError(f"[[modbus]] {line.name} meters: {error}") from None
+    if twice := next((one for one in found if found.count(one) > 1), None):
+        raise ConfigError(f"[[modbus]] {line.name} meters: {twice} is there twice")
+    return found
 
 
 def _rule(one: MappedTopic, number: int) -> Rule:

@@ -10,12 +10,12 @@ import queue
 import threading
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import structlog
 
 from submeter import civil
+from submeter.config import Data
 from submeter.ingest.common import OnEvent, now_us
 from submeter.store import Registry, StoreError
 from submeter.store.events import Events
@@ -28,9 +28,9 @@ log = structlog.get_logger()
 TROUBLE: Final[Mapping[str, str]] = {
     "handover_refused": "drop_refused",
     **dict.fromkeys(("mqtt_disconnected", "mqtt_refused", "port_lost", "http_refused", "drop_lost", "handover_lost", "port_refused"), "source_lost"),
-    **{kind: kind for kind in ("inbox_write_failed", "port_stalled", "bus_silent", "meter_overdue", "mqtt_session_taken_over")},
+    **{kind: kind for kind in ("inbox_write_failed", "port_stalled", "bus_silent", "meter_overdue", "mqtt_session_taken_over", "bus_full")},
     **dict.fromkeys(("dongle_silent", "dongle_refused"), "dongle_refused"),
-    **{kind: kind for kind in ("mqtt_session_lost", "drop_refused", "bus_full")},  # nothing that comes later ends these
+    **{kind: kind for kind in ("mqtt_session_lost", "drop_refused")},  # nothing that comes later ends these
 }
 _CONNECTED: Final = ("source_lost", "inbox_write_failed", "port_stalled", "mqtt_session_taken_over")
 #: What is told → the kinds of events that it ends.
@@ -38,6 +38,7 @@ ENDS: Final[Mapping[str, tuple[str, ...]]] = {
     **dict.fromkeys(("mqtt_connected", "port_connected", "http_connected", "drop_connected", "handover_connected"), _CONNECTED),
     "bus_connected": ("bus_silent",),
     "meter_connected": ("meter_overdue",),
+    "bus_eased": ("bus_full",),
 }
 #: How long all must have been well.
 STEADY_S: Final = 60.0
@@ -57,10 +58,10 @@ class _Change(NamedTuple):
 
 
 class Teller:
-    """The events of the collectors of one process, written to the registry of their data folder; `start` it before them, `stop` it after."""
+    """The events of the collectors of one process, written to the registry; `start` it before them, `stop` it after."""
 
-    def __init__(self, folder: Path, steady_s: float = STEADY_S, retry_s: float = RETRY_S) -> None:
-        self._path = folder / "registry.sqlite"
+    def __init__(self, data: Data, steady_s: float = STEADY_S, retry_s: float = RETRY_S) -> None:
+        self._data = data
         self._steady_s = steady_s
         self._retry_s = retry_s
         self._told: queue.SimpleQueue[_Change | None] = queue.SimpleQueue()
@@ -122,7 +123,7 @@ class Teller:
         if not due or (moment < self._refused_until and not last):
             return
         try:
-            with Registry(self._path) as registry, registry.writing():
+            with Registry.of(self._data) as registry, registry.writing():
                 for change in due:
                     _apply(registry.events, change)
         except StoreError as error:

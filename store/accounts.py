@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, TypeVar
 from submeter.civil import DAY
 from submeter.store.events import File
 from submeter.store.registry_types import FINEST, Visible
+from submeter.store.sql import upsert
 
 __all__ = [
     "INVITED",
@@ -70,7 +71,7 @@ SELECT g.unit, g.role, g.since, g.until, o.since, o.until, p.finest, g.occupancy
   g.id, g.data_from, g.finest, g.quantities
 FROM grants g JOIN units u ON u.id = g.unit JOIN properties p ON p.id = u.property AND p.manager = g.manager
 LEFT JOIN occupancies o ON o.unit = g.unit AND o.since = g.occupancy
-WHERE g.account = ? AND g.ended IS NULL AND g.since <= ? ORDER BY g.unit, o.since DESC
+WHERE g.account = ? AND g.ended IS NULL AND g.since <= ? ORDER BY g.unit, o.since DESC NULLS LAST
 """
 
 #: The same of a claim, for a guest.
@@ -80,6 +81,7 @@ SELECT g.unit, g.role, ?, g.until, o.since, o.until, p.finest, g.occupancy IS NO
 FROM claims g JOIN units u ON u.id = g.unit JOIN properties p ON p.id = u.property AND p.manager = g.manager
 LEFT JOIN occupancies o ON o.unit = g.unit AND o.since = g.occupancy WHERE g.id = ? AND g.withdrawn IS NULL
 """
+_KEEP_FLOW: Final = upsert("flows", "id", "cookie, link, realm, manager, name, state, expires")
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,7 +249,7 @@ class Accounts:
     def failed(self, account: str, *, reset: bool = False) -> None:
         """Count a wrong password, or forget the count after a right one."""
         with self._file.writing() as db:
-            db.execute("UPDATE accounts SET failures = CASE WHEN ? THEN 0 ELSE failures + 1 END WHERE id = ?", (reset, account))
+            db.execute("UPDATE accounts SET failures = CASE WHEN ? = 1 THEN 0 ELSE failures + 1 END WHERE id = ?", (reset, account))
 
     def contacts(self, account: str) -> list[Contact]:
         """Return the addresses of an account in order of entry."""
@@ -420,7 +422,7 @@ class Accounts:
         """Keep a flow as it stands."""
         with self._file.writing(synced=False) as db:
             values = (flow.id, flow.cookie, link, flow.realm, flow.manager, flow.name, json.dumps(dict(flow.state)), flow.expires)
-            db.execute("INSERT OR REPLACE INTO flows VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
+            db.execute(_KEEP_FLOW, values)
 
     def flow(self, identity: str, now: int) -> FlowRow | None:
         """Return a flow that is not over."""
@@ -486,7 +488,7 @@ class Accounts:
     def remember_browser(self, account: str, secret: str, now: int) -> None:
         """Note that this browser signed in to this account."""
         with self._file.writing(synced=False) as db:
-            db.execute("INSERT OR REPLACE INTO browsers VALUES (?, ?, ?)", (digest(secret), account, now))
+            db.execute(upsert("browsers", "hash, account", "seen"), (digest(secret), account, now))
 
     # Throttle
 
@@ -500,7 +502,7 @@ class Accounts:
         with self._file.writing(synced=False) as db:
             row = db.execute("SELECT fails, day FROM throttle WHERE key = ?", (key,)).fetchone() or (0, now // DAY)
             fails = (0 if daily and row[1] != now // DAY else row[0]) + 1
-            db.execute("INSERT OR REPLACE INTO throttle VALUES (?, ?, ?, ?)", (key, fails, now + delay(fails), now // DAY))
+            db.execute(upsert("throttle", "key", "fails, until, day"), (key, fails, now + delay(fails), now // DAY))
 
     def forgive(self, key: str) -> None:
         """Forget the failures under a key."""

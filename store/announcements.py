@@ -18,10 +18,10 @@ _ADDRESSEES: Final = """
 SELECT c.address, min(a.locale) FROM grants g JOIN units u ON u.id = g.unit JOIN properties p ON p.id = u.property AND p.manager = g.manager
 JOIN accounts a ON a.id = g.account AND a.ended IS NULL JOIN contacts c ON c.account = a.id AND c.channel = 'email' AND c.verified IS NOT NULL
 LEFT JOIN occupancies o ON o.unit = g.unit AND o.since = g.occupancy LEFT JOIN unit_wishes w ON w.account = g.account AND w.unit = g.unit
-WHERE g.manager = :manager AND (:property IS NULL OR p.id = :property) AND (:entrance IS NULL OR u.entrance = :entrance)
-  AND (:unit IS NULL OR u.id = :unit) AND g.ended IS NULL AND g.since <= :now AND (g.until IS NULL OR g.until > :now)
+WHERE g.manager = :manager AND (p.id = :property OR :property IS NULL) AND (u.entrance = :entrance OR :entrance IS NULL)
+  AND (u.id = :unit OR :unit IS NULL) AND g.ended IS NULL AND g.since <= :now AND (g.until IS NULL OR g.until > :now)
   AND (g.occupancy IS NULL OR (o.since <= :now AND (o.until IS NULL OR o.until > :now)))
-  AND g.role IN (SELECT value FROM json_each(:roles)) AND (:everybody OR coalesce(w.announcements_by_mail, 0))
+  AND g.role IN (SELECT value FROM json_each(:roles)) AND (:everybody = 1 OR w.announcements_by_mail = 1)
 GROUP BY c.address ORDER BY c.address
 """
 
@@ -70,7 +70,7 @@ class Announcements:
     def read(self, identity: str, account: str, now: int) -> None:
         """Note that an account read an announcement; the first time counts."""
         with self._file.writing() as db:
-            db.execute("INSERT OR IGNORE INTO announcement_reads VALUES (?, ?, ?)", (identity, account, now))
+            db.execute("INSERT INTO announcement_reads VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (identity, account, now))
 
     def read_by(self, account: str) -> dict[str, int]:
         """Return when an account read which announcements."""

@@ -20,7 +20,8 @@ __all__ = ["ORIGIN", "Chain", "Origin", "Trail", "escaped"]
 
 _COLUMNS: Final = "id, at, actor, action, subject, detail, manager, purpose, outcome, request, network"
 _INSERT: Final = f"INSERT INTO audit ({_COLUMNS}, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - ours
-_LAST: Final = "SELECT seq FROM sqlite_sequence WHERE name = 'audit'"
+#: The number of the last row, which the table itself does not tell where it was taken out.
+_LAST: Final = "SELECT id FROM audit_last"
 #: Rows read at a time.
 _PAGE: Final = 5000
 #: Which rows are wanted: the name of a filter to its condition.
@@ -73,8 +74,8 @@ class Trail:
         at = time.time_ns() // 1000
         told = (actor, action, subject, detail, manager or origin.manager, origin.purpose, outcome, origin.request, origin.network)
         with self._file.writing() as db:
-            last = db.execute(_LAST).fetchone()
-            row = ((last[0] if last else 0) + 1, at, *(escaped(text) for text in told))
+            number = db.execute("UPDATE audit_last SET id = id + 1 RETURNING id").fetchone()[0]
+            row = (number, at, *(escaped(text) for text in told))
             db.execute(_INSERT, (*row, _linked(self._head(), row)))
 
     def find(self, *, limit: int = 2**62, newest: bool = False, **wanted: str | int | None) -> list[AuditEntry]:
@@ -86,7 +87,7 @@ class Trail:
         return [AuditEntry(*row) for row in (reversed(rows) if newest else rows)]
 
     def verify(self) -> Chain:
-        """Walk the chain from the first row to the last; a row that is missing shows at the next one, the last one by the table's own count."""
+        """Walk the chain from the first row to the last; a row that is missing shows at the next one, the last one by their count."""
         linked, older, last, anchor = 0, 0, 0, hashlib.sha256()
         head: bytes | None = None
         for *row, kept in self._all():
@@ -99,8 +100,7 @@ class Trail:
             if kept != _linked(before, row):
                 return Chain(linked, older, before.hex(), last)
             head, linked = kept, linked + 1
-        counted = self._rows(_LAST)
-        missing = last + 1 if counted and counted[0][0] > last else None
+        missing = last + 1 if self._rows(_LAST)[0][0] > last else None
         return Chain(linked, older, (head or anchor.digest()).hex(), missing)
 
     def _head(self) -> bytes:

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from submeter.store.events import File
+from submeter.store.sql import upsert
 
 __all__ = ["KINDS", "Balance", "Kind", "Line"]
 
 Kind = Literal["charge", "payment", "penalty"]
 KINDS: Final[tuple[Kind, ...]] = ("charge", "payment", "penalty")
 _COLUMNS: Final = "manager, id, unit, holder, account, period, at, service, kind, amount, currency"
+_PUT: Final = upsert("balance", "manager, id", _COLUMNS.removeprefix("manager, id, "))
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class Balance:
                 values = tuple(getattr(one, name) for name in _COLUMNS.split(", "))
                 row = db.execute(f"SELECT {_COLUMNS} FROM balance WHERE manager = ? AND id = ?", (one.manager, one.id)).fetchone()  # noqa: S608 - ours
                 said["added" if row is None else "known" if tuple(row) == values else "changed"] += 1
-                db.execute(f"INSERT OR REPLACE INTO balance ({_COLUMNS}) VALUES ({', '.join('?' * len(values))})", values)  # noqa: S608 - ours
+                db.execute(_PUT, values)
         return said
 
     def of(self, unit: str, start: int, end: int) -> list[Line]:

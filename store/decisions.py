@@ -17,10 +17,10 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from sqlite3 import Connection
 from typing import Any, Final, Protocol
 
 from submeter.store.errors import StoreError
+from submeter.store.sql import Connection
 
 __all__ = ["DECISIONS", "METHODS", "Decision", "Decisions"]
 
@@ -76,7 +76,8 @@ class Decisions:
             self._file.record(by, f"decision.{kind}", f"point:{point}/{register}" if register else f"point:{point}", f"{reason}: {written}")
             audit = db.execute("SELECT max(id) FROM audit").fetchone()[0]
             row = (now, by, reason, kind, point, register, written, audit, withdraws)
-            return _decision(db.execute(f"INSERT INTO decisions VALUES (NULL{', ?' * len(row)}) RETURNING {_COLUMNS}", row).fetchone())  # noqa: S608
+            sql = f"INSERT INTO decisions ({_COLUMNS.removeprefix('id, ')}) VALUES (?{', ?' * (len(row) - 1)}) RETURNING {_COLUMNS}"  # noqa: S608 - ours
+            return _decision(db.execute(sql, row).fetchone())
 
     def withdraw(self, identity: int, *, by: str, reason: str, now: int) -> Decision:
         """Take a decision back; returns the one taken back. StoreError if there is none, or if it is not in force."""
@@ -96,7 +97,7 @@ class Decisions:
 
     def all(self, *, point: str | None = None) -> list[Decision]:
         """Return every decision, or those about a point, in order of entry."""
-        return self._select("1") if point is None else self._select("point = ?", point)
+        return self._select("true") if point is None else self._select("point = ?", point)
 
     def in_force(self, *kinds: str, point: str | None = None) -> list[Decision]:
         """Return the decisions that hold, of some kinds, in order of entry; those withdrawn and the withdrawals are left out."""

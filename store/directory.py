@@ -5,7 +5,6 @@ Rules: an import is taken as a whole or not at all, with every mistake told at o
 references are ids, or names where only one thing is called so; periods are half-open; keys are sealed before they are written, and never shown.
 """
 
-import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from submeter.store.directory_files import FILES, Entry, read_entries
 from submeter.store.errors import DirectoryError, VaultError
 from submeter.store.registry import Registry, new_id
 from submeter.store.registry_types import QUANTITIES
+from submeter.store.sql import Connection
 
 __all__ = ["OF_MANAGERS", "Report", "adopt", "import_directory", "import_entries", "shared_keys"]
 
@@ -157,7 +157,7 @@ def _owned(entry: Entry, manager: str) -> Entry:
 class _Import:
     """One import inside its transaction; of one `manager`, if there is one, who sees and changes nothing of others."""
 
-    def __init__(self, registry: Registry, db: sqlite3.Connection, manager: str | None = None) -> None:
+    def __init__(self, registry: Registry, db: Connection, manager: str | None = None) -> None:
         self._registry = registry
         self._db = db
         self._manager = manager

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from submeter.store.audience import MEANT, Audience
 from submeter.store.events import File
+from submeter.store.sql import upsert
 
 __all__ = ["Document", "Documents", "Wishes", "sha_of"]
 
@@ -67,7 +68,7 @@ class Documents:
         """Keep a document with its bytes."""
         values = [getattr(document, name) for name in _COLUMNS.split(", ")]
         with self._file.writing() as db:
-            db.execute("INSERT OR IGNORE INTO document_files VALUES (?, ?)", (document.sha, content))
+            db.execute("INSERT INTO document_files VALUES (?, ?) ON CONFLICT DO NOTHING", (document.sha, content))
             db.execute(f"INSERT INTO documents ({_COLUMNS}) VALUES ({', '.join('?' * len(values))})", values)  # noqa: S608 - ours
 
     def one(self, identity: str) -> Document | None:
@@ -85,13 +86,19 @@ class Documents:
 
     def same(self, document: Document) -> Document | None:
         """Return the document that says the same to the same, whenever it came; None if there is none."""
-        found = self._find("manager = ? AND sha = ? AND unit IS ? AND account IS ?", document.manager, document.sha, document.unit, document.account)
+        found = self._find(
+            "manager = ? AND sha = ? AND unit IS NOT DISTINCT FROM ? AND account IS NOT DISTINCT FROM ?",
+            document.manager,
+            document.sha,
+            document.unit,
+            document.account,
+        )
         return next((one for one in found if _alike(one, document)), None)
 
     def read(self, identity: str, account: str, now: int) -> None:
         """Note that an account read a document; the first time counts."""
         with self._file.writing() as db:
-            db.execute("INSERT OR IGNORE INTO document_reads VALUES (?, ?, ?)", (identity, account, now))
+            db.execute("INSERT INTO document_reads VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (identity, account, now))
 
     def read_by(self, account: str) -> dict[str, int]:
         """Return when an account read which documents."""
@@ -121,12 +128,13 @@ class Documents:
         """Keep what an account chooses for a flat."""
         values = (account, unit, wishes.e_invoices, wishes.statement_monthly, wishes.announcements_by_mail)
         with self._file.writing() as db:
-            db.execute("INSERT OR REPLACE INTO unit_wishes VALUES (?, ?, ?, ?, ?)", values)
+            db.execute(upsert("unit_wishes", "account, unit", "e_invoices, statement_monthly, announcements_by_mail"), values)
 
     def monthly(self) -> list[tuple[str, str]]:
         """Return the accounts and flats of those who want a statement each month."""
         return [
-            (account, unit) for account, unit in self._rows("SELECT account, unit FROM unit_wishes WHERE statement_monthly ORDER BY account, unit")
+            (account, unit)
+            for account, unit in self._rows("SELECT account, unit FROM unit_wishes WHERE statement_monthly = 1 ORDER BY account, unit")
         ]
 
     def _find(self, where: str, *values: object) -> list[Document]:

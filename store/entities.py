@@ -15,6 +15,9 @@ __all__ = ["HISTORY", "Entities", "Row"]
 
 #: Changes of one announcement that are kept.
 HISTORY: Final = 16
+KEEP: Final = """
+INSERT INTO entities VALUES (?, ?, ?, ?) ON CONFLICT (source, topic, since) DO UPDATE SET told = excluded.told
+"""
 TRIM: Final = """
 DELETE FROM entities WHERE source = ?1 AND topic = ?2 AND since NOT IN (
   SELECT since FROM entities WHERE source = ?1 AND topic = ?2 ORDER BY since DESC LIMIT ?3)
@@ -40,7 +43,7 @@ class Entities:
         """Keep changes of announcements; keeping one again changes nothing."""
         kept = list(rows)
         with self._file.writing() as db:
-            db.executemany("INSERT OR REPLACE INTO entities VALUES (?, ?, ?, ?)", kept)
+            db.executemany(KEEP, kept)
             db.executemany(TRIM, [(*key, HISTORY) for key in sorted({(source, topic) for source, topic, _, _ in kept})])
 
     def link(self, name: str, device: str) -> None:

@@ -16,10 +16,6 @@ __all__ = ["WAIT", "Erasure", "Erasures"]
 
 #: How long a wish may be taken back, µs.
 WAIT: Final = 7 * 86_400_000_000
-#: Every table that refers to accounts, with the column that does.
-_REFERRING: Final = """
-SELECT m.name, f."from" FROM sqlite_master m, pragma_foreign_key_list(m.name) f WHERE m.type = 'table' AND f."table" = 'accounts'
-"""
 #: The addresses of an account, also one that waits for its code.
 _ADDRESSES: Final = "SELECT address FROM contacts WHERE account = ?1 UNION SELECT address FROM new_contacts WHERE account = ?1"
 #: Messages to an address; where another account has it too they may be that one's, and go with their time.
@@ -62,17 +58,17 @@ class Erasures:
         """Erase an account now."""
         addresses = [address for (address,) in self._rows(_ADDRESSES, account)]
         with self._file.writing() as db:
-            db.execute("PRAGMA defer_foreign_keys = ON")
+            db.defer()
             db.execute("UPDATE grants SET ended = ? WHERE giver = ? AND ended IS NULL", (now, account))
             db.execute("UPDATE claims SET withdrawn = coalesce(withdrawn, ?) WHERE giver = ? AND used IS NULL", (now, account))
             for name in (account, *addresses):
-                db.execute("DELETE FROM flows WHERE instr(state, ?)", (json.dumps(name)[1:-1],))
-                db.execute("DELETE FROM throttle WHERE instr(key, ?)", (name,))
+                db.execute("DELETE FROM flows WHERE instr(state, ?) > 0", (json.dumps(name)[1:-1],))
+                db.execute("DELETE FROM throttle WHERE instr(key, ?) > 0", (name,))
             for address in addresses:
                 db.execute(_MESSAGES, (address, address, account))
             db.execute("UPDATE self_readings SET sender = '' WHERE sender = ?", (f"account:{account}",))
             db.execute("DELETE FROM letters WHERE subject = ?1 OR subject IN (SELECT id FROM grants WHERE account = ?1)", (account,))
-            for table, column in db.execute(_REFERRING).fetchall():
+            for table, column in db.referring("accounts"):
                 db.execute(f"DELETE FROM {table} WHERE {column} = ?", (account,))  # noqa: S608 - names of our own tables
             db.execute("DELETE FROM document_files WHERE sha NOT IN (SELECT sha FROM documents)")
             db.execute("DELETE FROM accounts WHERE id = ?", (account,))

@@ -12,10 +12,10 @@ import json
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from sqlite3 import Connection
 from typing import Any, Final, Protocol
 
 from submeter.store.errors import StoreError
+from submeter.store.sql import Connection
 
 __all__ = ["GONE", "KINDS", "NOTES", "TASKS", "Event", "Events"]
 
@@ -39,16 +39,19 @@ GONE: Final = "gone"
 
 _RAISE: Final = """
 INSERT INTO events (kind, subject, at, until, raised, seen, count, amount, detail, state, decision)
-VALUES (:kind, :subject, :at, iif(:over, :at, NULL), :now, :now, coalesce(:count, 1), :amount, :detail, iif(:over, 'closed', 'open'), iif(:over, 'note', ''))
+VALUES (:kind, :subject, :at, CASE WHEN :over = 1 THEN :at END, :now, :now, coalesce(:count, 1), :amount, :detail,
+  CASE WHEN :over = 1 THEN 'closed' ELSE 'open' END, CASE WHEN :over = 1 THEN 'note' ELSE '' END)
 ON CONFLICT (kind, subject, at) DO UPDATE SET
-  seen = max(seen, :now), count = coalesce(:count, count + 1),
-  amount = iif(decided_by IS NULL, :amount, amount), detail = iif(decided_by IS NULL, :detail, detail),
-  state = iif(:again, 'open', state), until = iif(:again, NULL, until), decided_at = iif(:again, NULL, decided_at), decision = iif(:again, '', decision)
+  seen = max(events.seen, :now), count = coalesce(:count, events.count + 1),
+  amount = CASE WHEN events.decided_by IS NULL THEN excluded.amount ELSE events.amount END,
+  detail = CASE WHEN events.decided_by IS NULL THEN excluded.detail ELSE events.detail END,
+  state = CASE WHEN :again THEN 'open' ELSE events.state END, until = CASE WHEN NOT :again THEN events.until END,
+  decided_at = CASE WHEN NOT :again THEN events.decided_at END, decision = CASE WHEN :again THEN '' ELSE events.decision END
 RETURNING *
-""".replace(":again", "(NOT :over AND decision = 'gone' AND decided_by IS NULL)")
+""".replace(":again", "(:over = 0 AND events.decision = 'gone' AND events.decided_by IS NULL)")
 _SETTLE: Final = """
 UPDATE events SET state = 'closed', until = :ended, decided_at = :now, decision = 'gone'
-WHERE kind = :kind AND subject = :subject AND state = 'open' AND at >= :since AND at < :until AND at NOT IN (SELECT value FROM json_each(:still))
+WHERE kind = :kind AND subject = :subject AND state = 'open' AND at >= :since AND at < :until AND at NOT IN (SELECT CAST(value AS BIGINT) FROM json_each(:still))
 """
 #: `0` is the sign after `/`: subjects of a point begin with its id and `/`.
 _ABOUT: Final = """
@@ -162,7 +165,7 @@ class Events:
     def find(self, kind: str | None = None, subject: str | None = None, state: str | None = None, *, kinds: Collection[str] = KINDS) -> list[Event]:
         """Return the events of a kind (or of some `kinds`), subject and state in order of their instants; what is not given may be anything."""
         asked = {name: value for name, value in (("kind", kind), ("subject", subject), ("state", state)) if value is not None}
-        where = " AND ".join(f"{name} = ?" for name in asked) or "1"
+        where = " AND ".join(f"{name} = ?" for name in asked) or "true"
         rows = self._rows(f"SELECT * FROM events WHERE {where} ORDER BY at, id", *asked.values())  # noqa: S608 - names of columns, written above
         return [event for event in (Event(*row) for row in rows) if event.kind in kinds]
 

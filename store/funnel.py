@@ -21,8 +21,8 @@ class Funnel:
         values = (manager, civil.utc_date(now).isoformat(), name, what == "started", what == "finished")
         with self._file.writing() as db:
             db.execute(
-                "INSERT INTO flow_counts VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET "
-                "started = started + excluded.started, finished = finished + excluded.finished",
+                "INSERT INTO flow_counts VALUES (?, ?, ?, ?, ?) ON CONFLICT (manager, day, name) DO UPDATE SET "
+                "started = flow_counts.started + excluded.started, finished = flow_counts.finished + excluded.finished",
                 values,
             )
 

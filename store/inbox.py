@@ -15,7 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from submeter.store.sqlite import open_sqlite, querying, transaction
+from submeter.store.sql import querying, transaction
+from submeter.store.sqlite import open_sqlite
 
 __all__ = ["DUP", "REPLAY", "RETAIN", "Counts", "Done", "Inbox", "Message", "Quarantined", "Stored"]
 

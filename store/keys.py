@@ -23,7 +23,7 @@ __all__ = ["import_keys"]
 DES_BYTES: Final = 8
 UPSERT: Final = """
 INSERT INTO devices (id, key_sealed, mode, whole) VALUES (?, ?, ?, 1)
-ON CONFLICT (id) DO UPDATE SET key_sealed = excluded.key_sealed, mode = CASE WHEN 2 IN (mode, excluded.mode) THEN excluded.mode ELSE mode END
+ON CONFLICT (id) DO UPDATE SET key_sealed = excluded.key_sealed, mode = CASE WHEN 2 IN (devices.mode, excluded.mode) THEN excluded.mode ELSE devices.mode END
 """
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from submeter.civil import DAY
 from submeter.store.events import File
+from submeter.store.sql import upsert
 
 __all__ = ["NewContact", "NewContacts"]
 
@@ -37,7 +38,7 @@ class NewContacts:
     def keep(self, contact: NewContact) -> None:
         """Keep an address instead of the one that waited for this account."""
         with self._file.writing() as db:
-            db.execute("INSERT OR REPLACE INTO new_contacts VALUES (?, ?, ?, ?, ?, ?, ?, ?)", astuple(contact))
+            db.execute(upsert("new_contacts", "account", "channel, address, use, hash, tries, expires, resend"), astuple(contact))
 
     def of(self, account: str) -> NewContact | None:
         """Return the address that waits, also one whose code is over."""

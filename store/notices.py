@@ -9,12 +9,14 @@ from dataclasses import astuple, dataclass
 from typing import Any, Final
 
 from submeter.store.events import File
+from submeter.store.sql import upsert
 
 __all__ = ["WAYS", "WISHES", "Notices", "Posted", "Rule", "Wish"]
 
 #: What one may wish to be told, and by which channels.
 WISHES: Final = ("monthly_information", "balance_due", "payment_received", "leak", "silence")
 WAYS: Final = ("email", "sms")
+_RULE: Final = "id, account, unit, quantity, kind, amount, channels, since, told"
 _POSTED: Final = "id, manager, name, kind, unit, amount, currency, day, at"
 
 
@@ -109,18 +111,19 @@ class Notices:
 
     def rules(self, account: str | None = None, unit: str | None = None) -> list[Rule]:
         """Return the limits of an account at a unit, or all of accounts that have not ended."""
-        where = "account IN (SELECT id FROM accounts WHERE ended IS NULL) AND ? IS ?" if account is None else "account = ? AND unit = ?"
-        return [Rule(*row) for row in self._rows(f"SELECT * FROM alert_rules WHERE {where} ORDER BY rowid", account, unit)]  # noqa: S608 - ours
+        of_all = account is None
+        where, values = ("account IN (SELECT id FROM accounts WHERE ended IS NULL)", []) if of_all else ("account = ? AND unit = ?", [account, unit])
+        return [Rule(*row) for row in self._rows(f"SELECT {_RULE} FROM alert_rules WHERE {where} ORDER BY rowid", *values)]  # noqa: S608 - ours
 
     def rules_of(self, account: str) -> list[Rule]:
         """Return the limits of an account at all units."""
-        return [Rule(*row) for row in self._rows("SELECT * FROM alert_rules WHERE account = ? ORDER BY unit, rowid", account)]
+        return [Rule(*row) for row in self._rows(f"SELECT {_RULE} FROM alert_rules WHERE account = ? ORDER BY unit, rowid", account)]  # noqa: S608 - ours
 
     def set_rules(self, account: str, unit: str, rules: Sequence[Rule]) -> None:
         """Make these all the limits of an account at a unit."""
         with self._file.writing() as db:
             db.execute("DELETE FROM alert_rules WHERE account = ? AND unit = ?", (account, unit))
-            db.executemany("INSERT INTO alert_rules VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", [astuple(one) for one in rules])
+            db.executemany(f"INSERT INTO alert_rules ({_RULE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", [astuple(one) for one in rules])  # noqa: S608 - ours
 
     def told(self, rule: str, start: int) -> bool:
         """Note that a rule told of the period that begins then; False if it told of that, or a later one, before."""
@@ -137,4 +140,4 @@ class Notices:
     def set_mark(self, source: str, value: int) -> None:
         """Note how far a source was told."""
         with self._file.writing() as db:
-            db.execute("INSERT OR REPLACE INTO notice_marks VALUES (?, ?)", (source, value))
+            db.execute(upsert("notice_marks", "source", "value"), (source, value))

@@ -1,13 +1,12 @@
-"""published.sqlite: the rows that the API answers with, packed into blocks that are read in one go.
+"""published.sqlite, or the schema `published` on PostgreSQL: the rows that the API answers with, packed into blocks that are read in one go.
 
 Strategy: one row per (series, level, block) holding a numpy array of POINT; a block is the hours of a local day (label `2024-01-31`), the days of a
 month (`2024-01`), the months of a year (`2024`) or all years (`all`), so labels of one level sort by time.
 Beside them stand the parts of buckets that hand-overs cut, a row each, and by what the parts of a series were made.
-Rules: only the publisher writes, in one transaction per run with a version of its own; any number of processes read meanwhile (WAL, NORMAL: the file
-can be rebuilt from the readings at any time); instants are µs UTC, values micro units, NULL means unknown.
+Rules: only the publisher writes, in one transaction per run with a version of its own; any number of processes read meanwhile (a file: WAL, NORMAL, since
+it can be rebuilt from the readings at any time); instants are µs UTC, values micro units, NULL means unknown.
 """
 
-import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,8 +18,9 @@ from typing import Any, Final, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from submeter.config import Data
 from submeter.reading import Register
-from submeter.store.sqlite import open_sqlite, querying, rehearsal, transaction
+from submeter.store.sql import Connection, open_sql, querying, rehearsal, transaction, upsert
 
 __all__ = ["NULL", "POINT", "Block", "Correction", "Cut", "Parts", "Points", "Published", "PublishedSeries"]
 
@@ -60,8 +60,9 @@ MIGRATIONS: Final = (
     CREATE TABLE cuts (series INTEGER PRIMARY KEY, made_by TEXT NOT NULL);
     """,
 )
-UPSERT_SERIES: Final = "INSERT OR REPLACE INTO series VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-UPSERT_BLOCK: Final = "INSERT OR REPLACE INTO blocks VALUES (?, ?, ?, ?, ?)"
+UPSERT_SERIES: Final = upsert("series", "id", "point, name, unit, tariff, subunit, idx, kind, zone, last_t, last_value, last_heard, version")
+UPSERT_BLOCK: Final = upsert("blocks", "series, level, block", "version, data")
+UPSERT_REVISION: Final = upsert("revisions", "series, level, block", "data")
 READ_REVISIONS: Final = "SELECT data FROM revisions WHERE series = ? AND level = ? AND block BETWEEN ? AND ? ORDER BY block"
 READ_PARTS: Final = "SELECT data FROM parts WHERE series = ? AND level = ? AND block BETWEEN ? AND ? ORDER BY start"
 DELETE_PARTS: Final = "DELETE FROM parts WHERE series = ? AND level = ? AND start >= ? AND start < ?"
@@ -141,11 +142,16 @@ class Cut:
 
 
 class Published:
-    """Open or create the file; StoreError names it if it is damaged, newer than this release or out of reach."""
+    """Open or create the file, or the schema on a PostgreSQL `server`; StoreError names it if it is damaged, newer than this release or out of reach."""
 
-    def __init__(self, path: Path) -> None:
-        self._connection = open_sqlite(path, MIGRATIONS, synchronous="NORMAL")
+    def __init__(self, path: Path, *, server: str = "") -> None:
+        self._connection = open_sql(path, MIGRATIONS, server=server, synced=False)
         self._lock = threading.Lock()
+
+    @classmethod
+    def of(cls, data: Data) -> Self:
+        """The published rows of an installation, where [data] says that they are."""
+        return cls(data.folder / "published.sqlite", server=data.server())
 
     def __enter__(self) -> Self:
         return self
@@ -154,7 +160,7 @@ class Published:
         self.close()
 
     def close(self) -> None:
-        """Close the file."""
+        """Close it."""
         self._connection.close()
 
     @contextmanager
@@ -181,9 +187,7 @@ class Published:
             version = int(db.execute("UPDATE version SET number = number + 1 RETURNING number").fetchone()[0])
             db.executemany(UPSERT_SERIES, [_row(replace(one, version=version)) for one in series])
             db.executemany(UPSERT_BLOCK, [(b.series, b.level, b.label, version, b.points.tobytes()) for b in blocks if b.points.size])
-            db.executemany(
-                "INSERT OR REPLACE INTO revisions VALUES (?, ?, ?, ?)", [(b.series, b.level, b.label, b.points.tobytes()) for b in revisions]
-            )
+            db.executemany(UPSERT_REVISION, [(b.series, b.level, b.label, b.points.tobytes()) for b in revisions])
             db.executemany("DELETE FROM corrections WHERE series = ?", [(number,) for number in corrections])
             db.executemany(INSERT_CORRECTION, [astuple(one) for rows in corrections.values() for one in rows])
             gone = [(block.series, block.level, block.label) for block in blocks if not block.points.size]
@@ -206,7 +210,7 @@ class Published:
     def begin_again(self, version: int) -> None:
         """Go on behind this version, and forget by what series are cut: everything is published again, for the file was lost or is an older copy."""
         with self._lock, transaction(self._connection) as db:
-            db.execute("UPDATE version SET number = max(number, ?)", (version,))
+            db.execute("UPDATE version SET number = ? WHERE number < ?", (version, version))
             db.execute("DELETE FROM cuts")
 
     def changed(self, version: int, series: int, most: int) -> list[PublishedSeries]:
@@ -224,6 +228,8 @@ class Published:
 
     def series_of(self, points: Sequence[str]) -> list[PublishedSeries]:
         """Return the series of these points, in order of their number."""
+        if not points:
+            return []
         marks = ", ".join("?" * len(points))
         with self._lock, querying(self._connection) as db:
             rows = db.execute(f"SELECT * FROM series WHERE point IN ({marks}) ORDER BY id", list(points)).fetchall()  # noqa: S608 - marks only
@@ -259,13 +265,15 @@ class Published:
 
     def corrections(self, series: Sequence[int], start: int, end: int) -> list[Correction]:
         """Return the corrections of billed rows of some series that touch [start, end), in order of start and time."""
+        if not series:
+            return []
         marks = ", ".join("?" * len(series))
         sql = f'SELECT * FROM corrections WHERE series IN ({marks}) AND start < ? AND "end" > ? ORDER BY start, made, rev'  # noqa: S608 - marks only
         with self._lock, querying(self._connection) as db:
             return [Correction(*row) for row in db.execute(sql, (*series, end, start))]
 
 
-def _replace_parts(db: sqlite3.Connection, parts: Sequence[Parts], cuts: Sequence[Cut]) -> None:
+def _replace_parts(db: Connection, parts: Sequence[Parts], cuts: Sequence[Cut]) -> None:
     """What `Published.replace` does with parts."""
     db.executemany("DELETE FROM parts WHERE series = ? AND start >= ?", [(one.series, one.since) for one in cuts])
     db.executemany("DELETE FROM cuts WHERE series = ?", [(one.series,) for one in cuts])

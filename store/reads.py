@@ -18,7 +18,7 @@ EVER: Final = -(2**62)
 _ADD: Final = """
 INSERT INTO reads (unit, hour, actor, action, role, since, manager, first, last, times) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (unit, hour, actor, action, role, since) DO UPDATE
-SET times = times + excluded.times, first = min(first, excluded.first), last = max(last, excluded.last)
+SET times = reads.times + excluded.times, first = min(reads.first, excluded.first), last = max(reads.last, excluded.last)
 """
 _COLUMNS: Final = "unit, hour, actor, action, role, since, manager, first, last, times"
 _OTHERS: Final = "SELECT 1 FROM grants WHERE unit = ? AND account <> ? AND ended IS NULL LIMIT 1"
@@ -54,7 +54,7 @@ class Reads:
 
     def of(self, unit: str, own: str, since: int, start: int, end: int) -> list[Read]:
         """Return who read a unit in the hours that touch [start, end), the newest first: without `own` account, and of the occupancy that began at `since`."""
-        where = "unit = ? AND hour > ? AND hour < ? AND actor <> ? AND substr(actor, 1, ?) <> ? AND since IN (?, ?) ORDER BY last DESC, actor, action"
+        where = "unit = ? AND hour > ? AND hour < ? AND actor <> ? AND substr(actor, 1, CAST(? AS INTEGER)) <> ? AND since IN (?, ?) ORDER BY last DESC, actor, action"
         mine = f"account:{own}"
         values = (unit, start - HOUR, end, mine, len(mine) + 1, f"{mine}/", since, EVER)
         return [Read(*row) for row in self._rows(f"SELECT {_COLUMNS} FROM reads WHERE {where}", *values)]  # noqa: S608 - ours

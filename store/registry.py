@@ -1,6 +1,6 @@
-"""registry.sqlite: the directory (who, what, where, since when), sealed meter keys, service tokens and the audit.
+"""registry.sqlite, or the schema `registry` on PostgreSQL: the directory (who, what, where, since when), sealed meter keys, service tokens and the audit.
 
-Strategy: SQLite WAL with full durability, small queries, frozen values out. The directory is written by the import alone (directory.py).
+Strategy: full durability, small queries, frozen values out. The directory is written by the import alone (directory.py).
 Rules: `visible` is the only way from a principal to units; secrets of tokens are kept as SHA-256 only; meter keys are sealed, and only a registry
 opened with a vault can open them; the audit is append-only.
 """
@@ -8,16 +8,16 @@ opened with a vault can open them; the audit is append-only.
 import json
 import re
 import secrets
-import sqlite3
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import astuple
 from pathlib import Path
 from typing import Any, Final, Protocol, Self
 
+from submeter.config import Data
 from submeter.reading import DeviceId
 from submeter.store.accounts import Accounts, digest
 from submeter.store.announcements import Announcements
@@ -61,7 +61,8 @@ from submeter.store.registry_types import (
 )
 from submeter.store.runs import Runs
 from submeter.store.self_readings import SelfReadings
-from submeter.store.sqlite import BUSY_TIMEOUT_S, open_sqlite, querying, rehearsal, transaction, unsynced
+from submeter.store.sql import Connection, open_sql, querying, rehearsal, transaction
+from submeter.store.sqlite import BUSY_TIMEOUT_S
 from submeter.store.webhooks import Webhooks
 
 __all__ = ["Registry", "Sealer", "new_id"]
@@ -92,16 +93,19 @@ class Sealer(Protocol):
 
 
 class Registry:
-    """Open or create the file; StoreError names it if it is damaged, newer than this release or out of reach."""
+    """Open or create the file, or the schema on a PostgreSQL `server`; StoreError names it if it is damaged, newer than this release or out of reach.
 
-    def __init__(self, path: Path, vault: Sealer | None = None) -> None:
+    What is kept in files beside the registry is in the folder of `path` with either engine.
+    """
+
+    def __init__(self, path: Path, vault: Sealer | None = None, *, server: str = "") -> None:
         self.path = path
         self.vault = vault
-        self._connection = open_sqlite(path, MIGRATIONS)
-        self._connection.execute("PRAGMA secure_delete = ON")  # of the connection that writes: codes that have left are overwritten
+        self._server = server
+        self._connection = open_sql(path, MIGRATIONS, server=server, overwrite=True)
         self._lock = threading.RLock()
         #: Who reads waits for no other thread's writing; the thread that writes sees what it wrote.
-        self._reading = open_sqlite(path, MIGRATIONS)
+        self._reading = open_sql(path, MIGRATIONS, server=server)
         self._reading_lock = threading.Lock()
         self._writer: int | None = None
         self.events = Events(self, self._rows)
@@ -130,6 +134,19 @@ class Registry:
         self.gateways = Gateways(self, self._rows)
         self.entities = Entities(self, self._rows)
 
+    @classmethod
+    def of(cls, data: Data, vault: Sealer | None = None) -> Self:
+        """The registry of an installation, where [data] says that it is."""
+        return cls(data.folder / "registry.sqlite", vault, server=data.server())
+
+    def another(self) -> "Registry":
+        """The same registry over connections of its own, for another thread; without a vault."""
+        return Registry(self.path, server=self._server)
+
+    def claim(self) -> None:
+        """Be the only core of this registry, wherever it is; StoreError if another one is there."""
+        self._connection.claim()
+
     def __enter__(self) -> Self:
         return self
 
@@ -137,12 +154,14 @@ class Registry:
         self.close()
 
     def close(self) -> None:
-        """Close the file."""
+        """Close it."""
         self._connection.close()
         self._reading.close()
 
     def empty_log(self) -> bool:
         """Empty the write-ahead log, in which values that were deleted still stand; False where somebody reads or writes just now: try again."""
+        if self._connection.engine != "sqlite":
+            return True
         with self._lock, querying(self._connection) as db:
             db.execute("PRAGMA busy_timeout = 50")
             try:
@@ -151,7 +170,7 @@ class Registry:
                 db.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}")
 
     @contextmanager
-    def writing(self, *, synced: bool = True) -> Iterator[sqlite3.Connection]:
+    def writing(self, *, synced: bool = True) -> Iterator[Connection]:
         """Everything written inside is durable together or not at all; inside another `writing`, together with that one.
 
         Not `synced`: nothing waits for the disk, and after a power cut the last of it may be missing.
@@ -160,7 +179,7 @@ class Registry:
             if self._connection.in_transaction:
                 yield self._connection
                 return
-            with nullcontext() if synced else unsynced(self._connection), transaction(self._connection) as connection, self._seen_here():
+            with transaction(self._connection, synced=synced) as connection, self._seen_here():
                 yield connection
 
     @contextmanager
@@ -240,7 +259,7 @@ class Registry:
             return [DeviceId.parse(linked[0][0])]
         if not NUMBER.fullmatch(number):
             return []
-        return [DeviceId.parse(identity) for (identity,) in self._rows("SELECT id FROM devices WHERE id GLOB '???-' || ? || '-*'", number)]
+        return [DeviceId.parse(identity) for (identity,) in self._rows("SELECT id FROM devices WHERE substr(id, 5, 8) = ?", number)]
 
     def devices(self) -> list[Device]:
         """Return all devices with their keys in clear, in order of their ids."""

@@ -1,4 +1,4 @@
-"""Tables of registry.sqlite. A migration once released never changes, a new one is appended; `audit` and `decisions` take rows and give none back."""
+"""Tables of the registry, for both engines (sql.py). A migration once released never changes, a new one is appended; `audit` and `decisions` take rows and give none back."""
 
 from typing import Final
 
@@ -31,7 +31,7 @@ MIGRATIONS: Final = (
       id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL, subject TEXT NOT NULL,
       detail TEXT NOT NULL) STRICT;
     CREATE TRIGGER audit_is_not_edited BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'audit rows are never edited'); END;
-    CREATE TRIGGER audit_is_not_replaced BEFORE INSERT ON audit WHEN EXISTS (SELECT 1 FROM audit WHERE id = NEW.id)
+    /* sqlite */ CREATE TRIGGER audit_is_not_replaced BEFORE INSERT ON audit WHEN EXISTS (SELECT 1 FROM audit WHERE id = NEW.id)
       BEGIN SELECT RAISE(ABORT, 'audit rows are never replaced'); END;
     CREATE TRIGGER audit_is_not_deleted BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'audit rows are never deleted'); END;
     """,
@@ -145,7 +145,7 @@ MIGRATIONS: Final = (
       tries INTEGER NOT NULL, expires INTEGER NOT NULL, resend INTEGER NOT NULL) STRICT;
     ALTER TABLE accounts ADD COLUMN last_unit TEXT;
     ALTER TABLE consents ADD COLUMN id TEXT;
-    UPDATE consents SET id = 'n_' || substr(lower(hex(randomblob(8))), 1, 16);
+    /* sqlite */ UPDATE consents SET id = 'n_' || substr(lower(hex(randomblob(8))), 1, 16);
     CREATE UNIQUE INDEX consents_id ON consents (id);
     ALTER TABLE claims ADD COLUMN data_from INTEGER;
     ALTER TABLE claims ADD COLUMN finest TEXT;
@@ -246,5 +246,13 @@ MIGRATIONS: Final = (
     CREATE TABLE entities (
       source TEXT NOT NULL, topic TEXT NOT NULL, since INTEGER NOT NULL, told TEXT NOT NULL, PRIMARY KEY (source, topic, since)) STRICT;
     CREATE TABLE meter_names (name TEXT PRIMARY KEY, device TEXT NOT NULL) STRICT;
+    """,
+    """
+    CREATE TABLE audit_last (id INTEGER NOT NULL) STRICT;
+    /* sqlite */ INSERT INTO audit_last SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'audit';
+    /* postgres */ INSERT INTO audit_last VALUES (0);
+    /* postgres */ ALTER TABLE contacts ADD COLUMN rowid BIGINT GENERATED ALWAYS AS IDENTITY;
+    /* postgres */ ALTER TABLE factors ADD COLUMN rowid BIGINT GENERATED ALWAYS AS IDENTITY;
+    /* postgres */ ALTER TABLE alert_rules ADD COLUMN rowid BIGINT GENERATED ALWAYS AS IDENTITY;
     """,
 )

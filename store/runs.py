@@ -75,13 +75,13 @@ class Runs:
 
     def history(self, job: str | None = None, limit: int = 20) -> list[Run]:
         """Return the newest runs, of one job if asked, the newest first."""
-        rows = self._rows("SELECT * FROM runs WHERE ?1 IS NULL OR job = ?1 ORDER BY id DESC LIMIT ?2", job, limit)
+        rows = self._rows("SELECT * FROM runs WHERE job = ?1 OR ?1 IS NULL ORDER BY id DESC LIMIT ?2", job, limit)
         return [Run(*row) for row in rows]
 
     def pause(self, job: str, *, now: int) -> None:
         """Keep a job from running by itself until `resume`, also over restarts."""
         with self._file.writing() as db:
-            db.execute("INSERT OR IGNORE INTO paused_jobs VALUES (?, ?)", (job, now))
+            db.execute("INSERT INTO paused_jobs VALUES (?, ?) ON CONFLICT DO NOTHING", (job, now))
             self._file.record("operator", "job.pause", f"job:{job}")
 
     def resume(self, job: str) -> None:

@@ -12,7 +12,8 @@ from submeter.store.events import File
 
 __all__ = ["SelfReading", "SelfReadings"]
 
-_COLUMNS: Final = "id, point, register, t, value, received, sender, confirmation, photo, taken"
+_GIVEN: Final = "point, register, t, value, received, sender, confirmation, photo"
+_COLUMNS: Final = f"id, {_GIVEN}, taken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class SelfReadings:
         """Keep a reading; durable on return."""
         with self._file.writing() as db:
             row = (point, register, t, value, now, sender, confirmation, photo)
-            made = db.execute(f"INSERT INTO self_readings VALUES (NULL{', ?' * len(row)}, NULL) RETURNING {_COLUMNS}", row).fetchone()  # noqa: S608
+            made = db.execute(f"INSERT INTO self_readings ({_GIVEN}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING {_COLUMNS}", row).fetchone()  # noqa: S608
         return SelfReading(*made)
 
     def of(self, point: str, start: int, end: int) -> list[SelfReading]:

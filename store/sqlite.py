@@ -1,99 +1,84 @@
-"""What every SQLite file of the data folder has in common: how it is opened, migrated and written.
+"""How a SQLite file of the data folder is opened and written.
 
-Strategy: WAL with a stated durability, autocommit outside `transaction`, and a table `schema_version` that counts the migrations applied.
-Rules: a migration once released never changes, a new one is appended; each statement ends its line with a semicolon; the file is readable by its
-owner only; a connection may move between threads but is used by one at a time; every sqlite3 error leaves here as StoreError.
+Strategy: WAL with a stated durability, autocommit outside of transactions.
+Rules: the file is readable by its owner only; a connection may move between threads but is used by one at a time; see sql.py for what both engines share.
 """
 
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Literal
 
 from submeter.store.errors import StoreError
+from submeter.store.sql import migrate, querying, transaction
 
-__all__ = ["BUSY_TIMEOUT_S", "open_sqlite", "querying", "rehearsal", "transaction", "unsynced"]
+__all__ = ["BUSY_TIMEOUT_S", "Sqlite", "open_sqlite"]
 
 BUSY_TIMEOUT_S: Final = 10.0
+REFERRING: Final = """
+SELECT m.name, f."from" FROM sqlite_master m, pragma_foreign_key_list(m.name) f WHERE m.type = 'table' AND f."table" = ?
+"""
+
+
+class Sqlite(sqlite3.Connection):
+    """A connection to one file."""
+
+    engine = "sqlite"
+    place = ""
+    #: PRAGMA synchronous as the file was opened, and as it is now.
+    synchronous = "FULL"
+    _now = ""
+
+    def begin(self, *, synced: bool = True) -> None:
+        """Begin to write, alone; not `synced`: after a power cut the last of it may be missing, the file stays sound (WAL)."""
+        self.durable(self.synchronous if synced else "NORMAL")
+        self.execute("BEGIN IMMEDIATE")
+
+    def durable(self, synchronous: str) -> None:
+        """Write from now on like this; outside of transactions only."""
+        if synchronous != self._now:
+            self.execute(f"PRAGMA synchronous = {synchronous}")
+            self._now = synchronous
+
+    def defer(self) -> None:
+        """Look at references between tables at the end of this transaction only."""
+        self.execute("PRAGMA defer_foreign_keys = ON")
+
+    def claim(self) -> None:
+        """Nothing: the lock of the data folder says already that there is one core."""
+
+    def referring(self, table: str) -> list[tuple[str, str]]:
+        """Return table and column of all references to a table."""
+        return self.execute(REFERRING, (table,)).fetchall()
 
 
 def open_sqlite(
-    path: Path, migrations: Sequence[str], *, synchronous: Literal["FULL", "NORMAL"] = "FULL", page_size: int = 4096
-) -> sqlite3.Connection:
+    path: Path, migrations: Sequence[str], *, synchronous: Literal["FULL", "NORMAL"] = "FULL", page_size: int = 4096, overwrite: bool = False
+) -> Sqlite:
     """Open or create the file in WAL mode at the newest schema; StoreError names the file if it is newer, damaged or out of reach.
 
-    `page_size`, bytes, holds for a new file: larger ones suit rows of many kilobytes.
+    `page_size`, bytes, holds for a new file: larger ones suit rows of many kilobytes. `overwrite`: nothing of what is deleted is left in the file.
     """
     try:
         path.touch(mode=0o600)
-        connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
+        connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False, factory=Sqlite)
     except (OSError, sqlite3.Error) as error:
         raise StoreError(f"{path} cannot be opened: {error}; check that the data folder exists and belongs to this user") from error
+    connection.place, connection.synchronous = str(path), synchronous
     try:
         with querying(connection):
             connection.execute(f"PRAGMA page_size = {page_size}")
             _to_wal(connection)
-            connection.execute(f"PRAGMA synchronous = {synchronous}")
+            connection.durable(synchronous)
             connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute(f"PRAGMA secure_delete = {'ON' if overwrite else 'OFF'}")
         with transaction(connection):
-            _migrate(connection, path, migrations)
+            migrate(connection, migrations)
     except StoreError:
         connection.close()
         raise
     return connection
-
-
-@contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """Everything inside is committed together, durable as the file was opened, or not at all; inside another one, a part of it."""
-    with querying(connection):
-        if connection.in_transaction:
-            yield connection
-            return
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield connection
-            connection.execute("COMMIT")
-        except BaseException:
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            raise
-
-
-@contextmanager
-def unsynced(connection: sqlite3.Connection) -> Iterator[None]:
-    """What is committed inside may be missing after a power cut, and nothing waits for the disk; the file stays sound (WAL). Outside transactions only."""
-    (before,) = connection.execute("PRAGMA synchronous").fetchone()
-    connection.execute("PRAGMA synchronous = NORMAL")
-    try:
-        yield
-    finally:
-        connection.execute(f"PRAGMA synchronous = {before}")
-
-
-@contextmanager
-def rehearsal(connection: sqlite3.Connection) -> Iterator[None]:
-    """Everything inside is done, seen by this connection alone, and then undone."""
-    with querying(connection):
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        finally:
-            connection.execute("ROLLBACK")
-
-
-@contextmanager
-def querying(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    """What sqlite3 raises inside leaves as StoreError with the file's name."""
-    try:
-        yield connection
-    except sqlite3.Error as error:
-        path = connection.execute("PRAGMA database_list").fetchone()[2]
-        damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-        remedy = "stop the service and let `submeter doctor` say what can be saved" if damaged else "free disk space and file rights come first"
-        raise StoreError(f"{path}: {error}; {remedy}") from error
 
 
 def _to_wal(connection: sqlite3.Connection) -> None:
@@ -108,29 +93,3 @@ def _to_wal(connection: sqlite3.Connection) -> None:
             time.sleep(0.01)
         else:
             return
-
-
-def _migrate(connection: sqlite3.Connection, path: Path, migrations: Sequence[str]) -> None:
-    connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)")
-    row = connection.execute("SELECT version FROM schema_version").fetchone()
-    version = row[0] if row else 0
-    if version > len(migrations):
-        raise StoreError(f"{path} has schema {version}, this submeter knows {len(migrations)}: run the newer release or restore an older backup")
-    for migration in migrations[version:]:
-        for statement in _statements(migration):
-            connection.execute(statement)
-    if row is None:
-        connection.execute("INSERT INTO schema_version VALUES (?)", (len(migrations),))
-    elif version < len(migrations):
-        connection.execute("UPDATE schema_version SET version = ?", (len(migrations),))
-
-
-def _statements(script: str) -> Iterator[str]:
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
-    if statement.strip():
-        yield statement

@@ -139,6 +139,8 @@ def _telegram(core: Core, heard: Reception, held: Quarantined | None, *, whole: 
         return
     if link not in {"wmbus", "mbus"}:
         yield f"telegram {heard.position}: {link}{level}, {len(raw)} bytes: {raw[:200]!r}"
+        if link == "parsed":
+            yield from _outcome(core, heard, held)
         return
     try:
         device, _ = receive(raw, link=link, form=form)
@@ -155,15 +157,20 @@ def _telegram(core: Core, heard: Reception, held: Quarantined | None, *, whole: 
         else f"; the gateway says {civil.iso(heard.telegram.gw_time)}{'' if heard.trusted else ', which does not count'}"
     )
     yield f"  heard at {civil.iso(heard.at)} by {clock}{stamp}"
+    yield from _outcome(core, heard, held)
+    if whole:
+        rows = explain(raw, core.profile, link=link, form=form, decrypted=heard.decrypted, formats=core.readings.formats())
+        yield from (f"  {'' if not row.data else row.at!s:>4}  {row.layer:14}  {row.data.hex(' ')}  {row.what}" for row in rows)
+
+
+def _outcome(core: Core, heard: Reception, held: Quarantined | None) -> Iterator[str]:
+    """What became of a telegram: its readings, or why there are none."""
     brought = core.readings.of_telegram(heard.place)
     state = f"in quarantine, {held.reason}: {held.detail}" if held else "decoded" if brought else "no reading: a duplicate, or nothing new in it"
     yield f"  {state}"
     for row in brought:
         value = "" if row["value"] is None else from_micro(row["value"])
         yield f"  {row['name']} {value} {row['unit']} at {civil.iso(row['t'])}, by the clock: {row['time_source']}"
-    if whole:
-        rows = explain(raw, core.profile, link=link, form=form, decrypted=heard.decrypted, formats=core.readings.formats())
-        yield from (f"  {'' if not row.data else row.at!s:>4}  {row.layer:14}  {row.data.hex(' ')}  {row.what}" for row in rows)
 
 
 COMMANDS: Final[Mapping[str, Callable[..., Iterator[str]]]] = {"requeue": _requeue, "requeue.count": _requeue_count, "explain": _explain}

@@ -52,6 +52,8 @@ def backup(core: Core, *, folder: str) -> Iterator[str]:
         core.work.end()
     size = sum(file["bytes"] for file in manifest["files"].values())
     yield f"backup: {len(manifest['files'])} files, {size / 2**20:.1f} MiB, as of message {manifest['received']}, in {target}"
+    if core.config.data.database:
+        yield "not in it: registry and published rows, which are in the database: copy them now by pg_dump --schema=registry --schema=published"
     yield "not in it, on purpose: the master key and portal.key; keep a copy of both at another place"
 
 
@@ -59,7 +61,7 @@ def restore(config: Config, source: Path, *, replace: bool = False) -> Iterator[
     """Make the data folder of a backup; with `replace` also where there is one: what it has is kept aside, and what only its inbox and archive have is taken over."""
     manifest = _verified(source)
     make_folder(config.data.folder)
-    descriptor = lock(config.data.folder / "core.lock")
+    descriptor = lock(config.data.folder)
     try:
         before = _aside(config.data.folder, replace=replace)
         for name in manifest["files"]:
@@ -83,7 +85,8 @@ def _copied(core: Core, target: Path) -> dict[str, Any]:
     target.mkdir(mode=0o700, parents=True, exist_ok=True)
     target.chmod(0o700)
     archived = [file.relative_to(core.folder) for file in core.archive.files()]
-    for name in ORDER:
+    names = [name for name in ORDER if (core.folder / name).exists()]  # registry and published rows may be in a database of their own
+    for name in names:
         core.work.step(f"{name} copied", ORDER.index(name), len(ORDER))
         if name == READINGS:
             core.readings.copy_to(target / name)
@@ -100,7 +103,7 @@ def _copied(core: Core, target: Path) -> dict[str, Any]:
         "watermark": core.readings.watermark(),
         "received": received,
         "schemas": dict(FILES),
-        "files": {str(name): _told(target / name) for name in (*map(Path, ORDER), *archived)},
+        "files": {str(name): _told(target / name) for name in (*map(Path, names), *archived)},
     }
 
 
@@ -149,7 +152,7 @@ def _verified(source: Path) -> Mapping[str, Any]:
         if not (source / path).is_file() or _told(source / path) != told:
             raise SubmeterError(f"{source}: {name} is not as it was written: take another backup")
     for name in FILES:
-        if name != READINGS and schema_of(source / name) != schemas[name]:
+        if name in files and name != READINGS and schema_of(source / name) != schemas[name]:
             raise SubmeterError(f"{source}: {name} is not of the schema that the manifest tells: take another backup")
     return manifest
 

@@ -11,16 +11,17 @@ from submeter.ingest.drop import DropCollector, DropSettings
 from submeter.ingest.envelopes.discovery import wants_retained
 from submeter.ingest.handover import Giver, HandoverSettings, Taker
 from submeter.ingest.http import HttpCollector, HttpSettings
+from submeter.ingest.modbus.poller import ModbusCollector
 from submeter.ingest.mqtt import MqttCollector
 from submeter.ingest.serial import SerialCollector
 from submeter.ingest.session import MqttSettings
-from submeter.ingest.settings import buses_of, serial_of
+from submeter.ingest.settings import buses_of, maps_of, modbus_of, serial_of
 
 __all__ = ["Collector", "collectors", "mqtt_settings"]
 
 #: By the name of a source.
 Voice = Callable[[str], OnEvent]
-Collector = MqttCollector | SerialCollector | BusCollector | DropCollector | HttpCollector | Giver | Taker
+Collector = MqttCollector | SerialCollector | BusCollector | ModbusCollector | DropCollector | HttpCollector | Giver | Taker
 #: What is pushed over HTTP is counted under this source.
 HTTP: Final = "http"
 #: The name of both sides of the folder that collectors and core share.
@@ -28,21 +29,28 @@ HANDOVER: Final = "handover"
 
 
 def collectors(config: Config, voice: Voice) -> list[Collector]:
-    """One collector for each [[mqtt]], [[serial]], [[bus]] and [[drop]], and for [http] and [handover]; secrets are read now. Raises ConfigError for one that is not there.
+    """One collector for each [[mqtt]], [[serial]], [[bus]], [[modbus]] and [[drop]], and for [http] and [handover]; secrets are read now.
 
-    `voice` gives what each tells its events to, by its name.
+    `voice` gives what each tells its events to, by its name. Raises ConfigError for what is not there.
     """
     inbox = config.data.folder / "inbox.sqlite"
     brokers = [MqttCollector(mqtt_settings(broker), inbox, voice(broker.name)) for broker in config.mqtt]
-    http = [HttpCollector(_http(config.http), config.data.folder, voice(HTTP))] if config.http.enabled else []
+    http = [HttpCollector(_http(config.http), config.data, voice(HTTP))] if config.http.enabled else []
     return [
         *brokers,
         *(SerialCollector(serial_of(port), inbox, voice(port.name)) for port in config.serial),
         *(BusCollector(one, inbox, voice(one.name)) for one in buses_of(config)),
+        *_modbus(config, inbox, voice),
         *_drops(config.drop, inbox, voice),
         *http,
         *_handover(config, inbox, voice),
     ]
+
+
+def _modbus(config: Config, inbox: Path, voice: Voice) -> Iterator[ModbusCollector]:
+    maps = maps_of(config)
+    for one in config.modbus:
+        yield ModbusCollector(modbus_of(one, maps), inbox, voice(one.name))
 
 
 def _drops(drops: Sequence[Drop], inbox: Path, voice: Voice) -> Iterator[DropCollector]:

@@ -15,6 +15,7 @@ from submeter.backup import backup
 from submeter.core import Core, now
 from submeter.errors import SubmeterError
 from submeter.ingest.bus.frames import parse_address
+from submeter.ingest.envelopes import split
 from submeter.ingest.replay import replay
 from submeter.reading import DeviceId
 from submeter.rebuild import rebuild
@@ -23,6 +24,7 @@ from submeter.store.audit import Chain
 from submeter.store.directory import import_directory
 from submeter.store.key_files import Columns, read_keys
 from submeter.store.keys import import_keys
+from submeter.store.meter_files import is_meter_files, read_meter_files
 from submeter.store.registry_types import READS
 from submeter.store.runs import By
 
@@ -104,10 +106,11 @@ def _import(core: Core, *, path: str) -> Iterator[str]:
 
 def _import_keys(core: Core, *, path: str, password: str = "", id_column: str | None = None, key_column: str | None = None) -> Iterator[str]:
     core.open_vault()
-    rows, told = read_keys(Path(path), password, Columns(id_column, key_column))
-    yield f"{len(rows)} keys in {Path(path).name}: {told}"
+    file = Path(path)
+    rows, told = read_meter_files(file) if is_meter_files(file) else read_keys(file, password, Columns(id_column, key_column))
+    yield f"{len(rows)} keys in {file.name}: {told}"
     heard = {DeviceId.parse(row["device"]) for row in core.readings.receptions().to_pylist()}
-    yield from import_keys(core.registry, Path(path), rows, heard).lines()
+    yield from import_keys(core.registry, file, rows, heard).lines()
     yield from _rollup(core)
 
 
@@ -292,9 +295,9 @@ def _poll(core: Core, *, port: str, address: str) -> Iterator[str]:
     read = bus.ask(parse_address(address))
     if not read.done.wait(POLL_S):
         raise SubmeterError(f"{port} did not come to it within {POLL_S:.0f} s: is the line there? Its log tells")
-    if read.error:
-        raise read.error
-    yield from (page.hex() for page in read.pages)
+    if read.message is None:
+        raise read.error or SubmeterError(f"{port} gave no answer")
+    yield from (page.raw.hex() for page in split(None, read.message.payload, read.message.format).telegrams)
 
 
 COMMANDS: Final[Mapping[str, Callable[..., Iterator[str]]]] = {

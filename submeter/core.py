@@ -29,7 +29,7 @@ from submeter.ingest.envelopes.entities import Entity
 from submeter.ingest.following import Clock, follow, watch_inbox
 from submeter.ingest.room import Room
 from submeter.ingest.rows import Reception
-from submeter.ingest.settings import routes_of, rules_of
+from submeter.ingest.settings import maps_of, routes_of, rules_of
 from submeter.ingest.sightings import Clocks
 from submeter.level import lacking, level
 from submeter.reading import DeviceId
@@ -94,12 +94,14 @@ class Core:
         make_folder(self.folder)
         self._known: dict[DeviceId, Known | None] = {}
         with ExitStack() as stack:
-            stack.callback(os.close, lock(self.folder / "core.lock"))
+            stack.callback(os.close, lock(self.folder))
             shutil.rmtree(self.folder / REBUILD, ignore_errors=True)
             self.inbox = stack.enter_context(Inbox(self.folder / "inbox.sqlite"))
             self.readings = stack.enter_context(Readings(self.folder / "readings.duckdb"))
-            self.registry = stack.enter_context(Registry(self.folder / "registry.sqlite", vault(config)))
-            self.published = stack.enter_context(Published(self.folder / "published.sqlite"))
+            self._require_moved()
+            self.registry = stack.enter_context(Registry.of(config.data, vault(config)))
+            self.registry.claim()
+            self.published = stack.enter_context(Published.of(config.data))
             self.archive = Archive(self.folder / "archive")
             self.levelled = level(self.inbox, self.readings, self.published, self.archive)
             self.lacking = lacking(self.inbox, self.readings, self.archive)
@@ -232,6 +234,7 @@ class Core:
             numbered=self.registry.numbered,
             rules=rules_of(self.config),
             entities=self.registry.entities,
+            maps=maps_of(self.config),
         )
 
     def take_readings(self, file: Path) -> None:
@@ -260,6 +263,11 @@ class Core:
                 self._drain.redecode(waiting[first : first + TOGETHER], cause=cause)
             keyed |= {row.device for row in waiting if row.device} if reason in {"no_key", "wrong_key"} else set()
         return keyed
+
+    def _require_moved(self) -> None:
+        """A database beside files that were not moved into it would be an installation without its directory."""
+        if self.config.data.database and (self.folder / "registry.sqlite").exists():
+            raise StoreError(f"{self.folder} has a registry.sqlite beside [data] database: `submeter migrate` moves it there")
 
     def _require_keys(self) -> None:
         """Without its master key a core would put good telegrams into quarantine: better not to start."""
@@ -318,8 +326,9 @@ def _finality(config: Config) -> Finality:
     return Finality(hours=config.rollup.final_after_hours, month_day=config.rollup.month_final_day)
 
 
-def lock(path: Path) -> int:
-    """Hold a data folder until the descriptor is closed; StoreError names the process that has it."""
+def lock(folder: Path) -> int:
+    """Take a data folder for this process alone, until the descriptor is closed; StoreError if another one has it."""
+    path = folder / "core.lock"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

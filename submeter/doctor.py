@@ -49,7 +49,7 @@ def examine(config: Config, *, dry_run: bool = False) -> Iterator[Finding]:
     if not config.data.folder.is_dir():
         yield Finding("ok", f"there is no data yet: {config.data.folder} is made by the first command")
         return
-    descriptor = lock(config.data.folder / "core.lock")
+    descriptor = lock(config.data.folder)
     try:
         yield from visit.surroundings()
         yield from visit.files()

@@ -9,6 +9,7 @@ from typing import Final
 from submeter.aggregate import faults
 from submeter.core import Core
 from submeter.errors import SubmeterError
+from submeter.ingest.envelopes.modbus import MODBUS
 from submeter.ingest.envelopes.parsed import values_of
 from submeter.store.directory import adopt
 from submeter.store.key_files import key_of
@@ -88,7 +89,8 @@ def _announced(core: Core) -> Iterator[str]:
 def _named(core: Core, *, name: str, device: str) -> Iterator[str]:
     core.registry.entities.link(name, device)
     yield f"what gateways call {name} is {device}"
-    waiting = [row for row in core.inbox.quarantined(reason="unknown_meter") if row.link == "parsed" and values_of(row.raw).id == name]
+    told = [row for row in core.inbox.quarantined(reason="unknown_meter") if row.link == "parsed" and row.form != MODBUS.name]
+    waiting = [row for row in told if values_of(row.raw).id == name]
     for first in range(0, len(waiting), TOGETHER):
         core.requeue(waiting[first : first + TOGETHER])
     yield f"{len(waiting)} telegrams that waited for it are decoded at their original times"

@@ -187,7 +187,7 @@ class _Sources(Collector):
         yield from self._answers()
         commits = HistogramMetricFamily("submeter_ingest_commit_seconds", "How long commits to the inbox take", labels=["source"])
         batches = HistogramMetricFamily("submeter_ingest_batch_size", "Messages of a commit", labels=["source"])
-        reads = HistogramMetricFamily("submeter_bus_poll_seconds", "How long reads of a meter of a wired bus take", labels=["bus"])
+        reads = HistogramMetricFamily("submeter_bus_poll_seconds", "How long reads of a meter of a wired bus or a Modbus line take", labels=["bus"])
         for source, counters in self._sources.items():
             commits.add_metric([source], list(counters.commit_s.upto()), counters.commit_s.total)
             batches.add_metric([source], list(counters.batch.upto()), counters.batch.total)
@@ -202,7 +202,7 @@ class _Sources(Collector):
 
     def _answers(self) -> Iterator[Metric]:
         http = CounterMetricFamily("submeter_http_ingest", "Answers to gateways that push over HTTP", labels=["code"])
-        polls = CounterMetricFamily("submeter_bus_poll", "Reads of meters of a wired bus, by outcome", labels=["bus", "result"])
+        polls = CounterMetricFamily("submeter_bus_poll", "Reads of meters of a wired bus or a Modbus line, by outcome", labels=["bus", "result"])
         for source, counters in self._sources.items():
             for code, count in list(counters.answers.items()):
                 http.add_metric([str(code)], count)

@@ -33,7 +33,7 @@ class Postmen:
 
     def __init__(self, config: Config, now: Callable[[], int]) -> None:
         verify()
-        self._path, self._now = config.data.folder / "registry.sqlite", now
+        self._data, self._now = config.data, now
         self._stop = threading.Event()
         found = outlets(config)
         routes: dict[str, Outlets] = {channel: found.only(channel) for channel in found.sinks}
@@ -42,7 +42,7 @@ class Postmen:
             threading.Thread(target=self._loop, args=[name, route], name=f"outbox {name}", daemon=True)
             for name, route in (routes or {"nothing": found}).items()
         ]
-        self._published, self._private = config.data.folder / "published.sqlite", config.webhooks.private
+        self._private = config.webhooks.private
         self._told["webhooks"] = ""
         self._threads.append(threading.Thread(target=self._hooks, name="webhooks", daemon=True))
 
@@ -61,7 +61,7 @@ class Postmen:
     def _loop(self, name: str, route: Outlets) -> None:
         while not self._stop.is_set():
             try:
-                with Registry(self._path) as registry:
+                with Registry.of(self._data) as registry:
                     self._deliver(registry, name, route)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again
                 self._tell(name, str(error) if isinstance(error, SubmeterError) else type(error).__name__)
@@ -71,7 +71,7 @@ class Postmen:
         """Tell the webhooks, as the others deliver messages."""
         while not self._stop.is_set():
             try:
-                with Registry(self._path) as registry, Published(self._published) as published:
+                with Registry.of(self._data) as registry, Published.of(self._data) as published:
                     while not self._stop.is_set():
                         notify(registry, published, self._now, private=self._private)
                         self._tell("webhooks", "")

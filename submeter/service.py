@@ -293,7 +293,7 @@ def _scheduler(config: Config, thread: CoreThread) -> BackgroundScheduler:
 def _collect(config: Config, stack: ExitStack, core: CoreThread | None) -> None:
     """Each collector in a thread of its own, which owns its connection to the inbox."""
     make_folder(config.data.folder)
-    stop, teller = threading.Event(), Teller(config.data.folder)
+    stop, teller = threading.Event(), Teller(config.data)
     running = collectors(config, teller.voice)
     threads = [threading.Thread(target=one.run, args=[stop], name=f"collector {one.settings.name}") for one in running]
     teller.start()
@@ -315,8 +315,8 @@ def _collect(config: Config, stack: ExitStack, core: CoreThread | None) -> None:
 def _api(config: Config, stack: ExitStack, beside: Mapping[str, ASGIApp]) -> None:
     """The API with connections of its own; without a vault, so that this part cannot open a meter's key."""
     make_folder(config.data.folder)
-    registry = stack.enter_context(Registry(config.data.folder / "registry.sqlite"))
-    published = stack.enter_context(Published(config.data.folder / "published.sqlite"))
+    registry = stack.enter_context(Registry.of(config.data))
+    published = stack.enter_context(Published.of(config.data))
     portals = sign_in(config)
     app = create_app(registry, published, __version__, portals=portals, rates=rates(config))
     for path, other in beside.items():

@@ -2,14 +2,22 @@
 
 import os
 import shutil
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
+import postgres
 import pytest
 import structlog
 from broker import Broker
 
+import submeter.store  # noqa: F401 - its modules are patched
+from submeter.store.postgres import Postgres
+
 ROOT = Path(__file__).resolve().parent.parent
+#: Whether all tests run on PostgreSQL.
+EVERYTHING = os.environ.get("SUBMETER_DATABASE") == "postgres"
 
 
 def pytest_addoption(parser):
@@ -21,6 +29,12 @@ def pytest_sessionfinish():
     """End the servers of tests/api/letterbox.py, where it was used: Python waits for their threads before anything of `atexit`."""
     if letterbox := sys.modules.get("letterbox"):
         letterbox.running.close()
+
+
+def pytest_generate_tests(metafunc):
+    """Tests of what both engines keep run on each (marker `both_engines`); with SUBMETER_DATABASE=postgres all tests run on PostgreSQL alone."""
+    if metafunc.definition.get_closest_marker("both_engines") and not EVERYTHING:
+        metafunc.parametrize("engine", ["sqlite", "postgres"], indirect=True)
 
 
 def unavailable(reason: str) -> None:
@@ -35,6 +49,65 @@ def _own_log():
     """A command run in this process sends its log to a stream that ends with its test: the next one starts anew."""
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cluster():
+    """The PostgreSQL of this run, where it was used: `cluster()` starts it."""
+    with pytest.MonkeyPatch.context() as patch:
+        if EVERYTHING:
+            on_postgres(patch)
+        yield started
+    if postgres.running.cache_info().currsize:
+        postgres.running().close()
+
+
+@pytest.fixture(autouse=True)
+def engine(request, monkeypatch):
+    """Where the registry and the published rows of this test are."""
+    name = "postgres" if EVERYTHING else getattr(request, "param", "sqlite")
+    if name == "sqlite":
+        yield name
+        return
+    if reason := request.node.get_closest_marker("sqlite_alone"):
+        pytest.skip(reason.args[0])
+    if not EVERYTHING:
+        on_postgres(monkeypatch)
+    folder = request.getfixturevalue("tmp_path")
+    yield name
+    started().drop(folder)
+
+
+@pytest.fixture
+def server(engine, tmp_path):
+    """The database of this test's folder, "" where its stores are files."""
+    return "" if engine == "sqlite" else started().database_of(tmp_path)
+
+
+@pytest.fixture
+def outside(server):
+    """Run statements as somebody does who can write a store, behind its back; the rows of the last one."""
+
+    def run(path, *statements):
+        with closing(sqlite3.connect(path, isolation_level=None) if not server else Postgres(server, path.stem)) as db:
+            return [db.execute(statement).fetchall() if statement.startswith("SELECT") else db.execute(statement) for statement in statements][-1]
+
+    return run
+
+
+def started():
+    """The PostgreSQL of this run."""
+    if postgres.program("initdb") is None:
+        unavailable("PostgreSQL is not installed")
+    return postgres.running()
+
+
+def on_postgres(patch):
+    """Have registry and published rows opened there."""
+    started()
+    for store in ("registry", "published"):
+        module = sys.modules[f"submeter.store.{store}"]
+        patch.setattr(module, "open_sql", postgres.in_database(module.open_sql))
 
 
 @pytest.fixture(scope="session")

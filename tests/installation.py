@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from broker import free_port, wait_until
+from postgres import running
 
 from submeter import civil
 from submeter.commands import execute
@@ -20,6 +21,11 @@ from submeter.simulate import Building, directory
 from submeter.store import Vault
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def database_line(folder: Path) -> str:
+    """What [data] says of the database of a data folder, where the tests run on PostgreSQL."""
+    return f'database = "{running().database_of(folder)}"\n' if os.environ.get("SUBMETER_DATABASE") == "postgres" else ""
 
 
 class Installation:
@@ -34,7 +40,7 @@ class Installation:
         folder.mkdir(parents=True, exist_ok=True)
         gateways = "".join(f'[[gateway]]\nname = "{name}"\nstore_and_forward = true\n' for name in self.building.gateways)
         self.file.write_text(
-            f'[data]\nfolder = "data"\n[log]\nlevel = "debug"\n[rollup]\nhourly = "* * * * *"\n[api]\nport = {self.api}\n[metrics]\nport = {self.metrics}\n{gateways}{extra}'
+            f'[data]\nfolder = "data"\n{database_line(folder / "data")}[log]\nlevel = "debug"\n[rollup]\nhourly = "* * * * *"\n[api]\nport = {self.api}\n[metrics]\nport = {self.metrics}\n{gateways}{extra}'
         )
         Vault.create(folder / "master.key")
         text = directory(self.building, datetime(2024, 1, 1, tzinfo=UTC).date())

@@ -22,7 +22,7 @@ READABLE = {
     "native": "native batch", "hex": "bare hex", "rtl_wmbus": "rtl_wmbus line", "esphome_json": "ESPHome JSON", "rtl_433": "rtl_433 CSV",
     "wmbusmeters_log": "wmbusmeters log", "decode_request": "wmbusmeters decode request", "wmbusmeters": "wmbusmeters JSON, ESPHome `as_json`",
     "gwmqtt": "iotmaxx gwmqtt", "elvaco_csv": "Elvaco CSV", "chirpstack4": "ChirpStack 4, 3", "chirpstack3": "ChirpStack 4, 3", "tts": "The Things Stack",
-    "loriot": "LORIOT", "thingpark": "ThingPark", "milesight_ug": "Milesight UG",
+    "loriot": "LORIOT", "thingpark": "ThingPark", "milesight_ug": "Milesight UG", "modbus": "Modbus registers",
     "homeassistant": "Home Assistant discovery, libmbus2mqtt",
 }  # fmt: skip
 

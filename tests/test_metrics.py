@@ -16,6 +16,7 @@ from submeter.core import now
 from submeter.ingest.bus.master import Timing
 from submeter.ingest.bus.poller import BusCollector, BusSettings
 from submeter.ingest.common import Counters, Spread
+from submeter.ingest.schedule import Meter
 from submeter.metrics import Metrics, of_sources
 from submeter.service import CoreThread, serve
 from submeter.simulate import Bus, PtyLine, slaves
@@ -122,7 +123,7 @@ def test_reads_of_a_bus_are_counted_by_outcome(tmp_path):
     on = Bus(slaves(2, 1), 1)
     on.slaves[1].silent = True
     with PtyLine(on, tmp_path / "ttyBUS"):
-        settings = BusSettings("cellar", str(tmp_path / "ttyBUS"), (1, 2), "cellar", Timing(38400, latency_s=0.0), interval_s=0.1)
+        settings = BusSettings("cellar", str(tmp_path / "ttyBUS"), (Meter(1), Meter(2)), "cellar", Timing(38400, latency_s=0.0), interval_s=0.1)
         collector, stop = BusCollector(settings, tmp_path / "inbox.sqlite", lambda *_: None), threading.Event()
         thread = threading.Thread(target=collector.run, args=[stop])
         thread.start()

@@ -32,8 +32,8 @@ def test_a_core_that_reads_a_bus_reads_for_the_operator(tmp_path):
             away = run.invoke(app, ["poll", "cellar", "9", "--config", str(here.file)])
             assert (away.exit_code, "timeout" in away.stderr) == (1, True)
             told = urllib.request.urlopen(f"http://127.0.0.1:{here.metrics}/metrics").read().decode()
-            assert 'submeter_bus_poll_total{result="read",source="cellar"} 2.0' in told
-            assert 'submeter_bus_poll_total{result="timeout",source="cellar"} 1.0' in told
+            assert 'submeter_bus_poll_total{bus="cellar",result="answered"} 2.0' in told
+            assert 'submeter_bus_poll_total{bus="cellar",result="timeout"} 1.0' in told
         finally:
             stop.set()
             thread.join()

@@ -9,7 +9,8 @@ from collections.abc import Callable
 
 from submeter.errors import SubmeterError
 from submeter.ingest.bus.frames import BAUDS, EVERYBODY, SELECTED, Address, Secondary, address_order, baud_order, header_of
-from submeter.ingest.bus.master import Master, PollError
+from submeter.ingest.bus.master import Master
+from submeter.ingest.errors import PollError
 
 __all__ = ["ChangeError", "Present", "present", "set_address", "set_baud"]
 

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-from submeter.errors import SubmeterError
 from submeter.ingest.bus.frames import ACK, SELECTED, Address, Reason, Secondary, header_of, more_follows, nke, request, select, verdict
+from submeter.ingest.errors import PollError
 from submeter.ingest.ports import Wire
 
-__all__ = ["ECHO", "Master", "PollError", "Timing"]
+__all__ = ["ECHO", "Master", "Timing"]
 
 #: How an operator says whether a line echoes.
 ECHO: Final = {"auto": None, "yes": True, "no": False}
@@ -25,14 +25,6 @@ MOST_PAGES: Final = 16
 TRIES: Final = 3
 _BITS: Final = 11  # of a character on the line
 _DAMAGED: Final = frozenset(("checksum", "collision", "framing"))
-
-
-class PollError(SubmeterError):
-    """A slave was not read: `reason` is counted, the sentence says what was heard instead."""
-
-    def __init__(self, reason: Reason, detail: str) -> None:
-        super().__init__(f"{reason}: {detail}")
-        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)

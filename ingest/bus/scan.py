@@ -18,7 +18,8 @@ from submeter.decoders.frame import parse_frame
 from submeter.decoders.layers import split_transport
 from submeter.decoders.records import walk
 from submeter.ingest.bus.frames import SELECTED, Address, Secondary, header_of
-from submeter.ingest.bus.master import Master, PollError
+from submeter.ingest.bus.master import Master
+from submeter.ingest.errors import PollError
 
 __all__ = ["Found", "Scan", "scan_primary"]
 

@@ -20,7 +20,7 @@ from submeter.ingest.envelopes.parsed import told_bytes
 from submeter.ingest.errors import BadPayload
 from submeter.reading import Register
 
-__all__ = ["FACTORS", "Rule", "Value", "fits", "mapped", "numbers"]
+__all__ = ["FACTORS", "Rule", "Value", "factor_of", "fits", "mapped", "numbers"]
 
 TimeForm = Literal["rfc3339", "unix_s", "unix_ms", "local"]
 #: A unit as people write it → the dictionary's unit, and how many of that it is.
@@ -36,6 +36,17 @@ DIGITS: Final = 40
 NO_VALUE: Final = frozenset(("", "unknown", "unavailable", "null", "none", "nan"))
 
 
+def factor_of(register: str, unit: str) -> Fraction:
+    """How many of a register's own unit one of `unit` is ("": it is in that unit); raises ValueError."""
+    entry = DICTIONARY.get(register)
+    if entry is None:
+        raise ValueError(f"register {register!r} is none of docs/registers.md")
+    own, factor = (unit, Fraction(1)) if unit in {entry.unit, ""} else FACTORS.get(unit, ("?", Fraction(1)))
+    if own not in {entry.unit, ""}:
+        raise ValueError(f"{register} is in {entry.unit}: a value in {unit!r} cannot be changed to that")
+    return factor
+
+
 @dataclass(frozen=True, slots=True)
 class Value:
     """Where a value stands, which register of the dictionary it is, and its unit there."""
@@ -45,11 +56,7 @@ class Value:
     unit: str
 
     def __post_init__(self) -> None:
-        entry = DICTIONARY.get(self.register)
-        if entry is None:
-            raise ValueError(f"register {self.register!r} is none of docs/registers.md")
-        if FACTORS.get(self.unit, ("?", 1))[0] not in {entry.unit, ""}:
-            raise ValueError(f"{self.register} is in {entry.unit}: a value in {self.unit!r} cannot be changed to that")
+        factor_of(self.register, self.unit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,9 +119,8 @@ def numbers(values: Sequence[Value], record: object) -> Iterator[tuple[Register,
     for one in values:
         number = _number(_at(record, one.path))
         if number is not None:
-            unit, factor = FACTORS[one.unit]
-            exact = Fraction(number) * factor
-            yield Register(one.register, unit or DICTIONARY[one.register].unit), Decimal(exact.numerator) / Decimal(exact.denominator)
+            exact = Fraction(number) * factor_of(one.register, one.unit)
+            yield Register(one.register, DICTIONARY[one.register].unit), Decimal(exact.numerator) / Decimal(exact.denominator)
 
 
 def _time(rule: Rule, record: object, document: object) -> tuple[int | None, datetime | None]:

@@ -16,6 +16,7 @@ from submeter.ingest.envelopes.frames import BINARY, HEX
 from submeter.ingest.envelopes.lines import ELVACO, RTL_433, WMBUSMETERS_LOG
 from submeter.ingest.envelopes.lns import LNS
 from submeter.ingest.envelopes.mapping import Rule, fits, mapped
+from submeter.ingest.envelopes.modbus import MODBUS
 from submeter.ingest.envelopes.native import NATIVE
 from submeter.ingest.envelopes.parsed import WMBUSMETERS
 from submeter.ingest.envelopes.rtl_wmbus import RTL_WMBUS
@@ -26,7 +27,7 @@ __all__ = ["FORMATS", "split"]
 
 #: First match wins.
 FORMATS: Final = (
-    HEX, BINARY, RTL_WMBUS, RTL_433, WMBUSMETERS_LOG, NATIVE, *LNS, RADIO_RAW, ESPHOME, GWMQTT, DECODE_REQUEST, WMBUSMETERS, ELVACO,
+    HEX, BINARY, RTL_WMBUS, RTL_433, WMBUSMETERS_LOG, NATIVE, MODBUS, *LNS, RADIO_RAW, ESPHOME, GWMQTT, DECODE_REQUEST, WMBUSMETERS, ELVACO,
 )  # fmt: skip
 
 _BY_NAME: Final = {known.name: known for known in FORMATS}

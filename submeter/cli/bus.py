@@ -17,8 +17,9 @@ from submeter.decoders import DecodeError, Profile, decode
 from submeter.errors import SubmeterError
 from submeter.ingest.bus.changing import ChangeError, Present, present, set_address, set_baud
 from submeter.ingest.bus.frames import BAUDS, Secondary, parse_address
-from submeter.ingest.bus.master import ECHO, Master, PollError, Timing
+from submeter.ingest.bus.master import ECHO, Master, Timing
 from submeter.ingest.bus.scan import Scan, scan_primary
+from submeter.ingest.errors import PollError
 from submeter.ingest.ports import Tcp, Tty, opened
 from submeter.simulate import Bus, Faults, PtyLine, TcpLine, slaves
 

@@ -1,4 +1,4 @@
-"""`submeter check`: is the configuration usable, and what does it say? Opens nothing but the file itself."""
+"""`submeter check`: is the configuration usable, and what does it say? Opens nothing but the file itself, and asks the database if one is named."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +9,8 @@ import typer
 from submeter.config import Broker, Config, SerialPort, load
 from submeter.config.portals import load_portal
 from submeter.ingest.dongles import KINDS
-from submeter.ingest.settings import buses_of, rules_of, serial_of
+from submeter.ingest.settings import buses_of, maps_of, modbus_of, rules_of, serial_of
+from submeter.store.sql import reached
 
 __all__ = ["check", "described"]
 
@@ -26,6 +27,8 @@ def check(
 def described(config: Config) -> Iterator[str]:
     """Return one line per part of the installation, without secrets."""
     yield f"data      {config.data.folder}"
+    if config.data.database:
+        yield f"database  {config.data.database}: {reached(config.data.server())}"
     yield f"keys      {_master_key(config)}"
     yield from (f"mqtt      {_broker(broker)}" for broker in config.mqtt)
     yield from (f"serial    {_port(port)}" for port in config.serial)
@@ -33,11 +36,16 @@ def described(config: Config) -> Iterator[str]:
     yield from (
         f"bus       {one.name}: {one.url} at {one.timing.baud}, {len(one.meters)} meters each {one.interval_s / 60:g} min" for one in buses_of(config)
     )
+    maps = maps_of(config)
+    yield from (
+        f"modbus    {one.name}: {one.url}, {len(modbus_of(one, maps).stations)} meters each {one.interval_minutes} min, maps {one.maps or 'as shipped'}"
+        for one in config.modbus
+    )
     yield from (f"drop      {one.name}: {one.folder}, {one.format}, gateway {one.gateway or one.name}" for one in config.drop)
     yield from [f"handover  to {config.handover.give}"] * bool(config.handover.give)
     yield from [f"handover  from {config.handover.take}"] * bool(config.handover.take)
-    if not (config.mqtt or config.serial or config.bus or config.drop or config.http.enabled or config.handover.take):
-        yield "sources   none: add [[mqtt]], [[serial]], [[bus]] or [[drop]], or enable [http]"
+    if not (config.mqtt or config.serial or config.bus or config.modbus or config.drop or config.http.enabled or config.handover.take):
+        yield "sources   none: add [[mqtt]], [[serial]], [[bus]], [[modbus]] or [[drop]], or enable [http]"
     yield from (
         f"gateway   {gateway.name}: {gateway.form}{', store and forward' * gateway.store_and_forward}{', decrypted' * gateway.decrypted}"
         for gateway in config.gateway

@@ -16,6 +16,7 @@ from submeter.control import ask
 from submeter.decoders.catalogue import drivers
 from submeter.logs import configure
 from submeter.store.key_files import is_key_file, needs_password
+from submeter.store.meter_files import is_meter_files
 from submeter.store.registry_types import READS, SCOPES
 from submeter.store.vault import Vault
 
@@ -87,7 +88,10 @@ def rollup(
 
 def import_directory(
     path: Annotated[
-        Path, typer.Argument(help="a TOML file, a folder of CSV files (managers, properties, units, …), or a file of keys: KEM, KEM2, CSV")
+        Path,
+        typer.Argument(
+            help="a TOML file, a folder of CSV files (managers, properties, units, …), a file of keys (KEM, KEM2, CSV), or meter files of wmbusmeters"
+        ),
     ],
     *,
     id_column: Annotated[str | None, typer.Option(help="of a CSV file of keys: the column with the meters' numbers, if it is not found")] = None,
@@ -101,7 +105,7 @@ def import_directory(
     if new_master_key and file and not file.exists():
         Vault.create(file)
         typer.echo(f"made a new master key in {file}: keep a copy elsewhere, without it no meter key can be opened")
-    if not is_key_file(path):
+    if not is_key_file(path) and not is_meter_files(path):
         run(settings, "import", path=str(path.absolute()))
         return
     run(settings, "import.keys", path=str(path.absolute()), password=_password(path), id_column=id_column, key_column=key_column)

@@ -64,7 +64,7 @@ def _show(settings: Config, topic: str | None, gateway: str | None, *, last: int
     folder = settings.data.folder
     if not (folder / "inbox.sqlite").exists():
         raise SubmeterError(f"{folder} has no inbox yet: start `submeter run`, or name another configuration")
-    with Registry(folder / "registry.sqlite") as registry:
+    with Registry.of(settings.data) as registry:
         receiver = _receiver(settings, registry)
     with Inbox(folder / "inbox.sqlite") as inbox:
         found, seen = inbox.last(last, after=after, topic=topic, gateway=gateway)

@@ -24,8 +24,8 @@ class Asking:
 
     def __init__(self, demo: Demo) -> None:
         self._tokens = demo.tokens
-        self._registry = Registry(demo.config.data.folder / "registry.sqlite")
-        self._published = Published(demo.config.data.folder / "published.sqlite")
+        self._registry = Registry.of(demo.config.data)
+        self._published = Published.of(demo.config.data)
         self._app = create_app(self._registry, self._published, __version__, portals=sign_in(demo.config))
 
     def __enter__(self) -> Self:

@@ -10,7 +10,7 @@ from test_matrix import publish
 
 from submeter.api import access_log as module
 from submeter.api.refusals import ROWS, TOGETHER
-from submeter.store import Registry
+from submeter.store import StoreError
 from submeter.store.accounts import Grant
 
 MAIL = "jana@example.org"
@@ -133,15 +133,23 @@ def test_the_log_is_on_the_disk_without_anybody_looking(here, monkeypatch):
     assert here.registry._rows("SELECT unit, action, times FROM reads") == [("cz-a", "meters", 1)]
 
 
+class Nowhere:
+    """A registry that takes nothing."""
+
+    def another(self):
+        """As one does whose disk is full, or whose server is away."""
+        raise StoreError("there is no room")
+
+
 def test_what_the_disk_does_not_take_is_kept_for_the_next_time(here):
     """A flush that fails loses nothing; the end of the process writes the rest."""
     client, _ = service(here)
     client.get("/v1/units/cz-a/meters")
     reads = here.app.state.reads
-    path, reads._path = reads._path, reads._path / "nowhere"
+    registry, reads._registry = reads._registry, Nowhere()
     reads.close()
     client.get("/v1/units/cz-a/meters")
-    reads._path = path
+    reads._registry = registry
     reads.close()
     assert here.registry._rows("SELECT times FROM reads") == [(2,)]
 
@@ -149,7 +157,7 @@ def test_what_the_disk_does_not_take_is_kept_for_the_next_time(here):
 def test_a_read_does_not_wait_for_a_writer(here):
     """While another process holds the registry's lock for writing, reads are answered."""
     client, _ = service(here)
-    with Registry(here.registry.path) as other, other.writing() as db:
+    with here.registry.another() as other, other.writing() as db:
         db.execute("DELETE FROM throttle")
         assert client.get("/v1/units/cz-a/meters").status_code == 200
     here.app.state.reads.flush()

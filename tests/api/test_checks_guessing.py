@@ -11,11 +11,12 @@ from collections import Counter
 
 from fastapi.testclient import TestClient
 from portals import PASSWORD, Browser, inmes
+from tables import names
 
 GUESSES = int(os.environ.get("SUBMETER_GUESSES", "120"))
 SAMPLES = int(os.environ.get("SUBMETER_SAMPLES", "3"))
 #: What a stranger's pages may change, all of it out of sight: counts, flows and the audit.
-UNSEEN = ("throttle", "flows", "audit", "outbox", "flow_counts", "sqlite_sequence")
+UNSEEN = ("throttle", "flows", "audit", "outbox", "flow_counts", "audit_last")
 
 
 def test_check_17_claims_are_throttled_by_their_identifier(here):
@@ -63,9 +64,7 @@ def seen(here, flow, pages, number=1):
 
 def kept(here):
     """Every row but those that nobody sees."""
-    with here.registry.writing() as db:
-        names = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name") if name not in UNSEEN]
-        return {name: db.execute(f"SELECT * FROM {name} ORDER BY 1").fetchall() for name in names}
+    return {name: here.registry._rows(f"SELECT * FROM {name} ORDER BY 1") for name in names(here.registry) if name not in UNSEEN}
 
 
 LOGIN = ({"name": "jana@example.org", "password": "a wrong one"}, {"name": "juna@example.org", "password": "a wrong one"})

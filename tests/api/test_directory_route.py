@@ -5,10 +5,11 @@ import json
 import pytest
 from fastapi.testclient import TestClient
 from portals import Here
+from tables import script, unbound
 
 DEVICES = """
 INSERT INTO points VALUES ('p-cz', 'cz1', 'cz-a', 'cold_water', '', 'volume', '{}'), ('p-si', 'si1', 'si-a', 'cold_water', '', 'volume', '{}');
-INSERT INTO devices VALUES ('AAA-00000001-01-07', NULL, NULL, 1), ('AAA-00000002-01-07', NULL, NULL, 1), ('AAA-00000003-01-07', x'00', 5, 1);
+INSERT INTO devices VALUES ('AAA-00000001-01-07', NULL, NULL, 1), ('AAA-00000002-01-07', NULL, NULL, 1), ('AAA-00000003-01-07', NULL, 5, 1);
 INSERT INTO assignments VALUES ('p-cz', 'AAA-00000001-01-07', 0, NULL, NULL, NULL), ('p-si', 'AAA-00000002-01-07', 0, NULL, NULL, NULL);
 """
 NEW = {
@@ -22,7 +23,7 @@ NEW = {
 def here(tmp_path):
     """Five managers; cz and si have a meter each, a third one is nobody's yet."""
     made = Here(tmp_path)
-    made.registry._connection.executescript(DEVICES)
+    script(made.registry, DEVICES)
     yield made
     made.close()
 
@@ -151,16 +152,16 @@ def test_an_exchange_of_an_own_meter_is_taken_and_a_meter_of_nobody_is_not(here)
     begin = {"point": "p-cz", "device": "AAA-00000003-01-07", "from": "2025-01-01"}
     assert put(here, {"assignment": [end]}).json()["differences"] == ["assignment p-cz 1970-01-01T00:00:00Z changed until end_value"]
     assert put(here, {"assignment": [begin]}).status_code == 422
-    here.registry._connection.executescript(
-        "PRAGMA foreign_keys = OFF; DELETE FROM properties WHERE manager <> 'cz'; DELETE FROM managers WHERE id <> 'cz';"
-    )
+    with unbound(here.registry) as db:
+        db.execute("DELETE FROM properties WHERE manager <> 'cz'")
+        db.execute("DELETE FROM managers WHERE id <> 'cz'")
     assert put(here, {"assignment": [begin]}).status_code == 200
-    assert here.registry._rows("SELECT key_sealed, mode FROM devices WHERE id = 'AAA-00000003-01-07'") == [(b"\x00", 5)]
+    assert here.registry._rows("SELECT key_sealed, mode FROM devices WHERE id = 'AAA-00000003-01-07'") == [(None, 5)]
 
 
 def test_an_exchange_at_a_set_day_is_refused_as_an_import_would(here):
     """What the rows cannot be computed with is not taken."""
-    here.registry._connection.executescript("""UPDATE points SET parameters = '{"kind": "period", "set_day": "12-31"}' WHERE id = 'p-cz'""")
+    script(here.registry, """UPDATE points SET parameters = '{"kind": "period", "set_day": "12-31"}' WHERE id = 'p-cz'""")
     end = {"point": "p-cz", "device": "AAA-00000001-01-07", "from": "1970-01-01T00:00:00Z", "to": "2025-01-01"}
     begin = {"point": "p-cz", "device": "AAA-00000001-01-07", "from": "2025-01-01"}
     assert "falls on the set day" in put(here, {"assignment": [end, begin]}).text

@@ -9,6 +9,8 @@ from submeter.api.forms import address_of
 from submeter.config import ConfigError
 from submeter.config.portals import load_portal
 
+pytestmark = pytest.mark.both_engines
+
 
 @pytest.mark.feature("I1", "I2", "I6", "I8", "I14")
 def test_inmes_activates_and_logs_in_with_two_factors(here):

@@ -3,13 +3,13 @@
 import itertools
 import json
 import re
-import sqlite3
 
 import numpy as np
 import pytest
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
 from portals import Here, inmes
+from tables import copied, names
 
 from submeter import civil
 from submeter.api.access import GATES, _anyone
@@ -229,7 +229,7 @@ WHOSE = {
     "ended": {"token with the wrong scope"},
 }
 #: Tables that a refused request may write to, out of sight of who asked.
-UNSEEN = {"throttle", "flows", "audit", "flow_counts", "reads", "sqlite_sequence"}
+UNSEEN = {"throttle", "flows", "audit", "flow_counts", "reads", "audit_last"}
 
 
 def asked_of(here, ids):
@@ -250,16 +250,12 @@ def _request(path, method, wanted, ids, place):
 
 def kept(here):
     """All rows but those out of sight."""
-    with here.registry.writing() as db:
-        names = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name") if name not in UNSEEN]
-        return {name: db.execute(f"SELECT * FROM {name} ORDER BY 1").fetchall() for name in names}
+    return {name: here.registry._rows(f"SELECT * FROM {name} ORDER BY 1") for name in names(here.registry) if name not in UNSEEN}
 
 
 def test_check_37_foreign_and_ended_are_like_nonexistent_for_everybody(here, principals, ids):
     """Every route, method, principal and kind of id: what is not the own is answered as what is not there, byte for byte, and changes nothing."""
-    copy = sqlite3.connect(":memory:")
-    here.registry._connection.backup(copy)
-    before, cells = kept(here), 0
+    put_back, before, cells = copied(here.registry), kept(here), 0
     cookies = {name: dict(client.cookies) for name, client in principals.items()}
     for (route, method, requests), (name, client) in itertools.product(asked_of(here, ids), principals.items()):
         seen = {}
@@ -274,7 +270,7 @@ def test_check_37_foreign_and_ended_are_like_nonexistent_for_everybody(here, pri
             if kept(here) != before:
                 assert answer.is_success, cell
                 assert name in WHOSE[kind] or requests[kind] == requests["nowhere"], cell
-                copy.backup(here.registry._connection)
+                put_back()
         for kind, owners in WHOSE.items():
             named = requests[kind] != requests["nowhere"]
             if named and (

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from portals import Here, inmes
+from tables import script, unbound
 
 from submeter import civil
 from submeter.reading import LEVELS, Register
@@ -22,7 +23,7 @@ INSERT INTO assignments VALUES ('p-cz', 'AAA-00000001-01-07', 10, NULL, NULL, NU
 def here(tmp_path):
     """Five managers; cz and si have a point each."""
     made = Here(tmp_path)
-    made.registry._connection.executescript(ROWS)
+    script(made.registry, ROWS)
     yield made
     made.close()
 
@@ -59,7 +60,8 @@ def test_gateways_are_told_to_who_is_alone(here):
     """With several managers nobody is told of gateways: they belong to none of them."""
     here.registry.events.raise_("gateway_silent", "gateway:cellar", 5_000_000, now=6_000_000)
     assert operations(here).json()["late_gateways"] is None
-    here.registry._connection.executescript("PRAGMA foreign_keys = OFF; DELETE FROM managers WHERE id <> 'cz'")
+    with unbound(here.registry) as db:
+        db.execute("DELETE FROM managers WHERE id <> 'cz'")
     assert operations(here).json()["late_gateways"] == [{"name": "cellar", "since": "1970-01-01T00:00:05Z"}]
 
 

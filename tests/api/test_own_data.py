@@ -2,13 +2,13 @@
 
 import io
 import json
-import sqlite3
 from types import SimpleNamespace
 from zipfile import ZipFile
 
 import numpy as np
 import pytest
 from portals import Here, inmes
+from tables import columns
 from test_matrix import EDGE, publish
 
 from submeter import civil
@@ -109,16 +109,9 @@ def full(here):
     return SimpleNamespace(browser=one, account=own, grant=grant)
 
 
-def tables(here):
-    """Every table of the registry with its columns."""
-    with sqlite3.connect(here.registry.path) as db:
-        names = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")]
-        return {name: {column for _, column, *_ in db.execute(f"PRAGMA table_info({name})")} for name in names}
-
-
 def test_somebody_decided_of_every_table_that_tells_of_an_account(here):
     """A new table with such a column fails until it is a section of the copy, or named here with the reason why not."""
-    telling = {name for name, columns in tables(here).items() if columns & TELLING}
+    telling = {name for name, found in columns(here.registry).items() if found & TELLING}
     assert telling == set(COPIED) | set(NOT_COPIED)
     assert set(COPIED.values()) <= set(SECTIONS)
 
@@ -164,8 +157,8 @@ def test_nothing_of_the_account_is_left(here, full):
     forget(here.registry, int(here.now * 1e6), 90)
     words = (full.account, MAIL, "second@example.org", "+420777123456", "the cellar is wet")
     left = set()
-    for table, columns in tables(here).items():
-        for column in columns:
+    for table, found in columns(here.registry).items():
+        for column in found:
             for (value,) in here.registry._rows(f"SELECT {column} FROM {table}"):
                 text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
                 left |= {(table, column) for word in words if word in text}

@@ -5,6 +5,7 @@ import json
 import pytest
 from portals import Here
 from receivers import http
+from tables import script
 
 from submeter import civil
 from submeter.post import SinkError, webhooks
@@ -23,7 +24,7 @@ INSERT INTO points VALUES ('p-cz', 'cz1', 'cz-a', 'cold_water', '', 'volume', '{
 def here(tmp_path):
     """Five managers; cz and si have a point each, and the house of cz one of its own."""
     made = Here(tmp_path)
-    made.registry._connection.executescript(POINTS)
+    script(made.registry, POINTS)
     yield made
     made.close()
 

@@ -9,7 +9,22 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from submeter.cli.check import check, described
-from submeter.config import Broker, Config, ConfigError, Drop, Gateway, LoraWan, MappedTopic, PortalHost, Sender, SerialPort, WiredBus, load, parse
+from submeter.config import (
+    Broker,
+    Config,
+    ConfigError,
+    Drop,
+    Gateway,
+    LoraWan,
+    MappedTopic,
+    ModbusLine,
+    PortalHost,
+    Sender,
+    SerialPort,
+    WiredBus,
+    load,
+    parse,
+)
 
 FILE = Path("pipeline.toml")
 SHIPPED = Path(__file__).resolve().parents[2] / "pipeline.toml"
@@ -17,6 +32,7 @@ LISTS = {
     "mqtt": Broker,
     "serial": SerialPort,
     "bus": WiredBus,
+    "modbus": ModbusLine,
     "drop": Drop,
     "gateway": Gateway,
     "lorawan": LoraWan,
@@ -112,7 +128,7 @@ def test_every_key_has_a_comment_above():
             "pipeline.toml: [sms] url: 'file:///etc/passwd' cannot be used: write the address of the gateway, e.g. url = \"https://sms.example/send\"",
         ),
         ("[[sender]]\n[[sender]]", "pipeline.toml: [[sender]] manager: 'c_1' is there twice: give each its own"),
-        ("[[mqtt]]\n[[mqtt]]", "pipeline.toml: [[mqtt]] [[serial]] [[bus]] [[drop]] name: 'mqtt' is there twice: give each its own"),
+        ("[[mqtt]]\n[[mqtt]]", "pipeline.toml: [[mqtt]] [[serial]] [[bus]] [[modbus]] [[drop]] name: 'mqtt' is there twice: give each its own"),
         (
             '[[mqtt]]\ntopics = ["a", 1]',
             'pipeline.toml: [[mqtt]] 1 topics: 1 cannot be used: write a list of topic filters, e.g. topics = ["submeter/v1/+/up"]',

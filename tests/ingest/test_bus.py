@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from submeter.decoders import Profile, decode
 from submeter.ingest.bus.frames import EVERYBODY, Secondary, header_of, more_follows, nke, parse_address, request, select, verdict
-from submeter.ingest.bus.master import Master, PollError, Timing
+from submeter.ingest.bus.master import Master, Timing
 from submeter.ingest.bus.scan import Scan, scan_primary
+from submeter.ingest.errors import PollError
 from submeter.ingest.ports import opened
 from submeter.reading import DeviceId
 from submeter.simulate import Bus, Faults, PtyLine, Slave, TcpLine, encode, slaves

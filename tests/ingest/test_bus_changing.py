@@ -8,7 +8,8 @@ from typer.testing import CliRunner
 from submeter.cli import app
 from submeter.ingest.bus.changing import ChangeError, present, set_address, set_baud
 from submeter.ingest.bus.frames import Secondary, address_order, baud_order
-from submeter.ingest.bus.master import Master, PollError, Timing
+from submeter.ingest.bus.master import Master, Timing
+from submeter.ingest.errors import PollError
 from submeter.ingest.ports import opened
 from submeter.simulate import Bus, Faults, PtyLine, Slave, TcpLine, slaves
 

@@ -12,13 +12,15 @@ from typer.testing import CliRunner
 from submeter.cli import app
 from submeter.ingest.bus.master import Timing
 from submeter.ingest.bus.poller import BusCollector, BusSettings
-from submeter.ingest.bus.schedule import Meter
 from submeter.ingest.envelopes import split
+from submeter.ingest.schedule import Meter
 from submeter.ingest.serial import SerialCollector, SerialSettings
 from submeter.reading import DeviceId
 from submeter.simulate import Bus, Faults, PtyLine, TcpLine, encode, slaves
 
 FAST = Timing(38400, latency_s=0.0)
+#: What is told of how busy a bus is, which depends on this machine.
+LOAD = {"bus_full", "bus_eased"}
 
 
 def meters(*addresses):
@@ -96,7 +98,7 @@ def test_meters_of_several_baud_rates_are_read_on_one_line(tmp_path):
             wait_until(lambda: {one.device.id for one in on.slaves} <= set(read_ids(tmp_path)))
         finally:
             end()
-    assert "meter_overdue" not in {event for event, _ in told}
+    assert "meter_overdue" not in {event for event, *_ in told}
 
 
 def test_what_an_operator_asks_for_comes_first(tmp_path):
@@ -111,13 +113,13 @@ def test_what_an_operator_asks_for_comes_first(tmp_path):
         finally:
             end()
     assert read_ids(tmp_path)[0] == on.slaves[19].device.id
-    assert (len(asked.pages), asked.error) == (1, None)
-    assert (absent.pages, absent.error.reason) == ([], "timeout")
+    assert (len(split(None, asked.message.payload, asked.message.format).telegrams), asked.error) == (1, None)
+    assert (absent.message, absent.error.reason) == (None, "timeout")
 
 
 def test_a_gateway_that_says_nothing_is_connected_anew(tmp_path, monkeypatch):
     """Three reads without a byte through TCP end the connection; the next one is read. Only who never answers is told."""
-    monkeypatch.setattr("submeter.ingest.bus.poller.BACKOFF_S", (0.02, 0.1))
+    monkeypatch.setattr("submeter.ingest.polling.BACKOFF_S", (0.02, 0.1))
     on = Bus(slaves(1, 3), 3)
     on.slaves[0].silent = True
     with TcpLine(on) as line:
@@ -130,7 +132,7 @@ def test_a_gateway_that_says_nothing_is_connected_anew(tmp_path, monkeypatch):
             wait_until(lambda: collector.counters.messages)
         finally:
             end()
-    assert [event for event, _ in told if event != "bus_full"] == ["port_connected", "meter_overdue", "meter_connected"]
+    assert [event for event, *_ in told if event not in LOAD] == ["port_connected", "meter_overdue", "bus_connected", "meter_connected"]
 
 
 def test_a_gateway_that_takes_no_connection_is_told_as_such(tmp_path):
@@ -157,7 +159,7 @@ def test_a_bus_that_is_too_full_is_told(tmp_path):
             wait_until(lambda: collector.counters.messages > 20)
         finally:
             end()
-    assert [event for event, _ in told].count("bus_full") == 1
+    assert [event for event, *_ in told].count("bus_full") == 1
 
 
 @pytest.mark.parametrize("kind", ["amber", "im871a", "iu891a", "cul"])

@@ -17,6 +17,7 @@ import pytest
 from broker import free_port, wait_until
 from payloads import GOOD, PARTLY, REFUSED
 
+from submeter.config import Data
 from submeter.ingest.envelopes import split
 from submeter.ingest.http import HttpCollector, HttpSettings
 from submeter.ingest.push import RefusedError, inflated
@@ -31,7 +32,11 @@ class Listening:
         self.folder, self.port, self.events = folder, free_port(), []
         with Registry(folder / "registry.sqlite") as registry:
             self.tokens = {name: registry.gateways.create(name, 1) for name in ("gw-7", "gw-8")}
-        self.collector = HttpCollector(HttpSettings(port=self.port, **settings), folder, lambda event, _: self.events.append(event))
+        self.collector = HttpCollector(
+            HttpSettings(port=self.port, **settings),
+            Data.model_validate({"folder": folder}, context={"base": folder}),
+            lambda event, _: self.events.append(event),
+        )
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self.collector.run, args=[self._stop])
 

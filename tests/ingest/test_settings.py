@@ -5,7 +5,7 @@ import pytest
 from submeter.cli.check import described
 from submeter.config import ConfigError, parse
 from submeter.ingest.bus.frames import Secondary
-from submeter.ingest.bus.schedule import Meter
+from submeter.ingest.schedule import Meter
 from submeter.ingest.settings import buses_of, serial_of
 
 

@@ -10,11 +10,13 @@ from broker import wait_until
 from threaded import running
 
 from submeter import civil
+from submeter.config import Data
 from submeter.ingest import serial as serial_module
 from submeter.ingest.bus.master import Timing
 from submeter.ingest.bus.poller import BusCollector, BusSettings
 from submeter.ingest.common import now_us
 from submeter.ingest.mqtt import MqttCollector
+from submeter.ingest.schedule import Meter
 from submeter.ingest.serial import SerialCollector, SerialSettings
 from submeter.ingest.session import MqttSettings
 from submeter.ingest.telling import ENDS, TROUBLE, Teller
@@ -29,7 +31,7 @@ class Told:
 
     def __init__(self, folder, steady_s=0.05):
         self.folder = folder
-        self.teller = Teller(folder, steady_s, retry_s=0.05)
+        self.teller = Teller(Data.model_validate({"folder": folder}, context={"base": folder}), steady_s, retry_s=0.05)
 
     def __enter__(self):
         self.teller.start()
@@ -62,11 +64,15 @@ def told(tmp_path):
 
 def test_all_that_is_told_is_an_event_or_ends_one():
     """No collector tells what nobody would see; every kind is one that is known."""
-    said = {name for file in INGEST.rglob("*.py") for name in re.findall(r'(?:\.tell|_on_event)\(\s*"(\w+)"', file.read_text())}
+    said = {name for file in INGEST.rglob("*.py") for name in re.findall(r'(?:\.tell|_on_event|DongleError)\(\s*"(\w+)"', file.read_text())}
     assert len(said) > 15
     assert said - {"meter_connected"} == (TROUBLE.keys() | ENDS.keys()) - {"meter_connected"}
     assert set(TROUBLE.values()) <= set(KINDS)
-    assert {kind for kinds in ENDS.values() for kind in kinds} == set(TROUBLE.values()) - {"mqtt_session_lost", "drop_refused"}
+    assert {kind for kinds in ENDS.values() for kind in kinds} == set(TROUBLE.values()) - {
+        "mqtt_session_lost",
+        "drop_refused",
+        "dongle_refused",
+    }
 
 
 def test_an_event_begins_once_and_ends_with_its_recovery(told):
@@ -152,17 +158,19 @@ def test_a_meter_of_a_bus_and_then_all_of_them(told):
     on = Bus(slaves(3, 1), 1)
     on.slaves[2].silent = True
     with PtyLine(on, told.folder / "ttyBUS"):
-        settings = BusSettings("cellar", str(told.folder / "ttyBUS"), (1, 2, 3), "cellar", Timing(38400, latency_s=0.0), interval_s=0.2)
+        settings = BusSettings(
+            "cellar", str(told.folder / "ttyBUS"), tuple(map(Meter, (1, 2, 3))), "cellar", Timing(38400, latency_s=0.0), interval_s=0.5
+        )
         end = told.run(BusCollector, settings)
         try:
-            wait_until(lambda: told.open() == [("meter_overdue", "source:cellar/3")])
+            wait_until(lambda: told.open() == [("meter_overdue", "source:cellar/3")], 60)
             on.slaves[0].silent = on.slaves[1].silent = True
-            wait_until(lambda: ("bus_silent", "source:cellar") in told.open())
+            wait_until(lambda: ("bus_silent", "source:cellar") in told.open(), 60)
             assert ("meter_overdue", "source:cellar/1") not in told.open()
             on.slaves[0].silent = False
-            wait_until(lambda: ("bus_silent", "source:cellar") not in told.open())
-            wait_until(lambda: ("meter_overdue", "source:cellar/2") in told.open())
+            wait_until(lambda: ("bus_silent", "source:cellar") not in told.open(), 60)
+            wait_until(lambda: ("meter_overdue", "source:cellar/2") in told.open(), 60)
             on.slaves[1].silent = on.slaves[2].silent = False
-            wait_until(lambda: told.open() == [])
+            wait_until(lambda: told.open() == [], 60)  # who was silent for long is asked less often
         finally:
             end()

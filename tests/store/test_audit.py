@@ -1,6 +1,5 @@
 """The audit: appended, linked row by row, escaped, and broken where somebody changed it."""
 
-import sqlite3
 from contextlib import suppress
 
 import pytest
@@ -12,6 +11,7 @@ from submeter.store.audit import ORIGIN, Origin, escaped
 from submeter.store.registry_schema import MIGRATIONS
 from submeter.store.sqlite import open_sqlite
 
+pytestmark = pytest.mark.both_engines
 #: How many migrations there were before the audit was linked.
 BEFORE = next(number for number, script in enumerate(MIGRATIONS) if "ALTER TABLE audit ADD COLUMN hash" in script)
 
@@ -26,13 +26,11 @@ def file(tmp_path):
     return path
 
 
-def tamper(path, *statements):
-    """What somebody does who can write the file."""
-    with sqlite3.connect(path) as db:
-        for name in ("edited", "replaced", "deleted"):
-            db.execute(f"DROP TRIGGER audit_is_not_{name}")
-        for statement in statements:
-            db.execute(statement)
+@pytest.fixture
+def tamper(outside, engine):
+    """What somebody does who can write the store."""
+    off = [f"DROP TRIGGER audit_is_not_{name}" for name in ("edited", "replaced", "deleted")]
+    return lambda path, statement: outside(path, *(off if engine == "sqlite" else ["ALTER TABLE audit DISABLE TRIGGER USER"]), statement)
 
 
 def broken(path):
@@ -52,9 +50,9 @@ def test_an_untouched_audit_holds(file):
 
 
 @pytest.mark.parametrize("column", ["at", "actor", "action", "subject", "detail", "manager", "purpose", "outcome", "request", "network", "hash"])
-def test_a_changed_field_is_found_at_its_row(file, column):
+def test_a_changed_field_is_found_at_its_row(file, tamper, column):
     """Whatever of a row is changed, the row is named."""
-    other = "x'07'" if column == "hash" else "7"
+    other = "(SELECT hash FROM audit WHERE id = 1)" if column == "hash" else "7"
     tamper(file, f"UPDATE audit SET {column} = {other} WHERE id = 3")
     assert broken(file) == 3
 
@@ -73,13 +71,14 @@ def test_a_changed_field_is_found_at_its_row(file, column):
         ),
     ],
 )
-def test_rows_taken_out_or_put_in_are_found(file, statement, row):
+def test_rows_taken_out_or_put_in_are_found(file, tamper, statement, row):
     """In the middle, at the beginning, at the end, all of them."""
     tamper(file, statement)
     assert broken(file) == row
 
 
-def test_rows_of_before_the_chain_are_its_anchor(tmp_path):
+@pytest.mark.sqlite_alone("on PostgreSQL the audit is linked from its first row")
+def test_rows_of_before_the_chain_are_its_anchor(tmp_path, tamper):
     """An older file gets a chain from its next row on, which breaks there if one of the older rows is changed."""
     path = tmp_path / "registry.sqlite"
     old = open_sqlite(path, MIGRATIONS[:BEFORE])
@@ -146,10 +145,10 @@ def test_rows_are_found_by_each_filter(file):
         assert [one.id for one in trail.find(after=4)] == [5, 6]
 
 
-def test_the_command_lists_and_verifies(tmp_path, file):
+def test_the_command_lists_and_verifies(tmp_path, file, tamper, server):
     """`submeter audit` shows rows by filter; `--verify` tells the last hash, or names the first broken row and fails."""
     config = tmp_path / "pipeline.toml"
-    config.write_text(f'[data]\nfolder = "{tmp_path}"\n')
+    config.write_text(f'[data]\nfolder = "{tmp_path}"\ndatabase = "{server}"\n')
 
     def run(*arguments):
         return CliRunner().invoke(app, ["audit", "-c", str(config), *arguments])

@@ -8,6 +8,8 @@ from submeter.store import Assignment, DirectoryError, Occupancy, Registry, Vaul
 from submeter.store.directory import import_directory
 from submeter.store.directory_files import FILES
 
+pytestmark = pytest.mark.both_engines
+
 KEY = "00112233445566778899aabbccddeeff"
 HOUSE = f"""
 [[manager]]
@@ -297,6 +299,7 @@ def test_keys_need_a_vault(house, tmp_path):
         assert import_directory(registry, house(HOUSE.replace(f'key = "{KEY}"', ""))).changed == 12
 
 
+@pytest.mark.sqlite_alone("it reads the bytes of the file")
 def test_keys_are_never_in_clear_in_the_files(registry, house, tmp_path):
     """No file of the registry holds a key's bytes, hex or base64, nor the master key."""
     import_directory(registry, house())

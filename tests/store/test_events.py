@@ -2,6 +2,8 @@ import pytest
 
 from submeter.store import KINDS, NOTES, TASKS, Registry, StoreError
 
+pytestmark = pytest.mark.both_engines
+
 POINT = "point:m_1/volume"
 
 

@@ -11,6 +11,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from submeter.store import Registry, StoreError
 from submeter.store.gateways import COLLECTOR, password_line
 
+pytestmark = pytest.mark.both_engines
+
 
 @pytest.fixture
 def registry(tmp_path):

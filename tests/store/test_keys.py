@@ -17,6 +17,8 @@ from submeter.store.errors import KeyFileError
 from submeter.store.key_files import Columns, is_key_file, needs_password, read_keys
 from submeter.store.keys import import_keys
 
+pytestmark = pytest.mark.both_engines
+
 KEYS = ["4f61c0b37e9a52d81306f5ae7d42b98c", "a93e07d15c6b28f4407de1c9358a16f2", "4f61c0b37e9a52d8"]
 WATER = DeviceId("KAM", "91000001", 0x1B, 0x16)
 HEAT = DeviceId("STM", "91000002", 0x02, 0x04)

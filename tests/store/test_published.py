@@ -12,7 +12,9 @@ import pytest
 from submeter.reading import Register
 from submeter.store import NULL, POINT, ROLLUP, Block, Published, PublishedSeries, StoreError, pack
 from submeter.store.published import MIGRATIONS
-from submeter.store.sqlite import open_sqlite
+from submeter.store.sql import open_sql
+
+pytestmark = pytest.mark.both_engines
 
 VOLUME = Register("volume", "m3")
 DAY = 2
@@ -96,14 +98,15 @@ def test_rollup_rows_are_packed_without_loss():
     assert pack(table.slice(0, 0)).size == 0
 
 
-def test_a_newer_file_is_refused(tmp_path):
+def test_a_newer_file_is_refused(tmp_path, server):
     """A file of a newer release is refused by name."""
     known = len(MIGRATIONS)
-    open_sqlite(tmp_path / "published.sqlite", [f"CREATE TABLE t{n} (x);" for n in range(known + 1)]).close()
-    with pytest.raises(StoreError, match=rf"published\.sqlite has schema {known + 1}"):
+    open_sql(tmp_path / "published.sqlite", [f"CREATE TABLE t{n} (x INTEGER);" for n in range(known + 1)], server=server).close()
+    with pytest.raises(StoreError, match=rf"published.* has schema {known + 1}"):
         Published(tmp_path / "published.sqlite")
 
 
+@pytest.mark.sqlite_alone("a server looks after its own files")
 def test_a_damaged_file_is_an_error_with_its_name(published, tmp_path):
     """A file that is damaged under its reader is a StoreError, not a row."""
     published.replace([], [Block(1, DAY, "2024-01", points(*range(2000)))])
@@ -123,7 +126,7 @@ PUBLISHER = """
     from submeter.reading import Register
     from submeter.store import POINT, Block, Published, PublishedSeries
 
-    published = Published(Path(sys.argv[1]))
+    published = Published(Path(sys.argv[1]), server=sys.argv[2])
     print("ready", flush=True)
     while True:
         points = np.zeros(24, POINT)
@@ -133,11 +136,11 @@ PUBLISHER = """
 """
 
 
-def test_readers_see_whole_publications_while_they_are_written(tmp_path):
+def test_readers_see_whole_publications_while_they_are_written(tmp_path, server):
     """Another process reads on while the publisher writes and is killed, and the blocks it reads in one call are of one version."""
     file, chance = tmp_path / "published.sqlite", random.Random(3)
     for _ in range(3):
-        writer = subprocess.Popen([sys.executable, "-c", textwrap.dedent(PUBLISHER), file], stdout=subprocess.PIPE, text=True)
+        writer = subprocess.Popen([sys.executable, "-c", textwrap.dedent(PUBLISHER), file, server], stdout=subprocess.PIPE, text=True)
         assert writer.stdout.readline() == "ready\n"
         with Published(file) as reader:
             until = time.monotonic() + chance.uniform(0.2, 0.5)

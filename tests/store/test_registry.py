@@ -1,4 +1,3 @@
-import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -7,10 +6,19 @@ from submeter.reading import DeviceId
 from submeter.store import SCOPES, Registry, StoreError, Vault, VaultError
 from submeter.store.registry import SELECT_VERSION
 from submeter.store.registry_schema import MIGRATIONS
-from submeter.store.sqlite import open_sqlite
+from submeter.store.sql import open_sql
 
 DEVICE = DeviceId("AAA", "12345678", 0x1B, 0x06)
 KEY = bytes(range(16))
+pytestmark = pytest.mark.both_engines
+#: What an engine has beside UPDATE and DELETE.
+INSTEAD = {
+    "sqlite": ["REPLACE INTO audit (id, at, actor, action, subject, detail) SELECT id, 0, '', '', '', '' FROM audit"],
+    "postgres": [
+        "TRUNCATE audit",
+        "INSERT INTO audit (id, at, actor, action, subject, detail) SELECT id, 0, '', '', '', '' FROM audit ON CONFLICT (id) DO UPDATE SET at = 0",
+    ],
+}
 
 
 HOUSES = (
@@ -99,13 +107,13 @@ def test_a_token_needs_a_manager_and_known_scopes(registry, manager, scopes, sai
     assert registry.tokens() == []
 
 
-def test_the_audit_is_append_only(registry):
+def test_the_audit_is_append_only(registry, engine):
     """Lines of the audit can be added, never changed or deleted."""
     registry.record("operator", "test", "u_1", "detail")
     for statement in (
         "UPDATE audit SET actor = 'x'",
         "DELETE FROM audit",
-        "REPLACE INTO audit (id, at, actor, action, subject, detail) SELECT id, 0, '', '', '', '' FROM audit",
+        *INSTEAD[engine],
     ):
         with pytest.raises(StoreError, match="audit rows are never"), registry.writing() as db:
             db.execute(statement)
@@ -142,20 +150,21 @@ def test_single_things(registry):
     assert registry.assignments() == registry.assignments_of("m_1") == registry.occupancies_of("u_1") == []
 
 
+@pytest.mark.sqlite_alone("tests/store/test_postgres.py asks the server")
 def test_commits_are_on_the_disk(registry):
     """The registry's connection waits for the disk at each commit."""
     assert registry._rows("PRAGMA synchronous") == [(2,)]
     assert registry._rows("PRAGMA journal_mode") == [("wal",)]
 
 
-def test_a_newer_file_is_refused(tmp_path):
+def test_a_newer_file_is_refused(tmp_path, server, outside):
     """A file of a newer release is refused by name and left as it is."""
     file = tmp_path / "registry.sqlite"
     known = len(MIGRATIONS)
-    open_sqlite(file, [f"CREATE TABLE t{n} (x);" for n in range(known + 1)]).close()
-    with pytest.raises(StoreError, match=rf"registry\.sqlite has schema {known + 1}, this submeter knows {known}"):
+    open_sql(file, [f"CREATE TABLE t{n} (x INTEGER);" for n in range(known + 1)], server=server).close()
+    with pytest.raises(StoreError, match=rf"registry.* has schema {known + 1}, this submeter knows {known}"):
         Registry(file)
-    assert sqlite3.connect(file).execute("SELECT version FROM schema_version").fetchall() == [(known + 1,)]
+    assert outside(file, "SELECT version FROM schema_version") == [(known + 1,)]
 
 
 def test_who_reads_waits_for_no_writer_and_the_writer_sees_its_own(registry):
@@ -173,12 +182,14 @@ def test_who_reads_waits_for_no_writer_and_the_writer_sees_its_own(registry):
     assert len(registry.managers()) == 3
 
 
+@pytest.mark.sqlite_alone("SQLite is told by name which index to take")
 def test_the_version_of_the_directory_does_not_read_the_audit(registry):
     """However many people signed in since, it is found by an index."""
     ((*_, plan),) = registry._rows(f"EXPLAIN QUERY PLAN {SELECT_VERSION}")
     assert "INDEX audit_of_directory" in plan
 
 
+@pytest.mark.sqlite_alone("tests/store/test_postgres.py asks the server")
 def test_what_need_not_outlast_a_power_cut_does_not_wait_for_the_disk(registry):
     """Only inside is the file written without waiting; the next transaction waits again."""
     for synced, expected in ((False, 1), (True, 2)):

@@ -5,26 +5,25 @@ from collections import Counter
 
 import pytest
 
-from submeter.ingest.bus.schedule import Meter, Schedule
+from submeter.ingest.schedule import Meter, Schedule
 
 DAY = 86_400.0
 
 
 def schedule(meters, interval_s=900.0, calendar=0.0, now=0.0):
-    """A schedule of a bus at 2400 baud."""
-    return Schedule(meters, interval_s, 2400, now, calendar)
+    """A schedule of a line."""
+    return Schedule(meters, interval_s, now, calendar)
 
 
 def reads(one, until, *, took_s=1.0, now=0.0, calendar=0.0, failing=()):
     """Read whoever is next until that time: (second, meter) of each read."""
-    heard, speed = [], 2400
+    heard = []
     while now < until:
-        meter = one.next(speed, now)
+        meter = one.next(now)
         if meter is None:
             now, calendar = now + 1, calendar + 1
             continue
         heard.append((now, meter))
-        speed = one.baud(meter)
         now, calendar = now + took_s, calendar + took_s
         one.tried(meter, took_s, now, calendar, answered=meter not in failing)
     return heard
@@ -54,10 +53,10 @@ def test_a_clock_that_is_set_back_repeats_no_read():
     one = schedule([meter])
     (at, _), *_ = reads(one, 1000)
     again = schedule([meter], calendar=at - 1)
-    while again.next(2400, at) is None:
+    while again.next(at) is None:
         at += 1
     again.tried(meter, 1.0, at, at - 60, answered=True)
-    assert again.next(2400, at + 449) is None
+    assert again.next(at + 449) is None
 
 
 def due(*meters):
@@ -72,8 +71,8 @@ def test_one_speed_at_a_time():
     """Of those that are due, the ones of the present speed are read together."""
     slow, fast = [Meter(number, 300) for number in (1, 3, 5)], [Meter(number) for number in (2, 4, 6)]
     one = due(*(meter for pair in zip(slow, fast, strict=True) for meter in pair))
-    speeds = [one.baud(meter) for _, meter in reads(one, 100, now=10.0)][:6]
-    assert speeds == [2400] * 3 + [300] * 3
+    speeds = [meter.baud for _, meter in reads(one, 100, now=10.0)][:6]
+    assert speeds == [None] * 3 + [300] * 3
 
 
 def test_who_fails_comes_last_and_more_rarely():
@@ -85,7 +84,7 @@ def test_who_fails_comes_last_and_more_rarely():
     assert gaps[:6] == [900, 900, 900, 1800, 3600, 3600]
     assert one.misses[dead] > 3
     one._due.update({dead: 0.0, good: 1.0})
-    assert one.next(2400, 10.0) == good
+    assert one.next(10.0) == good
     assert one.tried(dead, 1.0, 10.0, 10.0, answered=True) > 3
     assert one.misses[dead] == 0
 
@@ -102,3 +101,18 @@ def test_load_is_what_reads_take_of_the_time():
     one = schedule([Meter(number) for number in range(60)])
     reads(one, 1800, took_s=10.0)
     assert one.load == pytest.approx(600 / 900)
+
+
+def test_a_read_that_broke_off_comes_again_behind_those_that_wait():
+    """What the line's end interrupted is not lost for an interval, and does not keep the others from being read."""
+    one = due(*map(Meter, "abc"))
+    first, second, third = one.next(10.0), one.next(11.0), one.next(12.0)
+    assert [first, second, third] == [Meter("a"), Meter("b"), Meter("c")]
+    one.tried(second, 1.0, 13.0, 13.0, answered=True)
+    one.tried(third, 1.0, 14.0, 14.0, answered=True)
+    assert one.next(15.0) == first
+
+
+def test_a_line_without_meters_is_never_due():
+    """Nothing to read, nothing wrong."""
+    assert schedule([]).next(DAY) is None
