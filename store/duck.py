@@ -18,8 +18,10 @@ import pyarrow as pa
 from submeter.store.errors import StoreBrokenError, StoreError
 from submeter.store.mend import mend
 
-__all__ = ["Duck", "named"]
+__all__ = ["CHECKSUM", "Duck", "named"]
 
+#: In the words of DuckDB for a block that is not as it was written.
+CHECKSUM: Final = "checksum"
 VERSIONS: Final = (2, 0), (3, 0)
 OPTIONS: Final[dict[str, str | bool | int | float | list[str]]] = {
     "enable_external_access": "false",
@@ -159,7 +161,8 @@ class Duck:
         except (duckdb.FatalException, duckdb.ConnectionException) as error:
             raise StoreBrokenError(f"{self.path} stopped: {error}; free disk space, then reopen: what was committed is kept") from error
         except duckdb.Error as error:
-            raise StoreError(f"{self.path}: {error}") from error
+            remedy = "; stop the service and let `submeter doctor` say what can be saved" if CHECKSUM in str(error) else ""
+            raise StoreError(f"{self.path}: {error}{remedy}") from error
 
 
 @contextmanager

@@ -210,7 +210,7 @@ class Published:
     def begin_again(self, version: int) -> None:
         """Go on behind this version, and forget by what series are cut: everything is published again, for the file was lost or is an older copy."""
         with self._lock, transaction(self._connection) as db:
-            db.execute("UPDATE version SET number = max(number, ?)", (version,))
+            db.execute("UPDATE version SET number = ? WHERE number < ?", (version, version))
             db.execute("DELETE FROM cuts")
 
     def changed(self, version: int, series: int, most: int) -> list[PublishedSeries]:

@@ -13,16 +13,14 @@ from typing import Final
 import duckdb
 import pyarrow as pa
 
-from submeter.store.duck import OPTIONS, Duck
+from submeter.store.duck import CHECKSUM, OPTIONS, Duck
 from submeter.store.errors import StoreError
 from submeter.store.readings_schema import MIGRATIONS
 
-__all__ = ["CHECKSUM", "salvage", "unreadable"]
+__all__ = ["salvage", "unreadable"]
 
 #: Rows that DuckDB stores together.
 GROUP: Final = 122_880
-#: In the words of DuckDB for a block that is not as it was written.
-CHECKSUM: Final = "checksum"
 #: What other tables refer to by number, and how far everything is.
 WHOLE: Final = frozenset(("registers", "series", "progress", "schema_version"))
 

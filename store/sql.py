@@ -140,7 +140,9 @@ def querying(connection: Connection) -> Iterator[Connection]:
     try:
         yield connection
     except sqlite3.Error as error:
-        raise StoreError(f"{connection.place}: {error}; free disk space and file rights come first") from error
+        damaged = getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+        remedy = "stop the service and let `submeter doctor` say what can be saved" if damaged else "free disk space and file rights come first"
+        raise StoreError(f"{connection.place}: {error}; {remedy}") from error
 
 
 def upsert(table: str, key: str, columns: str) -> str:

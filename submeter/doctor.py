@@ -24,10 +24,10 @@ from submeter.ingest.room import Room
 from submeter.reading import FLAGS, LEVELS
 from submeter.rebuild import rebuild
 from submeter.store import Archive, StoreError, Vault, pack
-from submeter.store.duck import OPTIONS, require_version
+from submeter.store.duck import CHECKSUM, OPTIONS, require_version
 from submeter.store.examine import FILES, READINGS, faults
 from submeter.store.mend import DAMAGED, keep, mend
-from submeter.store.salvage import CHECKSUM, salvage, unreadable
+from submeter.store.salvage import salvage, unreadable
 
 __all__ = ["Finding", "examine"]
 

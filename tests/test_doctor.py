@@ -11,7 +11,7 @@ from submeter import civil, doctor
 from submeter.core import now
 from submeter.doctor import examine
 from submeter.errors import SubmeterError
-from submeter.store import Message, pack
+from submeter.store import Message, StoreError, pack
 from submeter.store.inbox import REPLAY
 
 HOURS = [civil.instant("2026-03-01T00:00:00Z") + hour * civil.HOUR for hour in range(12)]
@@ -156,3 +156,15 @@ def test_waiting_work_is_done(here):
     assert told(here, "left") == []
     with here.core() as core:
         assert core.inbox.counts().waiting == core.readings.counts()["dirty"] == 0
+
+
+def test_a_damaged_readings_file_is_told_with_the_doctor(here):
+    """A core that does not start for a damaged file says who can help; the doctor names what is left when nothing can be saved."""
+    file = here.folder / "data" / "readings.duckdb"
+    raw = bytearray(file.read_bytes())
+    raw[4096 + 8 : 3 * 4096] = bytes(2 * 4096 - 8)  # both places where DuckDB notes where everything is
+    file.write_bytes(raw)
+    with pytest.raises(StoreError, match="submeter doctor"):
+        here.core()
+    assert any("submeter rebuild" in line for line in told(here, "left"))
+    assert file.read_bytes() == raw

@@ -67,8 +67,9 @@ def test_what_is_not_a_database_is_named(tmp_path):
     path = tmp_path / "x.sqlite"
     path.write_bytes(b"not a database at all" * 100)
     for wrong in (path, tmp_path / "none" / "x.sqlite", tmp_path):
-        with pytest.raises(StoreError, match=str(wrong)):
+        with pytest.raises(StoreError, match=str(wrong)) as told:
             open_sqlite(wrong, [FIRST])
+        assert ("submeter doctor" in str(told.value)) == (wrong == path)
 
 
 def test_transaction_is_all_or_nothing(tmp_path):
