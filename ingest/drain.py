@@ -20,6 +20,7 @@ import structlog
 
 from submeter import civil
 from submeter.decoders import DecodeError, FormatKey, Profile, Telegram, dedup_key, fast, receive
+from submeter.failpoint import failpoint
 from submeter.ingest.announcements import Announcements
 from submeter.ingest.batch import Batch, Step
 from submeter.ingest.common import now_us
@@ -163,7 +164,7 @@ class Drain:
         self._decode(batch)
         self._commit(batch, upto=self._readings.watermark())
         still = {(row.message, row.position) for row in batch.quarantined}
-        self._inbox.release([(row.message, row.position) for row in rows if (row.message, row.position) not in still])
+        self._inbox.release([(row.message, row.position) for row in rows if (row.message, row.position) not in still], self._readings.mark())
         return self._again(cause, Step(len(rows), batch.telegrams))
 
     def decode_again(self, messages: Iterable[Stored], device: str) -> Step:
@@ -181,7 +182,7 @@ class Drain:
             self._decode(batch)
             self._commit(batch, upto=self._readings.watermark())
             still = {(row.message, row.position) for row in batch.quarantined}
-            self._inbox.release([place for place in places if place not in still])
+            self._inbox.release([place for place in places if place not in still], self._readings.mark())
             telegrams.update(batch.telegrams)
 
         for message in messages:
@@ -284,7 +285,9 @@ class Drain:
         receptions = table(RECEPTION, heard)
         accepted = table(ACCEPTED, [(*key, newest.at, newest.value) for key, newest in self._guard.fresh.items()])
         taught = {key: self._formats[key] for key in self._formats.keys() - self._kept}
+        failpoint("decoded")
         self._readings.store(readings, receptions, upto, accepted, table(FORMAT, [(*key, headers) for key, headers in taught.items()]))
+        failpoint("stored")
         self._inbox.release(batch.joined)
         self._guard.keep()
         self._kept |= taught.keys()

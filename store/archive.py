@@ -81,6 +81,24 @@ class Archive:
             self._of_month(month, bucket), READINGS, (readings,), ("device", "name", "tariff", "subunit", "idx", "t", "src", "due", "seq")
         )
 
+    def files(self) -> list[Path]:
+        """Return all its files, in order."""
+        return sorted(self.folder.rglob("*.parquet"))
+
+    def check(self, file: Path) -> None:
+        """Read a file whole; StoreError says that it cannot be."""
+        for _ in self._read(file):
+            pass
+
+    def newest_message(self) -> int:
+        """Return the highest number of a message of the last day that is kept; 0 if none is, or its file cannot be read."""
+        days = self.days()
+        try:
+            groups = pq.read_metadata(self._of_day(days[-1])).to_dict()["row_groups"] if days else []
+        except (OSError, pa.ArrowException):
+            return 0
+        return max((int(group["columns"][MESSAGES.get_field_index("id")]["statistics"]["max"]) for group in groups), default=0)
+
     def count(self, month: date, bucket: int) -> int:
         """Return how many readings of a month and bucket are kept."""
         file = self._of_month(month, bucket)

@@ -2,7 +2,7 @@
 
 Strategy: one connection under a lock, used by one writer; Arrow tables in under a name, Arrow tables out.
 Rules: DuckDB 2 only; no access to other files, configuration locked; a migration runs alone and ends with CHECKPOINT; every duckdb error leaves here
-as StoreError, a fatal one as StoreBrokenError: then `reopen` is the only way on.
+as StoreError, a fatal one as StoreBrokenError: then `reopen` is the only way on. A log that does not open is cut back to what does, and that is told.
 """
 
 import shutil
@@ -16,6 +16,7 @@ import duckdb
 import pyarrow as pa
 
 from submeter.store.errors import StoreBrokenError, StoreError
+from submeter.store.mend import mend
 
 __all__ = ["Duck", "named"]
 
@@ -37,6 +38,8 @@ class Duck:
         self._migrations = migrations
         self._lock = threading.RLock()
         self.rehearsing = False
+        #: What had to be done to open the file, in a sentence.
+        self.mended: str | None = None
         self._connection = self._open()
 
     def reopen(self) -> None:
@@ -120,7 +123,7 @@ class Duck:
     def _open(self) -> duckdb.DuckDBPyConnection:
         require_version(duckdb.__version__)
         with self._named():
-            connection = duckdb.connect(self.path, config=OPTIONS)
+            connection = self._connected()
         try:
             self.path.chmod(0o600)
             with self._named():
@@ -129,6 +132,15 @@ class Duck:
             connection.close()
             raise
         return connection
+
+    def _connected(self) -> duckdb.DuckDBPyConnection:
+        try:
+            return duckdb.connect(self.path, config=OPTIONS)
+        except duckdb.Error:
+            self.mended = mend(self.path, OPTIONS)
+            if self.mended is None:
+                raise
+            return duckdb.connect(self.path, config=OPTIONS)
 
     def _migrate(self, connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute("CREATE TABLE IF NOT EXISTS schema_version (version INTEGER)")

@@ -68,6 +68,10 @@ CREATE TABLE identity (name TEXT NOT NULL);
 INSERT INTO identity VALUES (lower(hex(randomblob(8))));
 CREATE TABLE taken (inbox TEXT PRIMARY KEY, upto INTEGER NOT NULL);
 """,
+    """
+CREATE TABLE written (mark INTEGER NOT NULL);
+INSERT INTO written VALUES (0);
+""",
 )
 
 
@@ -150,6 +154,7 @@ STRANGERS: Final = """
 SELECT message, count(*) FROM quarantine WHERE reason = 'unknown_meter' GROUP BY message HAVING max(received_at) < ? ORDER BY message
 """
 ONE: Final = "SELECT source, payload, received_at, gateway, topic, flags, format, id FROM messages WHERE id = ?"
+AFTER: Final = "SELECT source, payload, received_at, gateway, topic, flags, format, id FROM messages WHERE id > ? ORDER BY id LIMIT ?"
 TAIL: Final = """
 SELECT source, payload, received_at, gateway, topic, flags, format, id
 FROM messages, (SELECT received_at AS last FROM messages WHERE state = 'done' ORDER BY id DESC LIMIT 1)
@@ -243,6 +248,29 @@ class Inbox:
         """Have messages behind this id decoded again: the readings' file was lost, or is an older copy. Returns how many."""
         with transaction(self._db) as db:
             return db.execute("UPDATE messages SET state = 'new', reason = NULL WHERE id > ? AND state = 'done'", (after,)).rowcount
+
+    def after(self, last: int, limit: int) -> list[Stored]:
+        """Return the first messages behind an id, whatever became of them, in the order of their ids."""
+        return [Stored(*row) for row in self._rows(AFTER, last, limit)]
+
+    def number_from(self, last: int) -> bool:
+        """Give the next message a number behind this one, as an inbox that is new or older than its readings must; tells whether that changed anything."""
+        with transaction(self._db) as db:
+            row = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'messages'").fetchone()
+            if last <= (row[0] if row else 0):
+                return False
+            db.execute("DELETE FROM sqlite_sequence WHERE name = 'messages'")
+            db.execute("INSERT INTO sqlite_sequence VALUES ('messages', ?)", (last,))
+        return True
+
+    def mark(self) -> int:
+        """Return the mark that the readings' file had when telegrams of the quarantine were last decoded, see `release`."""
+        return int(self._rows("SELECT mark FROM written")[0][0])
+
+    def marked(self, mark: int) -> None:
+        """Note the mark of a readings' file that was made again."""
+        with transaction(self._db) as db:
+            db.execute("UPDATE written SET mark = ?", (mark,))
 
     def oldest_done(self, *, before: int, after: int) -> int | None:
         """Return when the oldest done message in [after, before) was received."""
@@ -353,10 +381,11 @@ class Inbox:
         """Return quarantined telegrams in the order of arrival, of one reason or one device (as `str(DeviceId)`) if asked."""
         return [Quarantined(*row) for row in self._rows(IN_QUARANTINE, reason, device)]
 
-    def release(self, keys: Iterable[tuple[int, int]]) -> None:
-        """Take telegrams, named by message and position, out of the quarantine: they were decoded after all."""
+    def release(self, keys: Iterable[tuple[int, int]], mark: int = 0) -> None:
+        """Take telegrams, named by message and position, out of the quarantine: they were decoded after all, into a file with this mark."""
         with transaction(self._db) as db:
             db.executemany("DELETE FROM quarantine WHERE message = ? AND position = ?", keys)
+            db.execute("UPDATE written SET mark = max(mark, ?)", (mark,))
 
     def counts(self) -> Counts:
         """Count what waits, what was refused and what is in quarantine; cheap at any size of the inbox."""

@@ -207,6 +207,12 @@ class Published:
         with self._lock, querying(self._connection) as db:
             return int(db.execute("SELECT number FROM version").fetchone()[0])
 
+    def begin_again(self, version: int) -> None:
+        """Go on behind this version, and forget by what series are cut: everything is published again, for the file was lost or is an older copy."""
+        with self._lock, transaction(self._connection) as db:
+            db.execute("UPDATE version SET number = max(number, ?)", (version,))
+            db.execute("DELETE FROM cuts")
+
     def changed(self, version: int, series: int, most: int) -> list[PublishedSeries]:
         """Return the series published after this place in the order of version and number, in that order, at most so many."""
         with self._lock, querying(self._connection) as db:

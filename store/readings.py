@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from submeter.reading import INT64_MAX, LEVELS, READING_BITS, Register, Source
 from submeter.store import readings_sql as sql
+from submeter.store.bucketed import Bucketed
 from submeter.store.duck import Duck, named
 from submeter.store.readings_schema import (
     ACCEPTED,
@@ -106,7 +107,7 @@ class Readings:
 
     def __init__(self, path: Path) -> None:
         self._duck = Duck(path, MIGRATIONS)
-        self.retention = Retention(self._duck)
+        self.retention, self.bucketed = Retention(self._duck), Bucketed(self._duck)
         self._lock = threading.Lock()
         self._registers = self._known_registers()
         self._series = self._known_series()
@@ -136,6 +137,11 @@ class Readings:
         self._duck.become(path)
         self._registers = self._known_registers()
         self._series = self._known_series()
+
+    @property
+    def mended(self) -> str | None:
+        """What had to be done to open the file, in a sentence; None if nothing."""
+        return self._duck.mended
 
     @property
     def rehearsing(self) -> bool:
@@ -226,6 +232,14 @@ class Readings:
         """Return the number of the last reading of residents that is stored; 0 at first."""
         return int(self._duck.read("SELECT value FROM progress WHERE name = 'self'")["value"][0].as_py())
 
+    def mark(self) -> int:
+        """Return the mark of the last transaction that stored readings or rows; it only rises."""
+        return int(self._duck.read("SELECT value FROM progress WHERE name = 'mark'")["value"][0].as_py())
+
+    def published(self) -> int:
+        """Return the version of the published file that holds all rows but those that `unpublished` tells; 0 at first."""
+        return int(self._duck.read("SELECT coalesce(max(value), 0) AS value FROM progress WHERE name = 'published'")["value"][0].as_py())
+
     def directory(self) -> int:
         """Return the version of the directory that the rows were last computed from; 0 at first."""
         return int(self._duck.read("SELECT value FROM progress WHERE name = 'directory'")["value"][0].as_py())
@@ -245,7 +259,8 @@ class Readings:
 
     def clear_dirty(self, marks: pa.Table) -> None:
         """Clear what `dirty` answered, now that its rows are computed; what was marked since then stays."""
-        self._clear("dirty", marks)
+        with self._duck.transaction() as connection:
+            _clear(connection, "dirty", marks)
 
     def readings_inside(self, spans: pa.Table) -> pa.Table:
         """Return id, register, t, value, src, status, due, pinned, seq of the readings in [first, beyond) of each span (id, register, first, beyond)."""
@@ -317,7 +332,7 @@ class Readings:
 
         Its columns: series, level, start, was, value (null where the row is not there), fresh, gone.
         """
-        mark = int(self._duck.read("SELECT value FROM progress WHERE name = 'mark'")["value"][0].as_py())
+        mark = self.mark()
 
         def rehearsed() -> pa.Table:
             noted = self._duck.read(sql.NOTED, [mark])
@@ -397,9 +412,12 @@ class Readings:
         none = " LIMIT 0" if self._duck.rehearsing else ""
         return self._duck.read(f"SELECT * FROM unpublished ORDER BY series, level, start, mark{none}")  # noqa: S608 - our own words
 
-    def clear_unpublished(self, noted: pa.Table) -> None:
-        """Clear what `unpublished` answered, now that it is published; what changed since then stays."""
-        self._clear("unpublished", noted)
+    def clear_unpublished(self, noted: pa.Table, version: int) -> None:
+        """Clear what `unpublished` answered, now that it is published in this version of the published file; what changed since then stays."""
+        with self._duck.transaction() as connection:
+            _clear(connection, "unpublished", noted)
+            connection.execute("DELETE FROM progress WHERE name = 'published'")
+            connection.execute("INSERT INTO progress VALUES ('published', ?)", [version])
 
     def rollups(self, series: Sequence[int], level: int, start: int, end: int) -> pa.Table:
         """Return the rows of one level that begin in [start, end), with `rev`, in order of series and start."""
@@ -469,10 +487,6 @@ class Readings:
         query = " UNION ALL ".join(f"SELECT '{table}' AS name, count(*) AS n FROM {table}" for table in TABLES)  # noqa: S608 - names of the table above
         return {str(row["name"]): int(row["n"]) for row in self._duck.read(query).to_pylist()}
 
-    def _clear(self, table: str, rows: pa.Table) -> None:
-        with self._duck.transaction() as connection:
-            connection.execute(f"DELETE FROM {table} WHERE mark <= ?", [max(rows["mark"].to_pylist(), default=0)])  # noqa: S608 - a table of ours
-
     def _add(self, table: str, rows: Sequence[tuple[object, ...]]) -> None:
         if rows:
             columns = {str(number): list(column) for number, column in enumerate(zip(*rows, strict=True))}
@@ -504,6 +518,10 @@ def _replace(connection: duckdb.DuckDBPyConnection, rows: pa.Table, ranges: pa.T
         connection.execute(sql.INSERT_CHANGED)
         connection.execute("INSERT INTO unpublished SELECT series, level, start, ? FROM differing", [next_mark(connection)])
     return differing
+
+
+def _clear(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
+    connection.execute(f"DELETE FROM {table} WHERE mark <= ?", [max(rows["mark"].to_pylist(), default=0)])  # noqa: S608 - a table of ours
 
 
 def _numbered(keys: Sequence[K], used: int) -> dict[K, int]:

@@ -62,6 +62,7 @@ from submeter.store.registry_types import (
 from submeter.store.runs import Runs
 from submeter.store.self_readings import SelfReadings
 from submeter.store.sql import Connection, open_sql, querying, rehearsal, transaction
+from submeter.store.sqlite import BUSY_TIMEOUT_S
 from submeter.store.webhooks import Webhooks
 
 __all__ = ["Registry", "Sealer", "new_id"]
@@ -156,6 +157,17 @@ class Registry:
         """Close it."""
         self._connection.close()
         self._reading.close()
+
+    def empty_log(self) -> bool:
+        """Empty the write-ahead log, in which values that were deleted still stand; False where somebody reads or writes just now: try again."""
+        if self._connection.engine != "sqlite":
+            return True
+        with self._lock, querying(self._connection) as db:
+            db.execute("PRAGMA busy_timeout = 50")
+            try:
+                return not db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+            finally:
+                db.execute(f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_S * 1000)}")
 
     @contextmanager
     def writing(self, *, synced: bool = True) -> Iterator[Connection]:

@@ -13,7 +13,7 @@ from typing import Final, Literal
 from submeter.store.errors import StoreError
 from submeter.store.sql import migrate, querying, transaction
 
-__all__ = ["Sqlite", "open_sqlite"]
+__all__ = ["BUSY_TIMEOUT_S", "Sqlite", "open_sqlite"]
 
 BUSY_TIMEOUT_S: Final = 10.0
 REFERRING: Final = """

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from submeter import again, civil, decide, gateways, information, jobs, meters, preview, staff
 from submeter.aggregate import faults
+from submeter.backup import backup
 from submeter.core import Core, now
 from submeter.errors import SubmeterError
 from submeter.ingest.bus.frames import parse_address
@@ -47,6 +48,22 @@ def _rollup(core: Core, *, settle: bool = True, everything: bool = False, since:
     if span := _span(since, until):
         core.readings.touch(*span)
     yield str(core.rollup(settle=settle, everything=everything))
+
+
+def _rollup_spark(
+    core: Core, *, master: str, shared: str | None = None, everything: bool = False, since: str | None = None, until: str | None = None
+) -> Iterator[str]:
+    engine = core.on_spark(master, Path(shared) if shared else None)
+    core.drain_all()
+    if span := _span(since, until):
+        core.readings.touch(*span)
+    core.work.begin("rollup on Spark")
+    try:
+        report = core.rollup(everything=everything, engine=engine)
+    finally:
+        core.work.end()
+    yield f"spark: {engine.used}"
+    yield str(report)
 
 
 def _rollup_preview(core: Core, *, everything: bool = False, since: str | None = None, until: str | None = None) -> Iterator[str]:
@@ -302,6 +319,7 @@ def _poll(core: Core, *, port: str, address: str) -> Iterator[str]:
 COMMANDS: Final[Mapping[str, Callable[..., Iterator[str]]]] = {
     "rollup": _rollup,
     "rollup.preview": _rollup_preview,
+    "rollup.spark": _rollup_spark,
     "rollup.status": _rollup_status,
     "poll": _poll,
     "job": _job,
@@ -311,6 +329,7 @@ COMMANDS: Final[Mapping[str, Callable[..., Iterator[str]]]] = {
     "import.keys": _import_keys,
     "replay": _replay,
     "rebuild": _rebuild,
+    "backup": backup,
     "quarantine": _quarantine,
     "status": _status,
     "status.view": _status_view,

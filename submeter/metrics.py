@@ -2,15 +2,18 @@
 
 import shutil
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from submeter.aggregate import Used
 from submeter.core import Seen
+from submeter.errors import SubmeterError
 from submeter.ingest.common import Counters
 from submeter.ingest.drain import Step
 from submeter.store import Counts
@@ -35,6 +38,7 @@ class Metrics:
         folder: Path | None = None,
         meters: Callable[[], Mapping[str, int]] = dict,
         redecoded: Callable[[], Mapping[str, int]] = dict,
+        spark: Callable[[], Used] = Used,
     ) -> None:
         self.registry = CollectorRegistry()
         self._named: set[str] = set()
@@ -43,12 +47,11 @@ class Metrics:
         self._rejected = self._counter("submeter_ingest_rejected", "Messages and telegrams that no format explains", "reason")
         self._duplicates = self._counter("submeter_ingest_duplicates", "Telegrams and messages that came before", "gateway", "level")
         self.job_failures = Counter("submeter_job_failures", "Jobs and commands that failed", ["job"], registry=self.registry)
-        self.registry.register(_Inbox(counts, now))
-        self.registry.register(_Events(events))
-        self.registry.register(_Gateways(gateways))
-        self.registry.register(_Meters(meters, redecoded))
-        if folder is not None:
-            self.registry.register(_Disk(folder))
+        #: 1 while health is green; who makes the metrics of a core says how that is asked for.
+        self.healthy = Gauge("submeter_healthy", "1 while health is green", registry=self.registry)
+        told = (_Inbox(counts, now), _Events(events), _Gateways(gateways), _Meters(meters, redecoded), _Spark(spark))
+        for one in (*told, *([_Disk(folder)] if folder else [])):
+            self.registry.register(_Standing(one))
 
     def watch(self, sources: Mapping[str, Counters]) -> None:
         """Show what these collectors count, by the names of their sources."""
@@ -83,6 +86,17 @@ def of_sources(sources: Mapping[str, Counters]) -> CollectorRegistry:
     registry = CollectorRegistry()
     registry.register(_Sources(sources))
     return registry
+
+
+class _Standing(Collector):
+    """What a collector tells; nothing while its file cannot be asked, so that the others are told when they are needed most."""
+
+    def __init__(self, collector: Collector) -> None:
+        self._collector = collector
+
+    def collect(self) -> Iterator[Metric]:
+        with suppress(SubmeterError, OSError):
+            yield from list(self._collector.collect())
 
 
 class _Inbox(Collector):
@@ -152,6 +166,21 @@ class _Meters(Collector):
         for cause, count in list(self._redecoded().items()):
             again.add_metric([cause], count)
         yield from (meters, again)
+
+
+class _Spark(Collector):
+    def __init__(self, used: Callable[[], Used]) -> None:
+        self._used = used
+
+    def collect(self) -> Iterator[Metric]:
+        used = self._used()
+        buckets = CounterMetricFamily("submeter_spark_buckets", "Buckets of runs on Spark: computed, or there from before", labels=["how"])
+        buckets.add_metric(["computed"], used.computed)
+        buckets.add_metric(["there"], used.wanted - used.computed)
+        yield buckets
+        yield CounterMetricFamily("submeter_spark_readings", "Readings of the buckets that were computed", value=used.readings)
+        yield CounterMetricFamily("submeter_spark_rows", "Rows of the buckets that were computed", value=used.rows)
+        yield CounterMetricFamily("submeter_spark_task_seconds", "Seconds of work of the tasks that computed them", value=used.seconds)
 
 
 class _Disk(Collector):

@@ -81,13 +81,17 @@ class Postmen:
                 self._stop.wait(TROUBLE_S)
 
     def _deliver(self, registry: Registry, name: str, route: Outlets) -> None:
+        """Deliver what is due; what was said leaves the registry's log too, once nothing more is."""
+        said = False
         while not self._stop.is_set():
             report = deliver(registry, route, self._now, limit=1)
             trouble = "; ".join(report.trouble.values())
             if report.sent or trouble:
                 self._tell(name, trouble)
             if not report.sent:
+                said = said and not registry.empty_log()
                 self._stop.wait(TROUBLE_S if trouble else LOOK_S)
+            said = said or bool(report.sent)
 
     def _tell(self, name: str, trouble: str) -> None:
         """Say once that a channel is out, and once that it works again."""

@@ -60,16 +60,16 @@ class Installation:
         """The stores, opened in this process; no other may run."""
         return Core(self.config)
 
-    def spawn(self, **environment):
-        """Run `submeter run` and do not wait."""
+    def spawn(self, log=None, **environment):
+        """Run `submeter run` and do not wait; it says what it does to `run.log` of its folder, or to another file."""
         command = [sys.executable, "-m", "submeter", "run", "--config", str(self.file)]
-        with (self.folder / "run.log").open("ab") as log:
+        with (log or self.folder / "run.log").open("ab") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env={**os.environ, **environment})
 
-    def start(self, **environment):
+    def start(self, log=None, **environment):
         """Run `submeter run` and wait until it listens everywhere."""
-        self.spawn(**environment)
-        wait_until(self._listens, 60)
+        self.spawn(log, **environment)
+        wait_until(self._listens, 120)
         return self
 
     def stop(self):

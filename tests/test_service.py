@@ -7,6 +7,7 @@ import time
 import pytest
 from broker import wait_until
 from installation import Installation
+from prometheus_client import generate_latest
 
 from submeter.commands import execute
 from submeter.errors import SubmeterError
@@ -32,6 +33,27 @@ def test_commands_answer_while_the_drain_fails(thread, monkeypatch):
         assert "the disk is full" in thread.health()["trouble"]
         assert any(line.startswith("inbox:") for line in thread.submit("status"))
     wait_until(lambda: thread.health()["ok"])
+
+
+def test_metrics_say_what_health_says(thread, monkeypatch):
+    """`submeter_healthy` falls and rises with health; while a file cannot be asked, all that is not in it is told."""
+
+    def told():
+        text = generate_latest(thread.metrics.registry).decode()
+        return {line.split()[0]: float(line.split()[1]) for line in text.splitlines() if not line.startswith("#")}
+
+    wait_until(lambda: told()["submeter_healthy"] == 1)
+    with monkeypatch.context() as broken:
+        for place in ("drain", "look"):
+            broken.setattr(thread.core, place, raising(StoreError("the disk is full")))
+        broken.setattr("submeter.service.Inbox", raising(StoreError("inbox.sqlite: disk I/O error")))
+        broken.setattr(thread.core.registry.events, "_rows", raising(StoreError("registry.sqlite: disk I/O error")))
+        wait_until(lambda: told()["submeter_healthy"] == 0)
+        assert "submeter_ingest_inbox_rows" not in told()
+        assert "submeter_ingest_free_bytes" in told()
+        broken.setattr(thread, "_trouble", None)
+        assert not thread.health()["ok"]
+    wait_until(lambda: told()["submeter_healthy"] == 1 and "submeter_ingest_inbox_rows" in told())
 
 
 def test_a_stopped_duckdb_is_opened_again_until_it_opens(thread, monkeypatch):
@@ -123,7 +145,7 @@ def test_what_the_start_made_is_not_gone_through_again(tmp_path):
 def raising(error):
     """A function that always raises this."""
 
-    def fail():
+    def fail(*_, **__):
         raise error
 
     return fail

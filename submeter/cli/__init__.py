@@ -21,6 +21,9 @@ __all__ = ["COMMANDS", "app", "main"]
 COMMANDS: Final = {
     "check": "check:check",
     "run": "run:run",
+    "doctor": "doctor:doctor",
+    "backup": "backup:backup",
+    "restore": "backup:restore",
     "demo": "demo:demo",
     "status": "watching:status",
     "decode": "decode:decode",

@@ -194,7 +194,7 @@ def test_rows_come_out_as_they_went_in(readings):
 def test_equal_rows_are_not_touched(readings):
     """Replacing rows by the same rows changes, publishes and returns nothing."""
     readings.replace_rollups([1], rows(0, 10), now=1, reason="late_reading")
-    readings.clear_unpublished(readings.unpublished())
+    readings.clear_unpublished(readings.unpublished(), 1)
     assert readings.replace_rollups([1], rows(0, 10), now=2, reason="late_reading").num_rows == 0
     assert readings.unpublished().num_rows == readings.history([1]).num_rows == 0
 
@@ -280,7 +280,7 @@ def test_changed_rows_wait_to_be_published(readings):
     readings.replace_rollups([1], rows(0, 10), now=1, reason="late_reading")
     noted = readings.unpublished()
     readings.replace_rollups([1], rows(0, 10, 20), now=2, reason="late_reading")
-    readings.clear_unpublished(noted)
+    readings.clear_unpublished(noted, 1)
     assert [row["start"] for row in readings.unpublished().to_pylist()] == [20]
 
 

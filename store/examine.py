@@ -1,0 +1,58 @@
+"""The files of an installation, looked at without opening them for work: whole or not, and of which schema."""
+
+import sqlite3
+from collections.abc import Mapping
+from contextlib import closing
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from submeter.store import inbox, published, readings_schema, registry_schema
+from submeter.store.errors import StoreError
+
+__all__ = ["FILES", "READINGS", "faults", "schema_of"]
+
+READINGS: Final = "readings.duckdb"
+#: Every file of a data folder that is a database, with the newest schema that this release knows.
+FILES: Final[Mapping[str, int]] = MappingProxyType(
+    {
+        "inbox.sqlite": len(inbox.MIGRATIONS),
+        READINGS: len(readings_schema.MIGRATIONS),
+        "registry.sqlite": len(registry_schema.MIGRATIONS),
+        "published.sqlite": len(published.MIGRATIONS),
+    }
+)
+MOST_FAULTS: Final = 5
+
+
+def faults(path: Path) -> list[str]:
+    """What is wrong with a SQLite file, in sentences; it is read whole and not changed."""
+    try:
+        with closing(_opened(path)) as connection:
+            told = [str(line) for (line,) in connection.execute(f"PRAGMA integrity_check({MOST_FAULTS})")]
+            version, newest = _schema(connection), FILES[path.name]
+    except sqlite3.Error as error:
+        return [f"{path} cannot be read: {error}"]
+    if told != ["ok"]:
+        return [f"{path} is damaged: {line}" for line in told]
+    return [f"{path} has schema {version}, this submeter knows {newest}: run the newer release or restore an older backup"] * (version > newest)
+
+
+def schema_of(path: Path) -> int:
+    """The schema of a SQLite file; 0 where it has none yet."""
+    try:
+        with closing(_opened(path)) as connection:
+            return _schema(connection)
+    except sqlite3.Error as error:
+        raise StoreError(f"{path} cannot be read: {error}") from error
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=10)
+
+
+def _schema(connection: sqlite3.Connection) -> int:
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'schema_version'").fetchone():
+        return 0
+    row = connection.execute("SELECT version FROM schema_version").fetchone()
+    return int(row[0]) if row else 0
