@@ -20,6 +20,7 @@ from submeter.store.moving import move
 from submeter.store.published import MIGRATIONS as PUBLISHED
 from submeter.store.registry_schema import MIGRATIONS as REGISTRY
 
+pytestmark = pytest.mark.sqlite_alone("it begins with files")
 #: It moves a store in small pages, and dies of the third commit, or not.
 MOVING = """
     import os, sys
