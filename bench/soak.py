@@ -49,13 +49,13 @@ def soak(name: str) -> bool:
     run = RUNS[name]
     length = os.environ.get(run.variable, str(run.full))
     command = [sys.executable, "-m", "pytest", "-q", "-rs", *run.tests]
-    started = time.monotonic()
+    started, version = time.monotonic(), f"{__version__} {_revision()}"
     done = subprocess.run(command, cwd=ROOT, env={**os.environ, run.variable: length}, capture_output=True, text=True, check=False)
     took, held = time.monotonic() - started, done.returncode == 0 and "SKIPPED" not in done.stdout
     figure = "held" if held else "FAILED, or not run,"
     promise = run.promise.format(f"{int(length):,}")
     today, said = datetime.now(UTC).date(), f"`{run.variable}={length} ./run soak {name}`"
-    sys.stdout.write(f"| {promise} | {figure} in {took:.0f} s | {today} | {__version__} {_revision()} | {said} |\n")
+    sys.stdout.write(f"| {promise} | {figure} in {took:.0f} s | {today} | {version} | {said} |\n")
     sys.stdout.flush()
     if not held:
         sys.stderr.write(done.stdout + done.stderr)
