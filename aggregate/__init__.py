@@ -6,7 +6,8 @@ nothing here decodes, listens or serves.
 """
 
 from submeter.aggregate.commissioning import commissioning, meter_states
-from submeter.aggregate.errors import AggregateError, CaseError, ParameterError, UnknownSeriesError
+from submeter.aggregate.engine import Engine, Used
+from submeter.aggregate.errors import AggregateError, CaseError, EngineError, ParameterError, UnknownSeriesError
 from submeter.aggregate.kernel import READINGS, Rollup, rollup
 from submeter.aggregate.parameters import Exchange, Parameters, SeriesSpec
 from submeter.aggregate.retain import Kept, Limits
@@ -20,6 +21,8 @@ __all__ = [
     "READINGS",
     "AggregateError",
     "CaseError",
+    "Engine",
+    "EngineError",
     "Exchange",
     "Finality",
     "Kept",
@@ -34,6 +37,7 @@ __all__ = [
     "Series",
     "SeriesSpec",
     "UnknownSeriesError",
+    "Used",
     "commissioning",
     "faults",
     "meter_states",

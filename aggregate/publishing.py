@@ -20,6 +20,7 @@ from submeter.aggregate.losses import Losses
 from submeter.aggregate.parts import Cutter
 from submeter.aggregate.series import Series
 from submeter.aggregate.windows import Window
+from submeter.failpoint import failpoint
 from submeter.reading import LEVELS, Source
 from submeter.store import Block, Correction, Published, PublishedSeries, Readings, pack
 
@@ -51,6 +52,7 @@ class Publisher:
         noted = framed(self._readings.unpublished())
         if not noted.height and not heads:
             return 0
+        failpoint("computed")
         levels = [(cast("int", level), rows) for (level,), rows in noted.group_by("level")]
         blocks = [block for level, rows in levels for block in _blocks(known, level, rows, self._readings.rollups, gone=True)]
         revisions = [block for level, rows in levels for block in _blocks(known, level, rows, self._readings.revisions, gone=False)]
@@ -58,6 +60,7 @@ class Publisher:
             self._losses.mark(block.series, block.points)
         corrections = self._corrections(noted["series"].unique().to_list())
         version = self._published.replace(heads, blocks, revisions, corrections, self._cutter.touched(windows))
+        failpoint("published")
         self._readings.clear_unpublished(noted.to_arrow(), version)
         return len(blocks)
 

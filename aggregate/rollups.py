@@ -19,11 +19,11 @@ from submeter import civil
 from submeter.aggregate import findings, recompute
 from submeter.aggregate.causes import causes
 from submeter.aggregate.columns import SCHEMA
-from submeter.aggregate.covered import uncovered
 from submeter.aggregate.days import summed
-from submeter.aggregate.decided import SEQ, Decided, decided
+from submeter.aggregate.decided import Decided, decided
+from submeter.aggregate.engine import Engine, Whole, Work
 from submeter.aggregate.frames import framed
-from submeter.aggregate.kernel import READINGS, Rollup
+from submeter.aggregate.kernel import Rollup
 from submeter.aggregate.losses import Losses
 from submeter.aggregate.parts import Cutter
 from submeter.aggregate.periods import samples_of, use_between
@@ -32,9 +32,10 @@ from submeter.aggregate.retain import Kept, Limits, retain
 from submeter.aggregate.rows import Row
 from submeter.aggregate.series import Series, changed, fingerprint, of_point, register_named
 from submeter.aggregate.states import Finality, with_state
+from submeter.aggregate.stitching import Computed, rolled_up, stitched
 from submeter.aggregate.windows import Day, Range, Window, planned
 from submeter.errors import SubmeterError
-from submeter.reading import INT64_MAX, LEVELS, STATUS, Register
+from submeter.reading import INT64_MAX, LEVELS, Register
 from submeter.store import (
     BILL,
     COMPUTED,
@@ -57,12 +58,11 @@ log = structlog.get_logger()
 BATCH: Final = 500
 LEAST: Final = 0.05
 
-INVALID: Final = 1 << STATUS.index("invalid")
-
 Progress = Callable[[int, int], None]
-Work = tuple[int, str, list[Window]]
+#: The kernel over windows of a batch of series, wherever it works.
+Compute = Callable[[Mapping[int, Series], Sequence[Window]], Computed]
 #: What the rows of each series were computed from, see `Readings.computed`.
-Computed = Mapping[int, Mapping[str, str | int | None]]
+Stored = Mapping[int, Mapping[str, str | int | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +98,20 @@ class Rollups:
         #: The series that the published file was last compared with.
         self._withdrawn_from: Mapping[int, Series] | None = None
 
-    def run(self, *, now: int, settle: bool = True, everything: bool = False, progress: Progress = _unseen, keyed: Collection[str] = ()) -> Report:
+    def run(
+        self,
+        *,
+        now: int,
+        settle: bool = True,
+        everything: bool = False,
+        progress: Progress = _unseen,
+        keyed: Collection[str] = (),
+        engine: Engine | None = None,
+    ) -> Report:
         """Bring every row up to date with the readings as of `now` (µs UTC).
 
         `settle` also moves the states of rows that time alone may make final. All series are computed whole if `everything` asks for it. `keyed` are
-        devices whose telegrams had waited for a key.
+        devices whose telegrams had waited for a key. With an `engine` the kernel works there, over whole series.
         """
         marks, directory = self._readings.dirty(), self._registry.version()
         known, prints = self._known()
@@ -114,9 +123,13 @@ class Rollups:
         stored = self._readings.computed()
         self._readings.forget(stored.keys() - known.keys())
         state = _State(now, known, prints, stored, *self._floors(), self._new_decisions(), self._fed_by(known, keyed))
-        work = self._work(state, moved, marks, everything=everything)
-        for batch in _batches(work, now):
-            touched, heads, windows = self._compute(state, batch, held)
+        fitting = {number: series for number, series in known.items() if _fits(series, state.floors.get(number))}
+        work = self._work(state, fitting, moved, marks, everything=everything)
+        groups, compute = iter([work]), self._rolled_up
+        if engine is not None:
+            groups, compute = engine.groups(_wholes(state, fitting), work, everything=everything), engine.rolled_up
+        for batch in (batch for group in groups for batch in _batches(group, now)):
+            touched, heads, windows = self._compute(state, batch, held, compute)
             rows, blocks, done = rows + touched, blocks + self._publisher.publish(known, heads, windows), done + len(batch)
             progress(done, len(work))
         if settle:
@@ -138,10 +151,9 @@ class Rollups:
         days = {number: Day(**day) for number, day in self._readings.retention.days().items()}
         return days, floors.select("series", level.alias("level"), floor="start")
 
-    def _work(self, state: "_State", moved: set[int], marks: pa.Table, *, everything: bool) -> list[Work]:
+    def _work(self, state: "_State", known: Mapping[int, Series], moved: set[int], marks: pa.Table, *, everything: bool) -> list[Work]:
         """What is to be computed: each series with the reason and its windows; whole where anything but readings that were added changed."""
         floors = state.floors
-        known = {number: series for number, series in state.known.items() if _fits(series, floors.get(number))}
         specs = {number: series.spec for number, series in known.items()}
         reasons = {number: changed(cast("str | None", state.stored.get(number, {}).get("spec")), state.prints[number]) for number in known}
         whole = {number: reason or "config" for number, reason in reasons.items() if everything or reason or number in moved}
@@ -194,10 +206,12 @@ class Rollups:
             self._published.drop(gone)
         return moved
 
-    def _compute(self, state: "_State", work: Sequence[Work], held: Counter[str]) -> tuple[int, list[PublishedSeries], Sequence[Window]]:
+    def _compute(
+        self, state: "_State", work: Sequence[Work], held: Counter[str], compute: Compute
+    ) -> tuple[int, list[PublishedSeries], Sequence[Window]]:
         """Compute the windows of a batch of series and replace their rows; returns how many were touched, where each series stands, and the final windows."""
         now, batch = state.now, {number: state.known[number] for number, _, _ in work}
-        windows, result, readings = self._rolled_up(batch, [window for _, _, some in work for window in some])
+        windows, result, readings = compute(batch, [window for _, _, some in work for window in some])
         within = recompute.within(batch, windows)
         rows = pl.concat([framed(result.rows), self._summed(batch, windows, framed(result.days))])
         rows, within = _retained(rows, within, state.begun)
@@ -218,36 +232,11 @@ class Rollups:
         findings.revised(self._registry, batch, changed_rows, now=now, reason=work[0][1])
         return changed_rows.num_rows, self._publisher.heads(batch, windows, readings), windows
 
-    def _rolled_up(self, batch: Mapping[int, Series], windows: Sequence[Window]) -> tuple[list[Window], Rollup, pl.DataFrame]:
-        """The kernel over windows of series, wider ones where they turn out too narrow: the final windows, what was found in them, and their readings."""
-        done: list[Window] = []
-        results, read = [], []
-        while windows:
-            numbered = dict(enumerate(windows))
-            readings = self._stitched(batch, numbered)
-            result = recompute.computed(
-                pl.concat([readings, recompute.anchors(numbered)]), {i: (one, batch[one.series]) for i, one in numbered.items()}
-            )
-            right, windows = recompute.checked(numbered, framed(result.days))
-            done += right.values()
-            results.append(recompute.inside_of(result, right))
-            names = {i: one.series for i, one in numbered.items()}
-            read.append(readings.with_columns(series=recompute.renamed("series", names)))
-        return done, Rollup.joined(results), pl.concat(read)
+    def _rolled_up(self, batch: Mapping[int, Series], windows: Sequence[Window]) -> Computed:
+        return rolled_up(self._readings.readings_inside, batch, windows)
 
     def _stitched(self, batch: Mapping[int, Series], windows: Mapping[int, Window]) -> pl.DataFrame:
-        """Readings of some windows, by the window's number, in the kernel's form: each register's readings inside its spans, as operators decided."""
-        spans = [
-            (i, span.register, max(span.start, window.read_from), min(span.end, window.read_before))
-            for i, window in windows.items()
-            for span in batch[window.series].spans
-        ]
-        schema = {"id": pl.Int32, "register": pl.Int32, "first": pl.Int64, "beyond": pl.Int64}
-        table = pl.DataFrame([span for span in spans if span[2] < span[3]], schema=schema, orient="row")
-        readings = framed(self._readings.readings_inside(table.to_arrow()))
-        readings = readings.rename({"id": "series", "register": "dev"}).select(READINGS.names)
-        counting = _as_decided(readings, {i: (window, batch[window.series]) for i, window in windows.items()})
-        return uncovered(counting, {i: batch[window.series].spec.parameters.max_gap for i, window in windows.items()})
+        return stitched(self._readings.readings_inside, batch, windows)
 
     def _summed(self, batch: Mapping[int, Series], windows: Sequence[Window], fresh: pl.DataFrame) -> pl.DataFrame:
         """Rows of months and years that windows touch in part, from the days that are known outside them and those `fresh` inside."""
@@ -368,7 +357,7 @@ class _State:
     now: int
     known: Mapping[int, Series]
     prints: Mapping[int, str]
-    stored: Computed
+    stored: Stored
     floors: Mapping[int, Day]
     begun: pl.DataFrame
     decisions: Sequence[Decision]
@@ -391,21 +380,8 @@ def _retained(rows: pl.DataFrame, within: pl.DataFrame, floors: pl.DataFrame) ->
     return kept.select(rows.columns), cut.select(within.columns)
 
 
-def _as_decided(stored: pl.DataFrame, windows: Mapping[int, tuple[Window, Series]]) -> pl.DataFrame:
-    """The readings of some windows with the rejected ones marked invalid and the entered ones added, each of the device that was there."""
-    wrong = [(i, *span) for i, (_, series) in windows.items() for span in series.decided.rejected]
-    for i, since, until in wrong:
-        hit = (pl.col("series") == i) & (pl.col("t") >= since) & (pl.col("t") < until)
-        stored = stored.with_columns(pl.when(hit).then(pl.col("status") | INVALID).otherwise(pl.col("status")).cast(pl.UInt16).alias("status"))
-    entered = [
-        {"series": i, "dev": span.register, "t": one.t, "value": one.value, "src": one.src, "status": 0, "due": one.due, "pinned": one.pinned}
-        | {"seq": SEQ + one.decision}
-        for i, (window, series) in windows.items()
-        for one in series.decided.entered
-        for span in series.spans
-        if max(span.start, window.read_from) <= one.t < min(span.end, window.read_before)
-    ]
-    return pl.concat([stored, pl.DataFrame(entered, schema=stored.schema)]) if entered else stored
+def _wholes(state: _State, series: Mapping[int, Series]) -> dict[int, Whole]:
+    return {number: Whole(one, state.prints[number], Window.whole(number, one.spec, state.floors.get(number))) for number, one in series.items()}
 
 
 def _fits(series: Series, floor: Day | None) -> bool:

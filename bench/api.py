@@ -1,13 +1,15 @@
-"""`./run bench api [ROUNDS] [cost] [load] [logins]`: what a read costs, and what other work does to it (docs/scale.md). A server process, a client process, real files.
+"""`./run bench api [ROUNDS] [cost] [load] [logins] [engines]`: what a read costs, and what other work does to it (docs/scale.md). A server process, a client process, real files.
 
 cost     processor time of the server for a monthly table of a flat (four counters; one year, three years) beside a fixed response of the same size behind the
          same authentication, by token and by session, in turns
 load     requests a second, median and 99th percentile at 64 connections: alone, and while another process runs the rollup on the same files
 logins   the same at 8 connections: alone, and while 50 people sign in at once, over and over (a password each, argon2id)
+engines  the tables of `cost` from files and from the PostgreSQL database whose address is in BENCH_DATABASE (it must be empty), in turns
 The client is a few lines over plain sockets that count bytes, so that it costs little of the two processors.
 """
 
 import asyncio
+import itertools
 import json
 import os
 import socket
@@ -38,6 +40,9 @@ from submeter.reading import MICRO, Register
 from submeter.service import settle
 from submeter.store import POINT, Block, Published, PublishedSeries, Registry
 from submeter.store.accounts import Account, Contact, Grant, Session
+from submeter.store.moving import move
+from submeter.store.published import MIGRATIONS as PUBLISHED
+from submeter.store.registry_schema import MIGRATIONS as REGISTRY
 
 HOST, ZONE, YEARS, FLATS = "inmes.localhost", "Europe/Prague", range(2022, 2026), 200
 COUNTERS: Final = (
@@ -51,6 +56,7 @@ ONE = "units/u7/consumption?from=2025-01-01&to=2026-01-01&resolution=P1M"
 THREE = "units/u7/consumption?from=2023-01-01&to=2026-01-01&resolution=P1M"
 PASSWORD: Final = "a long enough password"
 PEOPLE, READERS, MANY, SOME = 50, 8, 64, 400
+STORES: Final = {"registry": REGISTRY, "published": PUBLISHED}
 #: Series beside those of the flats, whose rollup runs meanwhile.
 METERS, HOURS, NUMBER = 200, 60 * 24, 100_000
 
@@ -62,7 +68,7 @@ def main(rounds: str = "5", *parts: str) -> None:
         with process(fill, folder) as pipe:
             pipe.recv()
         out("filled")
-        with process(serve, folder) as pipe:
+        with process(serve, folder, "") as pipe:
             port, asking = pipe.recv(), [f"Authorization: Bearer {(folder / 'token').read_text()}", "Cookie: __Host-session=secret7"]
             for part in parts or ("cost", "load", "logins"):
                 PARTS[part](folder, port, asking, int(rounds))
@@ -117,7 +123,32 @@ def logins(_: Path, port: int, asking: Sequence[str], rounds: int) -> None:
     out(f"logins  the middle of {rounds}: p99 of reads {median(ratios[1:]):.2f} x")
 
 
-PARTS: Final = {"cost": cost, "load": load, "logins": logins}
+def engines(folder: Path, port: int, asking: Sequence[str], rounds: int) -> None:
+    """The same tables from files and from a database that the same rows were moved into, in turns."""
+    server = os.environ["BENCH_DATABASE"]
+    begun = time.perf_counter()
+    moved = [line for name, schema in STORES.items() for line in move(folder / f"{name}.sqlite", server, schema)]
+    out(
+        f"engines moved in {time.perf_counter() - begun:.1f} s: {'; '.join(line.partition(',')[0] for line in moved if 'blocks' in line or 'grants' in line)}"
+    )
+    with process(serve, folder, server) as pipe:
+        ports = {"files": port, "PostgreSQL": pipe.recv()}
+        for path in (ONE, THREE):
+            if asked(ports["files"], path, asking[0]) != asked(ports["PostgreSQL"], path, asking[0]):
+                raise RuntimeError("the answers differ")
+        for (name, path), head in itertools.product((("one year", ONE), ("three years", THREE)), asking):
+            used: dict[str, list[float]] = {one: [] for one in ports}
+            times: dict[str, list[float]] = {one: [] for one in ports}
+            for _, (one, at) in itertools.product(range(rounds + 1), ports.items()):
+                before = float(asked(at, "bench/cpu", head))
+                times[one].append(clients(at, path, head, connections=4, requests=SOME)[-1] * 1e6 / SOME)
+                used[one].append((float(asked(at, "bench/cpu", head)) - before) * 1e6 / SOME)
+            told = "; ".join(f"{one} {median(used[one][1:]):5.0f} µs, {median(times[one][1:]):5.0f} µs of the clock" for one in ports)
+            ratios = [median(a / b for a, b in zip(of["PostgreSQL"][1:], of["files"][1:], strict=True)) for of in (used, times)]
+            out(f"engines {name:12} {head.split(':', maxsplit=1)[0]:14} {told}: {ratios[0]:.2f} x, {ratios[1]:.2f} x")
+
+
+PARTS: Final = {"cost": cost, "load": load, "logins": logins, "engines": engines}
 
 
 def tell(what: str, name: str, times: Sequence[float]) -> float:
@@ -171,9 +202,9 @@ def publish(published: Published, points: Sequence[tuple[Any, ...]]) -> None:
     published.replace(series, blocks)
 
 
-def serve(folder: Path, pipe: Connection) -> None:
+def serve(folder: Path, server: str, pipe: Connection) -> None:
     """The application as `submeter run --only api` serves it, with two routes of the benchmark."""
-    registry, published = Registry(folder / "registry.sqlite"), Published(folder / "published.sqlite")
+    registry, published = Registry(folder / "registry.sqlite", server=server), Published(folder / "published.sqlite", server=server)
     portals = SignIn(Secrets.of(folder / "portal.key"), [Tenant(load_portal("inmes"), "c", HOST)])
     app = create_app(registry, published, "bench", portals=portals, clock=lambda: NOW / civil.SECOND)
     measured(app)

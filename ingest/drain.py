@@ -20,6 +20,7 @@ import structlog
 
 from submeter import civil
 from submeter.decoders import DecodeError, FormatKey, Profile, Telegram, dedup_key, fast, receive
+from submeter.failpoint import failpoint
 from submeter.ingest.announcements import Announcements
 from submeter.ingest.batch import Batch, Step
 from submeter.ingest.common import now_us
@@ -284,7 +285,9 @@ class Drain:
         receptions = table(RECEPTION, heard)
         accepted = table(ACCEPTED, [(*key, newest.at, newest.value) for key, newest in self._guard.fresh.items()])
         taught = {key: self._formats[key] for key in self._formats.keys() - self._kept}
+        failpoint("decoded")
         self._readings.store(readings, receptions, upto, accepted, table(FORMAT, [(*key, headers) for key, headers in taught.items()]))
+        failpoint("stored")
         self._inbox.release(batch.joined)
         self._guard.keep()
         self._kept |= taught.keys()

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from submeter.failpoint import failpoint
 from submeter.ingest.common import Backoff, Counters, OnEvent, Reporter
 from submeter.ingest.envelopes import gateway_of
 from submeter.ingest.envelopes.core import MAX_MESSAGE
@@ -84,7 +85,9 @@ class MqttCollector:
                 if session.connected and not self.counters.connected:
                     self._welcome(session)
                 if deliveries:
+                    failpoint("received")
                     self.counters.commit(inbox.append, [self._message(delivery) for delivery in deliveries])
+                    failpoint("kept")
                     session.ack(deliveries)
                     self._count(deliveries)
 

@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequen
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
+from submeter.failpoint import failpoint
 from submeter.ingest.common import Counters, Reporter, now_us
 from submeter.ingest.envelopes import BadPayload, split
 from submeter.ingest.envelopes.core import MAX_INFLATED, MAX_MESSAGE
@@ -140,7 +141,9 @@ class Push:
         topic = f"submeter/v1/{request.gateway}/up"
         kept = payload if len(payload) <= MAX_MESSAGE else zlib.compress(payload, 1)
         try:
+            failpoint("received")
             await self._keep(Message(self._source, kept, now_us(), gateway=request.gateway, topic=topic))
+            failpoint("kept")
         except StoreError as error:
             self._counters.failed_commits += 1
             self._counters.connected = False

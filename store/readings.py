@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from submeter.reading import INT64_MAX, LEVELS, READING_BITS, Register, Source
 from submeter.store import readings_sql as sql
+from submeter.store.bucketed import Bucketed
 from submeter.store.duck import Duck, named
 from submeter.store.readings_schema import (
     ACCEPTED,
@@ -106,7 +107,7 @@ class Readings:
 
     def __init__(self, path: Path) -> None:
         self._duck = Duck(path, MIGRATIONS)
-        self.retention = Retention(self._duck)
+        self.retention, self.bucketed = Retention(self._duck), Bucketed(self._duck)
         self._lock = threading.Lock()
         self._registers = self._known_registers()
         self._series = self._known_series()

@@ -50,6 +50,22 @@ def _rollup(core: Core, *, settle: bool = True, everything: bool = False, since:
     yield str(core.rollup(settle=settle, everything=everything))
 
 
+def _rollup_spark(
+    core: Core, *, master: str, shared: str | None = None, everything: bool = False, since: str | None = None, until: str | None = None
+) -> Iterator[str]:
+    engine = core.on_spark(master, Path(shared) if shared else None)
+    core.drain_all()
+    if span := _span(since, until):
+        core.readings.touch(*span)
+    core.work.begin("rollup on Spark")
+    try:
+        report = core.rollup(everything=everything, engine=engine)
+    finally:
+        core.work.end()
+    yield f"spark: {engine.used}"
+    yield str(report)
+
+
 def _rollup_preview(core: Core, *, everything: bool = False, since: str | None = None, until: str | None = None) -> Iterator[str]:
     if waiting := core.inbox.counts().waiting:
         yield f"{waiting} messages wait to be decoded: what they bring is not in this preview"
@@ -303,6 +319,7 @@ def _poll(core: Core, *, port: str, address: str) -> Iterator[str]:
 COMMANDS: Final[Mapping[str, Callable[..., Iterator[str]]]] = {
     "rollup": _rollup,
     "rollup.preview": _rollup_preview,
+    "rollup.spark": _rollup_spark,
     "rollup.status": _rollup_status,
     "poll": _poll,
     "job": _job,

@@ -19,7 +19,8 @@ import pyarrow as pa
 import structlog
 
 from submeter import civil, sent_in
-from submeter.aggregate import Finality, Kept, Limits, Report, Rollups, Row, Series, commissioning, meter_states, watch
+from submeter.aggregate import Engine, Finality, Kept, Limits, Report, Rollups, Row, Series, Used, commissioning, meter_states, watch
+from submeter.aggregate.spark import Spark
 from submeter.config import Config
 from submeter.decoders import Profile
 from submeter.ingest.bus.poller import BusCollector
@@ -45,6 +46,8 @@ WAITING: Final = {"unknown_meter": "adopted", "no_key": "key", "wrong_key": "key
 TOGETHER: Final = 500
 #: Where a rebuild makes its readings; what is there at a start was interrupted.
 REBUILD: Final = "rebuild"
+#: Where readings and rows lie for Spark; it can be deleted at any time.
+SPARK: Final = "spark"
 #: Devices remembered, strangers included.
 MOST_KNOWN: Final = 200_000
 
@@ -89,6 +92,8 @@ class Core:
         self.meters: Mapping[str, int] = {}
         #: The wired buses that this process reads, for who asks for one meter now.
         self.buses: Sequence[BusCollector] = ()
+        #: What runs on Spark took since the start.
+        self.spark_used = Used()
         self._told = told
         self.folder = config.data.folder
         make_folder(self.folder)
@@ -183,14 +188,21 @@ class Core:
         known = self._lookup(device)
         return known.profile if known else None
 
-    def rollup(self, *, settle: bool = True, everything: bool = False) -> Report:
+    def rollup(self, *, settle: bool = True, everything: bool = False, engine: Engine | None = None) -> Report:
         """Compute and publish what changed since the last run, see `Rollups.run`; what residents sent in and a changed directory are taken up first."""
         started, at = time.monotonic(), now()
         sent_in.take(self.registry, self.readings, at)
         keyed = self._directory_changed() if self.registry.version() != self.readings.directory() else set()
-        report = self._rollups.run(now=at, settle=settle, everything=everything, progress=self._stepped, keyed=keyed)
+        report = self._rollups.run(now=at, settle=settle, everything=everything, progress=self._stepped, keyed=keyed, engine=engine)
+        if engine is not None:
+            self.spark_used += engine.used
         log.info("rollup done", seconds=round(time.monotonic() - started, 2), series=report.series, rows=report.rows, blocks=report.blocks)
         return report
+
+    def on_spark(self, master: str, shared: Path | None) -> Engine:
+        """An engine for `rollup` that computes on the Spark cluster of a master, through a folder that all its workers reach; the data folder's by default."""
+        folder = shared or self.folder / SPARK
+        return Engine(self.readings, folder, Spark(master, folder, self.stopping.is_set), self.work.step)
 
     def watch(self, *, nightly: bool) -> str:
         """Look for meters and gateways that fell silent, and at night for all that rows tell (docs/events.md); returns a line on what holds.

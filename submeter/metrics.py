@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from submeter.aggregate import Used
 from submeter.core import Seen
 from submeter.errors import SubmeterError
 from submeter.ingest.common import Counters
@@ -37,6 +38,7 @@ class Metrics:
         folder: Path | None = None,
         meters: Callable[[], Mapping[str, int]] = dict,
         redecoded: Callable[[], Mapping[str, int]] = dict,
+        spark: Callable[[], Used] = Used,
     ) -> None:
         self.registry = CollectorRegistry()
         self._named: set[str] = set()
@@ -47,7 +49,8 @@ class Metrics:
         self.job_failures = Counter("submeter_job_failures", "Jobs and commands that failed", ["job"], registry=self.registry)
         #: 1 while health is green; who makes the metrics of a core says how that is asked for.
         self.healthy = Gauge("submeter_healthy", "1 while health is green", registry=self.registry)
-        for one in (_Inbox(counts, now), _Events(events), _Gateways(gateways), _Meters(meters, redecoded), *([_Disk(folder)] if folder else [])):
+        told = (_Inbox(counts, now), _Events(events), _Gateways(gateways), _Meters(meters, redecoded), _Spark(spark))
+        for one in (*told, *([_Disk(folder)] if folder else [])):
             self.registry.register(_Standing(one))
 
     def watch(self, sources: Mapping[str, Counters]) -> None:
@@ -163,6 +166,21 @@ class _Meters(Collector):
         for cause, count in list(self._redecoded().items()):
             again.add_metric([cause], count)
         yield from (meters, again)
+
+
+class _Spark(Collector):
+    def __init__(self, used: Callable[[], Used]) -> None:
+        self._used = used
+
+    def collect(self) -> Iterator[Metric]:
+        used = self._used()
+        buckets = CounterMetricFamily("submeter_spark_buckets", "Buckets of runs on Spark: computed, or there from before", labels=["how"])
+        buckets.add_metric(["computed"], used.computed)
+        buckets.add_metric(["there"], used.wanted - used.computed)
+        yield buckets
+        yield CounterMetricFamily("submeter_spark_readings", "Readings of the buckets that were computed", value=used.readings)
+        yield CounterMetricFamily("submeter_spark_rows", "Rows of the buckets that were computed", value=used.rows)
+        yield CounterMetricFamily("submeter_spark_task_seconds", "Seconds of work of the tasks that computed them", value=used.seconds)
 
 
 class _Disk(Collector):

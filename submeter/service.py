@@ -35,12 +35,13 @@ from submeter.core import Core, make_folder, now
 from submeter.errors import SubmeterError
 from submeter.ingest.bus.poller import BusCollector
 from submeter.ingest.common import Counters
+from submeter.ingest.room import Room
 from submeter.ingest.telling import Teller
 from submeter.metrics import Metrics, of_sources
 from submeter.outbox import Postmen
 from submeter.portal import create_portal
 from submeter.rates import Rates
-from submeter.store import Counts, Inbox, Published, Registry, StoreBrokenError
+from submeter.store import Counts, Inbox, Published, Registry, StoreBrokenError, StoreError
 from submeter.store.runs import By
 
 __all__ = ["CoreThread", "Part", "serve", "settle"]
@@ -76,6 +77,7 @@ class CoreThread:
             config.data.folder,
             lambda: self.core.meters,
             lambda: self.core.redecoded,
+            lambda: self.core.spark_used,
         )
         self.core = Core(config, self.metrics.count)
         self._queue: queue.SimpleQueue[_Request | None] = queue.SimpleQueue()
@@ -84,6 +86,7 @@ class CoreThread:
         self._look_at = 0.0
         self._planned: set[str] = set()
         self._sources: Mapping[str, Counters] = {}
+        self._room = Room(config.data.folder)
         self._thread = threading.Thread(target=self._loop, name="core")
         self.metrics.healthy.set_function(lambda: float(self.health()["ok"]))
 
@@ -133,7 +136,7 @@ class CoreThread:
     def health(self) -> Mapping[str, Any]:
         """Whether the core does its work and the collectors can keep what comes, and what keeps them from it."""
         told = _health(self._sources)
-        trouble = self._trouble or told["trouble"] or self.core.lacking or self._failed_jobs()
+        trouble = self._trouble or self._no_room() or told["trouble"] or self.core.lacking or self._failed_jobs()
         return {**told, "ok": trouble is None and self._thread.is_alive(), "trouble": trouble}
 
     def _answer(self, request: _Request) -> str | Exception | None:
@@ -143,6 +146,10 @@ class CoreThread:
             except queue.Empty:
                 if not self._thread.is_alive():
                     return SubmeterError("the core has stopped: run the command again")
+
+    def _no_room(self) -> str | None:
+        """Why nothing more is kept."""
+        return f"{self._room.folder} is nearly full: nothing more is taken; free disk space" if self._room.short else None
 
     def _failed_jobs(self) -> str | None:
         """Which jobs failed and have not succeeded since; or why nobody can tell."""
@@ -154,7 +161,10 @@ class CoreThread:
         return f"{said}; when that is mended: submeter rollup --now JOB" if said else None
 
     def _events(self) -> Mapping[str, int]:
-        return self.core.registry.events.counts()
+        try:
+            return self.core.registry.events.counts()
+        except StoreError:
+            return {}
 
     def _counts(self) -> Counts:
         with Inbox(self.core.folder / "inbox.sqlite") as inbox:

@@ -129,6 +129,35 @@ def broker(tmp_path):
         yield running
 
 
+def program(name: str, package: str) -> str:
+    """Where a program of Debian is."""
+    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if found is None:
+        unavailable(f"{name} is not installed (Debian: {package})")
+    return found
+
+
+@pytest.fixture(scope="session")
+def strace() -> str:
+    """Lets system calls of a process fail."""
+    return program("strace", "strace")
+
+
+@pytest.fixture(scope="session")
+def mkfs() -> str:
+    """Makes a file system."""
+    return program("mkfs.ext4", "e2fsprogs")
+
+
+@pytest.fixture(scope="session")
+def spark() -> None:
+    """Spark can be started here."""
+    from submeter.aggregate.spark import missing
+
+    if lacking := missing():
+        unavailable(lacking)
+
+
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The program of a real browser."""

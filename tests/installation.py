@@ -23,15 +23,17 @@ from submeter.store import Vault
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def database_line(folder: Path) -> str:
-    """What [data] says of the database of a data folder, where the tests run on PostgreSQL."""
-    return f'database = "{running().database_of(folder)}"\n' if os.environ.get("SUBMETER_DATABASE") == "postgres" else ""
+def database_line(folder: Path, database: str) -> str:
+    """What [data] says of the database of a data folder: the one asked for, else one where all tests run on PostgreSQL."""
+    if os.environ.get("SUBMETER_DATABASE") == "postgres":
+        database = database or running().database_of(folder)
+    return f'database = "{database}"\n' if database else ""
 
 
 class Installation:
     """One data folder; `core()` opens it here, `start()` runs it as a process. The keys of the first `keyless` meters come with the next import only."""
 
-    def __init__(self, folder: Path, extra: str = "", flats: int = 1, keyless: int = 0) -> None:
+    def __init__(self, folder: Path, extra: str = "", flats: int = 1, keyless: int = 0, database: str = "") -> None:
         self.folder = folder
         self.building = Building.make(flats=flats)
         self.file = folder / "pipeline.toml"
@@ -40,7 +42,7 @@ class Installation:
         folder.mkdir(parents=True, exist_ok=True)
         gateways = "".join(f'[[gateway]]\nname = "{name}"\nstore_and_forward = true\n' for name in self.building.gateways)
         self.file.write_text(
-            f'[data]\nfolder = "data"\n{database_line(folder / "data")}[log]\nlevel = "debug"\n[rollup]\nhourly = "* * * * *"\n[api]\nport = {self.api}\n[metrics]\nport = {self.metrics}\n{gateways}{extra}'
+            f'[data]\nfolder = "data"\n{database_line(folder / "data", database)}[log]\nlevel = "debug"\n[rollup]\nhourly = "* * * * *"\n[api]\nport = {self.api}\n[metrics]\nport = {self.metrics}\n{gateways}{extra}'
         )
         Vault.create(folder / "master.key")
         text = directory(self.building, datetime(2024, 1, 1, tzinfo=UTC).date())
@@ -60,16 +62,16 @@ class Installation:
         """The stores, opened in this process; no other may run."""
         return Core(self.config)
 
-    def spawn(self, **environment):
-        """Run `submeter run` and do not wait."""
+    def spawn(self, log=None, **environment):
+        """Run `submeter run` and do not wait; it says what it does to `run.log` of its folder, or to another file."""
         command = [sys.executable, "-m", "submeter", "run", "--config", str(self.file)]
-        with (self.folder / "run.log").open("ab") as log:
+        with (log or self.folder / "run.log").open("ab") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env={**os.environ, **environment})
 
-    def start(self, **environment):
+    def start(self, log=None, **environment):
         """Run `submeter run` and wait until it listens everywhere."""
-        self.spawn(**environment)
-        wait_until(self._listens, 60)
+        self.spawn(log, **environment)
+        wait_until(self._listens, 120)
         return self
 
     def stop(self):

@@ -4,7 +4,8 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+SETTINGS = PROJECT["tool"]["setuptools"]
 OWN = {"tests", "bench", "docs", "submeter"}
 
 
@@ -38,3 +39,11 @@ def test_every_root_folder_is_mapped_and_linked():
     assert all(folder == name.replace(".", "/") for name, folder in mapped.items())
     assert {path.name for path in (ROOT / "submeter").iterdir() if path.is_symlink()} == roots
     assert all((ROOT / "submeter" / name).resolve() == ROOT / name for name in roots)
+
+
+def test_spark_has_a_lock_of_its_own():
+    """Pyspark is 480 MB: it is in the extra and its lock file, of the same range, and not in what `./run` installs."""
+    assert PROJECT["dependency-groups"]["spark"] == PROJECT["project"]["optional-dependencies"]["spark"]
+    locks = [(ROOT / name).read_text() for name in ("requirements.lock", "requirements-spark.lock")]
+    assert ["pyspark==" in lock for lock in locks] == [False, True]
+    assert not [line for lock in locks for line in lock.splitlines() if "://" in line or line.startswith("--index")]

@@ -10,7 +10,6 @@ from submeter.config import Broker, Config, SerialPort, load
 from submeter.config.portals import load_portal
 from submeter.ingest.dongles import KINDS
 from submeter.ingest.settings import buses_of, maps_of, modbus_of, rules_of, serial_of
-from submeter.store.sql import reached
 
 __all__ = ["check", "described"]
 
@@ -28,6 +27,8 @@ def described(config: Config) -> Iterator[str]:
     """Return one line per part of the installation, without secrets."""
     yield f"data      {config.data.folder}"
     if config.data.database:
+        from submeter.store.sql import reached  # noqa: PLC0415 - without a database no store is needed
+
         yield f"database  {config.data.database}: {reached(config.data.server())}"
     yield f"keys      {_master_key(config)}"
     yield from (f"mqtt      {_broker(broker)}" for broker in config.mqtt)

@@ -6,7 +6,7 @@ The stores are imported only when a command opens them here, so that the other c
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -74,15 +74,27 @@ def rollup(
     pause: Annotated[str | None, typer.Option("--pause", metavar="JOB", help="keep this job from running by itself")] = None,
     resume: Annotated[str | None, typer.Option("--resume", metavar="JOB", help="let it run by itself again; what it missed is caught up")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show what would change, and change nothing")] = False,
+    engine: Annotated[Literal["local", "spark"], typer.Option("--engine", help="where to compute: in this process, or on a Spark cluster")] = "local",
+    master: Annotated[str | None, typer.Option("--master", metavar="URL", help="of the cluster, e.g. spark://10.0.0.5:7077")] = None,
+    shared: Annotated[
+        Path | None,
+        typer.Option("--shared", metavar="FOLDER", help="a folder that all workers reach under this path; default: spark in the data folder"),
+    ] = None,
     config: ConfigFile = None,
 ) -> None:
     """Decode what waits, compute what changed and publish it, now; or see, run, pause and resume the jobs that do this by themselves."""
+    if (engine == "spark") != (master is not None) or (shared is not None and master is None):
+        raise typer.BadParameter("--engine spark needs --master URL; --master and --shared need --engine spark")
     chosen: list[tuple[str, dict[str, Any]]] = [("rollup.status", {})] * show
     chosen += [(command, {"name": name}) for command, name in (("job", now), ("job.pause", pause), ("job.resume", resume)) if name]
     plain = {"everything": everything, "since": since, "until": until}
-    if len(chosen) + bool(any(plain.values()) or dry_run) > 1:
-        raise typer.BadParameter("choose one of --status, --now, --pause, --resume, or a range, --everything and --dry-run")
+    if len(chosen) + bool(any(plain.values()) or dry_run or master) > 1:
+        raise typer.BadParameter("choose one of --status, --now, --pause, --resume, or a range, --everything, --engine and --dry-run")
+    if dry_run and master:
+        raise typer.BadParameter("--dry-run computes here: leave --engine out")
     command, arguments = chosen[0] if chosen else ("rollup.preview" if dry_run else "rollup", plain)
+    if master:
+        command, arguments = "rollup.spark", {**plain, "master": master, "shared": str(shared.absolute()) if shared else None}
     run(load(config), command, **arguments)
 
 

@@ -100,3 +100,9 @@ def test_a_checkpoint_without_room_keeps_every_row(tmp_path):
     assert outcome != "checkpointed"
     with duckdb.connect(tmp_path / "a.db") as opened:
         assert opened.execute("SELECT count(*) FROM t").fetchall() == [(int(told),)]
+
+
+def test_commits_are_synced(tmp_path):
+    """DuckDB waits for the disk at each commit."""
+    with duckdb.connect(tmp_path / "t.duckdb") as connection:
+        assert connection.execute("SELECT current_setting('fsync_mode')").fetchone()[0].upper() == "STANDARD"

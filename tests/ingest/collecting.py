@@ -73,7 +73,7 @@ class Child:
     """A collector in a process of its own, which can be killed."""
 
     def __init__(self, port, path):
-        self.events = []
+        self.events, self._path = [], path
         self._process = subprocess.Popen([sys.executable, "-c", CHILD, str(port), path], stdout=subprocess.PIPE, text=True)
         self.wait_for("mqtt_connected")
 
@@ -87,6 +87,16 @@ class Child:
         """Kill -9."""
         self._process.kill()
         self._process.communicate()
+
+    def ended(self):
+        """Wait until it has ended by itself; its exit status."""
+        self._process.communicate(timeout=20)
+        return self._process.returncode
+
+    def until_kept(self, number):
+        """Wait until the inbox has message `number`, see `batch`."""
+        with Inbox(self._path) as inbox:
+            wait_until(lambda: any(json.loads(message.payload)["seq"] == number for message in inbox.pending(1_000_000)))
 
 
 def numbered(count):

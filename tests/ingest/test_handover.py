@@ -157,7 +157,7 @@ def object_store():
     if os.environ.get("CI"):
         import moto.server  # noqa: F401
     else:
-        pytest.importorskip("moto.server", reason="an S3-compatible server: .venv/bin/uv pip install 'moto[server]'")
+        pytest.importorskip("moto.server", reason="an S3-compatible server: .venv/bin/uv pip install --require-hashes -r requirements-spark.lock")
     port = free_port()
     known = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true"}
     before = {name: os.environ.get(name) for name in known}

@@ -48,6 +48,11 @@ register = "temperature_flow"
 METER = "12345678"
 
 
+def nobody(_source):
+    """The voice of a collector whose events nobody hears."""
+    return lambda *_: None
+
+
 class Asking:
     """A collector of these stations on a thread of its own, until the block ends, and what it told."""
 
@@ -273,7 +278,7 @@ def readings(core, meter):
 def test_registers_become_readings_and_hours(here):
     """What the collector of the configuration keeps is read by the core: exact values with one instant; hours follow; a void register is no reading."""
     device = Device(5, at0=(0, 12_345, 0xFFFF), at10=(6_543,))
-    (collector,) = collectors(here.config)
+    (collector,) = collectors(here.config, nobody)
     with Serving(device, port=int(here.config.modbus[0].url.rsplit(":", 1)[1])):
         told = ModbusCollector(
             ModbusSettings("line", collector.settings.url, collector.settings.stations, "line", interval_s=0.2),
@@ -360,12 +365,12 @@ def test_check_says_what_is_asked_and_what_is_wrong(here, monkeypatch):
         assert old in text
         here.file.write_text(text.replace(old, new))
         with pytest.raises(ConfigError, match=why):
-            collectors(load(here.file))
+            collectors(load(here.file), nobody)
         assert check().exit_code != 0
     here.file.write_text(text)
     monkeypatch.setitem(sys.modules, "pymodbus", None)
     with pytest.raises(ConfigError, match=r"pip install 'submeter\[modbus\]'"):
-        collectors(here.config)
+        collectors(here.config, nobody)
     assert check().exit_code != 0
 
 
