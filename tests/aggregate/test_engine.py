@@ -20,6 +20,7 @@ from test_incremental import History, operations
 from submeter import civil
 from submeter.aggregate.errors import EngineError
 from submeter.aggregate.retain import Limits
+from submeter.reading import MESSAGE_BITS, Source
 
 HISTORIES = int(os.environ.get("SUBMETER_FUZZ", "6"))
 DAYS = 40
@@ -69,6 +70,26 @@ def test_any_history_leaves_behind_what_runs_here_leave(steps):
             history.stores.close()
 
 
+def test_what_is_told_beside_rows_is_told_from_elsewhere_too(tmp_path):
+    """A last reading that is no value is heard all the same; a late one that changes final rows names its message in history."""
+    found = []
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+        stores = Stores(tmp_path / name, ("plain",))
+        engine = Here(stores, tmp_path / "spark").engine if name == "there" else None
+        stores.store("plain", 0, [*hours(24 * DAYS), (BASE + 24 * DAYS * civil.HOUR, None, False, 0)])
+        stores.run(NOW, engine=engine)
+        stores.seq = 7 << MESSAGE_BITS
+        stores.store("plain", 0, [(BASE + 100 * civil.HOUR, units(501.005), False, 0)], source=Source.CORRECTION)
+        stores.run(NOW, engine=engine)
+        stores.stands(NOW)
+        found.append(left_behind(stores, tmp_path / name))
+        stores.close()
+    assert found[0] == found[1]
+    assert {row["caused_by"] for row in found[1]["history"]} == {"message 7"}
+    assert found[1]["published series"][0][-1] > found[1]["published series"][0][-3]
+
+
 def test_what_retention_deleted_stays_deleted(stores, here):
     """A series whose older readings are gone is computed from its floor on, also elsewhere."""
     stores.store("plain", 0, hours(24 * 100, first=24 * DAYS))
@@ -85,7 +106,7 @@ def test_what_did_not_change_is_not_computed_again(stores, here):
     stores.run(NOW, engine=here.engine)
     assert len(here.computed) == len(POINTS)
     assert stores.run(NOW, engine=here.engine).series == 0
-    stores.store("plain", 0, hours(24, first=24 * DAYS))
+    stores.store("plain", 0, [(t + 1, value, due, status) for t, value, due, status in hours(24)])
     stores.assign("rated", 0, 0, BASE + 20 * civil.DAY)
     stores.run(NOW, engine=here.engine)
     stores.stands(NOW)

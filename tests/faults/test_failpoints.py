@@ -37,7 +37,7 @@ def test_fault_02_killed_between_readings_and_the_mark_in_the_inbox(here):
 
 
 def ended_while_it_decodes(here, failpoint):
-    """A process that ends there with waiting messages, and another one with more of them; what gave no reading is kept too."""
+    """A process that ends there with waiting messages, and another one with more of them; what gave no reading is kept too, and each reception counts once."""
     with Inbox(here.folder / "data" / "inbox.sqlite") as inbox:
         for environment, status in ((chosen(failpoint), ENDED), ({}, 0)):
             for message in here.next(4):
@@ -46,6 +46,8 @@ def ended_while_it_decodes(here, failpoint):
             inbox.append([Message("t", STRANGER.hex().encode(), now())])
             assert here.rolls_up(**environment) == status
         assert inbox.counts().quarantined == {"unknown_meter": 2}
+    with here.core() as core:
+        assert sum(row["n"] for row in core.readings.receptions().to_pylist()) == len(here.sent) + 2
     exactly_once(here, here.sent)
 
 
