@@ -16,6 +16,8 @@ __all__ = ["is_meter_files", "read_meter_files"]
 
 LARGEST: Final = 64 * 1024
 NONE: Final = ("", "NOKEY")
+#: Endings of directory files: their lines may look alike.
+OURS: Final = frozenset((".toml", ".csv"))
 KEY: Final = re.compile("[0-9A-Fa-f]{32}|[0-9A-Fa-f]{16}")
 #: A number, and what narrows it down: maker (M), version (V) and type (T), of which the maker is used.
 ID: Final = re.compile(r"(?P<number>[0-9A-Fa-f]{8})(?P<more>(\.[MVT]=[0-9A-Za-z]+)*)")
@@ -53,7 +55,8 @@ def read_meter_files(path: Path) -> tuple[list[KeyRow], str]:
 
 def _files(path: Path) -> Iterator[Path]:
     files = sorted(path.iterdir()) if path.is_dir() else [path]
-    yield from (file for file in files if file.is_file() and not file.name.startswith(".") and 0 < file.stat().st_size <= LARGEST)
+    files = [file for file in files if not file.name.startswith(".") and file.suffix.lower() not in OURS]
+    yield from (file for file in files if file.is_file() and 0 < file.stat().st_size <= LARGEST)
 
 
 def _fields(file: Path) -> dict[str, str]:

@@ -65,3 +65,14 @@ def test_the_command_line_takes_the_folder(folder, tmp_path):
         assert [row["value"] for number in core.readings.registers().values() for row in core.readings.readings_of([number]).to_pylist()] == [
             4_711_000
         ]
+
+
+def test_a_directory_is_none(tmp_path):
+    """A directory in TOML or CSV has ids, names and keys too, and stays a directory; the command line takes it as one."""
+    here = Installation(tmp_path / "here", keyless=1)
+    assert not is_meter_files(here.folder / "directory.toml")
+    assert not is_meter_files(here.folder)
+    done = CliRunner().invoke(app, ["import", str(here.folder / "directory.toml"), "--config", str(here.file)])
+    assert done.exit_code == 0, done.output
+    with here.core() as core:
+        assert core.registry.device(here.building.places[0].meter.device).key == here.building.places[0].meter.key
