@@ -30,7 +30,7 @@ __all__ = ["CommonFolder", "Giver", "HandoverSettings", "Taker"]
 POLL_S: Final = 1.0
 BACKOFF_S: Final = (1.0, 60.0)
 #: Messages of a file, at most.
-TOGETHER: Final = 5000
+TOGETHER: Final = 1000
 DAY: Final = 86_400 * 1_000_000
 WHOLE, REFUSED = ".parquet", ".refused"
 
