@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
@@ -205,7 +206,7 @@ class TcpLines:
 
     def read(self, wait_s: float) -> bytes:
         """Return the lines that have come."""
-        ready, _, _ = select.select([self._server, *self._senders], [], [], wait_s)
+        ready = _readable([self._server, *self._senders], wait_s)
         lines: list[bytes] = []
         for one in ready:
             if one is self._server:
@@ -280,7 +281,15 @@ def _kept_alive(link: socket.socket) -> socket.socket:
 
 
 def _ready(source: Any, wait_s: float) -> bool:
-    return bool(select.select([source], [], [], max(wait_s, 0.0))[0])
+    return bool(_readable([source], wait_s))
+
+
+def _readable(sources: Sequence[Any], wait_s: float) -> list[Any]:
+    """Those that can be read, by `poll`: a process with a thousand connections has descriptors that `select` does not take."""
+    waiter, numbered = select.poll(), {source.fileno(): source for source in sources}
+    for number in numbered:
+        waiter.register(number, select.POLLIN)
+    return [numbered[number] for number, _ in waiter.poll(max(wait_s, 0.0) * 1000)]
 
 
 def _is_pty(url: str) -> bool:

@@ -106,8 +106,7 @@ class PtyLine(Line):
         self._link.unlink(missing_ok=True)
 
     def _read(self) -> bytes:
-        ready, _, _ = select.select([self._ours], [], [], _WAIT_S)
-        return os.read(self._ours, _CHUNK) if ready else b""
+        return os.read(self._ours, _CHUNK) if _readable(self._ours) else b""
 
     def _write(self, data: bytes) -> None:
         os.write(self._ours, data)
@@ -144,8 +143,7 @@ class TcpLine(Line):
             self._master = None
 
     def _read(self) -> bytes:
-        ready, _, _ = select.select([self._master or self._server], [], [], _WAIT_S)
-        if not ready:
+        if not _readable((self._master or self._server).fileno()):
             return b""
         if self._master is None:
             self._master, _ = self._server.accept()
@@ -162,3 +160,10 @@ class TcpLine(Line):
     def _write(self, data: bytes) -> None:
         if self._master:
             self._master.sendall(data)
+
+
+def _readable(descriptor: int) -> bool:
+    """Whether something comes within the wait; by `poll`, which takes descriptors of any number."""
+    waiter = select.poll()
+    waiter.register(descriptor, select.POLLIN)
+    return bool(waiter.poll(_WAIT_S * 1000))

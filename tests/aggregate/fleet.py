@@ -55,7 +55,7 @@ def _directory(registry, meters):
                 db.execute(
                     "INSERT INTO assignments (point, device, since, until) VALUES (?, ?, ?, ?)", (f"p{number}", _device(number, of), since, until)
                 )
-        db.execute("INSERT INTO audit (at, actor, action, subject, detail) VALUES (0, 'test', 'directory.import', '', '')")
+        registry.record("test", "directory.import", "")
 
 
 def _readings(store, numbers):

@@ -55,7 +55,7 @@ class Stores:
         with self.registry.writing() as db:
             for statement in statements:
                 db.execute(*statement) if isinstance(statement, tuple) else db.execute(statement)
-            db.execute("INSERT INTO audit (at, actor, action, subject, detail) VALUES (0, 'test', 'directory.import', '', '')")
+            self.registry.record("test", "directory.import", "")
 
     def device(self, name, number):
         return f"AAA-{self.names.index(name):04d}{number:04d}-01-07"

@@ -9,6 +9,7 @@ from installation import ROOT
 from payloads import TOPIC
 from pushing import Pushed, chosen, stored_message
 
+from submeter import civil
 from submeter.core import now
 from submeter.failpoint import ENDED, NAMES
 from submeter.reading import DeviceId
@@ -43,7 +44,7 @@ def ended_while_it_decodes(here, failpoint):
             for message in here.next(4):
                 inbox.append([stored_message(message)])
                 here.sent.extend(message.sent)
-            inbox.append([Message("t", STRANGER.hex().encode(), now())])
+            inbox.append([Message("t", STRANGER.hex().encode(), now() - status * civil.MINUTE)])  # apart, or they were one transmission
             assert here.rolls_up(**environment) == status
         assert inbox.counts().quarantined == {"unknown_meter": 2}
     with here.core() as core:
