@@ -8,7 +8,6 @@ bucket, so that nothing has to be moved between computations; an output is writt
 of two attempts the first one counts; files are their owner's alone.
 """
 
-import os
 import shutil
 import time
 from collections.abc import Mapping, Sequence
@@ -30,6 +29,7 @@ from submeter.aggregate.series import RULES, Series
 from submeter.aggregate.stitching import Computed, Inside, rolled_up
 from submeter.aggregate.windows import Window
 from submeter.reading import READING_BITS, Source
+from submeter.store.archive import sync
 
 __all__ = ["RELEASE", "Bucket", "Done", "compute", "outcome"]
 
@@ -135,23 +135,15 @@ def _write(output: Path, tables: Mapping[str, pa.Table]) -> None:
     for name, table in tables.items():
         file = made / f"{name}.parquet"
         pq.write_table(table, file, compression="lz4", use_dictionary=False, write_page_checksum=True)
-        _sync(file)
-    _sync(made)
+        sync(file)
+    sync(made)
     try:
         made.rename(output)
     except OSError:
         shutil.rmtree(made, ignore_errors=True)
         if not output.is_dir():
             raise
-    _sync(output.parent)
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(output.parent)
 
 
 def _of(table: pa.Table, series: set[int]) -> pa.Table:

@@ -22,7 +22,7 @@ from submeter.reading import Register
 from submeter.store.errors import StoreError
 from submeter.store.readings_schema import READING
 
-__all__ = ["BUCKETS", "MESSAGES", "READINGS", "WORDS", "Archive", "bucket_of", "settle"]
+__all__ = ["BUCKETS", "MESSAGES", "READINGS", "WORDS", "Archive", "bucket_of", "settle", "sync"]
 
 #: Files of a month: the registers are spread over them evenly, whatever else there is.
 BUCKETS: Final = 16
@@ -162,12 +162,13 @@ def _without(piece: pa.Table, known: pa.Table | None, key: Sequence[str]) -> pa.
 
 def settle(made: Path, file: Path) -> None:
     """Give a whole file its name, durably."""
-    _sync(made)
+    sync(made)
     made.replace(file)
-    _sync(file.parent)
+    sync(file.parent)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Wait until a file, or what a folder names, is on disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
