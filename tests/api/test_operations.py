@@ -116,6 +116,7 @@ def test_events_of_every_kind_are_told_with_what_became_of_them(here):
     assert [one["meter"] for one in asked(here, "/v1/events", "si")["events"]] == ["p-si"]
 
 
+@pytest.mark.sqlite_alone("it takes managers out past the references to them")
 def test_events_of_the_installation_are_told_to_who_is_alone(here):
     """Of gateways, sources and jobs, among those of meters; with several managers they are nobody's."""
     raised = here.registry.events.raise_
