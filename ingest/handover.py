@@ -10,6 +10,7 @@ between, either side does it again, and the number tells what was taken before. 
 import os
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,7 +91,7 @@ class CommonFolder:
         settle(made, Path(file))
 
 
-class _Side:
+class _Side(ABC):
     """What both sides have in common: a thread that tries again."""
 
     def __init__(self, settings: HandoverSettings, inbox_path: Path, on_event: OnEvent) -> None:
@@ -117,8 +118,9 @@ class _Side:
             self.counters.connected = False
             stop.wait(self._backoff.wait_s())
 
+    @abstractmethod
     def _round(self, folder: CommonFolder, inbox: Inbox, stop: threading.Event) -> None:
-        raise NotImplementedError
+        """Give or take what there is now."""
 
     def _well(self) -> None:
         self._backoff.reset()
