@@ -54,7 +54,8 @@ def soak(name: str) -> bool:
     took, held = time.monotonic() - started, done.returncode == 0 and "SKIPPED" not in done.stdout
     figure = "held" if held else "FAILED, or not run,"
     promise = run.promise.format(f"{int(length):,}")
-    today, said = datetime.now(UTC).date(), f"`{run.variable}={length} ./run soak {name}`"
+    seed = f"SUBMETER_SEED={os.environ['SUBMETER_SEED']} " if "SUBMETER_SEED" in os.environ else ""
+    today, said = datetime.now(UTC).date(), f"`{seed}{run.variable}={length} ./run soak {name}`"
     sys.stdout.write(f"| {promise} | {figure} in {took:.0f} s | {today} | {version} | {said} |\n")
     sys.stdout.flush()
     if not held:

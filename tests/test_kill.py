@@ -21,6 +21,8 @@ from submeter.simulate import Network
 
 CYCLES = int(os.environ.get("SUBMETER_CYCLES", "30"))
 MINUTE = 60 * civil.SECOND
+#: Seconds between two messages: the 86,400 that there are must last until the last kill.
+PAUSE = max(0.01, CYCLES / 20_000)
 
 
 def numbered(here, start, minutes):
@@ -41,7 +43,7 @@ class Sender(threading.Thread):
     def run(self):
         with self.broker.publisher() as publish:
             for message in self.messages:
-                if self.stopped.wait(0.01):
+                if self.stopped.wait(PAUSE):
                     return
                 publish(message.topic, message.payload)
                 self.sent.extend(message.sent)
@@ -68,7 +70,7 @@ def test_thirty_kills_lose_nothing_and_count_nothing_twice(tmp_path, broker):
         sender.stopped.set()
         sender.join()
     here.start()
-    wait_until(lambda: arrived(here) == sender.messages_sent, 60)
+    wait_until(lambda: arrived(here) == sender.messages_sent, 60 + CYCLES)
     here.stop()
     exactly_once(here, sender.sent)
 
