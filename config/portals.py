@@ -52,7 +52,6 @@ class Step(Section):
     length: Annotated[int, Field(ge=8, le=32)] = 8
     factor: Literal["second", "any", "password"] | None = None
     otherwise: Literal["letter"] | None = Field(default=None, alias="or")
-    max_age: int | None = None
     role: Role = "resident"
     single: bool = False
 

@@ -97,12 +97,9 @@ class Counts:
     """What the bus saw since its start."""
 
     selects: int = 0
-    nkes: int = 0
     requests: int = 0
     answers: int = 0
-    collisions: int = 0
     corrupted: int = 0
-    ignored: int = 0
 
 
 class Answer(NamedTuple):
@@ -142,8 +139,6 @@ class Bus:
             sound = size and self._rest[size - 1] == 0x16 and sum(inner) & 0xFF == self._rest[size - 2]
             if sound:
                 yield inner
-            else:
-                self.counts.ignored += 1
             del self._rest[: size if sound else 1]
 
     def _answers(self, frame: bytes, hearing: list[Slave]) -> Iterator[Answer]:
@@ -153,7 +148,6 @@ class Bus:
             yield from self._selection(frame[3:], hearing)
             return
         meant = [one for one in hearing if address in {one.primary, _ALL, _ALL_SILENT} or (address == _SELECTED and one.selected)]
-        self.counts.nkes += control == _NKE
         self.counts.requests += control in _REQUESTS
         for one in meant:
             if control in _ORDERS and not one.silent:
@@ -173,7 +167,6 @@ class Bus:
     def _on_the_line(self, answers: list[Answer]) -> Answer:
         self.counts.answers += 1
         texts = [one.data for one in answers]
-        self.counts.collisions += len(answers) > 1 and set(texts) != {_ACK}
         data = bytearray(_merged(texts))
         if self._happens("corrupt", self.faults.corrupt):
             self.counts.corrupted += 1

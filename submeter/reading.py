@@ -104,10 +104,6 @@ class Reading(NamedTuple):
     source: Source = Source.LIVE
     status: tuple[str, ...] = ()
 
-    def with_status(self, *status: str) -> Self:
-        """The same reading with these status words added."""
-        return self._replace(status=tuple(sorted({*self.status, *status})))
-
 
 def to_micro(value: Decimal) -> int:
     """`value` in micro units, rounded once, half to even (SPEC 12.2). Exact for any number of digits."""

@@ -14,7 +14,7 @@ from submeter.api.problems import NotAccepted, StepExpired
 from submeter.api.secrets import code, normalised, word
 from submeter.api.sending import delay, let_out
 from submeter.civil import DAY, SECOND
-from submeter.config.portals import Step
+from submeter.config.portals import Policy, Step
 from submeter.config.texts import TEMPLATES
 from submeter.store.accounts import Account, FlowRow, digest
 from submeter.store.outbox import Channel, masked
@@ -36,7 +36,7 @@ def ask(draft: Draft, step: Step) -> bool:
     shown = typed.get("address") if typed and typed["by"] != "username" else address if not typed else None
     challenge = draft.state["challenge"] = {
         "tries": 0,
-        "expires": draft.now + (step.ttl or draft.policy.code_ttl) * SECOND,
+        "expires": draft.now + (step.ttl or _life(draft.policy, step)) * SECOND,
         "resend": draft.now + draft.policy.resend_after * SECOND,
         "transaction": new_id("t_")[-6:],
         "form": step.form,
@@ -53,6 +53,10 @@ def ask(draft: Draft, step: Step) -> bool:
     elif step.otherwise == "letter" and channel is None and account and not draft.flows.factors.codes_left(account):
         _by_letter(draft, challenge, account)
     return True
+
+
+def _life(policy: Policy, step: Step) -> int:
+    return policy.code_ttl if step.form == "code" else policy.mail_ttl
 
 
 def _others(draft: Draft, step: Step, way: Way, found: Sequence[Way]) -> list[str]:

@@ -204,6 +204,7 @@ def test_check_12_the_word_of_a_mail_ends_and_never_becomes_the_password(here):
     one.go(**here.claim("one_time_credentials", "cz-a"))
     one.go(agree=True, accept=True)
     one.go(email="jana@example.org")
+    assert one.flow["step"]["expires_in"] == load_portal("inmes").policy.mail_ttl
     late = one.code()
     assert len(late) * 5 >= 40
     here.now += 7200
