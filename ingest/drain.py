@@ -6,41 +6,39 @@ A step takes the oldest waiting messages and goes, in this order, so that a cras
   3. readings, dirty ranges, receptions and the watermark in one transaction (readings file)
   4. messages done (inbox file)
 A message at or below the watermark is only marked done: its readings are there. Nothing about a message can stop the loop.
+
+`receiving` splits · `lorawan` joins what came in parts · `together` decodes · `told` takes values of other programs · `judge` says what counts · `again` finds
+what a device sent before.
 """
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from decimal import Decimal
 from typing import Final
 
 import pyarrow as pa
 import structlog
 
 from submeter import civil
-from submeter.decoders import DecodeError, FormatKey, Profile, Telegram, dedup_key, fast, receive
+from submeter.decoders import FormatKey, Profile, fast
 from submeter.failpoint import failpoint
+from submeter.ingest.again import Again
 from submeter.ingest.announcements import Announcements
 from submeter.ingest.batch import Batch, Step
 from submeter.ingest.common import now_us
-from submeter.ingest.dedup import Window
 from submeter.ingest.envelopes import BadPayload, Envelope, Heard
 from submeter.ingest.envelopes.discovery import is_announcement
 from submeter.ingest.envelopes.entities import HOMEASSISTANT, Entity
 from submeter.ingest.envelopes.mapping import Rule
-from submeter.ingest.envelopes.modbus import MODBUS
-from submeter.ingest.envelopes.parsed import Values, values_of
-from submeter.ingest.guard import WINDOW, Guard
-from submeter.ingest.lorawan import PARTIAL, Assembler, Route, Taken
+from submeter.ingest.judge import Judge, Known
+from submeter.ingest.lorawan import PARTIAL, Assembler, Route
 from submeter.ingest.modbus.maps import RegisterMap
-from submeter.ingest.modbus.registers import read_by
-from submeter.ingest.plain import Ordinary, Owner
-from submeter.ingest.receiving import WRAPPED, Gateway, Receiver, bytes_of, gateway_of
-from submeter.ingest.rows import POSITION_BITS, READING_BITS, Reception, rows_of, table
-from submeter.ingest.sightings import DISTRUSTED, Clocks, Sightings
+from submeter.ingest.plain import Owner
+from submeter.ingest.receiving import WRAPPED, Gateway, Receiver, gateway_of
+from submeter.ingest.rows import Reception, table
+from submeter.ingest.sightings import Clocks, Sightings
 from submeter.ingest.together import Read, read_together
-from submeter.reading import DeviceId, Reading, Register, to_micro
+from submeter.ingest.told import Told
+from submeter.reading import DeviceId, Register
 from submeter.store import ACCEPTED, FORMAT, READING, RECEPTION, Done, Inbox, Quarantined, Readings, Registry, Stored
 from submeter.store.entities import Entities
 from submeter.store.inbox import RETAIN
@@ -60,22 +58,6 @@ MOST_READINGS: Final = 20_000
 REFUSED: Final = "refused"
 CLOCKS: Final = Clocks()
 NO_MAPS: Final[Mapping[str, RegisterMap]] = {}
-#: Outcomes that say that somebody tampers, or that a device is not configured as it sends.
-SECURITY: Final = frozenset(("wrong_key", "mac_fail", "replay", "downgrade", "unknown_mode"))
-#: … and those that are events where the device is known.
-TOLD: Final = SECURITY | DISTRUSTED.keys()
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A device of the directory: how its telegrams are secured, the zone in which its local times are meant, and when it was first installed (µs UTC)."""
-
-    profile: Profile
-    zone: str
-    since: int | None = None
-
-
-NOBODY: Final = Known(Profile(), "UTC")
 
 
 class Drain:
@@ -100,16 +82,15 @@ class Drain:
         self._readings = readings
         self._ahead = False
         self._known = known
-        self._numbered = numbered
         self._routes = routes
-        self._maps = maps
         self._uplinks = Assembler(routes)
+        self._told = Told(maps, numbered, lambda device: known(device) is not None)
         self._announcements = Announcements(entities or registry.entities)
         self._receiver = Receiver(gateways or {}, rules, clocks.ahead, self._announcements.of)
         self._clock = clock
         self._clocks = clocks
-        self._ahead_of_time = clocks.ahead
         self._sightings = Sightings(registry, clocks, clock)
+        self._judge = Judge(inbox, readings, self._receiver, known, self._sightings, clocks.ahead)
         self._decoder = fast.Decoder()
         #: Telegrams that gave readings when they were decoded again, by why they were.
         self.redecoded: Counter[str] = Counter()
@@ -161,82 +142,45 @@ class Drain:
                 self._telegram(heard, batch)
             else:
                 batch.waiting.append(heard)
-        self._decode(batch)
-        self._commit(batch, upto=self._readings.watermark())
-        still = {(row.message, row.position) for row in batch.quarantined}
-        self._inbox.release([(row.message, row.position) for row in rows if (row.message, row.position) not in still], self._readings.mark())
+        self._settle(batch, [(row.message, row.position) for row in rows])
         return self._again(cause, Step(len(rows), batch.telegrams))
 
     def decode_again(self, messages: Iterable[Stored], device: str) -> Step:
         """Decode what one device sent in messages that were done before, at its original times; readings that are there already are not doubled.
 
-        The messages come in the order of their ids. Quarantined telegrams that are understood now leave the quarantine; parts of a telegram whose others came
-        before these messages stay what they are.
+        The messages come in the order of their ids. Quarantined telegrams that are understood now leave the quarantine.
         """
-        window, numbered, uplinks = Window(), set[tuple[str | None, str, int]](), Assembler(self._routes)
+        before = Again(device, self._receiver, self._routes, self._told)
         batch, places, found = Batch(again=True), list[tuple[int, int]](), 0
         telegrams = Counter[tuple[str, str, str]]()
         self._begin()
-
-        def settle() -> None:
-            self._decode(batch)
-            self._commit(batch, upto=self._readings.watermark())
-            still = {(row.message, row.position) for row in batch.quarantined}
-            self._inbox.release([place for place in places if place not in still], self._readings.mark())
-            telegrams.update(batch.telegrams)
-
         for message in messages:
-            for heard in self._once(message, numbered):
-                for one in self._sent_by(device, heard, uplinks, window):
-                    places.append((one.message, one.position))
-                    found += 1
-                    if one.telegram.link == "parsed":
-                        self._values(one, batch, counted=True)
-                    else:
-                        batch.waiting.append(one)
+            for heard in before.sent(message):
+                places.append((heard.message, heard.position))
+                found += 1
+                if heard.telegram.link == "parsed":
+                    self._values(heard, batch, counted=True)
+                else:
+                    batch.waiting.append(heard)
             if batch.size >= TOGETHER:
-                settle()
+                self._settle(batch, places)
+                telegrams.update(batch.telegrams)
                 batch, places = Batch(again=True), []
                 self._begin()
-        settle()
+        self._settle(batch, places)
+        telegrams.update(batch.telegrams)
         return self._again("requeue", Step(found, telegrams))
+
+    def _settle(self, batch: Batch, places: Iterable[tuple[int, int]]) -> None:
+        """Store what was decoded again; what these places hold leaves the quarantine unless it goes there again."""
+        self._decode(batch)
+        self._commit(batch, upto=self._readings.watermark())
+        still = {(row.message, row.position) for row in batch.quarantined}
+        self._inbox.release([place for place in places if place not in still], self._readings.mark())
 
     def _again(self, cause: str, step: Step) -> Step:
         self.redecoded[cause] += step.results["decoded"]
         return step
-
-    def _once(self, message: Stored, numbered: set[tuple[str | None, str, int]]) -> Iterator[Reception]:
-        """The telegrams of a message, none if it is a repetition of one before or was retained."""
-        try:
-            envelope = self._receiver.envelope(message)
-        except BadPayload:
-            return
-        gateway = gateway_of(message, envelope)
-        if envelope.boot is not None and envelope.seq is not None:
-            number = (gateway, envelope.boot, envelope.seq)
-            if number in numbered:
-                return
-            numbered.add(number)
-        if not message.flags & RETAIN:
-            yield from self._receiver.receptions(message, envelope)
-
-    def _sent_by(self, device: str, heard: Reception, uplinks: Assembler, window: Window) -> list[Reception]:
-        """What a reception that was taken before has of one device: its telegrams, each once, or its values."""
-        if heard.telegram.reason is not None:
-            return []
-        if heard.telegram.link == "parsed":
-            with suppress(BadPayload):
-                return [heard] if [*map(str, self._meant(self._told(heard).id))] == [device] else []
-        found = self._unwrapped(heard, uplinks.take(heard)) if heard.telegram.link == "lorawan" else [heard]
-        return [one for one in found if self._is_of(one, device, window)]
-
-    @staticmethod
-    def _is_of(heard: Reception, device: str, window: Window) -> bool:
-        try:
-            sender, key = receive(heard.telegram.raw, link=heard.telegram.link, form=heard.telegram.form)
-        except DecodeError:
-            return False
-        return str(sender) == device and (heard.telegram.link != "wmbus" or window.admit(key, heard.at))
 
     def envelope(self, message: Stored) -> Envelope:
         """What a message says; raises BadPayload."""
@@ -254,14 +198,12 @@ class Drain:
 
     def _remember(self) -> None:
         """Radio window, newest values, formats and standing conditions as the stores have them."""
-        self._window = Window()
         self._sightings.remember()
         self._uplinks.remember(self._inbox.quarantined(reason=PARTIAL))
-        self._guard = Guard(self._readings.accepted())
+        self._judge.remember()
         self._formats = self._readings.formats()
         self._kept = set(self._formats)
         self._register_ids: dict[tuple[str, str], int] = {}
-        self._heard_before_restart()
         self._ahead = False
 
     def _taught(self, taught: Mapping[FormatKey, bytes]) -> None:
@@ -283,13 +225,13 @@ class Drain:
         days = {day: civil.utc_date(day * civil.DAY) for _, _, day in batch.receptions}
         heard = [(device, gateway, days[day], len(levels), _best(levels)) for (device, gateway, day), levels in batch.receptions.items()]
         receptions = table(RECEPTION, heard)
-        accepted = table(ACCEPTED, [(*key, newest.at, newest.value) for key, newest in self._guard.fresh.items()])
+        accepted = table(ACCEPTED, [(*key, newest.at, newest.value) for key, newest in self._judge.guard.fresh.items()])
         taught = {key: self._formats[key] for key in self._formats.keys() - self._kept}
         failpoint("decoded")
         self._readings.store(readings, receptions, upto, accepted, table(FORMAT, [(*key, headers) for key, headers in taught.items()]))
         failpoint("stored")
         self._inbox.release(batch.joined)
-        self._guard.keep()
+        self._judge.guard.keep()
         self._kept |= taught.keys()
         self._ahead = False
         return taught
@@ -324,10 +266,11 @@ class Drain:
             batch.redelivered[gateway] += 1
             batch.done.append(Done(message.id, format=envelope.format, reason="redelivered"))
             return
-        for heard in self._receiver.receptions(message, envelope):
-            if stored:
-                self._remember_telegram(heard)
-            else:
+        receptions = self._receiver.receptions(message, envelope)
+        if stored:
+            self._judge.heard_before(receptions)
+        else:
+            for heard in receptions:
                 self._telegram(heard, batch)
         batch.done.append(Done(message.id, format=envelope.format, gateway=gateway, boot=envelope.boot, seq=envelope.seq))
 
@@ -342,24 +285,11 @@ class Drain:
         for heard in told:
             if stored:
                 taken += bool(self._readings.of_telegram(heard.place))
-            elif telegram := self._newer(heard):
-                self._decoded(telegram, heard, batch, self._known(telegram.device) or NOBODY)
+            elif telegram := self._told.newer(heard, self._judge.last):
+                self._judge.decoded(telegram, heard, batch)
                 taken += 1
         batch.formats[message.source, "retained"] += 1
         batch.done.append(Done(message.id, reason=None if taken else "retained"))
-
-    def _newer(self, heard: Reception) -> Telegram | None:
-        """Those values that a gateway told of a known device that are newer than the last ones of their registers."""
-        try:
-            told = self._told(heard)
-        except BadPayload:
-            return None
-        devices = self._meant(told.id)
-        if len(devices) != 1:
-            return None
-        last = {one: self._guard.last(str(devices[0]), one) or self._readings.last(str(devices[0]), one) or 0 for one in told.values}
-        newer = {register: value for register, value in told.values.items() if last[register] < heard.at}
-        return _telegram(devices[0], newer) if newer else None
 
     @staticmethod
     def _refused(message: Stored, error: BadPayload, batch: Batch) -> None:
@@ -381,13 +311,13 @@ class Drain:
         telegram = heard.telegram
         if telegram.reason is not None:
             batch.refused[telegram.reason] += 1
-            self._quarantine(heard.with_form(REFUSED), batch, None, "rejected", telegram.reason)
+            self._judge.quarantine(heard.with_form(REFUSED), batch, None, "rejected", telegram.reason)
             return
         moment = self._clock()
-        ahead = heard.at > moment + self._ahead_of_time
+        ahead = heard.at > moment + self._clocks.ahead
         self._sightings.gateway_time(heard.gateway, heard.at if ahead else telegram.gw_time, min(heard.received_at, moment))
         if ahead:
-            self._quarantine(heard, batch, None, "rejected", "clock_drift: its time of reception lies ahead of now")
+            self._judge.quarantine(heard, batch, None, "rejected", "clock_drift: its time of reception lies ahead of now")
             return
         if telegram.link in WRAPPED:
             self._wrapped(heard, batch)
@@ -404,45 +334,20 @@ class Drain:
             batch.count(heard, "duplicate")
         batch.joined += taken.joined
         for one, reason, detail in taken.kept:
-            self._quarantine(one, batch, None, reason, detail)
-        for one in self._unwrapped(heard, taken):
+            self._judge.quarantine(one, batch, None, reason, detail)
+        for one in self._receiver.unwrapped(heard, taken.telegrams):
             self._telegram(one, batch)
 
-    def _unwrapped(self, heard: Reception, taken: Taken) -> list[Reception]:
-        """The telegrams of an uplink, each with whether its time counts."""
-        received, stamp = heard.received_at, heard.telegram.gw_time
-        timely = [one.telegram.gw_time == stamp or self._receiver.plausible(one.telegram.gw_time, received) for one in taken.telegrams]
-        return [one._replace(trusted=heard.trusted and right) for one, right in zip(taken.telegrams, timely, strict=True)]
-
     def _values(self, heard: Reception, batch: Batch, *, counted: bool = False) -> None:
-        """Values by register of the one device of the directory that has this number; `counted`: the reception was."""
+        """Values of a device, as if they had been decoded here; `counted`: their reception was."""
         try:
-            told = self._told(heard)
+            telegram = self._told.telegram(heard)
         except BadPayload as error:
-            self._quarantine(heard, batch, None, error.reason, error.detail)
-            return
-        devices = self._meant(told.id)
-        if len(devices) != 1:
-            found = ", ".join(map(str, devices)) or "none"
-            self._quarantine(
-                heard, batch, None, "unknown_meter", f"a gateway told values of meter {told.id}; devices of the directory with this number: {found}"
-            )
+            self._judge.quarantine(heard, batch, None, error.reason, error.detail)
             return
         if not counted:
-            batch.receptions.setdefault((str(devices[0]), heard.gateway, heard.at // civil.DAY), []).append(heard.telegram.rssi_dbm)
-        self._decoded(_telegram(devices[0], told.values), heard, batch, self._known(devices[0]) or NOBODY)
-
-    def _told(self, heard: Reception) -> Values:
-        """The values that a gateway tells, or that registers have by their map; raises BadPayload."""
-        raw = heard.telegram.raw
-        return read_by(self._maps, raw) if heard.telegram.form == MODBUS.name else values_of(raw)
-
-    def _meant(self, meter: str) -> Sequence[DeviceId]:
-        """The devices that somebody names by eight digits, or in full."""
-        with suppress(ValueError):
-            device = DeviceId.parse(meter)
-            return [device] if self._known(device) else []
-        return self._numbered(meter)
+            batch.receptions.setdefault((str(telegram.device), heard.gateway, heard.at // civil.DAY), []).append(heard.telegram.rssi_dbm)
+        self._judge.decoded(telegram, heard, batch)
 
     def _decode(self, batch: Batch) -> None:
         """Decode what waits, together, and judge it in the order of reception."""
@@ -465,114 +370,22 @@ class Drain:
         if read.ordinary is not None:
             batch.ordinary.append(read.ordinary)
         for number, heard in enumerate(waiting):
-            if batch.again or self._first(heard, read.received[number], batch):
-                self._judge(number, heard, read, batch, asked)
+            if batch.again or self._judge.first(heard, read.received[number], batch):
+                self._outcome(number, heard, read, batch)
         if read.ordinary is not None:
             batch.columns += read.ordinary.rows()
 
-    def _judge(self, number: int, heard: Reception, read: Read, batch: Batch, asked: Mapping[DeviceId, Known | None]) -> None:
-        if read.ordinary is not None and self._is_ordinary(number, heard, read.ordinary):
+    def _outcome(self, number: int, heard: Reception, read: Read, batch: Batch) -> None:
+        if read.ordinary is not None and self._judge.ordinary(number, heard, read.ordinary):
             batch.count(heard, "decoded")
             return
         outcome = read.outcomes[number]
         if outcome.failure is not None:
             log.error("decoder failed", message=heard.message, position=heard.position, exc_info=outcome.failure)
         if outcome.telegram is None or outcome.reason is not None:
-            self._quarantine(heard, batch, outcome.device, outcome.reason or "", outcome.detail or "")
+            self._judge.quarantine(heard, batch, outcome.device, outcome.reason or "", outcome.detail or "")
         else:
-            self._decoded(outcome.telegram, heard, batch, asked.get(outcome.telegram.device) or NOBODY)
-
-    def _first(self, heard: Reception, known: tuple[str, bytes] | None, batch: Batch) -> bool:
-        """Count a reception; whether it is the first one of a telegram whose frame is whole."""
-        telegram = heard.telegram
-        try:
-            device, key = known or receive(telegram.raw, link=telegram.link, form=telegram.form)
-        except DecodeError as error:
-            self._quarantine(heard, batch, error.device, error.reason, str(error))
-            return False
-        batch.receptions.setdefault((str(device), heard.gateway, heard.at // civil.DAY), []).append(telegram.rssi_dbm)
-        if telegram.link == "wmbus" and not self._window.admit(key, heard.at):
-            batch.count(heard, "duplicate")
-            return False
-        return True
-
-    def _is_ordinary(self, number: int, heard: Reception, ordinary: Ordinary) -> bool:
-        """Take a telegram as columns if it is ordinary and nothing of it falls."""
-        totals = ordinary.totals.get(number)
-        if totals is None or self._sightings.stands(totals[0][0][0] if totals else ordinary.name(number)) or not self._guard.rise(totals, heard.at):
-            return False
-        ordinary.take(number)
-        return True
-
-    def _decoded(self, telegram: Telegram, heard: Reception, batch: Batch, known: Known) -> None:
-        if not batch.replays and (objection := self._objection(telegram, heard, batch)):
-            self._quarantine(heard, batch, telegram.device, "replay", objection)
-            return
-        self._guard.accept(telegram, heard.at, anyhow=batch.replays)
-        batch.count(heard, "decoded")
-        rows = list(rows_of(telegram, heard, known.zone, self._ahead_of_time))
-        batch.readings.extend(rows)
-        self._sightings.decoded(telegram, heard.at, known.zone, len(telegram.readings) - len(rows))
-        if known.since is not None and (early := sum(row[1] < known.since for row in rows)):
-            self._sightings.before_installation(str(telegram.device), known.since, early)
-
-    def _objection(self, telegram: Telegram, heard: Reception, batch: Batch) -> str | None:
-        """Why this telegram is a replay."""
-
-        def sent_before(register: Register, value: int) -> bool:
-            key, before = (str(telegram.device), register), heard.at - WINDOW
-            here = (row[7] for row in batch.readings if row[0] == key and row[1] < before and row[2] == value)
-            columns = (seq for one in batch.ordinary for seq in one.seqs(key, value, before))
-            seqs = {*self._readings.brought(*key, value, before), *here, *columns}
-            return self._same_bytes(heard, {seq >> READING_BITS for seq in seqs})
-
-        return self._guard.objection(telegram, heard.at, sent_before)
-
-    def _same_bytes(self, heard: Reception, places: set[int]) -> bool:
-        """Whether one of the telegrams at these places (message and position) is the one heard, hop fields aside."""
-        key = bytes_of(heard.telegram)
-        messages = self._inbox.messages(place >> POSITION_BITS for place in places - {heard.place})
-        earlier = (other for message in messages for other in self._receiver.again(message) if other.place in places)
-        return any(bytes_of(other.telegram) == key for other in earlier)
-
-    def _quarantine(self, heard: Reception, batch: Batch, device: DeviceId | None, reason: str, detail: str) -> None:
-        batch.count(heard, reason)
-        if reason in SECURITY:
-            log.warning("a telegram is not trusted", kind=reason, device=str(device), gateway=heard.gateway, message=heard.message, detail=detail)
-        if reason in TOLD and device and (known := self._known(device)):
-            self._sightings.distrusted(str(device), reason, heard.at, known.zone, detail)
-        batch.quarantined.append(
-            Quarantined(
-                message=heard.message,
-                position=heard.position,
-                received_at=heard.received_at,
-                gw_time=heard.telegram.gw_time if heard.trusted else None,
-                gateway=heard.gateway,
-                device=str(device) if device else None,
-                reason=reason,
-                detail=detail,
-                link=heard.telegram.link,
-                form=heard.telegram.form,
-                raw=heard.telegram.raw,
-            )
-        )
-
-    def _heard_before_restart(self) -> None:
-        """Fill the deduplication window with what was heard just before, so that a restart joins receptions as if it had not happened."""
-        for message in self._inbox.tail(WINDOW):
-            for heard in self._receiver.again(message):
-                self._remember_telegram(heard)
-
-    def _remember_telegram(self, heard: Reception) -> None:
-        if heard.telegram.reason is None and heard.telegram.link == "wmbus":
-            with suppress(DecodeError):
-                self._window.admit(dedup_key(heard.telegram.raw, form=heard.telegram.form), heard.at)
-
-
-def _telegram(device: DeviceId, values: Mapping[Register, Decimal]) -> Telegram:
-    """Values as if they had been decoded here."""
-    readings = tuple(Reading(register, to_micro(value)) for register, value in values.items())
-    return Telegram(device, readings, (), None, (), 0, None, None, b"", more=False, suspect=False, notes=())
+            self._judge.decoded(outcome.telegram, heard, batch)
 
 
 def _kind(device: DeviceId) -> tuple[str, int, int]:

@@ -1,4 +1,4 @@
-"""Telegrams that say nothing out of the ordinary, judged and stored in columns; all others take the way of one by one (`ingest/drain.py`), which is the authority.
+"""Telegrams that say nothing out of the ordinary, judged and stored in columns; all others are judged one by one (`ingest/judge.py`), which is the authority.
 
 Strategy: what most telegrams are is found out for a whole batch at once: a known device, a layout, no word of status, a clock and stamps that may be, no
 authenticated counter, no condition that stands. What is left to look at in the order of reception is whether its totals fall (`Guard.rise`).

@@ -80,6 +80,11 @@ class Receiver:
             return
         yield from self.receptions(message, envelope)
 
+    def unwrapped(self, heard: Reception, telegrams: Sequence[Reception]) -> list[Reception]:
+        """The telegrams that an uplink brought, each with whether its time counts."""
+        timely = [one.telegram.gw_time == heard.telegram.gw_time or self.plausible(one.telegram.gw_time, heard.received_at) for one in telegrams]
+        return [one._replace(trusted=heard.trusted and right) for one, right in zip(telegrams, timely, strict=True)]
+
     def settings(self, gateway: str) -> Gateway:
         """What is known of a gateway."""
         return self._gateways.get(gateway) or Gateway()

@@ -9,9 +9,8 @@ from submeter import civil
 from submeter.commands import execute
 from submeter.core import now
 from submeter.errors import SubmeterError
-from submeter.ingest.drain import POSITION_BITS, READING_BITS
 from submeter.logs import configure
-from submeter.reading import LEVELS, MICRO, Source
+from submeter.reading import LEVELS, MICRO, POSITION_BITS, READING_BITS, Source
 from submeter.service import CoreThread
 from submeter.simulate import encode
 from submeter.store import Message, StoreError, VaultError, pack

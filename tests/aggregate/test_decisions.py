@@ -238,6 +238,6 @@ def test_a_task_is_decided_once(house):
 def test_the_place_in_the_telegram_is_the_message_above_it():
     """The message number that history tells is that of the inbox."""
     from submeter.aggregate.causes import MESSAGE_BITS
-    from submeter.ingest.drain import POSITION_BITS, READING_BITS
+    from submeter.reading import POSITION_BITS, READING_BITS
 
     assert MESSAGE_BITS == POSITION_BITS + READING_BITS

@@ -8,6 +8,7 @@ import pytest
 from submeter.decoders import Profile
 from submeter.ingest import plain
 from submeter.ingest.drain import Drain, Gateway, Known
+from submeter.ingest.judge import Judge
 from submeter.simulate import encode
 from submeter.simulate.building import Building
 from submeter.simulate.fleet import Fleet
@@ -89,5 +90,5 @@ def test_columns_and_one_by_one_store_the_same(tmp_path, monkeypatch, seed):
     assert len(taken) > together["results"]["decoded"] // 8
     assert {"decoded", "duplicate", "unknown_meter", "no_key", "bad_frame", "replay"} <= together["results"].keys()
     assert together["events"]
-    monkeypatch.setattr(Drain, "_is_ordinary", lambda *_: False)
+    monkeypatch.setattr(Judge, "ordinary", lambda *_: False)
     assert stored(tmp_path / "singly", seed) == together
