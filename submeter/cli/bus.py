@@ -2,8 +2,8 @@
 
 import errno
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +20,7 @@ from submeter.ingest.bus.frames import BAUDS, Secondary, parse_address
 from submeter.ingest.bus.master import ECHO, Master, Timing
 from submeter.ingest.bus.scan import Scan, scan_primary
 from submeter.ingest.errors import PollError
-from submeter.ingest.ports import Tcp, Tty, opened
+from submeter.ingest.ports import opened
 from submeter.simulate import Bus, Faults, PtyLine, TcpLine, slaves
 
 __all__ = ["lines", "poll", "scan"]
@@ -48,8 +48,7 @@ def scan(
 ) -> None:
     """Find the meters of a wired M-Bus by their secondary addresses; each line can stand in `meters` of [[bus]]. Exit status 1 if none is found."""
     count = 0
-    with closing(_opened(url, baud)) as port:
-        master = _master(port, baud, latency, echo)
+    with _line(url, baud, latency, echo) as master:
         for one in scan_primary(master) if primary else Scan(master, hex_digits).run():
             typer.echo(f"{one.address}{f'   {one.trouble}' if one.trouble else ''}")
             count += not one.trouble
@@ -71,8 +70,8 @@ def poll(
     try:
         pages = _by_the_core(url, address, config)
         if pages is None:
-            with closing(_opened(url, baud)) as port:
-                pages = _master(port, baud, latency, echo).read(wanted)
+            with _line(url, baud, latency, echo) as master:
+                pages = master.read(wanted)
     except PollError as error:
         typer.echo(f"{address}: {error}", err=True)
         raise typer.Exit(1) from error
@@ -101,8 +100,7 @@ def change_baud(
     yes: Yes = False,
 ) -> None:
     """Have one meter listen at another baud rate, and see that it does; exit status 1 if it does not."""
-    with closing(_opened(url, baud)) as port:
-        master = _master(port, baud, latency, echo)
+    with _line(url, baud, latency, echo) as master:
         _change(master, address, f"listen at {new} baud instead of {baud}", lambda meter: set_baud(master, meter, new), yes=yes)
 
 
@@ -118,8 +116,7 @@ def change_address(
     yes: Yes = False,
 ) -> None:
     """Give one meter another primary address, and see that it answers there; exit status 1 if it does not."""
-    with closing(_opened(url, baud)) as port:
-        master = _master(port, baud, latency, echo)
+    with _line(url, baud, latency, echo) as master:
         _change(master, address, f"have the primary address {new}", lambda meter: set_address(master, meter, new), yes=yes)
 
 
@@ -182,15 +179,15 @@ def _address(text: str) -> int | Secondary:
         raise SubmeterError(str(error)) from error
 
 
-def _opened(url: str, baud: int) -> Tty | Tcp:
+@contextmanager
+def _line(url: str, baud: int, latency: float, echo: str) -> Iterator[Master]:
+    """The line, and who asks on it."""
+    if echo not in ECHO:
+        raise SubmeterError(f"--echo {echo}: write auto, yes or no")
     try:
-        return opened(url, baud, even=True)
+        port = opened(url, baud, even=True)
     except (OSError, ValueError) as error:
         held = "; another program has it: end that first (submeter poll asks a running core)" * (getattr(error, "errno", None) == errno.EAGAIN)
         raise SubmeterError(f"{url} cannot be opened: {error}{held}") from error
-
-
-def _master(port: Tty | Tcp, baud: int, latency: float, echo: str) -> Master:
-    if echo not in ECHO:
-        raise SubmeterError(f"--echo {echo}: write auto, yes or no")
-    return Master(port, Timing(baud, latency), ECHO[echo])
+    with closing(port):
+        yield Master(port, Timing(baud, latency), ECHO[echo])
