@@ -2,6 +2,7 @@
 
 SubmeterError
 └── StoreError            a file of the data folder: which one, its state, what to do
+    ├── InUseError        another process holds the data folder
     ├── StoreBrokenError  the engine gave up: close, reopen, replay; health is red meanwhile
     ├── VaultError        no master key, a wrong one, or one that others may read
     ├── DirectoryError    a directory file: which file, entry and field, what to write instead
@@ -10,11 +11,15 @@ SubmeterError
 
 from submeter.errors import SubmeterError
 
-__all__ = ["DirectoryError", "KeyFileError", "StoreBrokenError", "StoreError", "VaultError"]
+__all__ = ["DirectoryError", "InUseError", "KeyFileError", "StoreBrokenError", "StoreError", "VaultError"]
 
 
 class StoreError(SubmeterError):
     """A store's file cannot be opened, is of a newer version, or refused a read or a write; the sentence names the file and the remedy."""
+
+
+class InUseError(StoreError):
+    """Another process holds the data folder; the sentence names its number."""
 
 
 class StoreBrokenError(StoreError):

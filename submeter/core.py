@@ -35,6 +35,7 @@ from submeter.ingest.sightings import Clocks
 from submeter.level import lacking, level
 from submeter.reading import DeviceId
 from submeter.store import Archive, Inbox, Published, Quarantined, Readings, Registry, Stored, StoreError, Vault
+from submeter.store.errors import InUseError
 from submeter.work import Work
 
 __all__ = ["REBUILD", "Core", "Seen", "lock", "make_folder", "now"]
@@ -72,7 +73,7 @@ class Seen(NamedTuple):
 
 
 class Core:
-    """Open the stores of a data folder (made if missing); StoreError if another core has it, VaultError if keys are sealed and cannot be opened.
+    """Open the stores of a data folder (made if missing); InUseError if another core has it, VaultError if keys are sealed and cannot be opened.
 
     `told` hears of each step of the drain; setting `stopping` ends a long drain early.
     """
@@ -339,7 +340,7 @@ def _finality(config: Config) -> Finality:
 
 
 def lock(folder: Path) -> int:
-    """Take a data folder for this process alone, until the descriptor is closed; StoreError if another one has it."""
+    """Take a data folder for this process alone, until the descriptor is closed; InUseError if another one has it."""
     path = folder / "core.lock"
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
@@ -347,7 +348,7 @@ def lock(folder: Path) -> int:
     except OSError:
         holder = os.read(descriptor, 32).decode("ascii", "replace").strip()
         os.close(descriptor)
-        raise StoreError(f"{path.parent} is in use by another submeter (process {holder or 'unknown'}): stop it, or let it run the command") from None
+        raise InUseError(f"{path.parent} is in use by another submeter (process {holder or 'unknown'}): stop it, or let it run the command") from None
     os.truncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
     return descriptor

@@ -1,13 +1,18 @@
 """The control socket: lines come as they are made, refusals with their words, clients may vanish or talk nonsense."""
 
 import json
+import os
 import socket
 import stat
+import threading
 
 import pytest
 from broker import wait_until
 
+from submeter.cli.operate import run
+from submeter.config import parse
 from submeter.control import ControlServer, ask, socket_path
+from submeter.core import lock
 from submeter.errors import SubmeterError
 
 
@@ -91,3 +96,22 @@ def test_a_folder_whose_path_is_too_long_is_refused(tmp_path):
     with pytest.raises(SubmeterError, match="choose a shorter data folder"):
         ControlServer(folder, execute)
     assert ask(folder, "count", {}) is None
+
+
+def test_a_command_waits_for_a_core_that_starts(tmp_path, capsys):
+    """The folder is held and nobody answers yet: the command goes to the core once it does."""
+    held, servers = lock(tmp_path), []
+
+    def start():
+        servers.append(ControlServer(tmp_path, execute))
+        servers[0].start()
+
+    later = threading.Timer(0.5, start)
+    later.start()
+    try:
+        run(parse(f'[data]\nfolder = "{tmp_path}"', tmp_path / "pipeline.toml"), "count", lines=2)
+    finally:
+        later.join()
+        servers[0].stop()
+        os.close(held)
+    assert capsys.readouterr().out == "count 0\ncount 1\n"

@@ -4,9 +4,10 @@ The stores are imported only when a command opens them here, so that the other c
 """
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import typer
 from rich.console import Console
@@ -15,6 +16,7 @@ from submeter.config import Config, load
 from submeter.control import ask
 from submeter.decoders.catalogue import drivers
 from submeter.logs import configure
+from submeter.store.errors import InUseError
 from submeter.store.key_files import is_key_file, needs_password
 from submeter.store.meter_files import is_meter_files
 from submeter.store.registry_types import READS, SCOPES
@@ -39,6 +41,8 @@ __all__ = [
 
 #: Environment variable with the password of a key file, for those who do not want to type it.
 PASSWORD = "SUBMETER_KEY_FILE_PASSWORD"  # noqa: S105 - its name
+#: Seconds that a command waits for a process that holds the data folder and does not answer: it starts or ends.
+STARTING: Final = 15
 ConfigFile = Annotated[Path | None, typer.Option("--config", "-c", help="the configuration; default: pipeline.toml here")]
 
 token = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Service tokens of portals: create, list, revoke.")
@@ -52,16 +56,24 @@ def run(config: Config, command: str, **arguments: Any) -> None:
 
 
 def _lines(config: Config, command: str, arguments: dict[str, Any]) -> Iterator[str]:
-    answered = ask(config.data.folder, command, arguments)
-    if answered is not None:
-        yield from answered
-        return
-    from submeter.commands import execute  # noqa: PLC0415
-    from submeter.core import Core  # noqa: PLC0415
+    with Console(stderr=True).status(f"submeter {command}"):
+        patience = time.monotonic() + STARTING
+        while (answered := ask(config.data.folder, command, arguments)) is None:
+            from submeter.commands import execute  # noqa: PLC0415
+            from submeter.core import Core  # noqa: PLC0415
 
-    with Console(stderr=True).status(f"submeter {command}"), Core(config) as core:
-        core.work.listener = typer.echo
-        yield from execute(core, command, arguments)
+            try:
+                core = Core(config)
+            except InUseError:  # a core that starts does not answer yet
+                if time.monotonic() > patience:
+                    raise
+                time.sleep(0.2)
+                continue
+            with core:
+                core.work.listener = typer.echo
+                yield from execute(core, command, arguments)
+            return
+        yield from answered
 
 
 def rollup(
