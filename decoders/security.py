@@ -54,6 +54,7 @@ ELL_CTR: Final = 0x8D
 FILLED: Final = b"\x2f\x2f"
 _BLOCK: Final = 16
 _DES_BLOCK: Final = 8
+_ADDRESS: Final = 8
 _DERIVATION_PERSISTENT: Final = 1
 _NAMES: Final = {PLAIN: "plain", ELL_CTR: "ELL AES-CTR"}
 
@@ -116,6 +117,8 @@ def open_transport(transport: Transport, afl: Afl | None, address: bytes, profil
         return Opened(transport.payload, PLAIN)
     if mode == DES_CBC and profile.mode == DES_CBC:
         return _open_des(transport, profile, decrypted=decrypted)
+    if mode in {AES_CBC, AES_CBC_DERIVED} and len(address) != _ADDRESS:
+        raise BadFrame("encrypted, and nothing says of which meter: a short header on the wire has no address")
     if mode == AES_CBC:
         return _open_cbc(transport, address, profile, decrypted=decrypted)
     if mode == AES_CBC_DERIVED:

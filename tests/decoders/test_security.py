@@ -87,6 +87,14 @@ def test_a_mode_not_read_here_is_never_parsed(mode: int, profile: Profile) -> No
         decode(raw, lambda _: profile)
 
 
+@pytest.mark.parametrize("mode", [5, 7])
+def test_a_wired_telegram_without_an_address_is_not_decrypted(mode: int) -> None:
+    """A short header on the wire has no address, of which the initial vector or the derived keys are made."""
+    raw = encode.wired(bytes([0x7A, 9, 0, 0x20, mode]) + bytes(32))
+    with pytest.raises(BadFrame, match="no address"):
+        decode(raw, lambda _: Profile(KEY), link="mbus")
+
+
 @pytest.mark.parametrize("profile", [Profile(), Profile(KEY)])
 def test_plaintext_under_an_encrypting_header_needs_a_trusted_source(profile: Profile) -> None:
     """2F2F in clear opens nothing, unless the source is declared to decrypt."""
