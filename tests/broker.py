@@ -38,11 +38,12 @@ def free_port() -> int:
 
 
 def wait_until(holds, seconds=20.0):
-    """Wait until `holds()` is true; fails after `seconds`."""
-    deadline = time.monotonic() + seconds
+    """Wait until `holds()` is true; fails after `seconds`. It is asked less often the longer it takes, since most questions cost those who are waited for."""
+    deadline, pause = time.monotonic() + seconds, 0.01
     while not (result := holds()):
         assert time.monotonic() < deadline, f"did not come true within {seconds} s"
-        time.sleep(0.01)
+        time.sleep(pause)
+        pause = min(2 * pause, 0.1)
     return result
 
 
