@@ -2,7 +2,8 @@
 
 Strategy: one thread with an event loop; requests share it, the inbox and their commits. Trouble with the port or the files ends the listener; after a pause
 everything is opened anew.
-Rules: the registry is opened without a vault, to look tokens up, and only read; nothing is answered 200 before it is on disk.
+Rules: the registry is opened without a vault, to look tokens up, and only read; nothing is answered 200 before it is on disk. After a refusal of the inbox all is
+well again when the disk takes a write, not only when the next message comes.
 """
 
 import asyncio
@@ -18,7 +19,7 @@ import uvicorn
 from submeter.config import Data
 from submeter.ingest.common import Backoff, Counters, OnEvent, Reporter
 from submeter.ingest.push import Push, Together
-from submeter.ingest.room import Room
+from submeter.ingest.room import Room, takes_a_write
 from submeter.rates import Rates
 from submeter.store.errors import StoreError
 from submeter.store.inbox import Inbox
@@ -29,6 +30,8 @@ __all__ = ["HttpCollector", "HttpSettings"]
 BACKOFF_S: Final = (0.1, 30.0)
 STEADY_S: Final = 10.0
 POLL_S: Final = 0.05
+#: How often a disk that refused is asked whether it takes writes again.
+LOOK_S: Final = 1.0
 #: Connections at a time: bounds the memory that bodies may take.
 MOST: Final = 100
 
@@ -53,6 +56,7 @@ class HttpCollector:
         self._reporter = Reporter(on_event)
         self._backoff = Backoff(*BACKOFF_S)
         self._rates = Rates({"p": settings.per_minute})
+        self._look_at = 0.0
 
     def run(self, stop: threading.Event) -> None:
         """Collect until `stop` is set; survives troubles of port and files."""
@@ -97,9 +101,22 @@ class HttpCollector:
         serving, told = asyncio.create_task(server.serve(sockets=[listener])), False
         while not serving.done():
             if server.started and not told:
-                told = self.counters.connected = True
+                told = True
                 self.counters.connections += 1
-                self._reporter.tell("http_connected", f"listens on {self.settings.host}:{self.settings.port}")
+                self._well()
+            if told and not self.counters.connected and await self._mended():
+                self._well()
             server.should_exit = stop.is_set()
             await asyncio.sleep(POLL_S)
         await serving
+
+    async def _mended(self) -> bool:
+        """Whether the disk, asked once a second, takes writes again and nothing was refused meanwhile."""
+        if time.monotonic() < self._look_at:
+            return False
+        self._look_at, refused = time.monotonic() + LOOK_S, self.counters.failed_commits
+        return await asyncio.to_thread(takes_a_write, self._data.folder) and refused == self.counters.failed_commits
+
+    def _well(self) -> None:
+        self.counters.connected = True
+        self._reporter.tell("http_connected", f"listens on {self.settings.host}:{self.settings.port}")

@@ -1,16 +1,18 @@
-"""Whether the disk has room for what is received (ingest/INBOX.md 6).
+"""Whether the disk has room for what is received (ingest/INBOX.md 6), and whether it takes a write at all.
 
 Rules: it is short of room under 5 % or 1 GiB free, whichever is less, and has room again at 7 % or 1.4 GiB, so that a collector does not go on and off at the limit;
 looked at once a second at most. A disk that cannot be asked is not short: the commit will tell.
 """
 
+import os
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-__all__ = ["LOW", "Room"]
+__all__ = ["LOW", "Room", "takes_a_write"]
 
 #: Free bytes below which nothing is taken: a share of the disk in percent, and bytes.
 LOW: Final = (5, 1 << 30)
@@ -54,3 +56,21 @@ class Room:
             return False
         percent, least = ENOUGH if self._short else LOW
         return free < min(whole * percent // 100, least)
+
+
+def takes_a_write(folder: Path) -> bool:
+    """Whether a page can be written in a folder down to the disk: what tells that a trouble is over where nothing else would be written."""
+    probe = folder / ".write"
+    try:
+        file = os.open(probe, os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            os.pwrite(file, bytes(4096), 0)
+            os.fsync(file)
+        finally:
+            os.close(file)
+    except OSError:
+        return False
+    finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
+    return True

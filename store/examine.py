@@ -1,16 +1,17 @@
-"""The files of an installation, looked at without opening them for work: whole or not, and of which schema."""
+"""The files of an installation, and the schemas of its database, looked at without opening them for work: whole or not, and of which schema."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from submeter.store import inbox, published, readings_schema, registry_schema
 from submeter.store.errors import StoreError
+from submeter.store.postgres import Postgres, reached
 
-__all__ = ["FILES", "READINGS", "faults", "schema_of"]
+__all__ = ["FILES", "READINGS", "Schema", "database", "faults", "schema_of"]
 
 READINGS: Final = "readings.duckdb"
 #: Every file of a data folder that is a database, with the newest schema that this release knows.
@@ -23,6 +24,28 @@ FILES: Final[Mapping[str, int]] = MappingProxyType(
     }
 )
 MOST_FAULTS: Final = 5
+
+
+class Schema(NamedTuple):
+    """A store in the database: where it is in words, its schema (0: it is not there yet), and the newest that this release knows."""
+
+    name: str
+    place: str
+    version: int
+    newest: int
+
+
+def database(server: str) -> Iterator[Schema]:
+    """What the database of an installation holds; nothing is changed there. StoreError says what to do if it does not answer."""
+    reached(server)
+    for name in ("registry", "published"):
+        connection = Postgres(server, name)
+        try:
+            there = connection.execute("SELECT to_regclass('schema_version')").fetchone() != (None,)
+            row = connection.execute("SELECT version FROM schema_version").fetchone() if there else None
+        finally:
+            connection.close()
+        yield Schema(name, connection.place, int(row[0]) if row else 0, FILES[f"{name}.sqlite"])
 
 
 def faults(path: Path) -> list[str]:

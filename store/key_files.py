@@ -23,7 +23,7 @@ MARKS: Final = re.compile(r"[\s:-]")
 KEY: Final = re.compile("[0-9A-Fa-f]{32}|[0-9A-Fa-f]{16}")
 DEVICE: Final = re.compile("[A-Z]{3}-[0-9A-F]{8}-[0-9A-F]{2}-[0-9A-F]{2}")
 #: A meter's number as printed on it: up to eight digits, with the maker's letters before it on some lists.
-NUMBER: Final = re.compile("(?P<maker>[A-Z]{3})?[ _-]?(?P<number>[0-9A-F]{4,8})")
+NUMBER: Final = re.compile("(?:(?P<maker>[A-Z]{3})[ _-]?)?(?P<number>[0-9A-F]{4,8})")
 MAKER: Final = re.compile("[A-Z]{3}")
 KAMSTRUP: Final = ("KAM", "KAW")
 

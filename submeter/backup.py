@@ -4,7 +4,8 @@ Strategy: the backup is a command on the core's thread, so that between its firs
 that was just checkpointed, under its lock), then what is published, the registry, and the inbox last: what was acknowledged before is in it, and what it has
 beyond the readings is decoded after a restore. Archive files never change in place, so they are linked where the disk allows.
 Rules: the manifest is written last, and without it there is no backup; secrets that open others (master key, `portal.key`) are never in it;
-a restore looks at every sum and schema before it touches anything, and takes away nothing that it does not keep.
+a restore looks at every sum and schema before it touches anything, and takes away nothing that it does not keep. Registry and published rows in a database are
+its own tools' to copy, after the backup, and to bring back, before the restore; what is published is then made again.
 """
 
 import hashlib
@@ -23,7 +24,7 @@ from submeter.core import Core, lock, make_folder, now
 from submeter.errors import SubmeterError
 from submeter.store import Archive, Inbox, StoreError
 from submeter.store.archive import settle
-from submeter.store.examine import FILES, READINGS, faults, schema_of
+from submeter.store.examine import FILES, READINGS, database, faults, schema_of
 from submeter.store.mend import keep
 
 __all__ = ["MANIFEST", "backup", "restore"]
@@ -53,13 +54,14 @@ def backup(core: Core, *, folder: str) -> Iterator[str]:
     size = sum(file["bytes"] for file in manifest["files"].values())
     yield f"backup: {len(manifest['files'])} files, {size / 2**20:.1f} MiB, as of message {manifest['received']}, in {target}"
     if core.config.data.database:
-        yield "not in it: registry and published rows, which are in the database: copy them now by pg_dump --schema=registry --schema=published"
+        yield "not in it: registry and published rows, which are in the database: copy them now, after this, by pg_dump --format=custom --schema=registry"
     yield "not in it, on purpose: the master key and portal.key; keep a copy of both at another place"
 
 
 def restore(config: Config, source: Path, *, replace: bool = False) -> Iterator[str]:
     """Make the data folder of a backup; with `replace` also where there is one: what it has is kept aside, and what only its inbox and archive have is taken over."""
     manifest = _verified(source)
+    _require_database(config)
     make_folder(config.data.folder)
     descriptor = lock(config.data.folder)
     try:
@@ -75,6 +77,8 @@ def restore(config: Config, source: Path, *, replace: bool = False) -> Iterator[
     with Core(config) as core:
         yield from core.levelled
         core.drain_all()
+        if config.data.database:
+            _publish_anew(core)
         yield str(core.rollup())
         if core.lacking:
             yield core.lacking
@@ -155,6 +159,24 @@ def _verified(source: Path) -> Mapping[str, Any]:
         if name in files and name != READINGS and schema_of(source / name) != schemas[name]:
             raise SubmeterError(f"{source}: {name} is not of the schema that the manifest tells: take another backup")
     return manifest
+
+
+def _publish_anew(core: Core) -> None:
+    """What the database shows is of another time than the readings: all of it is made again by the next run."""
+    core.readings.publish_again(sorted(core.readings.series().values()))
+    core.published.drop([one.id for one in core.published.series()])
+    core.published.begin_again(core.readings.published())
+
+
+def _require_database(config: Config) -> None:
+    """The database, if there is one, answers and has a registry that this release knows."""
+    for one in database(config.data.server()) if config.data.database else ():
+        if one.version > one.newest:
+            raise SubmeterError(
+                f"{one.place} has schema {one.version}, this submeter knows {one.newest}: run the newer release or restore an older dump"
+            )
+        if one.name == "registry" and not one.version:
+            raise SubmeterError(f"{one.place} is empty: bring its dump back first (pg_restore), then restore the backup")
 
 
 def _aside(data: Path, *, replace: bool) -> Path | None:

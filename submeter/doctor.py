@@ -25,7 +25,7 @@ from submeter.reading import FLAGS, LEVELS
 from submeter.rebuild import rebuild
 from submeter.store import Archive, StoreError, Vault, pack
 from submeter.store.duck import CHECKSUM, OPTIONS, require_version
-from submeter.store.examine import FILES, READINGS, faults
+from submeter.store.examine import FILES, READINGS, Schema, database, faults
 from submeter.store.mend import DAMAGED, keep, mend
 from submeter.store.salvage import salvage, unreadable
 
@@ -83,6 +83,8 @@ class _Visit:
         for name in FILES:
             if (self.folder / name).exists():
                 yield from self._readings(self.folder / name) if name == READINGS else self._sqlite(self.folder / name)
+        if self.config.data.database:
+            yield from self._database()
 
     def together(self) -> Iterator[Finding]:
         """The stores as the core opens them, and what they say of each other; a page that only writing comes upon is left behind then."""
@@ -148,6 +150,28 @@ class _Visit:
             self.unusable = True
             remedy = "" if "has schema" in found[0] else ": restore a backup (`submeter restore`); nothing else holds what is in it"
             yield from (Finding("left", f"{line}{remedy}") for line in found)
+
+    def _database(self) -> Iterator[Finding]:
+        """Whether the database answers, and is of this installation and this release."""
+        try:
+            found = [self._schema(one) for one in database(self.config.data.server())]
+        except StoreError as error:
+            found = [Finding("left", str(error))]
+        self.unusable = self.unusable or any(one.state == "left" for one in found)
+        yield from found
+
+    def _schema(self, one: Schema) -> Finding:
+        if one.version > one.newest:
+            return Finding(
+                "left", f"{one.place} has schema {one.version}, this submeter knows {one.newest}: run the newer release or restore an older dump"
+            )
+        if one.version == 0 and one.name == "registry" and (self.folder / READINGS).exists():
+            return Finding(
+                "left", f"{one.place} is empty, and there are readings: is another database meant, or is its dump not restored yet (pg_restore)?"
+            )
+        if one.version < one.newest:
+            return Finding("ok", f"{one.place} has schema {one.version} of {one.newest}: it is brought up when it is opened")
+        return Finding("ok", f"{one.place} answers")
 
     def _readings(self, path: Path) -> Iterator[Finding]:
         """The readings' file: its log is mended, and what does not read of it is left behind; rebuild brings that back."""

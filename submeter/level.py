@@ -30,7 +30,7 @@ def level(inbox: Inbox, readings: Readings, published: Published, archive: Archi
         series = sorted(readings.series().values())
         readings.publish_again(series)
         published.begin_again(readings.published())
-        done.append(f"published.sqlite is older than the readings, or new: {len(series)} series are published again by the next run")
+        done.append(f"what is published is older than the readings, or new: {len(series)} series are published again by the next run")
     for sentence in done:
         log.warning(sentence)
     return done

@@ -41,6 +41,7 @@ from submeter.metrics import Metrics, of_sources
 from submeter.outbox import Postmen
 from submeter.portal import create_portal
 from submeter.rates import Rates
+from submeter.retries import Retries
 from submeter.store import Counts, Inbox, Published, Registry, StoreBrokenError, StoreError
 from submeter.store.runs import By
 
@@ -87,6 +88,7 @@ class CoreThread:
         self._planned: set[str] = set()
         self._sources: Mapping[str, Counters] = {}
         self._room = Room(config.data.folder)
+        self._retries = Retries(config.data.folder)
         self._thread = threading.Thread(target=self._loop, name="core")
         self.metrics.healthy.set_function(lambda: float(self.health()["ok"]))
 
@@ -189,6 +191,8 @@ class CoreThread:
             self._failed(error)
             return RETRY_S
         self._trouble = None
+        for name in self._retries.due():
+            self.plan(name, "catch_up")
         return 0.0 if messages else IDLE_S
 
     def _serve(self, wait_s: float) -> None:
@@ -205,6 +209,7 @@ class CoreThread:
         try:
             for line in commands.execute(self.core, request.command, request.arguments):
                 request.answer.put(line)
+            self._retries.ended(_label(request))
             request.answer.put(None)
         except SubmeterError as error:
             log.error("command refused", command=request.command, error=str(error))
@@ -217,6 +222,8 @@ class CoreThread:
 
     def _refuse(self, request: _Request, error: Exception) -> None:
         self.metrics.job_failures.labels(_label(request)).inc()
+        if request.command == "job":
+            self._retries.ended(_label(request), error)
         if isinstance(error, StoreBrokenError):
             self._failed(error)
         known = isinstance(error, SubmeterError)

@@ -10,7 +10,9 @@ from submeter import civil, jobs
 from submeter.commands import execute
 from submeter.core import now
 from submeter.errors import SubmeterError
+from submeter.ingest.room import takes_a_write
 from submeter.reading import LEVELS
+from submeter.retries import Retries
 from submeter.service import CoreThread
 from submeter.store import Message, StoreError, pack
 from submeter.store.inbox import REPLAY
@@ -185,3 +187,46 @@ def test_a_range_is_computed_anew(here):
         for wrong in ({"since": "2026-03-01"}, {"since": "2026-03-02", "until": "2026-02-01"}, {"since": "March", "until": "2026-03-02"}):
             with pytest.raises(SubmeterError):
                 list(execute(core, "rollup", wrong))
+
+
+def test_a_job_that_a_store_refused_is_tried_again_by_itself(here, monkeypatch):
+    """When there is room again nobody waits for the next hour: the job runs, and health is green."""
+    monkeypatch.setattr("submeter.retries.FIRST_S", 0.1)
+    thread = CoreThread(here.config)
+    thread.start()
+    try:
+        with monkeypatch.context() as broken:
+            broken.setattr(thread.core, "rollup", failing)
+            with pytest.raises(SubmeterError, match="the disk is full"):
+                list(thread.submit("job", {"name": "hourly"}))
+            assert not thread.health()["ok"]
+        wait_until(lambda: thread.health()["ok"])
+        last = thread.core.registry.runs.last("hourly")
+        assert (last.by, last.outcome) == ("catch_up", "ok")
+    finally:
+        thread.stop()
+
+
+def test_tries_grow_apart_and_wait_for_a_disk_that_takes_writes(tmp_path, monkeypatch):
+    """After 10 s, then after twice as long each time up to five minutes; none while nothing can be written, none for a fault in the job."""
+    clock, writes, tried = [0.0], [True], []
+    monkeypatch.setattr("submeter.retries.takes_a_write", lambda _folder: writes[0])
+    waiting = Retries(tmp_path, lambda: clock[0])
+    waiting.ended("hourly", StoreError("full"))
+    waiting.ended("monthly", ValueError("a fault"))
+    for second in range(1, 800):
+        clock[0], writes[0] = float(second), second > 60
+        for name in waiting.due():
+            tried.append((name, second))
+            waiting.ended(name, StoreError("full"))
+    assert tried == [("hourly", second) for second in (61, 81, 121, 201, 361, 661)]
+    waiting.ended("hourly")
+    clock[0] = 5000.0
+    assert list(waiting.due()) == []
+
+
+def test_a_folder_that_takes_no_write_is_seen(tmp_path):
+    """Nothing is left of the look."""
+    assert takes_a_write(tmp_path)
+    assert not takes_a_write(tmp_path / "nowhere")
+    assert list(tmp_path.iterdir()) == []

@@ -94,7 +94,7 @@ def test_an_older_published_file_is_published_again(here):
         version = core.published.version()
     bring_back()
     with here.core() as core:
-        assert any("published.sqlite is older" in line for line in core.levelled)
+        assert any("what is published is older" in line for line in core.levelled)
         assert core.published.version() >= version
         core.rollup()
         assert agree(core)

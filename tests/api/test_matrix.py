@@ -1,8 +1,14 @@
-"""Who may do what: every route with its rule, and seven principals against own, foreign and nonexistent units (portal FLOWS 10: 37, 39, 40)."""
+"""Who may do what: every route with its rule, and seven principals against own, foreign and nonexistent units (portal FLOWS 10: 37, 39, 40).
+
+`SUBMETER_SAMPLES=200` is for a release: medians are printed (`-s`), never asserted.
+"""
 
 import itertools
 import json
+import os
 import re
+import statistics
+import time
 
 import numpy as np
 import pytest
@@ -23,6 +29,7 @@ from submeter.store.messages import Letter
 from submeter.store.published import POINT
 from submeter.store.registry_types import READS, SCOPES, Property, Visible
 
+SAMPLES = int(os.environ.get("SUBMETER_SAMPLES", "1"))
 EDGE = 1_735_689_600_000_000
 #: Routes that need nobody: those of flows, bound by a cookie of their own.
 OPEN = {
@@ -279,6 +286,48 @@ def test_check_37_foreign_and_ended_are_like_nonexistent_for_everybody(here, pri
                 assert seen[kind] == seen["nowhere"], (method, route.path, name, kind)
                 assert not 200 <= seen[kind][0] < 300, (method, route.path, name, kind)
     assert cells == sum(len(route.methods) for route in routes(here)) * len(principals) * len(WHOSE)
+
+
+class Timed:
+    """An application that notes how long it took to answer, without what the client needs."""
+
+    def __init__(self, app):
+        self.app, self.took = app, []
+
+    async def __call__(self, scope, receive, send):
+        begun = time.perf_counter()
+        await self.app(scope, receive, send)
+        self.took.append(time.perf_counter() - begun)
+
+
+def test_check_37_foreign_takes_as_long_as_nonexistent(here, principals, ids):
+    """Every route with an id, asked in turns for what is another tenant's and for what is not there: medians printed for a release."""
+    timed, found = Timed(here.app), []
+    for name, kind in (
+        ("resident", "foreign"),
+        ("resident of another", "own"),
+        ("operator of another tenant", "own"),
+        ("token with the wrong scope", "foreign"),
+    ):
+        client = TestClient(timed, base_url=str(principals[name].base_url), headers=dict(principals[name].headers), cookies=principals[name].cookies)
+        for route, method, requests in asked_of(here, ids):
+            if requests[kind] == requests["nowhere"]:
+                continue
+            cookies, took = dict(client.cookies), {kind: [], "nowhere": []}
+            for sample, one in itertools.product(range(SAMPLES + 1), took):
+                client.cookies.clear()
+                client.cookies.update(cookies)
+                timed.took.clear()
+                answer = client.request(**requests[one])
+                assert not answer.is_success, (method, route.path, name, one)
+                took[one] += timed.took if sample else []  # the first of each warms up
+            theirs, nobodys = (statistics.median(one) for one in took.values())
+            found.append((theirs / nobodys, f"{method} {route.path}, {name}: {theirs * 1e3:.2f} ms, nowhere {nobodys * 1e3:.2f} ms"))
+    found.sort(key=lambda one: max(one[0], 1 / one[0]))
+    within = sum(1 / 1.2 <= ratio <= 1.2 for ratio, _ in found)
+    print(f"\n{within} of {len(found)} within 20 %, {SAMPLES} samples each; the farthest apart:")  # noqa: T201
+    print("\n".join(f"{ratio:.2f} x  {said}" for ratio, said in found[-12:]))  # noqa: T201
+    assert found
 
 
 def test_check_37_every_route_says_what_it_costs(here):

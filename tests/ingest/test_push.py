@@ -136,6 +136,42 @@ def test_compressed_bodies_are_undone(listening, encoding, pack):
     assert [one.payload for one in listening.kept()] == [GOOD]
 
 
+SQUEEZED = gzip.compress(GOOD)
+#: Malformed requests (FAULTS.md, G4): body, headers, status, and how many telegrams were refused where it was kept.
+MALFORMED = {
+    "gzip that is cut": (SQUEEZED[:-1], {"Content_Encoding": "gzip"}, 400, None),
+    "gzip cut in its head": (SQUEEZED[:5], {"Content_Encoding": "gzip"}, 400, None),
+    "gzip with a wrong sum": (SQUEEZED[:-8] + bytes(4) + SQUEEZED[-4:], {"Content_Encoding": "gzip"}, 400, None),
+    "gzip and more": (SQUEEZED + b"x", {"Content_Encoding": "gzip"}, 400, None),
+    "gzip twice": (gzip.compress(SQUEEZED), {"Content_Encoding": "gzip"}, 200, 1),
+    "plain that says gzip": (GOOD, {"Content_Encoding": "gzip"}, 400, None),
+    "gzip that says nothing": (SQUEEZED, {}, 200, 1),
+    "nothing that says gzip": (b"", {"Content_Encoding": "gzip"}, 400, None),
+    "an encoding that is not read": (GOOD, {"Content_Encoding": "br"}, 400, None),
+    "two encodings": (SQUEEZED, {"Content_Encoding": "gzip, gzip"}, 400, None),
+    "nothing": (b"", {}, 200, 1),
+    "a NUL": (b"\0", {}, 200, 1),
+    "half a letter": (GOOD.replace(b"gw-7", b"gw-7\xc3"), {}, 200, 1),
+    "a form of a browser": (b"frame=" + GOOD, {"Content_Type": "application/x-www-form-urlencoded"}, 200, 1),
+    "a good one of no type": (GOOD, {"Content_Type": "application/nonsense"}, 200, 0),
+    "no credentials": (GOOD, {"Authorization": ""}, 401, None),
+    "a bearer of nothing": (GOOD, {"Authorization": "Bearer "}, 401, None),
+    "a bearer with a letter of Latin-1": (GOOD, {"Authorization": "Bearer \xe9"}, 401, None),
+    "basic that is no base64": (GOOD, {"Authorization": "Basic %%%"}, 401, None),
+    "basic without a secret": (GOOD, {"Authorization": "Basic " + base64.b64encode(b"gw-7").decode()}, 401, None),
+    "basic of no text": (GOOD, {"Authorization": "Basic " + base64.b64encode(b"\xff:\xff").decode()}, 401, None),
+}  # fmt: skip
+
+
+def test_malformed_requests_end_as_stated(listening):
+    """Each has its status; what is answered 200 is kept, and how much of it cannot be read is told."""
+    for what, (body, headers, status, rejected) in MALFORMED.items():
+        answered, told, _ = listening.push(body, **headers)
+        assert (answered, told.get("rejected")) == (status, rejected), what
+    with Inbox(listening.folder / "inbox.sqlite") as inbox:
+        assert inbox.counts().waiting == sum(rejected is not None for *_, rejected in MALFORMED.values())
+
+
 def test_a_body_of_a_megabyte_is_split_like_any_other(listening):
     """What is larger than a message over MQTT is kept compressed; its telegrams are all there."""
     body = batch(3000)

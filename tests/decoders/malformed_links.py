@@ -1,0 +1,148 @@
+"""Malformed link frames: lengths, L field, control fields, addresses, CRCs of formats A and B, frames of the wired bus."""
+
+from malformed import GOOD, METER, Case, air, flipped, nothing, ok, put, wire
+
+from submeter.simulate import encode
+
+AIR, WIRE = air(), wire()
+A, B = encode.format_a(AIR), encode.format_b(AIR)
+LONG = air(GOOD + encode.bcd(b"\x06", 1, 8, encode.Slot(storage=2)) * 20)
+LONG_A, LONG_B = encode.format_a(LONG), encode.format_b(LONG)
+HEADER = encode.plain(GOOD, encode.Header(access=9))
+
+
+def checksum(raw: bytes) -> bytes:
+    """A long frame with the sum that it should have."""
+    return raw[:-2] + bytes([sum(raw[4:-2]) & 0xFF, 0x16])
+
+
+RADIO = [
+    Case("nothing at all", b"", "bad_frame"),
+    Case("one byte, the L field alone", AIR[:1], "bad_frame"),
+    Case("L is zero", b"\x00", "bad_frame"),
+    Case("L is zero, and a telegram behind it", b"\x00" + AIR[1:], "bad_frame"),
+    Case("L is one too small", put(AIR, 0, AIR[0] - 1), "bad_frame"),
+    Case("L is one too large", put(AIR, 0, AIR[0] + 1), "bad_frame"),
+    Case("L is FF", put(AIR, 0, 0xFF), "bad_frame"),
+    Case("L is missing", AIR[1:], "bad_frame"),
+    Case("L is there twice", AIR[:1] + AIR, "bad_frame"),
+    Case("one byte behind, not declared", AIR + b"\x00", "bad_frame"),
+    Case("one byte behind, declared as the receiver's", AIR + b"\x5a", ok(), form="trailing"),
+    Case("declared as with the receiver's bytes, and cut", AIR[:-1], "bad_frame", form="trailing"),
+    Case("cut in the manufacturer", AIR[:3], "bad_frame"),
+    Case("cut in the id", AIR[:6], "bad_frame"),
+    Case("cut behind the link header", AIR[:10], "bad_frame"),
+    Case("a link header of its own length, without a CI field", b"\x09" + AIR[1:10], "bad_frame"),
+    Case("cut in the last record", AIR[:-1], "bad_frame"),
+    Case("all bytes are zero", bytes(len(AIR)), "bad_frame"),
+    Case("all bytes are FF", b"\xff" * len(AIR), "bad_frame"),
+    Case("all bytes are FF, of the length that L says", b"\xff" * 256, "bad_frame"),
+    Case("bytes in reverse order", AIR[::-1], "bad_frame"),
+    Case("bits of each byte in reverse order", bytes(int(f"{one:08b}"[::-1], 2) for one in AIR), "bad_frame"),
+    Case("the telegram as ASCII", AIR.hex().encode(), "bad_frame"),
+    Case("the telegram twice", AIR * 2, "bad_frame"),
+    Case("a form that there is not", AIR, "bad_frame", form="c"),
+    Case("a bare frame declared as format A", AIR, "bad_frame", form="a"),
+    Case("a bare frame declared as format B", AIR, "bad_frame", form="b"),
+    Case("a frame of the air on the wire", AIR, "bad_frame", link="mbus"),
+    Case("a frame of the wire on the air", WIRE, ok()),
+    Case("control field 00", put(AIR, 1, 0x00), "bad_frame"),
+    Case("control field FF", put(AIR, 1, 0xFF), "bad_frame"),
+    Case("control field 45, none of a meter's", put(AIR, 1, 0x45), "bad_frame"),
+    Case("control field 46, sent when it is installed", put(AIR, 1, 0x46), ok()),
+    Case("control field 08, an answer", put(AIR, 1, 0x08), ok()),
+    Case("control field 40, a reset", put(AIR, 1, 0x40), "rejected"),
+    Case("control field 53, a command", put(AIR, 1, 0x53), "rejected"),
+    Case("control field 06, an access demand", put(AIR, 1, 0x06), "rejected"),
+    Case("control field 48, SND-NKE's answer", put(AIR, 1, 0x48), "rejected"),
+    Case("manufacturer 0000", put(put(AIR, 2, 0), 3, 0), "bad_frame"),
+    Case("manufacturer FFFF", put(put(AIR, 2, 0xFF), 3, 0xFF), "bad_frame"),
+    Case("a letter of the manufacturer is zero, which is none", put(AIR, 2, AIR[2] & 0xE0), "bad_frame"),
+    Case("a letter of the manufacturer is 27, which is none", put(AIR, 2, AIR[2] & 0xE0 | 27), "bad_frame"),
+    Case("id FFFFFFFF", AIR[:4] + b"\xff" * 4 + AIR[8:], "bad_frame"),
+    Case("an id with the digit A is a number as any other", put(AIR, 4, 0xA1), ok()),
+]  # fmt: skip
+
+CHECKED = [
+    Case("format A: a bit of the header", flipped(A, 5), "bad_frame"),
+    Case("format A: a bit of the first CRC", flipped(A, 10), "bad_frame"),
+    Case("format A: a bit of the second block", flipped(A, 15), "bad_frame"),
+    Case("format A: a bit of the last CRC", flipped(A, -1), "bad_frame"),
+    Case("format A: the first CRC low byte first", A[:10] + A[10:12][::-1] + A[12:], "bad_frame"),
+    Case("format A: the last CRC is missing", A[:-2], "bad_frame"),
+    Case("format A: the first CRC is missing", A[:10] + A[12:], "bad_frame"),
+    Case("format A: the last block is missing", LONG_A[:-18], "bad_frame"),
+    Case("format A: a block twice", LONG_A[:30] + LONG_A[12:], "bad_frame"),
+    Case("format A: two blocks changed places, whose CRCs are right: records that nothing reads", LONG_A[:12] + LONG_A[30:48] + LONG_A[12:30] + LONG_A[48:], "unknown_driver", form="a"),
+    Case("format A: one byte behind", A + b"\x00", "bad_frame"),
+    Case("format A: one byte less", A[:-1], "bad_frame"),
+    Case("format A: CRCs are zero", A[:10] + b"\x00\x00" + A[12:-2] + b"\x00\x00", "bad_frame"),
+    Case("format A: L counts the CRCs, so that it is a bare frame whose CI field is a CRC", put(A, 0, len(A) - 1), "unknown_driver"),
+    Case("format A: L counts the CRCs, declared as what it is", put(A, 0, len(A) - 1), "bad_frame", form="a"),
+    Case("format A declared as format B", A, "bad_frame", form="b"),
+    Case("format A declared as bare", A, "bad_frame", form="nocrc"),
+    Case("format A: a frame of one block", encode.format_a(AIR[:1] + AIR[1:10])[:12], "bad_frame"),
+    Case("format A of a long frame", LONG_A, ok(), form="a"),
+    Case("format A inside format A", encode.format_a(A[:1] + A[1:]), "bad_frame", form="a"),
+    Case("format B: a bit of the header", flipped(B, 5), "bad_frame", form="b"),
+    Case("format B: a bit of the body", flipped(B, 18), "bad_frame", form="b"),
+    Case("format B: a bit of the CRC", flipped(B, -1), "bad_frame", form="b"),
+    Case("format B: the CRC low byte first", B[:-2] + B[:-3:-1], "bad_frame", form="b"),
+    Case("format B: the CRC is missing", B[:-2], "bad_frame", form="b"),
+    Case("format B: L does not count the CRC", put(B, 0, B[0] - 2), "bad_frame", form="b"),
+    Case("format B: one byte behind", B + b"\x00", "bad_frame", form="b"),
+    Case("format B: a bit of the second block", flipped(LONG_B, 140), "bad_frame", form="b"),
+    Case("format B: the CRC behind byte 126 is missing", LONG_B[:126] + LONG_B[128:], "bad_frame", form="b"),
+    Case("format B: the second block is missing", LONG_B[:128], "bad_frame", form="b"),
+    Case("format B of a long frame", LONG_B, ok(), form="b"),
+    Case("format B declared as format A", B, "bad_frame", form="a"),
+    Case("format B declared as bare: its CRC is read as the start of a record", B, "bad_frame", form="nocrc"),
+]  # fmt: skip
+
+WIRED = [
+    Case("nothing at all", b"", "bad_frame", "mbus"),
+    Case("the start byte alone", b"\x68", "bad_frame", "mbus"),
+    Case("the first start byte is another", put(WIRE, 0, 0x69), "bad_frame", "mbus"),
+    Case("the second start byte is another", put(WIRE, 3, 0x69), "bad_frame", "mbus"),
+    Case("both lengths differ", put(WIRE, 2, WIRE[2] + 1), "bad_frame", "mbus"),
+    Case("both lengths are one too large", put(put(WIRE, 1, WIRE[1] + 1), 2, WIRE[2] + 1), "bad_frame", "mbus"),
+    Case("both lengths are one too small", put(put(WIRE, 1, WIRE[1] - 1), 2, WIRE[2] - 1), "bad_frame", "mbus"),
+    Case("both lengths are zero", bytes.fromhex("680000680016"), "bad_frame", "mbus"),
+    Case("both lengths are FF and nothing follows", bytes.fromhex("68ffff68"), "bad_frame", "mbus"),
+    Case("lengths of two: control and address, without a CI field", checksum(bytes.fromhex("6802026808010000")), "bad_frame", "mbus"),
+    Case("a control frame of three bytes", checksum(bytes.fromhex("680303685301500000")), "rejected", "mbus"),
+    Case("the checksum is one off", flipped(WIRE, -2), "bad_frame", "mbus"),
+    Case("the checksum counts the start bytes", put(WIRE, -2, (WIRE[-2] + 0x68) & 0xFF), "bad_frame", "mbus"),
+    Case("the stop byte is another", put(WIRE, -1, 0x17), "bad_frame", "mbus"),
+    Case("the stop byte is missing", WIRE[:-1], "bad_frame", "mbus"),
+    Case("checksum and stop byte are missing", WIRE[:-2], "bad_frame", "mbus"),
+    Case("a byte of the data is flipped", flipped(WIRE, 20), "bad_frame", "mbus"),
+    Case("two bytes are changed so that the sum fits: the frame says so, only plausibility can tell", flipped(put(WIRE, -3, WIRE[-3] + 1), -2), ok("1012.345"), "mbus"),
+    Case("an acknowledgement", b"\xe5", "rejected", "mbus"),
+    Case("an acknowledgement before the telegram", b"\xe5" + WIRE, "rejected", "mbus"),
+    Case("a short frame", bytes.fromhex("105b015c16"), "rejected", "mbus"),
+    Case("a short frame that is cut", bytes.fromhex("105b"), "rejected", "mbus"),
+    Case("idle bytes before the telegram", b"\xff\xff" + WIRE, ok(), "mbus"),
+    Case("idle bytes behind the telegram", WIRE + b"\x00\xff", ok(), "mbus"),
+    Case("a start byte before the telegram", b"\x68" + WIRE, ok(), "mbus"),
+    Case("a broken telegram before a whole one", flipped(WIRE, -2) + WIRE, ok(), "mbus"),
+    Case("two telegrams: the first counts", WIRE + wire(encode.bcd(b"\x13", 99_999, 8)), ok(), "mbus"),
+    Case("control field 53, a command", checksum(put(WIRE, 4, 0x53)), "rejected", "mbus"),
+    Case("control field 5B, a request", checksum(put(WIRE, 4, 0x5B)), "rejected", "mbus"),
+    Case("control field 18, an answer with the access bit", checksum(put(WIRE, 4, 0x18)), ok(), "mbus"),
+    Case("control field 28, an answer of a busy one", checksum(put(WIRE, 4, 0x28)), ok(), "mbus"),
+    Case("user data without the long frame", WIRE[4:-2], ok(), "mbus"),
+    Case("user data with a command's control field", put(WIRE[4:-2], 0, 0x53), "bad_frame", "mbus"),
+    Case("user data of two bytes", WIRE[4:6], "bad_frame", "mbus"),
+    Case("the long header is cut", encode.wired(encode.plain(b"", encode.Header(address=METER))[:8]), "bad_frame", "mbus"),
+    Case("the long header ends before its signature", encode.wired(encode.plain(b"", encode.Header(address=METER))[:-2]), "bad_frame", "mbus"),
+    Case("a long header and no record", wire(b""), nothing(), "mbus"),
+    Case("a wired address with the id FFFFFFFF", encode.wired(encode.plain(GOOD, encode.Header(address=METER)).replace(bytes.fromhex("01000071"), b"\xff" * 4)), "bad_frame", "mbus"),
+    Case("a report of an error of the application", encode.wired(b"\x70\x08"), "rejected", "mbus"),
+    Case("the fixed structure is one byte short", encode.wired(b"\x73" + bytes(15)), "bad_frame", "mbus"),
+    Case("the fixed structure is one byte long", encode.wired(b"\x73" + bytes(17)), "bad_frame", "mbus"),
+    Case("a slave that answers its own address only", encode.wired(HEADER[:1]), "bad_frame", "mbus"),
+    Case("the address of a network layer answer is FD", checksum(put(WIRE, 5, 0xFD)), ok(), "mbus"),
+]  # fmt: skip
+
+LINKS = RADIO + CHECKED + WIRED
