@@ -1,5 +1,6 @@
-"""docs/api-guide.md, run block by block as it stands, against a running submeter: its commands in one shell, its Python in one program."""
+"""docs/api-guide.md and docs/grafana.md, run block by block as they stand, against a running submeter: commands in one shell, Python in one program, SQL by DuckDB."""
 
+import csv
 import json
 import os
 import re
@@ -10,12 +11,13 @@ import time
 import urllib.request
 from pathlib import Path
 
+import duckdb
 import pyarrow.parquet as pq
 import pytest
 from installation import Installation
 from receivers import http
 
-from submeter import civil
+from submeter import civil, keep
 from submeter.core import now
 from submeter.post.webhooks import notify
 from submeter.service import serve
@@ -24,15 +26,15 @@ from submeter.store import Message
 from submeter.store.inbox import REPLAY
 
 ROOT = Path(__file__).resolve().parents[2]
-GUIDE = (ROOT / "docs" / "api-guide.md").read_text()
+GUIDE, GRAFANA = ((ROOT / "docs" / name).read_text() for name in ("api-guide.md", "grafana.md"))
 START, END = civil.instant("2025-12-31T12:00:00Z"), civil.instant("2026-04-02T12:00:00Z")
 #: Where a block ends in what the shell says.
 MARK = "-- next block --"
 
 
-def blocks(language):
+def blocks(language, page=GUIDE):
     """The fenced blocks of a language, in order."""
-    return re.findall(rf"^```{language}\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
+    return re.findall(rf"^```{language}\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
 
 
 def received(here, core, since, until):
@@ -177,3 +179,60 @@ def test_the_receiver_of_the_guide_takes_what_is_signed(here, client, monkeypatc
     assert scope["receive"](headers, body + b" ") == 403
     monkeypatch.setattr(time, "time", lambda: now() / 1e6 + 600)
     assert scope["receive"](headers, body) == 403
+
+
+def panels():
+    """What docs/grafana.md writes into each panel: field → the words between backticks."""
+    for table in re.findall(r"(?:^\|.*\n)+", GRAFANA, re.MULTILINE):
+        yield {row.split("|")[1].strip(): re.findall(r"`([^`]+)`", row) for row in table.splitlines()}
+
+
+@pytest.fixture
+def asked(here):
+    """Asks for a panel's URL as Grafana does: with its time range filled in, and its header."""
+
+    def ask(panel):
+        filled = panel["URL"][0].replace("${__from:date:iso}", "2026-01-01T00:00:00.000Z").replace("${__to:date:iso}", "2026-02-01T00:00:00.000Z")
+        headers = dict(one.split(": ") for one in panel.get("Header", ()))
+        request = urllib.request.Request(f"http://127.0.0.1:{here.api}{filled}", headers={"Authorization": f"Bearer {here.token}", **headers})
+        with urllib.request.urlopen(request) as answer:
+            return answer.read().decode("utf-8-sig")
+
+    return ask
+
+
+def test_panels_of_grafana_find_their_columns(asked):
+    """The URLs of the page are answered for the range of a dashboard, and what they answer has the root and the columns that it names."""
+    flat, everybody = panels()
+    points = json.loads(asked(flat))
+    for step in re.findall(r"\w+", flat["Rows/Root"][0]):
+        points = points[int(step) if step.isdigit() else step]
+    assert len(points) == 31 * 24
+    assert set(flat["Columns"]) <= points[0].keys()
+    rows = list(csv.DictReader(asked(everybody).splitlines()))
+    assert set(everybody["Columns"]) <= rows[0].keys()
+    assert {row["unit"] for row in rows} == {"house-1-flat-01", "house-1-flat-02"}
+
+
+def test_queries_of_grafana_give_what_the_api_says(here, environment, client, monkeypatch):
+    """DuckDB runs each query of the page over the file that its commands write, and over the archive: a time, a metric, a number; days are those of the API."""
+    with here.core() as core:
+        list(keep.archive(core))
+    (here.folder / "token.curl").write_text(f'header = "Authorization: Bearer {here.token}"\n')
+    subprocess.run(["bash", "-euc", blocks("sh", GRAFANA)[0]], cwd=here.folder, env=environment, check=True)
+    monkeypatch.chdir(here.folder)
+    span = "BETWEEN '2026-01-31T23:00:00Z' AND '2026-02-28T22:00:00Z'"
+    filled = [re.sub(r"\$__timeFilter\((.*)\)(?=\n)", rf"\1 {span}", query) for query in blocks("sql", GRAFANA)]
+    days, quality, readings = (duckdb.sql(f"SELECT epoch(time), * EXCLUDE (time) FROM ({query})").fetchall() for query in filled)
+    unit = here.building.flats[0].id
+    water = {}
+    for series, point in client.rows(unit, "2026-02-01", "2026-03-01", "P1D"):
+        if series["class"] in {"cold_water", "hot_water"}:
+            water[point["start"]] = water.get(point["start"], 0) + point["value"]
+    assert [round(value, 6) for _, metric, value in days if metric == unit] == [round(value, 6) for value in water.values()]
+    assert quality
+    assert all(0 <= share <= 1 for _, _, share in quality)
+    sent = {device for _, device, _ in readings}
+    assert sent
+    assert sent <= {str(place.meter.device) for place in here.building.places}
+    assert all(value > 0 for _, _, value in readings)
