@@ -178,6 +178,30 @@ def test_every_command_of_alerts_and_events_is_there():
             assert complaint("submeter", [*known.split(), *re.findall(r"--[a-z-]+", rest)]) is None, text
 
 
+# The runbook
+
+
+def test_every_alert_has_its_row_in_the_runbook():
+    """The table of alerts is that of alerts.yml, names the kinds of events that each asks for, and sends the reader to symptoms that are there."""
+    rules = yaml.safe_load((ROOT / "docs" / "operate" / "alerts.yml").read_text())["groups"][0]["rules"]
+    text = DOCUMENTS["docs/runbook.md"].partition("## By alert")[2].partition("\n## ")[0]
+    rows = dict(zip(cells(text), (line for line in text.splitlines() if line.startswith("| Submeter")), strict=True))
+    assert list(rows) == [rule["alert"] for rule in rules]
+    symptoms = cells(DOCUMENTS["docs/runbook.md"])
+    for rule in rules:
+        kinds = {kind for asked in re.findall(r'kind=~?"([^"]+)"', rule["expr"]) for kind in asked.split("|")}
+        assert {kind for kind in kinds if kind not in rows[rule["alert"]]} == set()
+        assert [name for name in re.findall(r"\*([^*]+)\*", rows[rule["alert"]]) if not any(one.startswith(name) for one in symptoms)] == []
+
+
+def test_every_symptom_has_a_command():
+    """At least fifteen symptoms, each with something to type or to ask."""
+    text = DOCUMENTS["docs/runbook.md"].partition("## By alert")[0]
+    rows = dict(zip(cells(text), cells(text, 1), strict=True))
+    assert len(rows) > 15
+    assert [symptom for symptom, look in rows.items() if not re.search(r"`(submeter|GET|curl) |`\[keys\]`", look)] == []
+
+
 # Settings
 
 
