@@ -37,7 +37,7 @@ ROOT = "homeassistant/device/submeter-home/house-1-flat-01-"
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     monkeypatch.setattr("submeter.home.LOOK_S", 0.05)
-    monkeypatch.setattr("submeter.post.home_assistant.PAUSES_S", (1, 1))
+    monkeypatch.setattr("submeter.post.home_assistant.PAUSES_S", (0.05, 0.05))
 
 
 class Here(Installation):
@@ -156,7 +156,7 @@ def test_named_meters_are_shown_with_their_last_readings_and_nobody_else(here, w
     assert "flat-02" not in said
     assert not [name for name in holders if name in said]
     assert not [place for place in here.building.places if place.meter.key and place.meter.key.hex() in said.lower()]
-    assert watcher.status == [b"online", b"offline"]
+    wait_until(lambda: watcher.status == [b"online", b"offline"])
 
 
 def test_our_own_collector_reads_what_is_shown(here, broker, tmp_path):
@@ -261,7 +261,7 @@ def test_a_running_submeter_shows_and_counts(here, watcher):
         thread.join()
     assert "submeter_home_assistant_connected 1.0" in told
     assert f'submeter_home_assistant_messages_total{{result="taken"}} {len(wanted)}.0' in told
-    assert watcher.status[-1] == b"offline"
+    wait_until(lambda: watcher.status[-1] == b"offline")
 
 
 def test_a_collector_that_would_read_it_is_refused(tmp_path):
