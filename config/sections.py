@@ -28,6 +28,7 @@ __all__ = [
     "Drop",
     "Events",
     "Gateway",
+    "HomeAssistant",
     "Http",
     "Keys",
     "Letters",
@@ -102,6 +103,9 @@ Network = Annotated[str, AfterValidator(_network)]
 Cron = Annotated[str, AfterValidator(_cron)]
 Folder = Annotated[Path, Strict(strict=False), AfterValidator(_from_folder_of_the_file)]
 Place = Annotated[str, AfterValidator(_place)]
+Level = Annotated[str, Field(pattern=r"^[^/+#\s]+$")]
+Levels = Annotated[str, Field(pattern=r"^[^/+#\s]+(/[^/+#\s]+)*$")]
+Patterns = Annotated[tuple[Text, ...], Strict(strict=False)]
 File = Annotated[Folder | None, BeforeValidator(lambda text: None if text == "" else text)]
 
 
@@ -147,18 +151,12 @@ class Keys(Section):
     )
 
 
-class Broker(Section):
-    """An MQTT broker to listen to."""
+class Connection(Section):
+    """How an MQTT broker is reached, and who we are there."""
 
-    name: Name = Field(default="mqtt", description='a name of letters, digits, "_", "." and "-", e.g. name = "mqtt"')
     host: Text = Field(default=LOOPBACK, description='a host name or address, e.g. host = "broker.example"')
     port: Port = Field(default=1883, description="a whole number from 1 to 65535, e.g. port = 1883, with tls 8883")
     client_id: Name = Field(default="submeter", description='a name that no other client of this broker has, e.g. client_id = "submeter"')
-    protocol: Literal["5", "3.1.1"] = Field(default="5", description='"5", or "3.1.1" for a broker that knows no better')
-    topics: Annotated[tuple[Text, ...], Strict(strict=False), Field(min_length=1)] = Field(
-        default=("submeter/v1/+/up",),
-        description='a list of topic filters, e.g. topics = ["submeter/v1/+/up"]',
-    )
     username: str = Field(default="", description='the user at the broker, e.g. username = "submeter-ingest", or "" for none')
     password_file: File = Field(default=None, description='a file with the password, e.g. password_file = "mqtt.password", or "" for none')
     password_env: str = Field(default="", description='the name of an environment variable, e.g. password_env = "MQTT_PASSWORD", or "" for none')
@@ -166,9 +164,6 @@ class Broker(Section):
     ca_file: File = Field(default=None, description='a file of certificates, e.g. ca_file = "ca.crt", or "" for those of the system')
     cert_file: File = Field(default=None, description='a file with our own certificate, e.g. cert_file = "submeter.crt", or "" for none')
     key_file: File = Field(default=None, description='a file with its key, e.g. key_file = "submeter.key", or "" for none')
-    session_expiry: Annotated[int, Field(ge=0, le=2**32 - 1)] = Field(
-        default=1_209_600, description="seconds, e.g. session_expiry = 1209600 (14 days)"
-    )
 
     @model_validator(mode="after")
     def _agrees(self) -> Self:
@@ -182,11 +177,58 @@ class Broker(Section):
             raise ValueError("cert_file is set without tls: write tls = true, or leave cert_file and key_file out")
         return self
 
+    @property
+    def section(self) -> str:
+        """How messages name this section."""
+        raise NotImplementedError
+
     def password(self) -> str | None:
         """Read the password now, from its file or environment variable; None if none is configured, ConfigError if it is not there."""
         if self.password_env:
-            return _environment(self.password_env, f"[[mqtt]] {self.name}: password_env")
-        return _secret(self.password_file, f"[[mqtt]] {self.name}: password_file") if self.password_file else None
+            return _environment(self.password_env, f"{self.section}: password_env")
+        return _secret(self.password_file, f"{self.section}: password_file") if self.password_file else None
+
+
+class Broker(Connection):
+    """An MQTT broker to listen to."""
+
+    name: Name = Field(default="mqtt", description='a name of letters, digits, "_", "." and "-", e.g. name = "mqtt"')
+    protocol: Literal["5", "3.1.1"] = Field(default="5", description='"5", or "3.1.1" for a broker that knows no better')
+    topics: Annotated[tuple[Text, ...], Strict(strict=False), Field(min_length=1)] = Field(
+        default=("submeter/v1/+/up",),
+        description='a list of topic filters, e.g. topics = ["submeter/v1/+/up"]',
+    )
+    session_expiry: Annotated[int, Field(ge=0, le=2**32 - 1)] = Field(
+        default=1_209_600, description="seconds, e.g. session_expiry = 1209600 (14 days)"
+    )
+
+    @property
+    def section(self) -> str:
+        """How messages name this section."""
+        return f"[[mqtt]] {self.name}"
+
+
+class HomeAssistant(Connection):
+    """Meters that Home Assistant shows, and the broker where it finds them; without a pattern none, and nothing is connected."""
+
+    client_id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = Field(
+        default="submeter-home", description='letters, digits, "_" and "-", that no other client of this broker has, e.g. client_id = "submeter-home"'
+    )
+    prefix: Level = Field(default="homeassistant", description='the first level of announcements, e.g. prefix = "homeassistant"')
+    topic: Levels = Field(default="submeter/home", description='where values are published, e.g. topic = "submeter/home"')
+    properties: Patterns = Field(default=(), description='ids of the directory, * for any, e.g. properties = ["lipova-12"], or [] for none')
+    units: Patterns = Field(default=(), description='ids of the directory, * for any, e.g. units = ["lipova-12-3"], or [] for none')
+    points: Patterns = Field(default=(), description='ids of the directory, * for any, e.g. points = ["lipova-12-*-kitchen"], or [] for none')
+
+    @property
+    def section(self) -> str:
+        """How messages name this section."""
+        return "[home_assistant]"
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anything is to be shown."""
+        return bool(self.properties or self.units or self.points)
 
 
 def _zone(name: str) -> str:
@@ -569,6 +611,7 @@ class Config(Section):
     sms: Sms
     letters: Letters
     webhooks: Webhooks
+    home_assistant: HomeAssistant
     sender: Annotated[tuple[Sender, ...], Strict(strict=False)] = ()
     portal: Annotated[tuple[PortalHost, ...], Strict(strict=False)] = ()
     api: Api

@@ -49,6 +49,11 @@ class Metrics:
         self.job_failures = Counter("submeter_job_failures", "Jobs and commands that failed", ["job"], registry=self.registry)
         #: 1 while health is green; who makes the metrics of a core says how that is asked for.
         self.healthy = Gauge("submeter_healthy", "1 while health is green", registry=self.registry)
+        self._home = self._counter("submeter_home_assistant_messages", "Messages to Home Assistant's broker, by outcome", "result")
+        #: 1 while the broker of Home Assistant is connected; who shows meters there says how that is asked for.
+        self.home_connected = Gauge(
+            "submeter_home_assistant_connected", "1 while the broker of [home_assistant] is connected", registry=self.registry
+        )
         told = (_Inbox(counts, now), _Events(events), _Gateways(gateways), _Meters(meters, redecoded), _Spark(spark))
         for one in (*told, *([_Disk(folder)] if folder else [])):
             self.registry.register(_Standing(one))
@@ -70,6 +75,10 @@ class Metrics:
             self._duplicates.labels(self._name(gateway), "redelivery").inc(count)
         for reason, count in step.refused.items():
             self._rejected.labels(reason).inc(count)
+
+    def shown(self, outcome: str, count: int) -> None:
+        """Count messages to Home Assistant's broker: taken or failed."""
+        self._home.labels(outcome).inc(count)
 
     def _counter(self, name: str, words: str, *labels: str) -> Counter:
         return Counter(name, words, labels, registry=self.registry)

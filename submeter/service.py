@@ -33,6 +33,7 @@ from submeter.config.sections import PortalHost
 from submeter.control import ControlServer
 from submeter.core import Core, make_folder, now
 from submeter.errors import SubmeterError
+from submeter.home import Home
 from submeter.ingest.bus.poller import BusCollector
 from submeter.ingest.common import Counters
 from submeter.ingest.room import Room
@@ -292,12 +293,21 @@ def _core(config: Config, stack: ExitStack) -> CoreThread:
     stack.callback(postmen.stop)
     thread.start()
     postmen.start()
+    if config.home_assistant.wanted:
+        _show(config, stack, thread)
     stack.callback(control.stop)
     control.start()
     stack.callback(scheduler.shutdown)
     scheduler.start()
     thread.catch_up()
     return thread
+
+
+def _show(config: Config, stack: ExitStack, thread: CoreThread) -> None:
+    home = Home(config, now, thread.metrics.shown)
+    thread.metrics.home_connected.set_function(lambda: float(home.connected))
+    stack.callback(home.stop)
+    home.start()
 
 
 def _scheduler(config: Config, thread: CoreThread) -> BackgroundScheduler:

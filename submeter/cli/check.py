@@ -59,6 +59,8 @@ def described(config: Config) -> Iterator[str]:
     yield f"mail      {_mail(config)}"
     yield f"sms       {_sms(config)}"
     yield f"letters   {_waits(config.letters.sink) or f'{config.letters.sink} {config.letters.folder}'}"
+    if config.home_assistant.wanted:
+        yield f"home      {_home(config)}"
     yield from (
         f"sender    {one.manager}: {one.name or 'as in the directory'}, mail {one.mail or 'as all'}, sms {one.sms or 'as all'}"
         for one in config.sender
@@ -75,6 +77,16 @@ def _master_key(config: Config) -> str:
     if config.keys.master_key_env:
         return f"from the environment, {config.keys.master_key_env}"
     return str(config.keys.master_key_file or "none: only meters without encryption can be read")
+
+
+def _home(config: Config) -> str:
+    from submeter.home import verify  # noqa: PLC0415 - most show nothing there
+
+    verify(config)
+    ours = config.home_assistant
+    user = f"{ours.username}@" * bool(ours.username)
+    patterns = (f"{name} {', '.join(of)}" for name, of in (("properties", ours.properties), ("units", ours.units), ("points", ours.points)) if of)
+    return f"{'mqtts' if ours.tls else 'mqtt'}://{user}{ours.host}:{ours.port} as {ours.client_id}: {'; '.join(patterns)}"
 
 
 def _mail(config: Config) -> str:

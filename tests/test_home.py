@@ -1,0 +1,305 @@
+"""Home Assistant is shown chosen meters: over a real broker, as it changes, after troubles, and as our own collector reads it."""
+
+import json
+import shutil
+import threading
+import urllib.request
+from copy import copy
+
+import pytest
+from broker import wait_until
+from installation import Installation
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
+from receivers import hanging
+from threaded import kept, running
+from typer.testing import CliRunner
+
+from submeter import civil
+from submeter.cli import app
+from submeter.collectors import mqtt_settings
+from submeter.config import ConfigError, parse
+from submeter.core import now
+from submeter.home import Home, verify
+from submeter.ingest.mqtt import MqttCollector
+from submeter.post.shown import _key, _word, shown
+from submeter.reading import Register, from_micro
+from submeter.service import serve
+from submeter.simulate import Network
+from submeter.store import Message
+from submeter.store.inbox import REPLAY
+
+START = now() // civil.HOUR * civil.HOUR - 3 * civil.DAY
+SHOW = '[home_assistant]\nport = {}\nunits = ["house-1-flat-01"]\n'
+ROOT = "homeassistant/device/submeter-home/house-1-flat-01-"
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch):
+    monkeypatch.setattr("submeter.home.LOOK_S", 0.05)
+    monkeypatch.setattr("submeter.post.home_assistant.PAUSES_S", (0.05, 0.05))
+
+
+class Here(Installation):
+    """An installation of two flats of which one is shown; `day` takes in the telegrams of a day and rolls them up."""
+
+    def __init__(self, folder, port, more=""):
+        super().__init__(folder, SHOW.format(port) + more, flats=2)
+        self.counted = []
+
+    def day(self, number=0):
+        start = START + number * civil.DAY
+        sent = Network(self.building, 6 * civil.HOUR, f"b{number}").messages(start, start + civil.DAY)
+        with self.core() as core:
+            core.inbox.append([Message("test", m.payload, start + civil.DAY, gateway=m.gateway, flags=REPLAY) for m in sent])
+            core.drain_all()
+            core.rollup()
+
+    def home(self):
+        """The thread, started."""
+        made = Home(self.config, now, lambda outcome, count: self.counted.append((outcome, count)))
+        made.start()
+        return made
+
+    def wanted(self):
+        """What should stand at the broker."""
+        with self.core() as core:
+            return dict(shown(core.registry, core.published, self.config.home_assistant, now=now()).messages)
+
+    def count(self, outcome):
+        return sum(count for name, count in self.counted if name == outcome)
+
+
+class Watcher:
+    """What stands at a broker: retained messages, and those that come."""
+
+    def __init__(self, port):
+        self.there, self.status = {}, []
+        self._client = Client(CallbackAPIVersion.VERSION2)
+        self._client.on_message = lambda _client, _data, message: self._take(message.topic, message.payload)
+        self._client.on_connect = lambda client, *_: client.subscribe([("homeassistant/#", 1), ("submeter/home/#", 1)])
+        self._client.connect("127.0.0.1", port)
+        self._client.loop_start()
+
+    def _take(self, topic, payload):
+        if topic == "submeter/home/status":
+            self.status.append(payload)
+        elif payload:
+            self.there[topic] = payload
+        else:
+            self.there.pop(topic, None)
+
+    def close(self):
+        self._client.disconnect()
+        self._client.loop_stop()
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """An installation with a day of readings."""
+    made = Here(tmp_path_factory.mktemp("home") / "here", 1)
+    made.day()
+    return made
+
+
+@pytest.fixture
+def here(built, tmp_path, broker):
+    """A copy of it that shows at the broker."""
+    made = copy(built)
+    made.folder, made.counted = tmp_path / "here", []
+    shutil.copytree(built.folder, made.folder)
+    made.file = made.folder / "pipeline.toml"
+    made.file.write_text(built.file.read_text().replace("[home_assistant]\nport = 1\n", f"[home_assistant]\nport = {broker.port}\n"))
+    return made
+
+
+@pytest.fixture
+def watcher(broker):
+    """Somebody who reads all at the broker."""
+    made = Watcher(broker.port)
+    yield made
+    made.close()
+
+
+def test_named_meters_are_shown_with_their_last_readings_and_nobody_else(here, watcher):
+    """A device for each point of the named flat, a sensor for each register with class, unit and the published value; no name of a holder and no key."""
+    home = here.home()
+    wanted = here.wanted()
+    wait_until(lambda: watcher.there == wanted)
+    home.stop()
+    kitchen, hall, bedroom = (json.loads(watcher.there[f"{ROOT}{name}/config"]) for name in ("kitchen", "hall", "bedroom"))
+    water = kitchen["components"]["volume"]
+    assert (water["device_class"], water["unit_of_measurement"], water["state_class"]) == ("water", "m³", "total_increasing")
+    heat = {key: (one.get("device_class"), one.get("unit_of_measurement"), one.get("state_class")) for key, one in hall["components"].items()}
+    assert heat == {
+        "energy": ("energy", "kWh", "total_increasing"),
+        "volume": ("volume", "m³", "total_increasing"),
+        "power": ("power", "kW", "measurement"),
+        "flow": ("volume_flow_rate", "m³/h", "measurement"),
+        "temperature_flow": ("temperature", "°C", "measurement"),
+        "temperature_return": ("temperature", "°C", "measurement"),
+        "last_reading": ("timestamp", None, None),
+    }
+    assert bedroom["components"]["hca"]["unit_of_measurement"] == "hca"
+    assert kitchen["device"]["name"] == "Flat 1 kitchen"
+    assert kitchen["availability_topic"] == "submeter/home/status"
+    value = json.loads(watcher.there[water["state_topic"]])
+    with here.core() as core:
+        (series,) = core.published.series_of(["house-1-flat-01-kitchen"])
+        holders = [one.name for unit in core.registry.units() for one in core.registry.occupancies_of(unit.id)]
+    assert value == {
+        "id": kitchen["device"]["serial_number"],
+        "timestamp": civil.iso(series.last_t),
+        "volume": float(from_micro(series.last_value)),
+    }
+    said = " ".join([*watcher.there, *(payload.decode() for payload in watcher.there.values())])
+    assert "flat-02" not in said
+    assert not [name for name in holders if name in said]
+    assert not [place for place in here.building.places if place.meter.key and place.meter.key.hex() in said.lower()]
+    wait_until(lambda: watcher.status == [b"online", b"offline"])
+
+
+def test_our_own_collector_reads_what_is_shown(here, broker, tmp_path):
+    """The same values at the same instants, of the same meters, in another installation that hears the announcements."""
+    topics = '["homeassistant/device/+/+/config", "submeter/home/+/+"]'
+    other = Here(
+        tmp_path / "other",
+        1,
+        f'[[mqtt]]\nname = "home"\nport = {broker.port}\ntopics = {topics}\n[[gateway]]\nname = "home"\nstore_and_forward = true\n',
+    )
+    (settings,) = (mqtt_settings(one) for one in other.config.mqtt)
+    collector = MqttCollector(settings, other.folder / "data" / "inbox.sqlite", lambda *_: None)
+    end = running(collector)
+    try:
+        wait_until(lambda: collector.counters.connected)
+        home = here.home()
+        wanted = here.wanted()
+        wait_until(lambda: len(kept(other.folder / "data")) >= len(wanted))
+        home.stop()
+    finally:
+        end()
+    with other.core() as core:
+        core.drain_all()
+        numbers = {number: key for key, number in core.readings.registers().items()}
+        read = {
+            (numbers[row["register"]][0].split("-")[1], numbers[row["register"]][1].name, row["value"], row["t"])
+            for row in core.readings.readings_of(list(numbers)).to_pylist()
+        }
+    told = {
+        (value["id"], name, round(number * 1e6), civil.instant(value["timestamp"]))
+        for topic, value in ((topic, json.loads(payload)) for topic, payload in wanted.items() if not topic.endswith("/config"))
+        for name, number in value.items()
+        if name not in {"id", "timestamp"}
+    }
+    assert read == told
+    assert {name for _, name, _, _ in read} == {"volume", "energy", "power", "flow", "temperature_flow", "temperature_return", "hca"}
+
+
+def test_what_changes_follows_and_what_is_gone_is_taken_back(here, watcher):
+    """A later reading changes its value only; a point whose meter was taken away, and what an earlier configuration showed, disappear."""
+    stale = f"{ROOT}gone/config", "submeter/home/house-1-flat-01-gone/volume"
+    home = here.home()
+    wait_until(lambda: watcher.there == here.wanted())
+    home.stop()
+    before, taken = dict(watcher.there), here.count("taken")
+    assert taken == len(before)
+    with here.core() as core, core.registry.writing() as db:
+        db.execute("UPDATE assignments SET until = ? WHERE point = 'house-1-flat-01-hall'", (now(),))
+    here.day(1)
+    for topic in stale:
+        watcher._client.publish(topic, b"{}", retain=True)
+    wait_until(lambda: set(stale) <= set(watcher.there))
+    home = here.home()
+    wait_until(lambda: watcher.there == here.wanted())
+    home.stop()
+    assert not [topic for topic in watcher.there if "hall" in topic]
+    changed = {topic for topic, payload in watcher.there.items() if before[topic] != payload}
+    assert changed
+    assert not [topic for topic in changed if topic.endswith("/config")]
+    assert here.count("failed") == 0
+
+
+def test_a_broker_that_was_away_and_forgot_has_everything_again(here, broker):
+    """Without a broker nothing waits and nothing is counted; when it comes, and when it has come again, all stands there."""
+    broker.kill()
+    home = here.home()
+    assert not home.connected
+    wanted = here.wanted()
+    for _ in range(2):
+        broker.start()
+        watcher = Watcher(broker.port)
+        wait_until(lambda there=watcher.there: there == wanted, 30)
+        watcher.close()
+        assert here.count("failed") == 0
+        broker.kill()
+        wait_until(lambda: not home.connected)
+    home.stop()
+
+
+def test_a_broker_that_never_answers_keeps_nobody_waiting(here):
+    """Start and stop return although the broker takes the connection and says nothing."""
+    with hanging() as port:
+        here.file.write_text(here.file.read_text().replace("[home_assistant]\nport = ", f"[home_assistant]\nport = {port}\n#"))
+        home = here.home()
+        assert not home.connected
+        home.stop()
+    assert here.counted == []
+
+
+def test_a_running_submeter_shows_and_counts(here, watcher):
+    """`submeter run` brings it to the broker, and its metrics tell so."""
+    wanted, stop, up = here.wanted(), threading.Event(), threading.Event()
+    thread = threading.Thread(target=serve, args=[here.config], kwargs={"part": "all", "stop": stop, "started": lambda _core: up.set()})
+    thread.start()
+    try:
+        assert up.wait(60)
+        wait_until(lambda: watcher.there == wanted)
+        with urllib.request.urlopen(f"http://127.0.0.1:{here.metrics}/metrics") as answer:
+            told = answer.read().decode()
+    finally:
+        stop.set()
+        thread.join()
+    assert "submeter_home_assistant_connected 1.0" in told
+    assert f'submeter_home_assistant_messages_total{{result="taken"}} {len(wanted)}.0' in told
+    wait_until(lambda: watcher.status[-1] == b"offline")
+
+
+def test_a_collector_that_would_read_it_is_refused(tmp_path):
+    """A subscription of the same broker that covers our values is a mistake of the configuration; another broker, or a narrower topic, is none."""
+    for broker, fine in (
+        ('topics = ["#"]', False),
+        ('host = "localhost"\ntopics = ["submeter/+/+/+"]', False),
+        ('host = "other"\ntopics = ["#"]', True),
+        ("", True),
+    ):
+        config = parse(f'[[mqtt]]\n{broker}\n[home_assistant]\npoints = ["*"]\n', tmp_path / "pipeline.toml")
+        if fine:
+            verify(config)
+        else:
+            with pytest.raises(ConfigError, match="narrow its topics"):
+                verify(config)
+
+
+def test_check_says_what_is_shown(tmp_path):
+    """One line with the broker and the patterns; none where nothing is shown."""
+    file = tmp_path / "pipeline.toml"
+    file.write_text('[home_assistant]\nusername = "ha"\nunits = ["a", "b*"]\n')
+    assert "home      mqtt://ha@127.0.0.1:1883 as submeter-home: units a, b*\n" in CliRunner().invoke(app, ["check", "-c", str(file)]).output
+    file.write_text("")
+    assert "home " not in CliRunner().invoke(app, ["check", "-c", str(file)]).output
+
+
+def test_more_points_than_are_shown_are_counted(here, monkeypatch):
+    """What is over the bound is left out, and said."""
+    monkeypatch.setattr("submeter.post.shown.MOST", 2)
+    with here.core() as core:
+        what = shown(core.registry, core.published, here.config.home_assistant, now=now())
+    points = sum(place.flat == "house-1-flat-01" for place in here.building.places)
+    assert (what.points, what.left_out) == (2, points - 2)
+    assert sum(topic.endswith("/config") for topic in what.messages) == 2
+
+
+def test_ids_and_registers_are_one_level_of_a_topic():
+    """Wildcards, slashes, dots and letters of other scripts are written by their numbers; tariffs and channels are words."""
+    assert _word("a/b+#.č-1_Z") == "a_2f_b_2b__23__2e__10d_-1_Z"
+    assert [_key(Register("energy", "kWh", 2, 1, 3)), _key(Register("hca", "hca"))] == ["energy_t2_s1_3", "hca"]
