@@ -188,7 +188,9 @@ def words(table: str) -> dict[str, str]:
     return {code: word for one in re.split(" · (?=[0-9a-f]{2})|\n", table.strip()) for code, word in [one.split(" ", 1)]}
 
 
-@pytest.mark.parametrize(("head", "unknown", "silent"), [("", "vife_", {0x00, 0x7C, 0x7D, 0x7F, *range(0x50, 0x68), *range(0x70, 0x78)}), ("fc", "vife_7c_", set())])
+@pytest.mark.parametrize(
+    ("head", "unknown", "silent"), [("", "vife_", {0x00, 0x7C, 0x7D, 0x7F, *range(0x50, 0x68), *range(0x70, 0x78)}), ("fc", "vife_7c_", set())]
+)
 def test_every_further_code_leaves_its_word_or_its_error(head: str, unknown: str, silent: set[int]) -> None:
     """Behind a VIF, but for what only scales: the word of the table, the error, or the number of a code that no table knows."""
     wanted, errors = words(WORDS), words(ERRORS) if not head else {}

@@ -112,10 +112,15 @@ def test_a_migration_may_end_without_its_semicolon(tmp_path):
 def test_a_transaction_that_the_engine_ended_tells_its_cause(tmp_path):
     """Where the engine took a transaction back by itself, what leaves is the reason, not that there is nothing to take back; the next one is as any."""
     connection = open_sqlite(tmp_path / "x.sqlite", [FIRST])
-    with pytest.raises(StoreError, match="disk is full"), transaction(connection):
-        connection.execute("INSERT INTO a VALUES (1)")
-        connection.execute("ROLLBACK")
-        raise sqlite3.OperationalError("disk is full")
+
+    def taken_back():
+        with transaction(connection):
+            connection.execute("INSERT INTO a VALUES (1)")
+            connection.execute("ROLLBACK")
+            raise sqlite3.OperationalError("disk is full")
+
+    with pytest.raises(StoreError, match="disk is full"):
+        taken_back()
     with transaction(connection):
         connection.execute("INSERT INTO a VALUES (2)")
     assert connection.execute("SELECT x FROM a").fetchall() == [(2,)]
