@@ -271,12 +271,10 @@ class Accounts:
             db.execute("UPDATE accounts SET name = ?, locale = ?, last_unit = ? WHERE id = ?", (name, locale, last_unit, account))
 
     def end(self, account: str, now: int) -> None:
-        """End an account with its grants, those it gave, and its sessions; its addresses are free for others."""
+        """End an account whose grants have ended, and its sessions; its addresses are free for others."""
         with self._file.writing() as db:
             db.execute("UPDATE accounts SET ended = ?, username = NULL WHERE id = ? AND ended IS NULL", (now, account))
             db.execute("UPDATE contacts SET verified = NULL WHERE account = ?", (account,))
-            for one in self.grants(account):
-                self.end_grant(one.id, now)
             self.end_sessions(account, now)
 
     # Factors

@@ -54,10 +54,6 @@ class Announcements:
         with self._file.writing() as db:
             db.execute(f"INSERT INTO announcements ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)  # noqa: S608 - ours
 
-    def one(self, identity: str) -> Announcement | None:
-        """Return one announcement."""
-        return next(iter(self._find("id = ?", identity)), None)
-
     def of(self, place: Audience, now: int) -> list[Announcement]:
         """Return what is shown now to a flat, the newest first."""
         values = (place.manager, place.property, place.entrance, place.unit, now, now)

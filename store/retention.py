@@ -135,7 +135,5 @@ class Retention:
 
 def next_mark(connection: duckdb.DuckDBPyConnection) -> int:
     """The number under which a transaction marks what is to be computed or published; it rises with each."""
-    row = connection.execute("UPDATE progress SET value = value + 1 WHERE name = 'mark' RETURNING value").fetchone()
-    if row is None:
-        raise AssertionError("progress has no mark: the schema writes it")
-    return int(row[0])
+    ((mark,),) = connection.execute("UPDATE progress SET value = value + 1 WHERE name = 'mark' RETURNING value").fetchall()
+    return int(mark)

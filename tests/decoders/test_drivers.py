@@ -108,6 +108,18 @@ def test_a_driver_speaks_the_vocabulary(driver: Driver) -> None:
         assert field.quantity not in DICTIONARY or not field.unit or field.unit in units, field
 
 
+@by_driver
+def test_a_flag_is_one_bit_and_has_one_name(driver: Driver) -> None:
+    """In each table of bits; several bits at once are only kept quiet. None is beyond its field."""
+    for table in flag_tables(driver):
+        if isinstance(table, Bits):
+            assert all(mask.bit_count() == 1 for mask, word in table.names.items() if word)
+            assert sum(table.names) == sum(1 << bit for bit in range(64) if sum(table.names) >> bit & 1)
+    for field in all_fields(driver):
+        if field.flags:
+            assert all(0 < value < 1 << 8 * field.size for value in field.flags.names)
+
+
 def test_lines_show_what_drivers_read() -> None:
     """`decode --jsonl` lists the records of drivers and the flags; an eight-byte key opens the Diehl group's own cipher."""
     vector = next(one for one in VECTORS if one["name"] == "izar, key of its own")

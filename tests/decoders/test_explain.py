@@ -148,6 +148,7 @@ def test_drivers_payloads_are_told_by_their_tables(row: dict[str, Any]) -> None:
     places = {at for one in sent for at in range(one.at, one.at + len(one.data))}
     assert places == set(range(len(places)))
     assert len(places) == max(one.at + len(one.data) for one in sent)
+    assert all(set(one.data) == {0x2F} for one in rows if one.what == "filler")
 
 
 def test_an_address_in_the_extended_link_layer_and_a_reported_error_are_told() -> None:

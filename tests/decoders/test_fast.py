@@ -19,13 +19,14 @@ from meter_vectors import vectors
 
 import submeter
 from submeter.cli.readings import FORMS
-from submeter.decoders import ELL_CTR, FormatKey, Profile, WrongKey, decode
+from submeter.decoders import ELL_CTR, FormatKey, Profile, WrongKey, decode, receive
 from submeter.decoders.codings import date_g, seconds_2000
 from submeter.decoders.dates import read_date
 from submeter.decoders.driver import Driver, Field, Found, Gate, History, Rule, Tags
 from submeter.decoders.driver import Layout as Block
 from submeter.decoders.fast import Decoder, Heard, columns, decode_batch, keys, library, outcomes, singly
 from submeter.decoders.fast.layout import compilable, compile_layout
+from submeter.decoders.fast.receiving import received
 from submeter.decoders.fast.spots import Payload
 from submeter.decoders.frame import parse_frame
 from submeter.decoders.records import walk
@@ -486,6 +487,20 @@ def test_outcomes_are_the_telegrams_of_the_plain_path() -> None:
     *single, alone = decoder.one_by_one(heard, profile_of)
     assert [replace(one.telegram, records=()) for one in single if one.telegram] == [one.telegram for one in found]
     assert str(alone.error) == str(refused.error)
+
+
+def test_receptions_of_any_kind_are_those_of_receive() -> None:
+    """Whatever the CI field: the device and the key of `receive`, or None for what must be asked there; the common ones are told at once."""
+    heads = [None, encode.Header(access=1), encode.Header(access=1, address=METER)]
+    common = [encode.plain(VOLUME, head) for head in heads]
+    raws = [encode.radio(METER, body) for body in (*common, *(encode.extended(common[1], access=access) for access in range(3)))]
+    raws += [encode.radio(METER, bytes([ci]) + common[2][1:]) for ci in range(256)]
+    decoder = Decoder()
+    told = received(decoder, decoder.of_devices(Heard.of(raws), lambda _: Profile()))
+    for raw, one in zip(raws, told, strict=True):
+        assert one is None or one == (str(receive(raw)[0]), receive(raw)[1])
+    assert all(told[:6])
+    assert told[3:6] == [told[3]] * 3
 
 
 def test_a_void_manufacturer_is_no_device() -> None:

@@ -1,10 +1,11 @@
 """Ciphers of makers' own: which key opens what, and what is refused (Apator NA-1, Diehl)."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from meter_vectors import FOLDER, vectors
 
 from submeter.decoders import (
@@ -28,6 +29,7 @@ from submeter.simulate import encode
 BY_NAME = {vector["name"]: vector for vector in vectors()}
 AES = bytes(range(16))
 OWN = bytes.fromhex("0123456789abcdef")
+NA1 = DeviceId("APA", "32000001", 0x14, 0x07)
 
 
 def heard(name: str, profile: Profile, change: bytes | None = None, **more: Any) -> Telegram:
@@ -146,13 +148,15 @@ def test_mode_5_with_a_published_key() -> None:
 
 
 def test_na1_believes_its_clock_only_near_the_reception() -> None:
-    """The clock is the only check of the key: a year off is another key; a wrong key, none, or a cut block give no reading."""
+    """The clock is the only check of the key: more than 366 days off is another key; a wrong key, none, or a cut block give no reading."""
     name = "apatorna1, litres, summer time"
     key = Profile(bytes.fromhex(BY_NAME[name]["key"]))
-    assert heard(name, key, received=datetime(2025, 7, 1)).readings
-    for day in (datetime(2025, 8, 1), datetime(2023, 7, 1)):
+    clock = heard(name, key).meter_time
+    assert clock
+    for days in (-366, 366):
+        assert heard(name, key, received=clock + timedelta(days=days)).readings
         with pytest.raises(WrongKey):
-            heard(name, key, received=day)
+            heard(name, key, received=clock + timedelta(days=days, seconds=days))
     with pytest.raises(NoKey):
         heard(name, Profile())
     with pytest.raises(WrongKey):
@@ -160,6 +164,20 @@ def test_na1_believes_its_clock_only_near_the_reception() -> None:
     raw = bytes.fromhex(BY_NAME[name]["hex"])
     with pytest.raises(BadFrame):
         decode(bytes([raw[0] - 1]) + raw[1:-1], lambda _: key)
+
+
+def na1(block: str) -> Telegram:
+    """An NA-1 telegram with this block, encrypted as the meter does it."""
+    raw = encode.radio(NA1, b"\xa0\x07\x00")
+    cipher = Cipher(algorithms.AES(AES), modes.CBC(raw[2:10] + b"\x07" * 8)).encryptor()
+    return decode(encode.radio(NA1, b"\xa0\x07\x00" + cipher.update(bytes.fromhex(block))), lambda _: Profile(AES))
+
+
+def test_na1_takes_the_whole_difference_off() -> None:
+    """The older total is the present one less a difference of 26 bits, in the same unit; bits 0 to 3 and 8 to 31 of the present one are its litres."""
+    found = na1("00 0300005f 00a4002f 80 02 0000a0 00 00")
+    values = [one.value for one in found.readings if one.register.name == "volume"]
+    assert values == [0x5F00003 * 1000, (0x5F00003 - 0x2800002) * 1000]
 
 
 def test_na1_rarely_believes_a_wrong_key() -> None:

@@ -78,6 +78,21 @@ def test_what_it_does_not_allow_is_refused_by_name(raw: bytes, profile: Profile 
     assert KEY.hex() not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("raw", "profile", "said"),
+    [
+        (PLAIN, Profile(KEY), "sent as plain, the device's profile demands an encrypted one"),
+        (PLAIN, Profile(KEY, ELL_CTR), "sent as plain, the device's profile demands ELL AES-CTR"),
+        (CTR, Profile(KEY, mode=5), "sent as ELL AES-CTR, the device's profile demands mode 5"),
+        (MODE_5, Profile(KEY, mode=0), "sent as mode 5, the device's profile demands plain"),
+    ],
+)
+def test_a_downgrade_says_what_came_and_what_is_demanded(raw: bytes, profile: Profile, said: str) -> None:
+    """Modes by their names or numbers: what the operator compares with the directory."""
+    with pytest.raises(Downgrade, match=said):
+        decode(raw, lambda _: profile)
+
+
 @pytest.mark.parametrize("mode", [1, 2, 3, 4, 6, 8, 9, 10, 13, 15, 16, 31])
 @pytest.mark.parametrize("profile", [Profile(), Profile(KEY)])
 def test_a_mode_not_read_here_is_never_parsed(mode: int, profile: Profile) -> None:

@@ -170,6 +170,23 @@ def test_a_key_left_out_stays(registry, house):
     assert registry.device(DeviceId.parse("AAA-12345678-1B-06")).key == bytes.fromhex(KEY)
 
 
+def test_a_key_that_cannot_be_opened_is_sealed_anew(registry, house, tmp_path):
+    """After the master key was lost, a file with the keys makes them readable under the new one."""
+    import_directory(registry, house())
+    registry.vault = Vault.create(tmp_path / "other.key")
+    with pytest.raises(VaultError):
+        registry.device(DeviceId.parse("AAA-12345678-1B-06"))
+    report = import_directory(registry, house())
+    assert [line.split()[3:] for line in report.differences] == [["key_sealed"]]
+    assert registry.device(DeviceId.parse("AAA-12345678-1B-06")).key == bytes.fromhex(KEY)
+
+
+def test_how_long_rows_are_kept(registry, house):
+    """Days for which hours and days are kept are a property's own, as number or text; 0 is for ever."""
+    import_directory(registry, house(HOUSE.replace('zone = "Europe/Prague"', 'zone = "Europe/Prague"\nhours_kept = 0\ndays_kept = "730"')))
+    assert registry._rows("SELECT hours_kept, days_kept FROM properties") == [(0, 730)]
+
+
 def test_csv_says_the_same_as_toml(registry, house, tmp_path):
     """A folder of CSV files, here with semicolons and a byte order mark, is the same directory as the TOML file."""
     import_directory(registry, house())
@@ -225,6 +242,25 @@ def test_csv_says_the_same_as_toml(registry, house, tmp_path):
         ),
         ('id = "BBB-00000001-02-04"', 'id = "AAA-12345678-1B-06"', "house.toml: [[device]] 2: is there twice, also at house.toml: [[device]] 1"),
         ("[[manager]]", "[[manager", "this is not TOML"),
+        ('zone = "Europe/Prague"', 'zone = "UTC"\nyear_start = "02-30"', "house.toml: [[property]] 1: year_start: write the first of a month"),
+        ('zone = "Europe/Prague"', 'zone = "UTC"\nhours_kept = true', "house.toml: [[property]] 1: hours_kept: write a whole number of days"),
+        ('zone = "Europe/Prague"', 'zone = "UTC"\ndays_kept = -1', "house.toml: [[property]] 1: days_kept: write a whole number of days"),
+        ("mode = 5", 'whole = "perhaps"', "house.toml: [[device]] 1: whole: write true or false"),
+        (
+            "[[occupancy]]",
+            '[[degree_days]]\nproperty = "b_house"\nmonth = "2026-13"\nvalue = "1"\n[[occupancy]]',
+            'house.toml: [[degree_days]] 1: month: write the month as "2026-01"',
+        ),
+        (
+            'label = "kitchen"',
+            'label = "kitchen"\nproperty = "b_two"\n[[property]]\nid = "b_two"\nmanager = "Teplo s.r.o."\nname = "Dubová 3"\nzone = "UTC"',
+            "house.toml: [[point]] 1: property: the unit u_1 is in b_house: leave the property out",
+        ),
+        (
+            'name = "Nováková"',
+            'name = "Nováková"\nremove = true',
+            "house.toml: [[occupancy]] 1: remove: there is no occupancy",
+        ),
         (
             'label = "main meter"',
             'label = "main meter"\nregisters = ["power", "volume"]\n[[assignment]]\npoint = "main meter"\ndevice = "BBB-00000001-02-04"\nfrom = 2024-05-01',
@@ -278,8 +314,10 @@ def test_a_device_may_serve_two_points_by_different_registers(registry, house):
 
 
 def test_nothing_to_read(registry, tmp_path):
-    """A path that does not exist, and a folder without one of the files, are told as such."""
+    """A path that does not exist, what is not text, and a folder without one of the files, are told as such."""
     assert "there is no such file or folder" in refused(registry, tmp_path / "none.toml")
+    (tmp_path / "latin.toml").write_bytes('name = "Lipová"'.encode("latin-1"))
+    assert f"{tmp_path / 'latin.toml'}: cannot be read: 'utf-8' codec" in refused(registry, tmp_path / "latin.toml")
     (tmp_path / "empty").mkdir()
     assert "holds none of managers.csv" in refused(registry, tmp_path / "empty")
 

@@ -42,6 +42,12 @@ def test_files_become_rows(folder):
     assert not any(KEY.hex() in repr(row).lower() for row in rows)
 
 
+def test_what_is_no_text_is_passed_over(folder):
+    """A file that is not text among them is none of a meter; the others are read."""
+    (folder / "binary").write_bytes(b"\xff\xfe\x00key=")
+    assert [row.number for row in read_meter_files(folder)[0]] == ["85000001", "85000002", "85000003"]
+
+
 def test_a_key_that_is_none_is_named_by_its_file(folder):
     """The mistake names the file, never the key."""
     (folder / "two").write_text("name=Two\nid=85000002\nkey=abc123\n")

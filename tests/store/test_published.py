@@ -73,6 +73,7 @@ def test_series_of_points(published):
     published.replace([PublishedSeries(1, "m_1", VOLUME, "total", "UTC", 11)], [])
     assert published.series_of(["m_1"])[0].last_t == 11
     assert published.series_of([]) == []
+    assert published.corrections([], 0, 2**62) == []
 
 
 def test_versions_rise_with_what_changed(published):

@@ -1,10 +1,13 @@
 """Opening, migrating and writing of the shared SQLite helper."""
 
+import sqlite3
 import stat
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 
 import pytest
 
+from submeter.store import sqlite
 from submeter.store.errors import StoreError
 from submeter.store.sqlite import open_sqlite, transaction
 
@@ -97,3 +100,43 @@ def test_many_may_open_at_once(tmp_path):
     with ThreadPoolExecutor(8) as pool:
         versions = list(pool.map(lambda _: version_of(path), range(8)))
     assert versions == [[(2,)]] * 8
+
+
+def test_a_migration_may_end_without_its_semicolon(tmp_path):
+    """The last statement of a migration is run, however it ends."""
+    connection = open_sqlite(tmp_path / "x.sqlite", [FIRST, SECOND.rstrip(";\n")])
+    assert connection.execute("SELECT x, z FROM a").fetchall() == []
+    connection.close()
+
+
+def test_a_transaction_that_the_engine_ended_tells_its_cause(tmp_path):
+    """Where the engine took a transaction back by itself, what leaves is the reason, not that there is nothing to take back; the next one is as any."""
+    connection = open_sqlite(tmp_path / "x.sqlite", [FIRST])
+
+    def taken_back():
+        with transaction(connection):
+            connection.execute("INSERT INTO a VALUES (1)")
+            connection.execute("ROLLBACK")
+            raise sqlite3.OperationalError("disk is full")
+
+    with pytest.raises(StoreError, match="disk is full"):
+        taken_back()
+    with transaction(connection):
+        connection.execute("INSERT INTO a VALUES (2)")
+    assert connection.execute("SELECT x FROM a").fetchall() == [(2,)]
+    connection.close()
+
+
+def test_a_new_file_that_another_one_writes_to_is_waited_for(tmp_path, monkeypatch):
+    """While another process writes to a new file it is waited for, and told after the time that is granted."""
+    path = tmp_path / "x.sqlite"
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other, ThreadPoolExecutor(1) as pool:
+        other.execute("BEGIN IMMEDIATE")
+        monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 0.05)
+        with pytest.raises(StoreError, match=r"x\.sqlite: database is locked"):
+            open_sqlite(path, [FIRST])
+        monkeypatch.setattr(sqlite, "BUSY_TIMEOUT_S", 10)
+        opening = pool.submit(version_of, path)
+        assert not wait([opening], timeout=0.1).done
+        other.execute("COMMIT")
+        assert opening.result() == [(2,)]
