@@ -1,7 +1,7 @@
 """What a page asks the API: requests to the application in the same process, as the browser that asked for the page.
 
 Rules: the browser's cookies, origin, language and address go along, nothing else; cookies that an answer sets are kept for the next question of the same page and
-go back to the browser with it. An answer that is no success is `Refused`, with the problem that the API told.
+go back to the browser with it. What was read is kept for the rest of the page, until something is changed. An answer that is no success is `Refused`, with the problem that the API told.
 """
 
 import asyncio
@@ -45,16 +45,21 @@ class Api:
         self._cookies = dict(request.cookies)
         self._locale = locale
         self._set: list[bytes] = []
+        self._read: dict[tuple[str, str], bytes] = {}
 
     async def get(self, path: str, **query: Any) -> Any:
         """Read; raises Refused."""
         asked = [
             (name, part) for name, value in query.items() if value is not None for part in (value if isinstance(value, (list, tuple)) else [value])
         ]
-        return json.loads(await self.raw("GET", path, urlencode(asked)) or b"null")
+        question = path, urlencode(asked)
+        if question not in self._read:
+            self._read[question] = await self.raw("GET", *question)
+        return json.loads(self._read[question] or b"null")
 
     async def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
         """Change; raises Refused."""
+        self._read.clear()
         return json.loads(await self.raw(method, path, "", json.dumps(body or {}).encode()) or b"null")
 
     async def raw(self, method: str, path: str, query: str, body: bytes = b"", accept: bytes = b"application/json") -> bytes:
