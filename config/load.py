@@ -13,8 +13,10 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from submeter.config.collectors import Broker, Drop, Gateway, LoraWan, MappedTopic, ModbusLine, SerialPort, WiredBus
 from submeter.config.errors import ConfigError
-from submeter.config.sections import Broker, Config, Drop, Gateway, LoraWan, MappedTopic, ModbusLine, PortalHost, Sender, SerialPort, WiredBus
+from submeter.config.people import PortalHost, Sender
+from submeter.config.sections import Config
 
 __all__ = ["DEFAULT_FILE", "load", "parse"]
 

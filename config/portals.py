@@ -13,7 +13,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BeforeValidator, Field, Strict, ValidationError, model_validator
 
 from submeter.config.errors import ConfigError
-from submeter.config.sections import Section
+from submeter.config.values import Section
 
 __all__ = ["SHIPPED", "ClaimKind", "Policy", "Portal", "Step", "load_portal"]
 

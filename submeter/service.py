@@ -28,8 +28,8 @@ from submeter.api.flows import Tenant
 from submeter.api.secrets import Secrets
 from submeter.collectors import collectors
 from submeter.config import Config, ConfigError
+from submeter.config.people import PortalHost
 from submeter.config.portals import Portal, load_portal
-from submeter.config.sections import PortalHost
 from submeter.control import ControlServer
 from submeter.core import Core, make_folder, now
 from submeter.errors import SubmeterError
