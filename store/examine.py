@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from submeter.store import inbox, published, readings_schema, registry_schema
 from submeter.store.errors import StoreError
-from submeter.store.postgres import Postgres, reached
+from submeter.store.sql import postgres
 
 __all__ = ["FILES", "READINGS", "Schema", "database", "faults", "schema_of"]
 
@@ -37,9 +37,10 @@ class Schema(NamedTuple):
 
 def database(server: str) -> Iterator[Schema]:
     """What the database of an installation holds; nothing is changed there. StoreError says what to do if it does not answer."""
-    reached(server)
+    engine = postgres()
+    engine.reached(server)
     for name in ("registry", "published"):
-        connection = Postgres(server, name)
+        connection = engine.Postgres(server, name)
         try:
             there = connection.execute("SELECT to_regclass('schema_version')").fetchone() != (None,)
             row = connection.execute("SELECT version FROM schema_version").fetchone() if there else None

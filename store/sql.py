@@ -16,7 +16,7 @@ from typing import Any, Final, Protocol
 
 from submeter.store.errors import StoreError
 
-__all__ = ["Connection", "Rows", "migrate", "open_sql", "querying", "reached", "rehearsal", "transaction", "upsert"]
+__all__ = ["Connection", "Rows", "migrate", "open_sql", "postgres", "querying", "reached", "rehearsal", "transaction", "upsert"]
 
 MARKS: Final = {"sqlite": "/* postgres */", "postgres": "/* sqlite */"}
 
@@ -83,7 +83,7 @@ def open_sql(path: Path, migrations: Sequence[str], *, server: str = "", synced:
     Of a file: not `synced`, it can be made again and does not wait for the disk at each commit; `overwrite`, nothing of what is deleted is left in it.
     """
     if server:
-        connection: Connection = _postgres().open_postgres(server, path.stem, migrations)
+        connection: Connection = postgres().open_postgres(server, path.stem, migrations)
         return connection
     from submeter.store.sqlite import open_sqlite  # noqa: PLC0415 - which stands on this module
 
@@ -92,11 +92,11 @@ def open_sql(path: Path, migrations: Sequence[str], *, server: str = "", synced:
 
 def reached(server: str) -> str:
     """Return what answers at a PostgreSQL `server`; StoreError says what to do if nothing does."""
-    return str(_postgres().reached(server))
+    return str(postgres().reached(server))
 
 
-def _postgres() -> ModuleType:
-    """The module for PostgreSQL; StoreError without its driver, which is an extra."""
+def postgres() -> ModuleType:
+    """Return the module for PostgreSQL; StoreError without its driver, which is an extra."""
     try:
         return import_module("submeter.store.postgres")
     except ImportError as error:

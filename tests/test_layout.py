@@ -1,5 +1,7 @@
 """The folders at the root, the packages declared and the symlinks in submeter/ agree."""
 
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -47,3 +49,12 @@ def test_spark_has_a_lock_of_its_own():
     locks = [(ROOT / name).read_text() for name in ("requirements.lock", "requirements-spark.lock")]
     assert ["pyspark==" in lock for lock in locks] == [False, True]
     assert not [line for lock in locks for line in lock.splitlines() if "://" in line or line.startswith("--index")]
+
+
+def test_no_extra_is_needed_before_it_is_asked_for():
+    """Every command can be imported where only what pyproject.toml requires is installed."""
+    absent = "import sys; sys.modules.update(dict.fromkeys(('psycopg', 'pymodbus', 'pyspark')))"
+    modules = [f"submeter.cli.{path.stem}" for path in sorted((ROOT / "submeter" / "cli").glob("*.py"))]
+    wanted = ["submeter.doctor", "submeter.backup", "submeter.service", *modules]
+    done = subprocess.run([sys.executable, "-c", f"{absent}; import {', '.join(wanted)}"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
