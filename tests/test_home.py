@@ -3,15 +3,12 @@
 import json
 import shutil
 import threading
-import urllib.request
 from copy import copy
 from dataclasses import replace
 
 import pytest
+from at_home import Here, Watcher
 from broker import wait_until
-from installation import Installation
-from paho.mqtt.client import Client
-from paho.mqtt.enums import CallbackAPIVersion
 from receivers import hanging
 from threaded import kept, running
 from typer.testing import CliRunner
@@ -21,17 +18,12 @@ from submeter.cli import app
 from submeter.collectors import mqtt_settings
 from submeter.config import ConfigError, parse
 from submeter.core import now
-from submeter.home import Home, verify
+from submeter.home import verify
 from submeter.ingest.mqtt import MqttCollector
 from submeter.post.shown import _key, _word, shown
 from submeter.reading import Register, from_micro
 from submeter.service import serve
-from submeter.simulate import Network
-from submeter.store import Message
-from submeter.store.inbox import REPLAY
 
-START = now() // civil.HOUR * civil.HOUR - 3 * civil.DAY
-SHOW = '[home_assistant]\nport = {}\nunits = ["house-1-flat-01"]\n'
 ROOT = "homeassistant/device/submeter-home/house-1-flat-01-"
 
 
@@ -39,65 +31,6 @@ ROOT = "homeassistant/device/submeter-home/house-1-flat-01-"
 def _quick(monkeypatch):
     monkeypatch.setattr("submeter.home.LOOK_S", 0.05)
     monkeypatch.setattr("submeter.post.home_assistant.PAUSES_S", (0.2, 0.2))
-
-
-class Here(Installation):
-    """An installation of two flats of which one is shown; `day` takes in the telegrams of a day and rolls them up."""
-
-    def __init__(self, folder, port, more=""):
-        super().__init__(folder, SHOW.format(port) + more, flats=2)
-        self.counted = []
-
-    def day(self, number=0):
-        start = START + number * civil.DAY
-        sent = Network(self.building, 6 * civil.HOUR, f"b{number}").messages(start, start + civil.DAY)
-        with self.core() as core:
-            core.inbox.append([Message("test", m.payload, start + civil.DAY, gateway=m.gateway, flags=REPLAY) for m in sent])
-            core.drain_all()
-            core.rollup()
-
-    def home(self):
-        """The thread, started."""
-        made = Home(self.config, now, lambda outcome, count: self.counted.append((outcome, count)))
-        made.start()
-        return made
-
-    def wanted(self):
-        """What should stand at the broker."""
-        with self.core() as core:
-            return dict(shown(core.registry, core.published, self.config.home_assistant, now=now()).messages)
-
-    def told(self):
-        """The metrics of a running submeter."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self.metrics}/metrics") as answer:
-            return answer.read().decode()
-
-    def count(self, outcome):
-        return sum(count for name, count in self.counted if name == outcome)
-
-
-class Watcher:
-    """What stands at a broker: retained messages, and those that come."""
-
-    def __init__(self, port):
-        self.there, self.status = {}, []
-        self._client = Client(CallbackAPIVersion.VERSION2)
-        self._client.on_message = lambda _client, _data, message: self._take(message.topic, message.payload)
-        self._client.on_connect = lambda client, *_: client.subscribe([("homeassistant/#", 1), ("submeter/home/#", 1)])
-        self._client.connect("127.0.0.1", port)
-        self._client.loop_start()
-
-    def _take(self, topic, payload):
-        if topic == "submeter/home/status":
-            self.status.append(payload)
-        elif payload:
-            self.there[topic] = payload
-        else:
-            self.there.pop(topic, None)
-
-    def close(self):
-        self._client.disconnect()
-        self._client.loop_stop()
 
 
 @pytest.fixture(scope="module")
