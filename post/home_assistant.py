@@ -108,9 +108,10 @@ class Showing:
         self._told("")
 
     def _went(self, _client: Client, _data: object, _flags: object, reason: ReasonCode, _properties: object) -> None:
+        was_there = self.connected.is_set()
         self.connected.clear()
         self._forget()
-        if reason.is_failure:
+        if was_there and reason.is_failure:
             self._told(f"the broker is away: {reason}")
 
     def _failed(self, _client: Client, _data: object) -> None:

@@ -3,14 +3,12 @@
 import json
 import shutil
 import threading
-import urllib.request
 from copy import copy
+from dataclasses import replace
 
 import pytest
+from at_home import Here, Watcher
 from broker import wait_until
-from installation import Installation
-from paho.mqtt.client import Client
-from paho.mqtt.enums import CallbackAPIVersion
 from receivers import hanging
 from threaded import kept, running
 from typer.testing import CliRunner
@@ -20,78 +18,19 @@ from submeter.cli import app
 from submeter.collectors import mqtt_settings
 from submeter.config import ConfigError, parse
 from submeter.core import now
-from submeter.home import Home, verify
+from submeter.home import verify
 from submeter.ingest.mqtt import MqttCollector
 from submeter.post.shown import _key, _word, shown
 from submeter.reading import Register, from_micro
 from submeter.service import serve
-from submeter.simulate import Network
-from submeter.store import Message
-from submeter.store.inbox import REPLAY
 
-START = now() // civil.HOUR * civil.HOUR - 3 * civil.DAY
-SHOW = '[home_assistant]\nport = {}\nunits = ["house-1-flat-01"]\n'
 ROOT = "homeassistant/device/submeter-home/house-1-flat-01-"
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch):
     monkeypatch.setattr("submeter.home.LOOK_S", 0.05)
-    monkeypatch.setattr("submeter.post.home_assistant.PAUSES_S", (0.05, 0.05))
-
-
-class Here(Installation):
-    """An installation of two flats of which one is shown; `day` takes in the telegrams of a day and rolls them up."""
-
-    def __init__(self, folder, port, more=""):
-        super().__init__(folder, SHOW.format(port) + more, flats=2)
-        self.counted = []
-
-    def day(self, number=0):
-        start = START + number * civil.DAY
-        sent = Network(self.building, 6 * civil.HOUR, f"b{number}").messages(start, start + civil.DAY)
-        with self.core() as core:
-            core.inbox.append([Message("test", m.payload, start + civil.DAY, gateway=m.gateway, flags=REPLAY) for m in sent])
-            core.drain_all()
-            core.rollup()
-
-    def home(self):
-        """The thread, started."""
-        made = Home(self.config, now, lambda outcome, count: self.counted.append((outcome, count)))
-        made.start()
-        return made
-
-    def wanted(self):
-        """What should stand at the broker."""
-        with self.core() as core:
-            return dict(shown(core.registry, core.published, self.config.home_assistant, now=now()).messages)
-
-    def count(self, outcome):
-        return sum(count for name, count in self.counted if name == outcome)
-
-
-class Watcher:
-    """What stands at a broker: retained messages, and those that come."""
-
-    def __init__(self, port):
-        self.there, self.status = {}, []
-        self._client = Client(CallbackAPIVersion.VERSION2)
-        self._client.on_message = lambda _client, _data, message: self._take(message.topic, message.payload)
-        self._client.on_connect = lambda client, *_: client.subscribe([("homeassistant/#", 1), ("submeter/home/#", 1)])
-        self._client.connect("127.0.0.1", port)
-        self._client.loop_start()
-
-    def _take(self, topic, payload):
-        if topic == "submeter/home/status":
-            self.status.append(payload)
-        elif payload:
-            self.there[topic] = payload
-        else:
-            self.there.pop(topic, None)
-
-    def close(self):
-        self._client.disconnect()
-        self._client.loop_stop()
+    monkeypatch.setattr("submeter.post.home_assistant.PAUSES_S", (0.2, 0.2))
 
 
 @pytest.fixture(scope="module")
@@ -225,14 +164,15 @@ def test_a_broker_that_was_away_and_forgot_has_everything_again(here, broker):
     home = here.home()
     assert not home.connected
     wanted = here.wanted()
-    for _ in range(2):
+    for times in (1, 2):
         broker.start()
         watcher = Watcher(broker.port)
         wait_until(lambda there=watcher.there: there == wanted, 30)
+        wait_until(lambda times=times: here.count("taken") == times * len(wanted))
         watcher.close()
-        assert here.count("failed") == 0
         broker.kill()
         wait_until(lambda: not home.connected)
+    assert here.count("failed") == 0
     home.stop()
 
 
@@ -254,13 +194,11 @@ def test_a_running_submeter_shows_and_counts(here, watcher):
     try:
         assert up.wait(60)
         wait_until(lambda: watcher.there == wanted)
-        with urllib.request.urlopen(f"http://127.0.0.1:{here.metrics}/metrics") as answer:
-            told = answer.read().decode()
+        wait_until(lambda: f'submeter_home_assistant_messages_total{{result="taken"}} {len(wanted)}.0' in here.told())
+        assert "submeter_home_assistant_connected 1.0" in here.told()
     finally:
         stop.set()
         thread.join()
-    assert "submeter_home_assistant_connected 1.0" in told
-    assert f'submeter_home_assistant_messages_total{{result="taken"}} {len(wanted)}.0' in told
     wait_until(lambda: watcher.status[-1] == b"offline")
 
 
@@ -303,3 +241,39 @@ def test_ids_and_registers_are_one_level_of_a_topic():
     """Wildcards, slashes, dots and letters of other scripts are written by their numbers; tariffs and channels are words."""
     assert _word("a/b+#.č-1_Z") == "a_2f_b_2b__23__2e__10d_-1_Z"
     assert [_key(Register("energy", "kWh", 2, 1, 3)), _key(Register("hca", "hca"))] == ["energy_t2_s1_3", "hca"]
+
+
+def test_a_new_meter_is_shown_from_its_own_first_reading(here):
+    """Between an exchange and the new meter's first reading nothing is shown of the point: the last value is the old meter's."""
+    point = "house-1-flat-01-kitchen"
+    with here.core() as core:
+        (old,) = core.registry.assignments_of(point)
+        moment = now()
+        exchanged = replace(old, until=moment), replace(old, device="SIM-11111111-01-07", since=moment)
+        with core.registry.writing() as db:
+            db.execute("INSERT INTO devices (id, whole) VALUES ('SIM-11111111-01-07', 1)")
+        core.registry.replace_assignments(point, exchanged)
+        what = shown(core.registry, core.published, here.config.home_assistant, now=moment)
+    assert not [topic for topic in what.messages if point in topic]
+    assert what.messages
+
+
+def test_a_broker_that_refuses_is_told_once(here, broker, capsys):
+    """A wrong user: nothing is published, the log says so once, and stopping does not wait for anything."""
+    broker.stop()
+    broker.configure(broker.configuration.replace("allow_anonymous true", "allow_anonymous false"))
+    broker.start()
+    home = here.home()
+    wait_until(lambda: home._said)
+    assert "refuses" in home._said
+    assert not home.connected
+    home.stop()
+    assert capsys.readouterr().out.count("home assistant is not told") == 1
+    assert here.counted == []
+
+
+def test_a_file_of_certificates_that_is_not_there_is_named(here):
+    """TLS without its file is a mistake of the configuration, told at once."""
+    here.file.write_text(here.file.read_text().replace("[home_assistant]\n", '[home_assistant]\ntls = true\nca_file = "none.crt"\n'))
+    with pytest.raises(ConfigError, match=r"\[home_assistant\]: ca_file .*none\.crt cannot be used"):
+        here.home()
