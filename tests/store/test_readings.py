@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from submeter.reading import Register
-from submeter.store import BILL, READING, RECEPTION, ROLLUP, Readings, SeriesKey, StoreError
+from submeter.store import BILL, READING, RECEPTION, ROLLUP, Readings, SeriesKey, StoreBrokenError, StoreError
 from submeter.store.duck import Duck, require_version
 from submeter.store.readings_schema import MIGRATIONS
 
@@ -70,6 +70,40 @@ def test_numbers_stay(tmp_path):
         assert again.registers() == {("A", VOLUME): 1, ("B", VOLUME): 2, ("C", VOLUME): 3}
         assert again.series() == again.series_ids([key]) == {key: 1}
         assert again.register_ids([]) == {}
+
+
+def test_a_file_that_stopped_is_told_and_opens_again(readings):
+    """What stopped says so until it is opened again; then all that was committed is there, numbers too."""
+    readings.store(batch((1, 10, 100, 1)), NOBODY, 1)
+    readings.close()
+    with pytest.raises(StoreBrokenError, match=r"readings\.duckdb stopped: .*then reopen"):
+        readings.watermark()
+    readings.reopen()
+    assert stored(readings) == [(10, 100, 1)]
+    assert readings.register_ids([("B", VOLUME)]) == {("B", VOLUME): 2}
+
+
+def test_a_stop_inside_a_transaction_takes_it_back(tmp_path):
+    """A file that DuckDB gives up in the middle of a transaction is told as stopped; opened again, nothing of that transaction is there."""
+    duck = Duck(tmp_path / "x.duckdb", ["CREATE TABLE a (x INTEGER);"])
+
+    def stopped():
+        with duck.transaction() as connection:
+            connection.execute("INSERT INTO a VALUES (1)")
+            raise duckdb.FatalException("the log cannot be written")
+
+    with pytest.raises(StoreBrokenError, match="the log cannot be written; free disk space, then reopen"):
+        stopped()
+    duck.reopen()
+    assert duck.read("SELECT * FROM a").num_rows == 0
+    duck.close()
+
+
+def test_a_copy_that_cannot_be_written_is_told(readings, tmp_path):
+    """The place of the copy is named, and what to do; the file goes on."""
+    with pytest.raises(StoreError, match=r"none/copy\.duckdb cannot be written: No such file or directory; free disk space first"):
+        readings.copy_to(tmp_path / "none" / "copy.duckdb")
+    assert readings.watermark() == 0
 
 
 def test_what_the_kernel_needs_is_a_projection(readings):
