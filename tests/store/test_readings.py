@@ -10,7 +10,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from submeter.reading import Register
+from submeter.reading import Register, Source
 from submeter.store import BILL, READING, RECEPTION, ROLLUP, Readings, SeriesKey, StoreBrokenError, StoreError
 from submeter.store.duck import Duck, require_version
 from submeter.store.readings_schema import MIGRATIONS
@@ -140,6 +140,22 @@ def test_what_differs_is_kept(readings, other):
     """A reading that differs in source, status, due mark or pin is no repetition."""
     readings.store(batch((1, 10, 100, 1)), NOBODY, 1)
     assert readings.store(batch((1, 10, 100, 2), **other), NOBODY, 2) == 1
+
+
+def test_when_a_register_was_last_heard(readings):
+    """The last live reading counts; not what was sent in, nor what a register is not known for."""
+    assert readings.last("A", VOLUME) is None
+    readings.store(batch((1, 10, 100, 1), (1, 20, 101, 2), src=Source.LIVE), NOBODY, 1)
+    readings.store(batch((1, 30, 102, 3), src=Source.MANUAL), NOBODY, 2)
+    assert readings.last("A", VOLUME) == 20
+    assert readings.last("Z", VOLUME) is None
+
+
+def test_no_series_have_no_rows_to_replace(readings):
+    """Rows of no series: nothing is touched."""
+    readings.replace_rollups([1], rows(0, 10), now=1)
+    assert readings.replace_rollups([], rows(), now=2).num_rows == 0
+    assert [start for start, *_ in shown(readings)] == [0, 10]
 
 
 def test_void_values_repeat_too(readings):
