@@ -579,6 +579,8 @@ def test_plaintext_under_an_encrypting_header_needs_a_source_that_decrypts() -> 
 @pytest.mark.parametrize(("mode", "body"), [
     (ELL_CTR, encode.extended_ctr(encode.plain(VOLUME, encode.Header(access=9)), KEY, METER, access=5, session=0x77)),
     (7, encode.mode7(VOLUME, encode.Header(access=9), KEY, METER, counter=8)),
+    (ELL_CTR, encode.extended_ctr(encode.plain(VOLUME, None), KEY, METER, access=5, session=0x78)),
+    (7, encode.mode7(VOLUME, encode.Header(access=9, address=METER), KEY, METER, counter=9)),
     (0, encode.extended(encode.plain(VOLUME, encode.Header(access=9)), access=5)),
     (5, encode.extended(encode.mode5(VOLUME, encode.Header(access=9, address=METER), KEY, METER), access=5)),
 ])  # fmt: skip
@@ -591,6 +593,14 @@ def test_layered_telegrams_have_layouts_too(mode: int, body: bytes) -> None:
         (raw[:-3], "wmbus", "auto", False, profile),
     ]
     assert assert_same(Decoder(), sent) == 1
+
+
+def test_frames_with_check_sums_are_not_taken_for_bare_ones() -> None:
+    """Format A and B of every length, not declared: as on the plain path; a bare frame of that length is still read in columns."""
+    bare = [encode.radio(METER, encode.plain(b"\x0d\x78" + bytes([size]) + b"7" * size, encode.Header(access=size))) for size in range(1, 191)]
+    for form in (encode.format_a, encode.format_b):
+        assert_same(Decoder(), [(form(raw), "wmbus", "auto", False, Profile()) for raw in bare])
+    assert assert_same(Decoder(), [(raw, "wmbus", "auto", False, Profile()) for raw in bare]) == len(bare)
 
 
 def test_a_full_frame_teaches_the_compact_ones_behind_it() -> None:
