@@ -420,6 +420,12 @@ def test_what_a_profile_adds_up_must_be_whole() -> None:
     assert not shape(MONTHS + b"\x0f\x00", Driver("x", "", (), layouts=(shown,)))
 
 
+def test_a_base_of_ones_is_no_reading_and_is_added_to() -> None:
+    """As on the plain path, and in columns: the same layout reads profiles of other bases beside it."""
+    bodies = [encode.plain(MONTHS.replace(bytes.fromhex("88130000"), base), encode.Header()) for base in (b"\xff" * 4, b"\x88\x13\0\0")]
+    assert plainly(METER, *bodies) == plainly(METER, *reversed(bodies)) == 1
+
+
 def test_the_head_of_a_profile_says_what_its_elements_are() -> None:
     """One whose head is of no coding, one with two elements, one in days: each its own layout."""
     bodies = [encode.plain(MONTHS.replace(b"\x74\xfe", head), encode.Header()) for head in (b"\x70\xfe", b"\x74\xfe", b"\x72\xfe", b"\x74\x01")]
