@@ -9,7 +9,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -37,8 +36,8 @@ def mend(path: Path, config: Mapping[str, Any]) -> str | None:
             raise StoreError(f"{log} cannot be mended: {error.strerror}; free disk space and file rights come first") from error
     if length is None:
         return None
-    kept = keep(path.parent, log)
-    whole = _keep_whole(path, kept)
+    whole = shutil.disk_usage(path.parent).free >= 2 * path.stat().st_size
+    kept = keep(path.parent, log, *[path] * whole)
     with log.open("r+b") as file:
         file.truncate(length)
         os.fsync(file.fileno())
@@ -58,15 +57,6 @@ def keep(folder: Path, *files: Path) -> Path:
     except OSError as error:
         raise StoreError(f"{kept} cannot be written: {error.strerror}; free disk space first: nothing is changed before it is kept") from error
     return kept
-
-
-def _keep_whole(path: Path, kept: Path) -> bool:
-    if shutil.disk_usage(path.parent).free < 2 * path.stat().st_size:
-        return False
-    with suppress(OSError):
-        shutil.copy2(path, kept / path.name)
-        return True
-    return False
 
 
 def _longest(size: int, opens: Callable[[int], bool]) -> int | None:

@@ -63,7 +63,7 @@ def _tables(connection: duckdb.DuckDBPyConnection) -> list[str]:
 
 def _reads(connection: duckdb.DuckDBPyConnection, table: str) -> bool:
     try:
-        connection.execute(f'SELECT bit_xor(hash(t)) FROM "{table}" t').fetchall()  # noqa: S608 - a table of ours
+        connection.execute(f'SELECT bit_xor(hash(whole)) FROM "{table}" AS whole').fetchall()  # noqa: S608 - a table of ours
     except duckdb.Error as error:
         if CHECKSUM not in str(error):
             raise StoreError(f"{table} cannot be read: {_short(error)}") from error

@@ -1,5 +1,6 @@
 """Erasing an account, and what is forgotten by itself (portal API 10; FLOWS 10: 31, 47)."""
 
+import pytest
 from fastapi.testclient import TestClient
 from portals import PASSWORD, inmes, logged_in
 from tables import dumped
@@ -45,6 +46,7 @@ def test_an_account_is_erased_a_week_after_it_was_asked_for(here):
     assert logged_in(here, "inmes", "petr@example.org").units() == ["cz-b"]
 
 
+@pytest.mark.both_engines
 def test_the_same_address_may_come_again(here):
     """Who was erased is a stranger: the old password opens nothing, a new activation makes a new account."""
     one, _ = inmes(here)

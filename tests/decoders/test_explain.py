@@ -189,6 +189,7 @@ def test_an_unencrypted_session_is_told_to_its_end() -> None:
     raw = encode.radio(METER, b"\x8d\x20\x05" + bytes(4) + encode.crc(body).to_bytes(2, "little") + body)
     rows = told(raw, None)
     assert any("session number" in row.what for row in rows)
+    assert any(row.what == "access number 5" and row.data == b"\x05" for row in rows)
     assert not any("encrypted" in row.what for row in rows if "CRC of what follows" in row.what)
 
 

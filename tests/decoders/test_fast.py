@@ -420,6 +420,12 @@ def test_what_a_profile_adds_up_must_be_whole() -> None:
     assert not shape(MONTHS + b"\x0f\x00", Driver("x", "", (), layouts=(shown,)))
 
 
+def test_a_base_of_ones_is_no_reading_and_is_added_to() -> None:
+    """As on the plain path, and in columns: the same layout reads profiles of other bases beside it."""
+    bodies = [encode.plain(MONTHS.replace(bytes.fromhex("88130000"), base), encode.Header()) for base in (b"\xff" * 4, b"\x88\x13\0\0")]
+    assert plainly(METER, *bodies) == plainly(METER, *reversed(bodies)) == 1
+
+
 def test_the_head_of_a_profile_says_what_its_elements_are() -> None:
     """One whose head is of no coding, one with two elements, one in days: each its own layout."""
     bodies = [encode.plain(MONTHS.replace(b"\x74\xfe", head), encode.Header()) for head in (b"\x70\xfe", b"\x74\xfe", b"\x72\xfe", b"\x74\x01")]
@@ -579,6 +585,8 @@ def test_plaintext_under_an_encrypting_header_needs_a_source_that_decrypts() -> 
 @pytest.mark.parametrize(("mode", "body"), [
     (ELL_CTR, encode.extended_ctr(encode.plain(VOLUME, encode.Header(access=9)), KEY, METER, access=5, session=0x77)),
     (7, encode.mode7(VOLUME, encode.Header(access=9), KEY, METER, counter=8)),
+    (ELL_CTR, encode.extended_ctr(encode.plain(VOLUME, None), KEY, METER, access=5, session=0x78)),
+    (7, encode.mode7(VOLUME, encode.Header(access=9, address=METER), KEY, METER, counter=9)),
     (0, encode.extended(encode.plain(VOLUME, encode.Header(access=9)), access=5)),
     (5, encode.extended(encode.mode5(VOLUME, encode.Header(access=9, address=METER), KEY, METER), access=5)),
 ])  # fmt: skip
@@ -591,6 +599,14 @@ def test_layered_telegrams_have_layouts_too(mode: int, body: bytes) -> None:
         (raw[:-3], "wmbus", "auto", False, profile),
     ]
     assert assert_same(Decoder(), sent) == 1
+
+
+def test_frames_with_check_sums_are_not_taken_for_bare_ones() -> None:
+    """Format A and B of every length, not declared: as on the plain path; a bare frame of that length is still read in columns."""
+    bare = [encode.radio(METER, encode.plain(b"\x0d\x78" + bytes([size]) + b"7" * size, encode.Header(access=size))) for size in range(1, 191)]
+    for form in (encode.format_a, encode.format_b):
+        assert_same(Decoder(), [(form(raw), "wmbus", "auto", False, Profile()) for raw in bare])
+    assert assert_same(Decoder(), [(raw, "wmbus", "auto", False, Profile()) for raw in bare]) == len(bare)
 
 
 def test_a_full_frame_teaches_the_compact_ones_behind_it() -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from submeter.decoders import BadFrame, Profile, Rejected, decode, identify
+from submeter.decoders import BadFrame, DecodeError, Profile, Rejected, decode, identify
 from submeter.decoders.crc import crc16
 from submeter.decoders.frame import parse_frame, strip_a, strip_b
 from submeter.reading import DeviceId
@@ -150,3 +150,23 @@ def test_the_medium_of_the_fixed_structure_is_a_device_type(unit_1: int, unit_2:
     """The top bits of both unit bytes; its five media for meters of mode 2 are the plain ones: a heat meter of them is no cooling meter."""
     body = bytes.fromhex("73 01000091 07 01") + bytes([unit_1, unit_2]) + bytes(8)
     assert identify(encode.wired(body), link="mbus").type == kind
+
+
+def outcome(raw: bytes, link: str, form: str) -> str:
+    """The reason of a frame that is refused, or `read`."""
+    try:
+        parse_frame(raw, link, form)
+    except DecodeError as error:
+        return error.reason
+    return "read"
+
+
+def test_every_control_field_has_its_outcome() -> None:
+    """Answers and spontaneous data are read, what else a meter or a reader sends is rejected; on radio other bytes are no frame."""
+    read, known = {0x08, 0x18, 0x28, 0x38, 0x44, 0x46}, {0x06, 0x40, 0x47, 0x48, 0x53, 0x73}
+    for control in range(256):
+        radio, wire = bytearray(RADIO), bytearray(WIRED)
+        radio[1] = wire[4] = control
+        wire[-2] = sum(wire[4:-2]) & 0xFF
+        assert outcome(bytes(radio), "wmbus", "nocrc") == ("read" if control in read else "rejected" if control in known else "bad_frame")
+        assert outcome(bytes(wire), "mbus", "wired") == ("read" if control in read else "rejected")

@@ -98,3 +98,21 @@ def test_a_damaged_walk_by_telegram_is_shown_and_not_believed() -> None:
     assert telegram.suspect
     assert not telegram.readings
     assert "volume" in {one.quantity for one in telegram.records}
+
+
+#: Bytes behind each tag of the Apator at-wmbus-16-2 (manufacturer layouts 1.1).
+TAGS = {
+    1: "a2 a5 a9 af", 2: "11 41 43 a7 a8 aa ab ac ad b4", 3: "01 44 a6 b6 b7 b8 b9 ba bb bc bd be bf c0 c1 c2 c3 c4 c5 c6 c7 d0 d3", 4: "00 42 a0 a1 a4 f0",
+    5: "b0", 6: "40 8b 8c", 7: "8e a3", 8: "b1 b3", 9: "8a 71", 10: "80 81 82 83 84 86 87", 11: "85 88 8f", 13: "72", 16: "b2 b5", 17: "73", 21: "74",
+    25: "75", 29: "76", 33: "77", 37: "78", 41: "79", 45: "7a", 49: "7b", 53: "7c",
+}  # fmt: skip
+
+
+def test_each_tag_of_an_apator162_has_its_length() -> None:
+    """The total behind any register is found; behind a tag that is not known nothing is guessed."""
+    lengths = {int(tag, 16): size for size, tags in TAGS.items() for tag in tags.split()} | {0x10: 4}
+    for tag in {*range(0xFF)} - {0x10}:
+        registers = f"{tag:02x}" + "00" * lengths.get(tag, 4) + "10 40e20100"
+        told = heard(DeviceId("APA", "35000001", 0x05, 0x07), f"{PLAIN} 0f 00000000000000 {registers} ffff 0000")
+        totals = [one.value for one in told.readings if one.label == "now" and one.value]
+        assert totals == ([123_456_000] if tag in lengths else []), hex(tag)

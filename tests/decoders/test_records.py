@@ -68,6 +68,21 @@ def test_void_is_never_a_number(text: str) -> None:
     assert one(text).value is None
 
 
+LENGTHS = {**{code: code for code in range(0xC0)}, **{code: code & 0x0F for first in (0xC0, 0xD0) for code in range(first, first + 10)}}
+LENGTHS |= {**{code: code & 0x0F for code in range(0xE0, 0xF0)}, 0xF0: 16, 0xF1: 20, 0xF2: 24, 0xF3: 28, 0xF4: 32, 0xF5: 48, 0xF6: 64}
+
+
+def test_lengths_of_variable_data() -> None:
+    """Every length code: text, BCD of either sign, binary up to 15 bytes and by words; all others are reserved. What follows is found behind it."""
+    for code in range(256):
+        found = walk(b"\x0d\x7f" + bytes([code]) + bytes(range(LENGTHS.get(code, 0))) + b"\x01\x13\x07")
+        if code in LENGTHS:
+            assert [record.value for record in found.records] == [bytes(range(LENGTHS[code])) or None, Decimal("0.007")], hex(code)
+        else:
+            assert not found.records
+            assert f"{code:02X}h" in str(found.broken)
+
+
 def test_a_reported_error_has_its_name() -> None:
     """The meter says why there is no value."""
     assert one("04 9316 01000000").error == "overflow"
@@ -93,6 +108,19 @@ def test_a_reported_error_has_its_name() -> None:
 def test_dates(text: str, value: Any) -> None:
     """Types G, F, I and J, with century, summer time and weekday bits; misused century bits fall back to this century."""
     assert one(text).value == value
+
+
+def test_the_century_of_a_date() -> None:
+    """Two digits up to 80 are of this century, 81 to 99 of the last one, more is no year; bits of the century, where there are some, count before."""
+    for year in range(128):
+        g = year << 5 & 0xE0 | 1 | (year >> 3 << 4 | 1) << 8
+        wanted = date(2000 + year if year <= 80 else 1900 + year, 1, 1) if year < 100 else None
+        assert one(f"426c {g.to_bytes(2, 'little').hex()}").value == wanted, year
+        for hundreds in range(4):
+            said = 1900 + 100 * hundreds + year
+            meant = 2000 + year if said > 2099 or (said < 2000 and year <= 80) else said
+            found = one("046d 00" + bytes([hundreds << 5]).hex() + g.to_bytes(2, "little").hex()).value
+            assert found == (datetime(meant, 1, 1) if year < 100 else None), (year, hundreds)
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from submeter.reading import Register
-from submeter.store import BILL, READING, RECEPTION, ROLLUP, Readings, SeriesKey, StoreError
+from submeter.reading import Register, Source
+from submeter.store import BILL, READING, RECEPTION, ROLLUP, Readings, SeriesKey, StoreBrokenError, StoreError
 from submeter.store.duck import Duck, require_version
 from submeter.store.readings_schema import MIGRATIONS
 
@@ -72,6 +72,40 @@ def test_numbers_stay(tmp_path):
         assert again.register_ids([]) == {}
 
 
+def test_a_file_that_stopped_is_told_and_opens_again(readings):
+    """What stopped says so until it is opened again; then all that was committed is there, numbers too."""
+    readings.store(batch((1, 10, 100, 1)), NOBODY, 1)
+    readings.close()
+    with pytest.raises(StoreBrokenError, match=r"readings\.duckdb stopped: .*then reopen"):
+        readings.watermark()
+    readings.reopen()
+    assert stored(readings) == [(10, 100, 1)]
+    assert readings.register_ids([("B", VOLUME)]) == {("B", VOLUME): 2}
+
+
+def test_a_stop_inside_a_transaction_takes_it_back(tmp_path):
+    """A file that DuckDB gives up in the middle of a transaction is told as stopped; opened again, nothing of that transaction is there."""
+    duck = Duck(tmp_path / "x.duckdb", ["CREATE TABLE a (x INTEGER);"])
+
+    def stopped():
+        with duck.transaction() as connection:
+            connection.execute("INSERT INTO a VALUES (1)")
+            raise duckdb.FatalException("the log cannot be written")
+
+    with pytest.raises(StoreBrokenError, match="the log cannot be written; free disk space, then reopen"):
+        stopped()
+    duck.reopen()
+    assert duck.read("SELECT * FROM a").num_rows == 0
+    duck.close()
+
+
+def test_a_copy_that_cannot_be_written_is_told(readings, tmp_path):
+    """The place of the copy is named, and what to do; the file goes on."""
+    with pytest.raises(StoreError, match=r"none/copy\.duckdb cannot be written: No such file or directory; free disk space first"):
+        readings.copy_to(tmp_path / "none" / "copy.duckdb")
+    assert readings.watermark() == 0
+
+
 def test_what_the_kernel_needs_is_a_projection(readings):
     """Readings come out in order of register, t and seq with the kernel's columns and types."""
     readings.store(batch((2, 5, None, 3), (1, 9, 7, 2), (1, 5, 2**62, 1), status=64, due=True, pinned=True), NOBODY, 1)
@@ -106,6 +140,22 @@ def test_what_differs_is_kept(readings, other):
     """A reading that differs in source, status, due mark or pin is no repetition."""
     readings.store(batch((1, 10, 100, 1)), NOBODY, 1)
     assert readings.store(batch((1, 10, 100, 2), **other), NOBODY, 2) == 1
+
+
+def test_when_a_register_was_last_heard(readings):
+    """The last live reading counts; not what was sent in, nor what a register is not known for."""
+    assert readings.last("A", VOLUME) is None
+    readings.store(batch((1, 10, 100, 1), (1, 20, 101, 2), src=Source.LIVE), NOBODY, 1)
+    readings.store(batch((1, 30, 102, 3), src=Source.MANUAL), NOBODY, 2)
+    assert readings.last("A", VOLUME) == 20
+    assert readings.last("Z", VOLUME) is None
+
+
+def test_no_series_have_no_rows_to_replace(readings):
+    """Rows of no series: nothing is touched."""
+    readings.replace_rollups([1], rows(0, 10), now=1)
+    assert readings.replace_rollups([], rows(), now=2).num_rows == 0
+    assert [start for start, *_ in shown(readings)] == [0, 10]
 
 
 def test_void_values_repeat_too(readings):

@@ -4,6 +4,7 @@ import pytest
 
 from submeter.reading import DeviceId
 from submeter.store import SCOPES, Registry, StoreError, Vault, VaultError
+from submeter.store.accounts import Account
 from submeter.store.registry import SELECT_VERSION
 from submeter.store.registry_schema import MIGRATIONS
 from submeter.store.sql import open_sql
@@ -51,6 +52,20 @@ def test_a_device_has_its_key_in_clear(registry):
 def test_a_device_does_not_show_its_key(registry):
     """The text form of a device, which may reach a log, has no key."""
     assert repr(registry.device(DEVICE)) == "Device(AAA-12345678-1B-06, key=yes, mode=5)"
+
+
+def test_an_account_does_not_show_its_password(registry):
+    """The text form of an account, which may reach a log, has no hash, name or address."""
+    registry.accounts.add(Account("a_1", "inmes", "jana", "Jana", "cs", "$argon2id$secret", 1, 0, None))
+    assert repr(registry.accounts.account("a_1")) == "Account(a_1)"
+
+
+def test_the_log_of_a_file_is_emptied(registry):
+    """Nothing that was deleted stands in it then; a server's log is the server's."""
+    registry.record("test", "test", "x", "a detail that is long gone")
+    assert registry.empty_log()
+    if registry._connection.engine == "sqlite":
+        assert registry.path.with_name("registry.sqlite-wal").stat().st_size == 0
 
 
 def test_without_the_master_key_a_sealed_key_is_an_error(registry, tmp_path):
