@@ -1,7 +1,6 @@
-"""The whole of pipeline.toml, and the sections of the service itself: every key with its type, its default and what to write there. `collectors` has those of what
-brings telegrams in, `people` those of what leads to people.
+"""The whole of pipeline.toml, and the sections of the service itself; `collectors` has those of what brings telegrams in, `people` those of what leads to people.
 
-Rules: frozen, strict, unknown keys refused; a key's `description` ends the sentence "write …" when its value is refused, so it names the form and an
+Rules: every key has its type, its default and what to write there; frozen, strict, unknown keys refused; a key's `description` ends the sentence "write …" when its value is refused, so it names the form and an
 example; an empty text stands for "none"; relative paths count from the folder of the file; secrets are named here and read when they are needed.
 """
 
