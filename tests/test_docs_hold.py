@@ -31,7 +31,7 @@ DOCUMENTS = {
 PRESENT = {name: text for name, text in DOCUMENTS.items() if "decisions/" not in name and name != "CHANGELOG.md"}
 FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 PROGRAM = typer.main.get_command(app)
-VERBS = {"demo"} | set(re.findall(r"^    (\w+)\)", (ROOT / "run").read_text(), re.MULTILINE))
+VERBS = set(re.findall(r"^    (\w+)\)", (ROOT / "run").read_text().partition("\ncase $verb in")[2], re.MULTILINE))
 BENCHES = {path.stem for path in (ROOT / "bench").glob("*.py")}
 SOAKS = set(re.findall(r'^    "(\w+)": Run\(', (ROOT / "bench" / "soak.py").read_text(), re.MULTILINE))
 
