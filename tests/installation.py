@@ -71,8 +71,12 @@ class Installation:
     def start(self, log=None, **environment):
         """Run `submeter run` and wait until it listens everywhere."""
         self.spawn(log, **environment)
-        wait_until(self._listens, 120)
+        self.listening()
         return self
+
+    def listening(self):
+        """Wait until the process listens everywhere."""
+        wait_until(self._listens, 120)
 
     def stop(self):
         """Stop it as a service manager would; it must end by itself."""
