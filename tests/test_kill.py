@@ -52,7 +52,7 @@ class Sender(threading.Thread):
 
 @pytest.mark.slow
 def test_kills_lose_nothing_and_count_nothing_twice(tmp_path, broker):
-    """kill -9 fifteen times, also while starting: each telegram gives exactly one reading, and rollups and published blocks equal a recompute."""
+    """Kill -9 fifteen times, also while starting: each telegram gives exactly one reading, and rollups and published blocks equal a recompute."""
     here = Installation(tmp_path / "here", f'[[mqtt]]\nname = "broker"\nport = {broker.port}\n')
     began = time.monotonic()
     here.start()
