@@ -8,11 +8,11 @@ a frame that stays cut through two seconds of silence (`settle`) is no frame.
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import MutableSequence
-from typing import Final, NamedTuple, Protocol
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 from submeter.decoders import DecodeError, identify
 
-__all__ = ["INCOMPLETE", "MOST_ANSWERS", "WRONG", "BinaryFramer", "Framer", "Part", "Radio", "believable", "x25"]
+__all__ = ["INCOMPLETE", "MOST_ANSWERS", "WRONG", "BinaryFramer", "DelimitedFramer", "Framer", "Part", "Radio", "believable", "x25"]
 
 #: What a port may be behind by: longest frame, 64 KiB of rest.
 MAX_REST: Final = 64 * 1024
@@ -123,6 +123,54 @@ class BinaryFramer(ABC):
         if count > 0:
             self.dropped += count
             del self._rest[:count]
+
+
+One = TypeVar("One")
+
+
+class DelimitedFramer(ABC, Generic[One]):
+    """A framer of what ends with the byte `end`; what is longer than `longest` is dropped up to the next end."""
+
+    end: bytes
+    longest: int
+
+    def __init__(self) -> None:
+        self._rest = bytearray()
+        self._skipping = False
+        self.bad = 0
+        self.dropped = 0
+        self.answers: deque[bytes] = deque(maxlen=0)
+
+    @abstractmethod
+    def _of(self, whole: bytes) -> One | None:
+        """What the bytes between two ends are."""
+
+    def feed(self, data: bytes) -> list[One]:
+        """Return what these bytes complete."""
+        *whole, rest = data.split(self.end)
+        found = [one for part in whole if (one := self._finish(part))]
+        self._extend(rest)
+        return found
+
+    def settle(self) -> list[One]:
+        """Nothing: it may pause in the middle."""
+        return []
+
+    def _finish(self, part: bytes) -> One | None:
+        self._extend(part)
+        whole = bytes(self._rest)
+        self._rest.clear()
+        self._skipping = False
+        return self._of(whole)
+
+    def _extend(self, part: bytes) -> None:
+        if self._skipping or len(self._rest) + len(part) > self.longest:
+            self.bad += not self._skipping
+            self.dropped += len(self._rest) + len(part)
+            self._rest.clear()
+            self._skipping = True
+        else:
+            self._rest += part
 
 
 def believable(frame: bytes) -> bool:

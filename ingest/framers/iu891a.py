@@ -4,68 +4,38 @@ A reception is SAP 09, message 20: time (4), three bytes, level (1, signed), the
 Rules: every C0 ends one frame and may begin the next, so garbage between two frames is a frame of its own with a wrong CRC.
 """
 
-from collections import deque
 from typing import Final
 
-from submeter.ingest.framers.core import Radio, x25
+from submeter.ingest.framers.core import DelimitedFramer, Radio, x25
 
 __all__ = ["Iu891aFramer"]
 
-_END: Final = b"\xc0"
 _RECEIVED: Final = b"\x09\x20"
 _HEADER: Final = 10  # SAP, msg, time (4), three bytes, level
-#: Every byte of the longest frame escaped.
-_LONGEST: Final = 2 * (255 + 1 + _HEADER + 2)
+_CRC: Final = 2
 
 
-class Iu891aFramer:
+class Iu891aFramer(DelimitedFramer[Radio]):
     """Bytes of an iU891A."""
 
-    def __init__(self) -> None:
-        self._rest = bytearray()
-        self._skipping = False
-        self.bad = 0
-        self.dropped = 0
-        self.answers: deque[bytes] = deque(maxlen=0)
-
-    def feed(self, data: bytes) -> list[Radio]:
-        """Return the telegrams that these bytes complete."""
-        *whole, rest = data.split(_END)
-        heard = [radio for part in whole if (radio := self._finish(part))]
-        self._extend(rest)
-        return heard
+    end = b"\xc0"
+    longest = 2 * (255 + 1 + _HEADER + 2)  # every byte escaped
 
     def settle(self) -> list[Radio]:
-        """Give up a cut frame."""
-        self._give_up(self._rest)
-        self._rest.clear()
-        self._skipping = False
-        return []
+        """Give up a cut frame; one whose end alone is missing counts."""
+        whole = self._finish(b"")
+        return [whole] if whole else []
 
-    def _finish(self, part: bytes) -> Radio | None:
-        self._extend(part)
-        body = _unescaped(bytes(self._rest))
-        sound = len(body) > 4 and x25(body[:-2]) == int.from_bytes(body[-2:], "little")
-        if not sound:
-            self._give_up(self._rest)
-        self._rest.clear()
-        self._skipping = False
-        if not sound or body[:2] != _RECEIVED or len(body) <= _HEADER + 2:
+    def _of(self, whole: bytes) -> Radio | None:
+        body = _unescaped(whole)
+        if len(body) <= 2 + _CRC or x25(body[:-_CRC]) != int.from_bytes(body[-_CRC:], "little"):
+            self.bad += bool(whole)
+            self.dropped += len(whole)
+            return None
+        if body[:2] != _RECEIVED or len(body) <= _HEADER + _CRC:
             return None
         level = body[_HEADER - 1]
-        return Radio(body[_HEADER:-2], level - 256 if level > 127 else level)
-
-    def _extend(self, part: bytes) -> None:
-        if self._skipping or len(self._rest) + len(part) > _LONGEST:
-            self._skipping = True
-            self._give_up(self._rest + part)
-            self._rest.clear()
-        else:
-            self._rest += part
-
-    def _give_up(self, lost: bytes | bytearray) -> None:
-        self.bad += bool(lost)
-        self.dropped += len(lost)
+        return Radio(body[_HEADER:-_CRC], level - 256 if level > 127 else level)
 
 
 def _unescaped(data: bytes) -> bytes:
