@@ -7,7 +7,7 @@ A step takes the oldest waiting messages and goes, in this order, so that a cras
   4. messages done (inbox file)
 A message at or below the watermark is only marked done: its readings are there. Nothing about a message can stop the loop.
 
-`receiving` splits · `lorawan` joins what came in parts · `together` decodes · `told` takes values of other programs · `judge` says what counts · `again` finds
+`receiving` splits · `lorawan` joins what came in parts · `together` decodes · `told` takes values of other programs · `judge` says what counts · `earlier` finds
 what a device sent before.
 """
 
@@ -21,10 +21,10 @@ import structlog
 from submeter import civil
 from submeter.decoders import FormatKey, Profile, fast
 from submeter.failpoint import failpoint
-from submeter.ingest.again import Again
 from submeter.ingest.announcements import Announcements
 from submeter.ingest.batch import Batch, Step
 from submeter.ingest.common import now_us
+from submeter.ingest.earlier import Earlier
 from submeter.ingest.envelopes import BadPayload, Envelope, Heard
 from submeter.ingest.envelopes.discovery import is_announcement
 from submeter.ingest.envelopes.entities import HOMEASSISTANT, Entity
@@ -150,7 +150,7 @@ class Drain:
 
         The messages come in the order of their ids. Quarantined telegrams that are understood now leave the quarantine.
         """
-        before = Again(device, self._receiver, self._routes, self._told)
+        before = Earlier(device, self._receiver, self._routes, self._told)
         batch, places, found = Batch(again=True), list[tuple[int, int]](), 0
         telegrams = Counter[tuple[str, str, str]]()
         self._begin()

@@ -16,10 +16,10 @@ from submeter.ingest.told import Told
 from submeter.store import Stored
 from submeter.store.inbox import RETAIN
 
-__all__ = ["Again"]
+__all__ = ["Earlier"]
 
 
-class Again:
+class Earlier:
     """Takes messages in the order of their ids."""
 
     def __init__(self, device: str, receiver: Receiver, routes: Sequence[Route], told: Told) -> None:
