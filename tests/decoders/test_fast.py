@@ -25,6 +25,7 @@ from submeter.decoders.dates import read_date
 from submeter.decoders.driver import Driver, Field, Found, Gate, History, Rule, Tags
 from submeter.decoders.driver import Layout as Block
 from submeter.decoders.fast import Decoder, Heard, columns, decode_batch, keys, library, outcomes, singly
+from submeter.decoders.fast.envelope import read_frames
 from submeter.decoders.fast.layout import compilable, compile_layout
 from submeter.decoders.fast.receiving import received
 from submeter.decoders.fast.spots import Payload
@@ -602,11 +603,14 @@ def test_layered_telegrams_have_layouts_too(mode: int, body: bytes) -> None:
 
 
 def test_frames_with_check_sums_are_not_taken_for_bare_ones() -> None:
-    """Format A and B of every length, not declared: as on the plain path; a bare frame of that length is still read in columns."""
+    """Format A and B of every length, not declared: payloads are those of the bare frames, without the check sums between and behind."""
     bare = [encode.radio(METER, encode.plain(b"\x0d\x78" + bytes([size]) + b"7" * size, encode.Header(access=size))) for size in range(1, 191)]
+    wanted = read_frames(Heard.of(bare))
+    assert wanted.size.tolist() == [3 + size for size in range(1, 191)]
     for form in (encode.format_a, encode.format_b):
-        assert_same(Decoder(), [(form(raw), "wmbus", "auto", False, Profile()) for raw in bare])
-    assert assert_same(Decoder(), [(raw, "wmbus", "auto", False, Profile()) for raw in bare]) == len(bare)
+        found = read_frames(Heard.of(list(map(form, bare))))
+        assert found.fast.all()
+        assert found.size.tolist() == wanted.size.tolist()
 
 
 def test_a_full_frame_teaches_the_compact_ones_behind_it() -> None:
