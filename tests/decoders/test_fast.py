@@ -4,7 +4,7 @@ import json
 import random
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -354,14 +354,16 @@ def test_a_date_that_no_gate_believes_goes_to_the_plain_path() -> None:
 
 
 def test_a_clock_far_from_the_reception_is_not_believed() -> None:
-    """A meter whose clock is its only check, heard in time, years later, and at a time that nobody knows: as on the plain path."""
+    """A meter whose clock is its only check, heard in time, 366 days and longer away, and at a time that nobody knows: as on the plain path."""
     vector = next(one for one in vectors() if one["driver"] == "apatorna1")
     raw, profile = bytes.fromhex(vector["hex"]), Profile(bytes.fromhex(vector["key"]))
-    times = [decode(raw, lambda _: profile, form=vector["form"]).meter_time, datetime(2070, 1, 1), None]
-    heard = replace(Heard.of([raw] * 3, form=vector["form"]), received=times)
-    batch = Decoder().of_profiles(heard, [profile] * 3)
-    assert batch.columns.done.tolist() == [True, False, True]
-    assert isinstance(batch.others[1].error, WrongKey)
+    clock = decode(raw, lambda _: profile, form=vector["form"]).meter_time
+    assert clock
+    year, second = timedelta(days=366), timedelta(seconds=1)
+    times = [clock, clock - year, clock + year, None, datetime(2070, 1, 1), clock - year - second, clock + year + second]
+    batch = Decoder().of_profiles(replace(Heard.of([raw] * 7, form=vector["form"]), received=times), [profile] * 7)
+    assert batch.columns.done.tolist() == [True] * 4 + [False] * 3
+    assert all(isinstance(batch.others[number].error, WrongKey) for number in range(4, 7))
 
 
 def test_void_bits_name_nothing() -> None:
