@@ -161,7 +161,7 @@ def main(count: int = 200, seed: int = 1) -> int:
     chosen, survivors, started = sample(count, seed), 0, time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mutants-") as name:
         tree = Path(name) / "tree"
-        shutil.copytree(ROOT, tree, symlinks=True, ignore=shutil.ignore_patterns(".*", "docs", "portal/static"))
+        shutil.copytree(ROOT, tree, symlinks=True, ignore=shutil.ignore_patterns(".*"))
         os.chdir(tree)
         os.environ["PYTHONPATH"] = sys.path[0] = str(tree)
         if noticed(tree, Path("decoders/frame.py")):

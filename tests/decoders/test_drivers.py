@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import product
 from pathlib import Path
 from textwrap import dedent
@@ -65,6 +65,20 @@ def test_a_cut_vector_yields_nothing_of_its_own(vector: Vector) -> None:
         except DecodeError:
             continue
         assert all(reading in whole for reading in part), size
+
+
+def test_the_page_of_meters_says_whom_each_driver_is_for() -> None:
+    """docs/meters.md: versions and types of each driver, and the CI fields of those that need one, in hex as in a device's id; no row is of another driver."""
+
+    def hexes(values: Iterable[int]) -> str:
+        return " ".join(f"{value:02X}" for value in values) or "any"
+
+    page = (ROOT / "docs" / "meters.md").read_text(encoding="utf-8")
+    rows = [row.strip("| ").split(" | ") for row in page.split("\n## ")[0].splitlines() if row.startswith("| ")][1:]
+    assert {row[0]: row[3:] for row in rows} == {
+        driver.name: [", ".join(f"{hexes(make.versions)} / {hexes(make.types)}" for make in driver.makes), hexes(sorted(driver.cis))]
+        for driver in drivers()
+    }
 
 
 def test_names_are_unique() -> None:

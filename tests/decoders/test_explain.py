@@ -62,6 +62,8 @@ def test_each_byte_of_a_plain_telegram_has_its_row(header: encode.Header | None)
         assert covered(told(bare, Profile())) == [bare]
         assert covered(told(encode.format_a(bare), Profile())) == [bare]
         assert [row.what for row in told(encode.format_b(bare), Profile()) if "CRC" in row.what] == ["CRC of block 1, right"]
+        (tail,) = (row for row in told(bare, Profile()) if row.what == "DIF: manufacturer data to the end")
+        assert (tail.data, bare[tail.at :]) == (b"\x0f", b"\x0f\x01\x02")
         (behind,) = (row for row in told(bare + b"\x99", Profile(), form="trailing") if row.at == len(bare))
         assert (behind.data, behind.layer) == (b"\x99", "link")
 
@@ -133,6 +135,7 @@ def test_what_cannot_be_read_is_told_as_far_as_it_goes() -> None:
     cut = encode.radio(METER, encode.plain(RECORDS[:4], HEADER))
     assert covered(told(cut, Profile())) == [cut]
     assert told(cut, Profile())[-1] == Row(0, b"", "refused", "bad_frame")
+    assert any(row.what == "not readable as a record" and row.data == cut[-len(RECORDS[:4]) :] for row in told(cut, Profile()))
     assert told(PLAIN, None)[-1].what.startswith("unknown_meter")
     assert told(encode.radio(METER, b"\x6e\x00\x00"), Profile())[-1].what.startswith("rejected")
 

@@ -4,7 +4,7 @@ import json
 import random
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -25,6 +25,7 @@ from submeter.decoders.dates import read_date
 from submeter.decoders.driver import Driver, Field, Found, Gate, History, Rule, Tags
 from submeter.decoders.driver import Layout as Block
 from submeter.decoders.fast import Decoder, Heard, columns, decode_batch, keys, library, outcomes, singly
+from submeter.decoders.fast.envelope import read_frames
 from submeter.decoders.fast.layout import compilable, compile_layout
 from submeter.decoders.fast.receiving import received
 from submeter.decoders.fast.spots import Payload
@@ -353,14 +354,16 @@ def test_a_date_that_no_gate_believes_goes_to_the_plain_path() -> None:
 
 
 def test_a_clock_far_from_the_reception_is_not_believed() -> None:
-    """A meter whose clock is its only check, heard in time, years later, and at a time that nobody knows: as on the plain path."""
+    """A meter whose clock is its only check, heard in time, 366 days and longer away, and at a time that nobody knows: as on the plain path."""
     vector = next(one for one in vectors() if one["driver"] == "apatorna1")
     raw, profile = bytes.fromhex(vector["hex"]), Profile(bytes.fromhex(vector["key"]))
-    times = [decode(raw, lambda _: profile, form=vector["form"]).meter_time, datetime(2070, 1, 1), None]
-    heard = replace(Heard.of([raw] * 3, form=vector["form"]), received=times)
-    batch = Decoder().of_profiles(heard, [profile] * 3)
-    assert batch.columns.done.tolist() == [True, False, True]
-    assert isinstance(batch.others[1].error, WrongKey)
+    clock = decode(raw, lambda _: profile, form=vector["form"]).meter_time
+    assert clock
+    year, second = timedelta(days=366), timedelta(seconds=1)
+    times = [clock, clock - year, clock + year, None, datetime(2070, 1, 1), clock - year - second, clock + year + second]
+    batch = Decoder().of_profiles(replace(Heard.of([raw] * 7, form=vector["form"]), received=times), [profile] * 7)
+    assert batch.columns.done.tolist() == [True] * 4 + [False] * 3
+    assert all(isinstance(batch.others[number].error, WrongKey) for number in range(4, 7))
 
 
 def test_void_bits_name_nothing() -> None:
@@ -602,11 +605,14 @@ def test_layered_telegrams_have_layouts_too(mode: int, body: bytes) -> None:
 
 
 def test_frames_with_check_sums_are_not_taken_for_bare_ones() -> None:
-    """Format A and B of every length, not declared: as on the plain path; a bare frame of that length is still read in columns."""
+    """Format A and B of every length, not declared: payloads are those of the bare frames, without the check sums between and behind."""
     bare = [encode.radio(METER, encode.plain(b"\x0d\x78" + bytes([size]) + b"7" * size, encode.Header(access=size))) for size in range(1, 191)]
+    wanted = read_frames(Heard.of(bare))
+    assert wanted.size.tolist() == [3 + size for size in range(1, 191)]
     for form in (encode.format_a, encode.format_b):
-        assert_same(Decoder(), [(form(raw), "wmbus", "auto", False, Profile()) for raw in bare])
-    assert assert_same(Decoder(), [(raw, "wmbus", "auto", False, Profile()) for raw in bare]) == len(bare)
+        found = read_frames(Heard.of(list(map(form, bare))))
+        assert found.fast.all()
+        assert found.size.tolist() == wanted.size.tolist()
 
 
 def test_a_full_frame_teaches_the_compact_ones_behind_it() -> None:

@@ -170,3 +170,17 @@ def test_every_control_field_has_its_outcome() -> None:
         wire[-2] = sum(wire[4:-2]) & 0xFF
         assert outcome(bytes(radio), "wmbus", "nocrc") == ("read" if control in read else "rejected" if control in known else "bad_frame")
         assert outcome(bytes(wire), "mbus", "wired") == ("read" if control in read else "rejected")
+
+
+@pytest.mark.parametrize("form", ["a", "b"])
+def test_the_length_of_a_frame_with_crcs_is_its_own(form: str) -> None:
+    """A length field that says more or less is refused although the CRCs are right; so is nothing at all."""
+    for change in (-1, 0, 1):
+        if form == "a":
+            head = bytes([RADIO[0] + change]) + RADIO[1:10]
+            raw = head + crc16(head).to_bytes(2, "big") + encode.format_a(RADIO)[12:]
+        else:
+            data = bytes([RADIO[0] + 2 + change]) + RADIO[1:]
+            raw = data + crc16(data).to_bytes(2, "big")
+        assert outcome(raw, "wmbus", form) == ("bad_frame" if change else "read")
+    assert outcome(b"", "wmbus", form) == "bad_frame"

@@ -113,6 +113,16 @@ def test_the_meter_s_clock() -> None:
     assert meter_time(walk(bytes.fromhex("446d 1e0d5c2b 346d 1e0d5c2b 046d 9e0d5c2b")).records) is None
 
 
+def test_codings_of_a_profile() -> None:
+    """Elements are integers of 1 to 4, 6 and 8 bytes, or BCD of 2 to 8 and of 12 digits; a block of any other coding is none."""
+    sizes = {1: 1, 2: 2, 3: 3, 4: 4, 6: 6, 7: 8, 9: 1, 10: 2, 11: 3, 12: 4, 14: 6}
+    for coding in range(16):
+        elements = b"".join(number.to_bytes(sizes.get(coding, 4), "little") for number in (7, 5))
+        block = bytes([0x30 | coding, 0xFE]) + elements
+        found = read(f"4413 88130000 426c be2b 4d9313 {len(block):02x} {block.hex()}").readings
+        assert [one.value for one in found] == [5_000_000, *([7_000, 5_000] if coding in sizes else [])], coding
+
+
 @pytest.mark.parametrize(
     ("control", "spacing", "steps"),
     [

@@ -16,8 +16,10 @@ from submeter.decoders import (
     WrongKey,
     decode,
 )
+from submeter.decoders.security import cmac
 from submeter.reading import DeviceId
 from submeter.simulate import encode
+from submeter.simulate.layers import derived_keys
 
 KEY = bytes.fromhex("6b1f9c3e5a8d20714ce6b3f80d952a47")
 METER = DeviceId("STM", "71000001", 0x05, 0x07)
@@ -157,6 +159,15 @@ def test_authentication_needs_its_code_and_its_counter() -> None:
     bare = bytes([0x90, 7, 0x00, 0x28]) + body[4:9] + body[17:]
     with pytest.raises(MacFail):
         volumes(encode.radio(METER, bare), Profile(KEY))
+
+
+def test_mode_7_is_opened_whatever_its_bytes_look_like() -> None:
+    """Plain records under a right authentication code are not what the header says: they are decrypted, and are none then."""
+    body = encode.mode7(RECORDS, HEADER, KEY, METER, counter=5)
+    spoken = body[17:-16] + (b"\x2f\x2f" + RECORDS).ljust(16, b"\x2f")
+    code = cmac(derived_keys(KEY, METER, 5)[1], body[4:9] + spoken)[:8]
+    with pytest.raises(WrongKey):
+        volumes(encode.radio(METER, body[:9] + code + spoken), Profile(KEY))
 
 
 def test_fragments_wait_for_a_driver_and_a_second_layer_is_damage() -> None:

@@ -181,10 +181,11 @@ def test_a_key_that_cannot_be_opened_is_sealed_anew(registry, house, tmp_path):
     assert registry.device(DeviceId.parse("AAA-12345678-1B-06")).key == bytes.fromhex(KEY)
 
 
-def test_how_long_rows_are_kept(registry, house):
-    """Days for which hours and days are kept are a property's own, as number or text; 0 is for ever."""
-    import_directory(registry, house(HOUSE.replace('zone = "Europe/Prague"', 'zone = "Europe/Prague"\nhours_kept = 0\ndays_kept = "730"')))
-    assert registry._rows("SELECT hours_kept, days_kept FROM properties") == [(0, 730)]
+def test_a_property_has_its_own_year_and_times_to_keep(registry, house):
+    """The month in which its year begins, and days for which hours and days are kept, as number or text; 0 is for ever."""
+    own = 'year_start = "07-01"\nhours_kept = 0\ndays_kept = "730"'
+    import_directory(registry, house(HOUSE.replace('zone = "Europe/Prague"', f'zone = "Europe/Prague"\n{own}')))
+    assert registry._rows("SELECT year_start, hours_kept, days_kept FROM properties") == [("07-01", 0, 730)]
 
 
 def test_csv_says_the_same_as_toml(registry, house, tmp_path):
