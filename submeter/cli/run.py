@@ -22,10 +22,10 @@ def run(
     config: ConfigFile = None,
 ) -> None:
     """Collect, decode, roll up and serve, until told to stop."""
-    from submeter.service import serve  # noqa: PLC0415 - the whole pipeline: the other commands start without it
-
     settings = load(config)
     configure(settings.log.level, settings.log.format)
+    from submeter.service import serve  # noqa: PLC0415 - the whole pipeline: the other commands, and a mistake in the configuration, do not wait for it
+
     stop = threading.Event()
 
     def end(_signal: int, _frame: FrameType | None) -> None:
