@@ -31,6 +31,12 @@ def pytest_sessionfinish():
         letterbox.running.close()
 
 
+def pytest_collection_modifyitems(items):
+    """Files with slow tests come first, so that processes that share the tests end together."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 def pytest_generate_tests(metafunc):
     """Tests of what both engines keep run on each (marker `both_engines`); with SUBMETER_DATABASE=postgres all tests run on PostgreSQL alone."""
     if metafunc.definition.get_closest_marker("both_engines") and not EVERYTHING:
