@@ -50,4 +50,4 @@ class Work:
 
     def __str__(self) -> str:
         share = f" {self.done} of {self.all} ({100 * self.done // self.all} %)" if self.all else ""
-        return f"{self.name}: {self.phase}{share}" if self.phase else self.name
+        return ": ".join(part for part in (self.name, f"{self.phase}{share}") if part)
