@@ -65,7 +65,7 @@ def run(name, *words):
 
 
 def test_files_and_a_dump_become_an_installation_again(here, cluster, tmp_path):
-    """A backup, then a dump of the registry: in another folder and database all is as it was, also what is published, whatever came after."""
+    """A backup, then a dump of the registry: in another folder and database all is as it was, also what is published, whatever came after; an older dump is seen at the start."""
     with here.core() as core:
         said = list(execute(core, "backup", {"folder": str(tmp_path / "backup")}))
         before = computed(core)
@@ -89,6 +89,11 @@ def test_files_and_a_dump_become_an_installation_again(here, cluster, tmp_path):
         receive(core, here, HOURS[12:])
         assert shown(core) == computed(core) != before
     assert told(here) == []
+    run("pg_restore", "--clean", "--if-exists", "-d", there, str(tmp_path / "dump"))  # now the database is older than the files
+    with here.core() as core:
+        assert any("what is published is older than the readings" in line for line in core.levelled)
+        core.rollup()
+        assert shown(core) == computed(core)
 
 
 def test_the_doctor_looks_at_the_database_first(here, cluster, tmp_path):
