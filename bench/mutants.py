@@ -22,6 +22,8 @@ from typing import Final, NamedTuple
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 TESTS: Final = "tests/decoders"
+#: Pages of docs/ that say what decoders have.
+PAGES: Final = "tests/test_docs.py"
 #: These start processes: they take long, and see nothing that others do not.
 LEFT_OUT: Final = (
     "--deselect=tests/decoders/test_drivers.py::test_adding_a_meter_is_one_file",
