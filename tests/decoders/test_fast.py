@@ -615,6 +615,23 @@ def test_frames_with_check_sums_are_not_taken_for_bare_ones() -> None:
         assert found.size.tolist() == wanted.size.tolist()
 
 
+def test_wired_frames_are_whole_on_both_paths() -> None:
+    """Each byte of the envelope changed, and a byte more or less, in frames that stand between others: as on the plain path, and whole ones in columns."""
+    whole = encode.wired(encode.plain(VOLUME, encode.Header(access=1, address=METER)))
+    damaged = [whole[:at] + bytes([whole[at] ^ bit]) + whole[at + 1 :] for at in range(5) for bit in (1, 2, 128)]
+    damaged += [
+        whole[:-2] + bytes([whole[-2] ^ 1]) + whole[-1:],
+        whole[:-1] + b"\x17",
+        whole[:-1],
+        whole + b"\x16",
+        whole[1:],
+        whole[:9],
+        b"\x68\x01\x01\x68\x08\x08\x16",
+    ]
+    sent: list[Sent] = [(raw, "mbus", "auto", False, Profile()) for one in damaged for raw in (whole, one)]
+    assert assert_same(Decoder(), sent) >= len(damaged)
+
+
 def test_a_full_frame_teaches_the_compact_ones_behind_it() -> None:
     """Formats are learnt in the order of the telegrams, from layouts too."""
     payload = encode.integer(b"\x13", 1234, 4) + encode.integer(b"\x5b", 21, 1)
