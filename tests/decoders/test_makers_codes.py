@@ -1,4 +1,6 @@
-"""Codes of manufacturers' own, each by its value: VIFEs of Schneider meters (manufacturer layouts 12)."""
+"""Codes of manufacturers' own, each by its value: VIFEs of Schneider meters, the battery of BMeters (manufacturer layouts 12 and 7)."""
+
+from decimal import Decimal
 
 import pytest
 
@@ -37,3 +39,12 @@ def test_a_schneider_meter_tells_its_settings() -> None:
         (record,) = records(f"04ff{code:02x} 07000000")
         wanted = (SETTINGS[code], 7) if code in SETTINGS else ("manufacturer", bytes((7, 0, 0, 0)))
         assert (record.quantity, record.value) == wanted, hex(code)
+
+
+def test_a_hydrodigit_tells_its_battery_by_a_nibble() -> None:
+    """Sixteen steps of the low nibble; the high one says nothing of it."""
+    volts = ["3.7", "1.9", "2.1", "2.2", "2.3", "2.4", "2.5", "2.65", "2.8", "2.9", "3.05", "3.2", "3.35", "3.5", "3.7", "3.7"]
+    for byte in range(256):
+        raw = encode.radio(DeviceId("BMT", "36000002", 0x13, 0x07), bytes.fromhex(f"7a010000000c13214356000f01{byte:02x}"))
+        (battery,) = (one for one in decode(raw, lambda _: Profile()).records if one.quantity == "battery_voltage")
+        assert battery.value == Decimal(volts[byte & 0x0F]), hex(byte)
