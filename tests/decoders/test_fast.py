@@ -2,12 +2,13 @@
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -19,10 +20,10 @@ from meter_vectors import vectors
 
 import submeter
 from submeter.cli.readings import FORMS
-from submeter.decoders import ELL_CTR, FormatKey, Profile, WrongKey, decode, receive
-from submeter.decoders.codings import date_g, seconds_2000
+from submeter.decoders import ELL_CTR, FormatKey, Profile, WrongKey, catalogue, decode, receive
+from submeter.decoders.codings import Coding, bcd, bcd_be, date_g, seconds_2000, signed, unsigned, unsigned_be
 from submeter.decoders.dates import read_date
-from submeter.decoders.driver import Driver, Field, Found, Gate, History, Rule, Tags
+from submeter.decoders.driver import Bits, Driver, Field, Found, Gate, History, Make, Rule, Tags
 from submeter.decoders.driver import Layout as Block
 from submeter.decoders.fast import Decoder, Heard, columns, decode_batch, keys, library, outcomes, singly
 from submeter.decoders.fast.envelope import read_frames
@@ -344,6 +345,48 @@ def plainly(device: DeviceId, *bodies: bytes) -> int:
 def test_fields_may_overlap() -> None:
     """Bytes that two fields read give both their values."""
     assert shape(bytes(4), blocks(Field(0, 3, "volume"), Field(1, 1, "energy")))
+
+
+@pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Driver], None]]:
+    """Has a made-up driver found, as one of a package of somebody else's is."""
+    caches = (catalogue.drivers, catalogue._index, catalogue._driver)
+
+    def use(driver: Driver) -> None:
+        entry = SimpleNamespace(name="pond", value="pond:DRIVERS", load=lambda: (driver,))
+        monkeypatch.setattr(catalogue, "entry_points", lambda group: [entry])
+        for cache in caches:
+            cache.cache_clear()
+
+    yield use
+    monkeypatch.undo()
+    for cache in caches:
+        cache.cache_clear()
+
+
+@pytest.mark.parametrize("coding", [unsigned, unsigned_be, signed, bcd, bcd_be])
+def test_fields_of_any_width_are_those_of_the_plain_path(known: Callable[[Driver], None], coding: Coding) -> None:
+    """Numbers of one to nine bytes at the ends of what they hold, void ones and flags among them."""
+    ends = [
+        b"\0" * 9,
+        b"\1" + b"\0" * 8,
+        b"\x7f" * 9,
+        b"\x80" + b"\0" * 8,
+        b"\0" * 8 + b"\x80",
+        b"\x99" * 9,
+        b"\xfe" + b"\xff" * 8,
+        b"\xff" * 9,
+        b"\x12" * 9,
+    ]
+    void = frozenset((0x1212,))
+    fields = (
+        (Field(1, size, "volume", coding, Fraction(1, 1000), void=void), Field(1, size, "alarm", flags=Bits({1: "leak"}))) for size in range(1, 10)
+    )
+    layouts = tuple(Block(both, size=1 + size, guard=((0, 0xFF, size),)) for size, both in enumerate(fields, 1))
+    known(Driver("pond", "made up", (Make("PND"),), frozenset((0xA7,)), layouts=layouts))
+    device = DeviceId("PND", "20000001", 1, 7)
+    bodies = [bytes([0xA7, size]) + end[:size] for size in range(1, 10) for end in (*ends, *(one[::-1] for one in ends))]
+    assert assert_same(Decoder(), [(encode.radio(device, body), "wmbus", "nocrc", False, Profile()) for body in bodies])
 
 
 def test_a_date_that_no_gate_believes_goes_to_the_plain_path() -> None:
