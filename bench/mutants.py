@@ -18,42 +18,31 @@ import traceback
 from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parent.parent
-TESTS: Final = "tests/decoders"
-#: These start processes: they take long, and see nothing that others do not.
-LEFT_OUT: Final = (
-    "--deselect=tests/decoders/test_drivers.py::test_adding_a_meter_is_one_file",
-    "--ignore=tests/decoders/test_lines.py",
-    "--ignore=tests/decoders/test_corpus.py",
-)
-#: Files that are run first for a mutant of a folder or file, the quickest way to a failure.
+#: Left out are tests that start processes: they take long, and see nothing that others do not.
+OPTIONS: Final = (
+    "-x", "-q", "-p", "no:xdist", "-W", "ignore::pytest.PytestAssertRewriteWarning", "--deselect=tests/decoders/test_drivers.py::test_adding_a_meter_is_one_file",
+    "--ignore=tests/decoders/test_lines.py", "--ignore=tests/decoders/test_corpus.py",
+)  # fmt: skip
+#: Files that are run first for a mutant of a folder or file, the quickest way to a failure; and those that are run last.
 FIRST: Final = {"fast": "test_fast.py", "meters": "test_drivers.py", "explain": "test_explain.py", "": "test_vectors.py"}
-#: Files that are run last.
-LONG: Final = ("test_any_bytes.py", "test_attacks.py", "test_driver_tables.py", "test_fast.py")
+LAST: Final = ("test_any_bytes.py", "test_attacks.py", "test_driver_tables.py", "test_fast.py", "test_docs.py")
 #: Loaded once, before the forks.
 LOADED: Final = ("cryptography", "duckdb", "hypothesis", "polars", "psycopg", "pyarrow", "pytest", "structlog")
 #: Processor seconds until a mutant counts as noticed because it does not end: six times what all tests take.
 LIMIT_S: Final = 150
-COMPARED: Final[dict[type[ast.cmpop], type[ast.cmpop]]] = {
-    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.In: ast.NotIn, ast.NotIn: ast.In, ast.Is: ast.IsNot, ast.IsNot: ast.Is,
+SWAPPED: Final = {
+    ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq, ast.In: ast.NotIn, ast.NotIn: ast.In,
+    ast.Is: ast.IsNot, ast.IsNot: ast.Is, ast.And: ast.Or, ast.Or: ast.And, ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.FloorDiv, ast.Div: ast.Mult,
+    ast.FloorDiv: ast.Mult, ast.Mod: ast.FloorDiv, ast.Pow: ast.Mult, ast.LShift: ast.RShift, ast.RShift: ast.LShift, ast.BitAnd: ast.BitOr,
+    ast.BitOr: ast.BitAnd, ast.BitXor: ast.BitAnd,
 }  # fmt: skip
-RECKONED: Final[dict[type[ast.operator], type[ast.operator]]] = {
-    ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.FloorDiv, ast.Div: ast.Mult, ast.FloorDiv: ast.Mult, ast.Mod: ast.FloorDiv, ast.Pow: ast.Mult,
-    ast.LShift: ast.RShift, ast.RShift: ast.LShift, ast.BitAnd: ast.BitOr, ast.BitOr: ast.BitAnd, ast.BitXor: ast.BitAnd,
-}  # fmt: skip
-
-
-class Mutant(NamedTuple):
-    """A file with one fault, and what it is."""
-
-    path: Path
-    text: str
-    what: str
-
-
+#: A node, and what puts a fault into it.
 Fault = tuple[ast.AST, Callable[[], object]]
+#: A file, its text with one fault, and what that is.
+Mutant = tuple[Path, str, str]
 
 
 def places(node: ast.AST) -> Iterator[Fault]:
@@ -70,11 +59,9 @@ def faults(node: ast.AST) -> Iterator[Fault]:
     """The faults that are put into a node, by what it is."""
     match node:
         case ast.Compare(ops=[op]):
-            yield node, lambda: setattr(node, "ops", [COMPARED[type(op)]()])
-        case ast.BinOp(op=op) if type(op) in RECKONED and not _is_type(node):
-            yield node, lambda: setattr(node, "op", RECKONED[type(op)]())
-        case ast.BoolOp(op=op):
-            yield node, lambda: setattr(node, "op", ast.Or() if isinstance(op, ast.And) else ast.And())
+            yield node, lambda: setattr(node, "ops", [SWAPPED[type(op)]()])
+        case ast.BinOp(op=op) | ast.BoolOp(op=op) if not _is_type(node):
+            yield node, lambda: setattr(node, "op", SWAPPED[type(op)]())
         case ast.Constant(value=bool() | int() as value):
             yield node, lambda: setattr(node, "value", not value if isinstance(value, bool) else value + (1 if node.col_offset % 2 else -1))
         case ast.Return(value=ast.expr() as value) if not (isinstance(value, ast.Constant) and value.value is None):
@@ -83,17 +70,16 @@ def faults(node: ast.AST) -> Iterator[Fault]:
             yield node, lambda: setattr(node, "test", ast.UnaryOp(ast.Not(), test))
     for body in (getattr(node, name, None) for name in ("body", "orelse", "finalbody")):
         for number, one in enumerate(body if isinstance(body, list) else ()):
-            if isinstance(one, ast.Raise | ast.AugAssign | ast.Continue | ast.Break) or (
-                isinstance(one, ast.Expr) and isinstance(one.value, ast.Call)
-            ):
+            called = isinstance(one, ast.Expr) and isinstance(one.value, ast.Call)
+            if called or isinstance(one, ast.Raise | ast.AugAssign | ast.Continue | ast.Break):
                 yield one, lambda body=body, number=number: body.__setitem__(number, ast.Pass())
 
 
-def _is_type(node: ast.BinOp) -> bool:
-    """Whether `A | B` is a type: one of its names is a class, or None."""
-    names = [one.id for one in ast.walk(node) if isinstance(one, ast.Name)]
+def _is_type(node: ast.BinOp | ast.BoolOp) -> bool:
+    """Whether `A | B` is a type: one of its names is that of a class."""
+    names = {one.id for one in ast.walk(node) if isinstance(one, ast.Name)}
     return isinstance(node.op, ast.BitOr) and any(
-        name in {"str", "int", "bytes", "date", "datetime"} or (name[0].isupper() and not name.isupper()) for name in names
+        one in {"str", "int", "bytes", "date", "datetime"} or (one[0].isupper() and not one.isupper()) for one in names
     )
 
 
@@ -106,7 +92,7 @@ def mutant(path: Path, number: int) -> Mutant:
     fault()
     after = ast.unparse(node).splitlines()[0]
     shown = f"{path.relative_to(ROOT)}:{line}: {written.splitlines()[line - 1].strip()}  [{before} → {after if after != before else 'pass'}]"
-    return Mutant(path.relative_to(ROOT), ast.unparse(tree), shown)
+    return path.relative_to(ROOT), ast.unparse(tree), shown
 
 
 def sample(count: int, seed: int) -> list[Mutant]:
@@ -139,19 +125,15 @@ def _tested(path: Path) -> int:
     settings.register_profile("mutants", phases=[Phase.explicit, Phase.generate], database=None, derandomize=True)
     settings.load_profile("mutants")
     first = next(file for start, file in FIRST.items() if start in path.parts or path.name.startswith(start))
-    others = sorted((one.name for one in Path(TESTS).glob("test_*.py") if one.name != first), key=lambda name: (name in LONG, name))
-    return pytest.main(
-        [
-            "-x",
-            "-q",
-            "-p",
-            "no:xdist",
-            "-W",
-            "ignore::pytest.PytestAssertRewriteWarning",
-            *LEFT_OUT,
-            *(f"{TESTS}/{name}" for name in (first, *others)),
-        ]
-    )
+    files = [*Path("tests/decoders").glob("test_*.py"), Path("tests/test_docs.py")]
+    files.sort(key=lambda file: (file.name != first, file.name in LAST, file.name))
+    return pytest.main([*OPTIONS, *map(str, files)])
+
+
+def _write(file: Path, text: str, stamp: int) -> None:
+    """Write a file with a time of its own: compiled files are known by the second and the size."""
+    file.write_text(text, encoding="utf-8")
+    os.utime(file, (stamp, stamp))
 
 
 def main(count: int = 200, seed: int = 1) -> int:
@@ -166,15 +148,14 @@ def main(count: int = 200, seed: int = 1) -> int:
         os.environ["PYTHONPATH"] = sys.path[0] = str(tree)
         if noticed(tree, Path("decoders/frame.py")):
             sys.exit(f"mutants: the tests fail without one:\n{(tree / 'said.txt').read_text()}")
-        for number, one in enumerate(chosen, 1):
-            original = (tree / one.path).read_text(encoding="utf-8")
-            for text, stamp in ((one.text, number), (original, count + 1)):
-                (tree / one.path).write_text(text, encoding="utf-8")
-                os.utime(tree / one.path, (stamp, stamp))  # compiled files are known by the second and the size
-                if text is one.text and not noticed(tree, one.path):
-                    survivors += 1
-                    sys.stdout.write(f"{number}. {one.what}\n")
-                    sys.stdout.flush()
+        for number, (path, faulty, what) in enumerate(chosen, 1):
+            original = (tree / path).read_text(encoding="utf-8")
+            _write(tree / path, faulty, number)
+            if not noticed(tree, path):
+                survivors += 1
+                sys.stdout.write(f"{number}. {what}\n")
+                sys.stdout.flush()
+            _write(tree / path, original, count + 1)
     score = 100 * (count - survivors) / count
     sys.stdout.write(f"{count - survivors} of {count} noticed, {score:.1f} %, in {time.monotonic() - started:.0f} s\n")
     return 0 if score >= 85 else 1

@@ -1,12 +1,14 @@
 """Vectors of the drivers (tests/vectors/meters/FAMILY.json): how they are read and what they compare."""
 
 import json
+from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from submeter.decoders import Profile, Record, Telegram, decode
+from submeter.decoders.records import FUNCTIONS
 from submeter.reading import DeviceId, from_micro
 
 FOLDER = Path(__file__).resolve().parent.parent / "vectors" / "meters"
@@ -36,11 +38,17 @@ def as_readings(telegram: Telegram) -> list[list[Any]]:
 
 
 def shown(telegram: Telegram) -> list[list[Any]]:
-    """What the records say beside the readings: words, value, unit, storage, instant."""
+    """What the records say beside the readings: words (with function, tariff and subunit where there is one), value, unit, storage, instant."""
     return [
-        [" ".join((one.quantity, *one.modifiers)), _text(one), one.unit, one.storage, one.stamp.isoformat() if one.stamp else None]
+        [" ".join((one.quantity, *one.modifiers, *_place(one))), _text(one), one.unit, one.storage, one.stamp.isoformat() if one.stamp else None]
         for one in telegram.records
     ]
+
+
+def _place(record: Record) -> Iterator[str]:
+    yield from [FUNCTIONS[record.function]] * bool(record.function)
+    yield from [f"t{record.tariff}"] * bool(record.tariff)
+    yield from [f"s{record.subunit}"] * bool(record.subunit)
 
 
 def _text(record: Record) -> str | None:

@@ -118,6 +118,21 @@ def test_the_counter_and_the_status_are_words() -> None:
         assert word in text
 
 
+def test_the_configuration_counts_what_is_encrypted() -> None:
+    """Blocks of sixteen bytes in modes 5 and 7, bytes in mode 2, nothing in others; a mode without a name is told by its number."""
+    for mode, count, said in (
+        (5, 0x30, "3 blocks of 16 bytes"),
+        (7, 0x20, "2 blocks of 16 bytes"),
+        (2, 0x1F, "24 bytes"),
+        (0, 0x30, None),
+        (29, 0x30, None),
+    ):
+        body = bytes([0x7A, 1, 0, count, mode]) + bytes(48)
+        (row,) = (row.what for row in told(encode.radio(METER, body), Profile()) if row.what.startswith("configuration"))
+        assert row.startswith(f"configuration: mode {mode}, ")
+        assert row.split(", ")[2:] == ([said] if said else []), row
+
+
 def test_a_compact_frame_is_told_as_it_came_and_as_it_was_built() -> None:
     """Signature, CRC and data; then the full frame, where its format is known."""
     records = encode.integer(b"\x06", 51234, 4) + encode.integer(b"\x14", 1, 4)

@@ -2,12 +2,13 @@
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -19,10 +20,10 @@ from meter_vectors import vectors
 
 import submeter
 from submeter.cli.readings import FORMS
-from submeter.decoders import ELL_CTR, FormatKey, Profile, WrongKey, decode, receive
-from submeter.decoders.codings import date_g, seconds_2000
+from submeter.decoders import ELL_CTR, FormatKey, Profile, WrongKey, catalogue, decode, receive
+from submeter.decoders.codings import Coding, bcd, bcd_be, date_g, seconds_2000, signed, unsigned, unsigned_be
 from submeter.decoders.dates import read_date
-from submeter.decoders.driver import Driver, Field, Found, Gate, History, Rule, Tags
+from submeter.decoders.driver import Bits, Driver, Field, Found, Gate, History, Make, Rule, Tags
 from submeter.decoders.driver import Layout as Block
 from submeter.decoders.fast import Decoder, Heard, columns, decode_batch, keys, library, outcomes, singly
 from submeter.decoders.fast.envelope import read_frames
@@ -346,6 +347,48 @@ def test_fields_may_overlap() -> None:
     assert shape(bytes(4), blocks(Field(0, 3, "volume"), Field(1, 1, "energy")))
 
 
+@pytest.fixture
+def known(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Driver], None]]:
+    """Has a made-up driver found, as one of a package of somebody else's is."""
+    caches = (catalogue.drivers, catalogue._index, catalogue._driver)
+
+    def use(driver: Driver) -> None:
+        entry = SimpleNamespace(name="pond", value="pond:DRIVERS", load=lambda: (driver,))
+        monkeypatch.setattr(catalogue, "entry_points", lambda group: [entry])
+        for cache in caches:
+            cache.cache_clear()
+
+    yield use
+    monkeypatch.undo()
+    for cache in caches:
+        cache.cache_clear()
+
+
+@pytest.mark.parametrize("coding", [unsigned, unsigned_be, signed, bcd, bcd_be])
+def test_fields_of_any_width_are_those_of_the_plain_path(known: Callable[[Driver], None], coding: Coding) -> None:
+    """Numbers of one to nine bytes at the ends of what they hold, void ones and flags among them."""
+    ends = [
+        b"\0" * 9,
+        b"\1" + b"\0" * 8,
+        b"\x7f" * 9,
+        b"\x80" + b"\0" * 8,
+        b"\0" * 8 + b"\x80",
+        b"\x99" * 9,
+        b"\xfe" + b"\xff" * 8,
+        b"\xff" * 9,
+        b"\x12" * 9,
+    ]
+    void = frozenset((0x1212,))
+    fields = (
+        (Field(1, size, "volume", coding, Fraction(1, 1000), void=void), Field(1, size, "alarm", flags=Bits({1: "leak"}))) for size in range(1, 10)
+    )
+    layouts = tuple(Block(both, size=1 + size, guard=((0, 0xFF, size),)) for size, both in enumerate(fields, 1))
+    known(Driver("pond", "made up", (Make("PND"),), frozenset((0xA7,)), layouts=layouts))
+    device = DeviceId("PND", "20000001", 1, 7)
+    bodies = [bytes([0xA7, size]) + end[:size] for size in range(1, 10) for end in (*ends, *(one[::-1] for one in ends))]
+    assert assert_same(Decoder(), [(encode.radio(device, body), "wmbus", "nocrc", False, Profile()) for body in bodies])
+
+
 def test_a_date_that_no_gate_believes_goes_to_the_plain_path() -> None:
     """Techem water with set days in 2024 and 2090: the second is refused."""
     days = (24 << 9 | 12 << 5 | 31, 90 << 9 | 12 << 5 | 31)
@@ -613,6 +656,23 @@ def test_frames_with_check_sums_are_not_taken_for_bare_ones() -> None:
         found = read_frames(Heard.of(list(map(form, bare))))
         assert found.fast.all()
         assert found.size.tolist() == wanted.size.tolist()
+
+
+def test_wired_frames_are_whole_on_both_paths() -> None:
+    """Each byte of the envelope changed, and a byte more or less, in frames that stand between others: as on the plain path, and whole ones in columns."""
+    whole = encode.wired(encode.plain(VOLUME, encode.Header(access=1, address=METER)))
+    damaged = [whole[:at] + bytes([whole[at] ^ bit]) + whole[at + 1 :] for at in range(5) for bit in (1, 2, 128)]
+    damaged += [
+        whole[:-2] + bytes([whole[-2] ^ 1]) + whole[-1:],
+        whole[:-1] + b"\x17",
+        whole[:-1],
+        whole + b"\x16",
+        whole[1:],
+        whole[:9],
+        b"\x68\x01\x01\x68\x08\x08\x16",
+    ]
+    sent: list[Sent] = [(raw, "mbus", "auto", False, Profile()) for one in damaged for raw in (whole, one)]
+    assert assert_same(Decoder(), sent) >= len(damaged)
 
 
 def test_a_full_frame_teaches_the_compact_ones_behind_it() -> None:

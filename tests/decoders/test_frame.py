@@ -184,3 +184,11 @@ def test_the_length_of_a_frame_with_crcs_is_its_own(form: str) -> None:
             raw = data + crc16(data).to_bytes(2, "big")
         assert outcome(raw, "wmbus", form) == ("bad_frame" if change else "read")
     assert outcome(b"", "wmbus", form) == "bad_frame"
+
+
+def test_user_data_of_the_wire_begin_with_a_known_field() -> None:
+    """Without start, length and checksum only the CI fields of meters' data are taken for a frame, by answers and by nothing else."""
+    for ci in range(256):
+        raw = b"\x08\x01" + bytes([ci]) + WIRED[7:-2]
+        assert outcome(raw, "mbus", "userdata") == ("read" if ci in {0x72, 0x73, 0x76, 0x78, 0x7A} else "bad_frame"), hex(ci)
+    assert outcome(b"\x44\x01" + WIRED[6:-2], "mbus", "userdata") == "bad_frame"

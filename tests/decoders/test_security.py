@@ -122,6 +122,18 @@ def test_plaintext_under_an_encrypting_header_needs_a_trusted_source(profile: Pr
     assert volumes(MODE_5, Profile(KEY), decrypted=True) == [4_711_000]
 
 
+def test_plaintext_under_a_session_needs_a_trusted_source_and_its_check_sum() -> None:
+    """Under an encrypting extended link header: read where the source decrypts, with the CRC of what it sends; from anybody else it is not opened."""
+    body = encode.plain(RECORDS, HEADER)
+    head = bytes([0x8D, 0x20, 9]) + (0x20000000 | 77).to_bytes(4, "little")
+    opened = encode.radio(METER, head + encode.crc(body).to_bytes(2, "little") + body)
+    damaged = encode.radio(METER, head + (encode.crc(body) ^ 1).to_bytes(2, "little") + body)
+    assert volumes(opened, Profile(KEY), decrypted=True) == [4_711_000]
+    for raw, decrypted in ((opened, False), (damaged, True), (damaged, False)):
+        with pytest.raises(WrongKey):
+            volumes(raw, Profile(KEY), decrypted=decrypted)
+
+
 def test_records_spliced_behind_a_genuine_block_are_refused() -> None:
     """The block count of mode 5 is not authenticated: a plain rest is a downgrade unless the device is pinned to send one."""
     genuine = encode.mode5(RECORDS + encode.bcd(b"\x3b", 12, 6) + encode.bcd(b"\x5a", 214, 4), HEADER, KEY, METER)
