@@ -13,11 +13,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from submeter import civil
 from submeter.api.access import Access, SeenUnit, scoped
 from submeter.api.documents import ZONE
-from submeter.api.labels import Locale, locale_of
+from submeter.api.labels import locale_of
 from submeter.api.mirror import For, audience_of, is_service, place_of
 from submeter.api.periods import instant_of
 from submeter.api.problems import Invalid, NotFound
 from submeter.api.sign_in import FlowsHere
+from submeter.config.languages import Locale
 from submeter.store.announcements import Announcement
 from submeter.store.registry import new_id
 

@@ -57,12 +57,13 @@ from submeter.api.files import JSON, kind_of
 from submeter.api.flows import Flows, Tenant
 from submeter.api.hardening import harden
 from submeter.api.information import information_of
-from submeter.api.labels import Locale, Statistic, check_rated, locale_of
+from submeter.api.labels import Statistic, check_rated, locale_of
 from submeter.api.meters import meters_of
 from submeter.api.periods import Period, Resolution, period
 from submeter.api.refusals import Refusals
 from submeter.api.secrets import Secrets
 from submeter.api.shown import Look, response
+from submeter.config.languages import Locale
 from submeter.rates import Rates
 from submeter.store.published import Published
 from submeter.store.registry import Registry

@@ -4,39 +4,27 @@ Rules: `locale` of the query goes before Accept-Language, English is the rest; l
 rating factors the tables hold what the register showed; with them they hold rated units alone, and raw ones are refused rather than guessed.
 """
 
-# ruff: noqa: RUF001 - Russian letters look like others
-
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal
 
 from submeter import civil
 from submeter.api.consumption import Shown
 from submeter.api.negotiation import likes
 from submeter.api.problems import Invalid
+from submeter.config.languages import LOCALES, Locale
+from submeter.config.words import day, words_of
 from submeter.store.registry_types import Point
 
-__all__ = ["Locale", "Statistic", "check_rated", "decimals_of", "label_of", "labelled", "locale_of", "written_date"]
+__all__ = ["Statistic", "check_rated", "decimals_of", "label_of", "labelled", "locale_of", "written_date"]
 
-Locale = Literal["cs", "sl", "nb", "ru", "en", "de"]
 Statistic = Literal["sum", "mean", "max"]
 #: Languages that are read as another one: Norwegian under its other codes.
 ALSO: Final = {"no": "nb", "nn": "nb"}
-#: Labels of units that are the same in every language but Russian, and those in Russian; by the unit as the answer writes it (UCUM).
+#: Labels of units as a language writes them that has no other word or sign, by the unit as the answer writes it (UCUM).
 SYMBOLS: Final = {
-    "m3": ("m³", "м³"), "kW.h": ("kWh", "кВт·ч"), "kW": ("kW", "кВт"), "m3/h": ("m³/h", "м³/ч"), "Cel": ("°C", "°C"), "K": ("K", "К"), "%": ("%", "%"),
-    "kvar.h": ("kvarh", "квар·ч"), "kV.A.h": ("kVAh", "кВА·ч"), "m3.Cel": ("m³·°C", "м³·°C"), "kvar": ("kvar", "квар"), "kVA": ("kVA", "кВА"),
-    "bar": ("bar", "бар"), "V": ("V", "В"), "A": ("A", "А"), "Hz": ("Hz", "Гц"), "h": ("h", "ч"), "kg": ("kg", "кг"), "1": ("", ""),
+    "m3": "m³", "kW.h": "kWh", "kW": "kW", "m3/h": "m³/h", "Cel": "°C", "K": "K", "%": "%", "kvar.h": "kvarh", "kV.A.h": "kVAh", "m3.Cel": "m³·°C",
+    "kvar": "kvar", "kVA": "kVA", "bar": "bar", "V": "V", "A": "A", "Hz": "Hz", "h": "h", "kg": "kg", "1": "",
 }  # fmt: skip
-ALLOCATOR: Final = {
-    "cs": "poměrové jednotky",
-    "sl": "enote delilnika",
-    "nb": "fordelingsenheter",
-    "ru": "единицы распределителя",
-    "en": "allocator units",
-    "de": "Verbrauchseinheiten",
-}
-DAYS: Final = {"cs": "dny", "sl": "dnevi", "nb": "dager", "ru": "дни", "en": "days", "de": "Tage"}
-WORDS: Final = {"{hca}": ALLOCATOR, "d": DAYS}
 #: Decimals that a person is shown; those of other units are three.
 DECIMALS: Final = {"{hca}": 2, "Cel": 2, "K": 2, "%": 1, "V": 1, "Hz": 2, "h": 0, "d": 0, "1": 0}
 USUAL: Final = 3
@@ -50,15 +38,13 @@ def locale_of(asked: Locale | None, accepted: str) -> Locale:
     for name, weight in likes(accepted):
         language = name.split("-")[0]
         liked.setdefault(ALSO.get(language, language), weight)
-    known = [name for name in ("en", *get_args(Locale)) if liked.get(name)]
+    known = [name for name in ("en", *LOCALES) if liked.get(name)]
     return max(known, key=liked.__getitem__, default="en")
 
 
 def label_of(uom: str, locale: Locale) -> str:
     """A unit of measure for a person; the UCUM code itself where there is no better one."""
-    if uom in WORDS:
-        return WORDS[uom][locale]
-    return SYMBOLS[uom][locale == "ru"] if uom in SYMBOLS else uom
+    return words_of(locale).units.get(uom, SYMBOLS.get(uom, uom))
 
 
 def decimals_of(uom: str) -> int:
@@ -99,7 +85,4 @@ def _maxima(points: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def written_date(locale: str, zone: str, at: int) -> str:
     """The local date of an instant (µs UTC) as it is written in a language."""
-    day = civil.to_local(zone, at)
-    if locale in {"cs", "sl"}:
-        return f"{day.day}. {day.month}. {day.year}"
-    return f"{day:%Y-%m-%d}" if locale == "en" else f"{day:%d.%m.%Y}"
+    return day(locale, civil.to_local(zone, at).date())

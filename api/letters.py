@@ -1,6 +1,7 @@
 """Claims as they are handed out: letters in PDF, one page a unit, with a cover list per entrance; or the same as CSV for a printer's own form (FLOWS 5).
 
 Rules: in the portal's first language; a letter holds the claims of its unit and nothing of another one's; the cover list names units, never secrets.
+A field without a word in the language (config/words.py) has the portal's own name.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ from submeter.api.problems import NotAccepted, NotFound
 from submeter.api.sign_in import FlowsHere
 from submeter.config.portals import Portal
 from submeter.config.texts import written
+from submeter.config.words import words_of
 from submeter.pdf import Paper
 from submeter.store.registry import Registry
 
@@ -26,23 +28,6 @@ __all__ = ["PDF", "comma_letters", "printed_letters", "routes"]
 PDF: Final = "application/pdf"
 #: Tries a day of the code that confirms a grant.
 TRIES: Final = 5
-#: What fields of claims are called on paper; one that is not here has the portal's own name.
-FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
-    "cs": {"login": "Přihlašovací jméno", "password": "Heslo", "unit": "Jednotka", "signature": "Podpis", "letters": "Dopisů"},
-    "sl": {
-        "payer_id": "Šifra plačnika", "password": "Geslo", "login": "Uporabniško ime", "unit": "Enota", "signature": "Podpis", "letters": "Pisem",
-    },
-    "nb": {
-        "facility_no": "Anleggsnummer", "metering_point_id": "Målepunkt-ID", "login": "Brukernavn", "password": "Passord", "unit": "Bolig",
-        "signature": "Underskrift", "letters": "Brev",
-    },
-    "ru": {
-        "account_no": "Номер лицевого счёта", "city": "Город", "code": "Код регистрации", "password": "Пароль", "meter_no": "Номер прибора учёта",
-        "login": "Логин", "unit": "Помещение", "signature": "Подпись", "letters": "Писем",
-    },
-    "en": {"login": "Login", "password": "Password", "code": "Code", "unit": "Unit", "signature": "Signature", "letters": "Letters"},
-    "de": {"login": "Anmeldename", "password": "Passwort", "code": "Code", "unit": "Einheit", "signature": "Unterschrift", "letters": "Briefe"},
-}  # fmt: skip
 
 routes: Final = APIRouter(tags=["account"])
 
@@ -96,7 +81,7 @@ def printed_letters(registry: Registry, portal: Portal, host: str, told: Sequenc
 
 
 def _cover(paper: Paper, locale: str, brand: str, host: str, place: str, letters: Sequence[tuple[tuple[str, ...], Sequence[object]]]) -> None:
-    text, said = written("claims_cover", locale, {"portal": f"https://{host}", "place": place}, brand), FIELDS[locale]
+    text, said = written("claims_cover", locale, {"portal": f"https://{host}", "place": place}, brand), words_of(locale).letters
     paper.page(text.subject)
     paper.paragraph(text.body)
     paper.table([[key[2], str(len(claims)), ""] for key, claims in letters], [said["unit"], said["letters"], said["signature"]], widths=[3, 1, 3])
@@ -110,7 +95,7 @@ def _letter(paper: Paper, registry: Registry, locale: str, brand: str, host: str
     paper.page(text.subject)
     paper.paragraph(text.body)
     for one in claims:
-        paper.table([[FIELDS[locale].get(name, name), value] for name, value in one["fields"].items()], widths=[2, 3])
+        paper.table([[words_of(locale).letters.get(name, name), value] for name, value in one["fields"].items()], widths=[2, 3])
     paper.qr(f"https://{host}")
 
 

@@ -9,7 +9,8 @@ import msgspec
 from fastapi import Response
 
 from submeter.api.files import CSV, JSON, file_of, name_of
-from submeter.api.labels import Locale, Statistic, labelled
+from submeter.api.labels import Statistic, labelled
+from submeter.config.languages import Locale
 
 __all__ = ["Look", "response"]
 

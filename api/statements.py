@@ -19,11 +19,13 @@ from submeter.api.access import Access, SeenUnit, scoped
 from submeter.api.consumption import answer, shown_series
 from submeter.api.documents import keep, told
 from submeter.api.files import CSV, XLSX, file_of
-from submeter.api.labels import Locale, labelled
+from submeter.api.labels import labelled
 from submeter.api.periods import Period, period
 from submeter.api.problems import Invalid, NotFound, TooManyRequests
 from submeter.api.sign_in import FlowsHere
-from submeter.api.statement_words import WORDS
+from submeter.config.languages import LOCALES, Locale
+from submeter.config.words import number as written
+from submeter.config.words import words_of
 from submeter.pdf import Paper
 from submeter.store.accounts import Account
 from submeter.store.documents import Document, sha_of
@@ -38,8 +40,6 @@ MEDIA: Final[Mapping[Format, str]] = {"pdf": "application/pdf", "csv": CSV, "xls
 #: Statements that an account may ask for in a day; when to try again after them, seconds.
 A_DAY: Final = 30
 LATER: Final = 3600
-#: Languages that write a comma before decimals: all but English.
-POINT: Final = frozenset({"en"})
 TO: Final = " \N{EN DASH} "
 WIDTHS: Final = (4, 5, 8, 5, 5, 5, 4)
 #: Flags that the paper says otherwise: by an unknown value, and by the dates of a part of a month.
@@ -110,7 +110,7 @@ def document_of(registry: Registry, published: Published, seen: SeenUnit, asked:
         holder=seen.visible.since,
         account=account,
         kind="statement",
-        title=f"{WORDS[asked.locale]['title']} {asked.span}",
+        title=f"{words_of(asked.locale).statement['title']} {asked.span}",
         locale=asked.locale,
         since=asked.start.isoformat(),
         until=asked.end.isoformat(),
@@ -156,12 +156,12 @@ def _address(registry: Registry, account: str, contact: str) -> str:
 
 def language_of(locale: str) -> Locale:
     """The language of an account as that of a statement."""
-    return locale if locale in WORDS else "en"  # type: ignore[return-value]
+    return locale if locale in LOCALES else "en"
 
 
 def _pdf(seen: SeenUnit, asked: Statement, body: Mapping[str, Any], months: Period) -> bytes:
     """The paper: whose, when, a table for each meter, how it is known, and where to look."""
-    words = WORDS[asked.locale]
+    words = words_of(asked.locale).statement
     paper = Paper(words["title"], asked.locale, max(months.start, 0), seen.property.name)
     paper.page(words["title"])
     until = (body["complete_until"] or words["unknown"])[:16].replace("T", " ")
@@ -185,8 +185,7 @@ def _rows(series: Mapping[str, Any], words: Mapping[str, str], locale: Locale) -
     """A line for each month."""
 
     def number(value: float | None) -> str:
-        text = words["unknown"] if value is None else f"{Decimal(str(value)):.{series['decimals']}f}"
-        return text if locale in POINT or value is None else text.replace(".", ",")
+        return words["unknown"] if value is None else written(locale, Decimal(str(value)), series["decimals"])
 
     for point in series["points"]:
         lower, upper = point.get("lo", point.get("min")), point.get("hi", point.get("max"))

@@ -13,11 +13,12 @@ from fastapi import APIRouter, Query, Request
 
 from submeter import civil
 from submeter.api.access import Access, SeenUnit, scoped
-from submeter.api.labels import Locale, locale_of
+from submeter.api.labels import locale_of
 from submeter.api.numbers import number
 from submeter.api.periods import instant_of
 from submeter.api.problems import Invalid
-from submeter.config.words import EVENTS
+from submeter.config.languages import Locale
+from submeter.config.words import EVENTS, words_of
 from submeter.store.events import Event
 from submeter.store.registry import Registry
 from submeter.store.registry_types import Point
@@ -115,7 +116,7 @@ def _visible(seen: SeenUnit, point: Point, event: Event) -> Iterator[Shown]:
 def _told(one: Shown, zone: str, locale: Locale) -> dict[str, Any]:
     return {
         "kind": one.kind,
-        "text": EVENTS[one.kind][locale],
+        "text": words_of(locale).events[one.kind],
         "meter": one.point.id,
         "class": one.point.quantity,
         "label": one.point.label,

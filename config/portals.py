@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BeforeValidator, Field, Strict, ValidationError, model_validator
 
 from submeter.config.errors import ConfigError
+from submeter.config.languages import Locale
 from submeter.config.values import Section
 
 __all__ = ["SHIPPED", "ClaimKind", "Policy", "Portal", "Step", "load_portal"]
@@ -101,7 +102,7 @@ class Portal(Section):
 
     name: str
     brand: str = ""
-    locales: Annotated[tuple[Literal["cs", "sl", "nb", "ru", "en", "de"], ...], Strict(strict=False), Field(min_length=1)]
+    locales: Annotated[tuple[Locale, ...], Strict(strict=False), Field(min_length=1)]
     country: Annotated[str, Field(pattern=r"^[1-9]\d{0,2}$")]
     documents: Mapping[str, str] = {}
     policy: Policy

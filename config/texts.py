@@ -1,22 +1,21 @@
-"""What is written to people: the templates with the values that each one takes. Their texts stand in `texts/LOCALE.toml`, one file a language.
+"""What is written to people: the templates with the values that each one takes. Their texts stand in `texts/LOCALE.toml`, beside the words of the language.
 
 Rules: every language has the same templates, and in each part (subject, body, sms) the same values; a body says all values of its template. `verify`
 checks that at start. A value is put in as it is and never read for braces; in a subject and an SMS it is one line.
 """
 
 import string
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.resources import files
 from typing import Final
 
+from submeter.config import words
 from submeter.config.errors import ConfigError
+from submeter.config.languages import LOCALES, read, toml_of
 
-__all__ = ["LOCALES", "SECRET", "TEMPLATES", "Text", "parse", "texts", "verify", "written"]
+__all__ = ["SECRET", "TEMPLATES", "Text", "parse", "texts", "verify", "written"]
 
-LOCALES: Final = ("cs", "sl", "nb", "ru", "en", "de")
 #: Each template with the values that it takes. Dates, months, amounts and names of things come as they are to be read, in the reader's language.
 TEMPLATES: Final[Mapping[str, frozenset[str]]] = {
     "activation_password": frozenset({"portal", "login", "secret", "minutes"}),
@@ -52,6 +51,8 @@ SECRET: Final = frozenset({"activation_password", "confirm_link", "code", "invit
 #: Parts of a template in the files, and what the frame of a mail is called there.
 PARTS: Final = ("subject", "body", "sms")
 FRAME: Final = "frame"
+#: A section that is no template: config/words.py reads it.
+WORDS: Final = "words"
 #: What every template may name besides its values: who writes.
 _BRAND: Final = frozenset({"brand"})
 
@@ -70,22 +71,24 @@ class Text:
 @cache
 def texts(locale: str) -> Mapping[str, Part]:
     """Read the file of a language, checked; ConfigError names the file, the template and the part that is wrong."""
-    return parse(files("submeter.config").joinpath(f"texts/{locale}.toml").read_text("utf-8"), f"texts/{locale}.toml")
+    return _checked(read(locale), f"texts/{locale}.toml")
 
 
 def parse(text: str, file: str) -> Mapping[str, Part]:
     """Check the text of a language's file; ConfigError has one line per mistake."""
-    try:
-        found: dict[str, Part] = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file}: this is not TOML: {error}") from error
+    return _checked(toml_of(text, file), file)
+
+
+def _checked(whole: Mapping[str, Part], file: str) -> Mapping[str, Part]:
+    found = {name: parts for name, parts in whole.items() if name != WORDS}
     if mistakes := list(_mistakes(found)):
         raise ConfigError("\n".join(f"{file}: {mistake}" for mistake in mistakes))
     return found
 
 
 def verify() -> None:
-    """Check the texts of all languages; ConfigError names what is wrong, or where two differ."""
+    """Check texts and words of all languages; ConfigError names what is wrong, or where two differ."""
+    words.verify()
     first, *others = LOCALES
     for locale in others:
         for template in TEMPLATES:

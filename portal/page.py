@@ -11,8 +11,9 @@ from jinja2 import Environment
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from submeter.api.labels import ALSO
 from submeter.portal.ask import Api, Refused
-from submeter.portal.words import LOCALES, Words
+from submeter.portal.words import Words, languages
 
 __all__ = ["LANGUAGE", "Page", "Place", "Work", "language", "today"]
 
@@ -37,7 +38,7 @@ class Page:
             "front": self.front,
             "w": self.words,
             "_": self.words.text,
-            "languages": LOCALES,
+            "languages": languages(),
             "moment": datetime.fromisoformat,
             "signed": None,
             "staff": None,
@@ -127,5 +128,5 @@ def language(request: Request, offered: Sequence[str]) -> str:
     if chosen in offered:
         return chosen
     liked = [part.split(";")[0].strip().split("-")[0] for part in request.headers.get("accept-language", "").split(",")]
-    liked = ["nb" if one in {"no", "nn"} else one for one in liked]
+    liked = [ALSO.get(one, one) for one in liked]
     return next((one for one in liked if one in offered), offered[0])

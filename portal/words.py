@@ -4,13 +4,13 @@ A key is an English sentence, or a kind and a word of the API, e.g. `field email
 """
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
 from importlib.resources import files
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from babel import Locale
 from babel.dates import format_date, format_datetime, get_month_names
@@ -18,12 +18,12 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 
-from submeter.api.labels import Locale as Language
 from submeter.api.labels import label_of
+from submeter.config import words
+from submeter.config.languages import LOCALES
 
-__all__ = ["LOCALES", "Words", "words_of"]
+__all__ = ["Words", "languages", "words_of"]
 
-LOCALES: Final = {"cs": "čeština", "sl": "slovenščina", "nb": "norsk", "ru": "русский", "en": "English", "de": "Deutsch"}
 #: Decimals by unit (UCUM); of others three.
 DECIMALS: Final = {"{hca}": 2, "m3": 3, "kW.h": 1, "kW": 1, "Cel": 1}
 WHOLE_FROM: Final = 100
@@ -65,7 +65,7 @@ class Words:
 
     def unit(self, uom: str) -> str:
         """A unit (UCUM) as people write it."""
-        return label_of(uom, cast("Language", self.locale))
+        return label_of(uom, self.locale)
 
     def months(self) -> Sequence[str]:
         """The twelve short names of the months, as they stand alone."""
@@ -85,11 +85,17 @@ class Words:
 
     def day(self, at: date) -> str:
         """A day."""
-        return format_date(at, "d. MMMM yyyy" if self.locale in {"cs", "sl", "nb", "de"} else "long", self._cldr)
+        return format_date(at, "long", self._cldr)
 
     def moment(self, at: datetime) -> str:
         """A day with its time, as its zone has it."""
         return format_datetime(at, "short", locale=self._cldr)
+
+
+@cache
+def languages() -> Mapping[str, str]:
+    """What each language calls itself."""
+    return {locale: words.words_of(locale).name for locale in LOCALES}
 
 
 @cache

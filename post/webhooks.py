@@ -65,7 +65,7 @@ def signature(secret: str, timestamp: str, body: bytes) -> str:
 def _news(registry: Registry, published: Published, hook: Webhook, marks: Marks) -> tuple[dict[str, list[Any]], Marks]:
     """What came after the marks and is of a unit of the webhook's manager, and the marks after it."""
     changed = published.changed(marks.version, marks.series, MOST)
-    events = list(islice(registry.events.newer(marks.event, tuple(EVENTS)), MOST))
+    events = list(islice(registry.events.newer(marks.event, EVENTS), MOST))
     information = registry.information.newer(marks.information)[:MOST]
     points = _points(registry, hook.manager) if changed or events or information else {}
     units = {point.unit for point in points.values()}

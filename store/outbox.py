@@ -14,7 +14,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args
 
-from submeter.config.texts import LOCALES, SECRET, TEMPLATES
+from submeter.config.languages import LOCALES
+from submeter.config.texts import SECRET, TEMPLATES
 from submeter.store.errors import StoreError
 from submeter.store.events import File
 

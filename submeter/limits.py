@@ -42,7 +42,7 @@ class Exceeded:
         """Values of the template, as they are read in a language."""
         when = words.month(locale, self.day) if self.kind == "year" else words.day(locale, self.day)
         return {
-            "quantity": words.CLASSES[self.quantity][locale],
+            "quantity": words.words_of(locale).classes[self.quantity],
             "when": f"{when}, {NIGHT.start:02}:00 - {NIGHT.stop:02}:00" if self.kind == "night" else when,
             "used": self._amount(locale, self.used),
             "limit": self._amount(locale, self.limit),

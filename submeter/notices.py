@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 from submeter import civil, limits
 from submeter import core as cores
 from submeter.config import words
-from submeter.config.texts import LOCALES
+from submeter.config.languages import LOCALES
 from submeter.core import Core
 from submeter.reading import from_micro
 from submeter.store import Event, Information, Point, Property, Unit, Visible
@@ -204,4 +204,4 @@ def _begin(visible: Visible) -> int:
 
 
 def _of_point(locale: str, point: Point, since: str) -> dict[str, str]:
-    return {"point": point.label or words.CLASSES[point.quantity][locale], "since": since}
+    return {"point": point.label or words.words_of(locale).classes[point.quantity], "since": since}

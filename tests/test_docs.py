@@ -1,4 +1,4 @@
-"""The documents name what the program has: commands, registers, directory fields, routes, formats."""
+"""The documents name what the program has: commands, registers, directory fields, routes, formats, languages."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ import typer
 
 from submeter.api import announcements, balance, create_app, documents, messages, statements
 from submeter.cli import COMMANDS, app
+from submeter.config.languages import LOCALES
 from submeter.config.texts import SECRET, TEMPLATES
 from submeter.decoders import DICTIONARY, DecodeError
 from submeter.decoders.catalogue import drivers
@@ -18,13 +19,6 @@ from submeter.store.directory_fields import FIELDS, PARAMETERS
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = {path.name: path.read_text() for path in (ROOT / "docs").glob("*.md")}
-READABLE = {
-    "native": "native batch", "hex": "bare hex", "rtl_wmbus": "rtl_wmbus line", "esphome_json": "ESPHome JSON", "rtl_433": "rtl_433 CSV",
-    "wmbusmeters_log": "wmbusmeters log", "decode_request": "wmbusmeters decode request", "wmbusmeters": "wmbusmeters JSON, ESPHome `as_json`",
-    "gwmqtt": "iotmaxx gwmqtt", "elvaco_csv": "Elvaco CSV", "chirpstack4": "ChirpStack 4, 3", "chirpstack3": "ChirpStack 4, 3", "tts": "The Things Stack",
-    "loriot": "LORIOT", "thingpark": "ThingPark", "milesight_ug": "Milesight UG", "modbus": "Modbus registers",
-    "homeassistant": "Home Assistant discovery, libmbus2mqtt",
-}  # fmt: skip
 
 
 def commands(group=None, prefix=""):
@@ -92,10 +86,14 @@ def test_every_directory_field_and_parameter_is_in_its_page():
 
 
 def test_every_format_is_in_the_gateway_page():
-    """docs/gateways.md has a row for each format that is accepted."""
-    names = {known.name for known in FORMATS} - {"binary", "radio_raw"} | {HOMEASSISTANT}
-    assert names == READABLE.keys()
-    assert all(f"| {text} |" in DOCS["gateways.md"] for text in READABLE.values())
+    """docs/gateways.md has the name of each format that is accepted in a row, and no other name."""
+    rows = [line.split(" | ")[1].strip("`").split("`, `") for line in DOCS["gateways.md"].split("\n\n")[2].splitlines()[2:]]
+    assert sorted(name for names in rows for name in names) == sorted({known.name for known in FORMATS} - {"radio_raw"} | {HOMEASSISTANT})
+
+
+def test_every_language_is_in_the_portals_page():
+    """docs/your-portal.md lists the languages, in the order of the alphabet."""
+    assert f"of {' '.join(f'`{locale}`' for locale in LOCALES)};" in DOCS["your-portal.md"]
 
 
 def test_every_route_is_in_the_api_page(tmp_path):

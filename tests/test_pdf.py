@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pypdf import PdfReader
 
-from submeter.config.texts import LOCALES, TEMPLATES, texts
+from submeter.config.languages import LOCALES
+from submeter.config.texts import TEMPLATES, texts
+from submeter.config.words import words_of
 from submeter.pdf import Paper, printable
 
 AT = 1_700_000_000_000_000
@@ -67,9 +69,10 @@ def test_what_the_font_lacks_is_a_box_and_what_is_not_seen_goes():
 
 @pytest.mark.parametrize("locale", LOCALES)
 def test_the_font_has_every_letter_of_our_texts(locale):
-    """No message of any language has a box in it."""
+    """No message of any language has a box in it, and no word."""
     for template in TEMPLATES:
         assert "□" not in printable(texts(locale)[template]["body"])
+    assert "□" not in printable(repr(words_of(locale)))
 
 
 @settings(max_examples=40, deadline=None)

@@ -9,6 +9,7 @@ from submeter import civil
 from submeter.api import SignIn, create_app
 from submeter.api.flows import Tenant
 from submeter.api.secrets import Secrets
+from submeter.config.languages import LOCALES
 from submeter.config.portals import load_portal
 from submeter.store import Published, Registry
 from submeter.store.directory import import_directory
@@ -39,8 +40,8 @@ class Here:
         self._letterbox = Letterbox(self.registry)
         tenants = [Tenant(load_portal(name), manager, f"{name}.localhost", "office@example.org", {"pay": PAY}) for name, manager in HOSTS.items()]
         tenants.append(Tenant(tenants[1].portal, "si2", "second.localhost"))
-        six = tenants[0].portal.model_copy(update={"locales": ("cs", "sl", "nb", "ru", "en", "de")})
-        tenants.append(Tenant(six, "cz", "six.localhost"))
+        every = tenants[0].portal.model_copy(update={"locales": tuple(dict.fromkeys(("cs", *LOCALES)))})
+        tenants.append(Tenant(every, "cz", "every.localhost"))
         portals = SignIn(Secrets(bytes(32)), tenants)
         self.app = create_app(self.registry, self.published, "1", clock=lambda: self.now, portals=portals)
 

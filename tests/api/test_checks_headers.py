@@ -12,7 +12,8 @@ from fastapi.testclient import TestClient
 from portals import PASSWORD, inmes
 
 from submeter.api.hardening import HEADERS
-from submeter.config.texts import LOCALES, TEMPLATES, texts
+from submeter.config.languages import LOCALES
+from submeter.config.texts import TEMPLATES, texts
 from submeter.logs import configure
 from submeter.service import _listen
 

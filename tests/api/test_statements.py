@@ -9,7 +9,8 @@ from pypdf import PdfReader
 from test_matrix import EDGE, publish
 
 from submeter import civil
-from submeter.api.statement_words import WORDS
+from submeter.config.languages import LOCALES
+from submeter.config.words import words_of
 from submeter.store.accounts import Contact, Grant
 
 FORMER, PRESENT = {"from": "2024-12-01", "to": "2025-01-01"}, {"from": "2025-01-01", "to": "2025-02-01"}
@@ -118,7 +119,8 @@ def test_thirty_a_day(here, who):
 
 
 def test_the_languages_have_the_same_words():
-    """Each word in each language, none twice the same but names that are alike."""
-    assert len({tuple(words) for words in WORDS.values()}) == 1
-    assert len({words["method"] for words in WORDS.values()}) == len(WORDS) == 6
+    """Each word in each language, and sentences that are no other's."""
+    said = [words_of(locale).statement for locale in LOCALES]
+    assert len({frozenset(one) for one in said}) == 1
+    assert len({one["method"] for one in said}) == len(LOCALES)
     assert civil.utc_date(EDGE).isoformat() == "2025-01-01"

@@ -5,8 +5,8 @@ from asking import ask
 from test_information import Building, months
 
 from submeter import civil
-from submeter.config.texts import LOCALES
-from submeter.config.words import CLASSES, EVENTS
+from submeter.config.languages import LOCALES
+from submeter.config.words import CLASSES, EVENTS, words_of
 from submeter.store import KINDS, QUANTITIES
 
 HAND_OVER = "2024-03-01T12:00:00Z"
@@ -134,9 +134,11 @@ def test_a_device_is_of_its_point_only_while_it_is_assigned(building, tmp_path):
 
 
 def test_words_are_in_every_language():
-    """Each kind and each class of meters has a text of its own in each language."""
-    for table in (EVENTS, CLASSES):
-        assert all(set(texts) == set(LOCALES) and all(texts.values()) for texts in table.values())
+    """Each kind and each class of meters has a text in each language, of its own."""
+    for locale in LOCALES:
+        said = words_of(locale)
+        assert len(set(said.events.values())) == len(EVENTS)
+        assert len(set(said.classes.values())) == len(CLASSES)
     assert set(CLASSES) == set(QUANTITIES)
 
 

@@ -1,7 +1,8 @@
 import pytest
 
-from submeter.config import ConfigError
-from submeter.config.texts import LOCALES, SECRET, TEMPLATES, parse, texts, verify, written
+from submeter.config import ConfigError, words
+from submeter.config.languages import LOCALES, read
+from submeter.config.texts import SECRET, TEMPLATES, parse, texts, verify, written
 from submeter.store import Registry
 
 #: GSM 03.38: one septet each, and those of the extension table, two each.
@@ -98,6 +99,27 @@ def test_a_mistake_in_a_text_names_its_place(old, new, said):
     assert old in text
     with pytest.raises(ConfigError, match=f"texts/en.toml: {said}"):
         parse(text.replace(old, new), "texts/en.toml")
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"name": ""}, r"\[words\] name: it is missing"),
+        ({"months": ["January"]}, r"\[words\] months: write twelve names"),
+        ({"date": "{day}. {weekday}"}, r"\[words\] date: write it with"),
+        ({"plural": "s"}, r"\[words\] plural: there is no such word"),
+        ({"classes": {}}, r"\[words.classes\] cold_water: it is missing"),
+        ({"events": {"flood": "flood"}}, r"\[words.events\] flood: there is no such word"),
+        ({"units": {"d": 1}}, r"\[words.units\] d: it is missing"),
+        ({"letters": "Letters"}, r"\[words.letters\] letters: it is missing"),
+    ],
+)
+def test_a_mistake_in_a_word_names_its_place(change, said):
+    """Section and name are told; a section that is open takes more words than are needed."""
+    found = read("en")["words"]
+    assert words.parse({**found, "letters": found["letters"] | {"city": "Town"}}, "x").letters["city"] == "Town"
+    with pytest.raises(ConfigError, match=f"texts/en.toml: {said}"):
+        words.parse({**found, **change}, "texts/en.toml")
 
 
 def test_languages_that_differ_are_found(monkeypatch):

@@ -1,4 +1,4 @@
-"""Every word of every page is there in six languages, with its values and plurals (portal SCREENS 5, languages)."""
+"""Every word of every page is there in every language, with its values and plurals (portal SCREENS 5, languages)."""
 
 import re
 import string
@@ -13,9 +13,10 @@ from submeter.api.forms import address_of, text_of, username_of
 from submeter.api.personal_tokens import READABLE
 from submeter.api.problems import Invalid
 from submeter.api.secrets import fault_of
+from submeter.config.languages import LOCALES
 from submeter.config.portals import SHIPPED, load_portal
 from submeter.portal import account, factors, faults, letters, papers, people, places, privacy, reading, readings, staff, tokens
-from submeter.portal.words import LOCALES, Words
+from submeter.portal.words import Words
 from submeter.store.accounts import ROLES
 from submeter.store.notices import WAYS, WISHES
 from submeter.store.outbox import CHANNELS, State
@@ -83,6 +84,11 @@ def made():
     yield from (f"message {name}" for name in get_args(State))
     yield from (f"channel {name}" for name in CHANNELS)
     yield from (f"role {role}" for role in ROLES if role not in {"account", "submitter", "demo"})
+
+
+def test_every_language_has_a_catalogue():
+    """And no catalogue is there without the texts that go with it."""
+    assert {path.stem for path in (PORTAL / "locale").glob("*.po")} == set(LOCALES)
 
 
 @pytest.mark.parametrize("locale", LOCALES)

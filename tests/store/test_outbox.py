@@ -273,7 +273,7 @@ def test_what_does_not_fit_is_refused_when_it_is_put(outbox):
     for changed, said in (
         ({"channel": "fax"}, "fax is no channel"),
         ({"template": "hello"}, "hello is no template"),
-        ({"locale": "fr"}, "fr is no language"),
+        ({"locale": "xx"}, "xx is no language"),
         ({"values": {"code": "493817"}}, "look at minutes, transaction"),
         ({"values": CODE | {"more": "493817"}}, "look at more"),
         ({"expires": None}, "code holds a secret: say when it expires"),
