@@ -27,7 +27,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from bench.decode import out
+from bench.decode import alone, out
 from submeter.decoders import Profile
 from submeter.ingest import drain as draining
 from submeter.ingest import receiving
@@ -126,12 +126,6 @@ def transport(broker: Broker, folder: Path, payloads: dict[int, Pairs]) -> None:
         )
 
 
-def alone(work: Callable[..., Any], *arguments: object) -> Any:
-    """What a function answers in a process of its own."""
-    with get_context("spawn").Pool(1) as pool:
-        return pool.apply(work, arguments)
-
-
 class Stages:
     """Processor time by stage: what runs inside a function of another stage counts there alone."""
 
@@ -174,7 +168,7 @@ def core(folder: Path, profiles: dict[Any, Profile], first: Pairs, telegrams: in
     known = {device: Known(profile, "Europe/Prague") for device, profile in profiles.items()}
     names = {topic.split("/")[2] for topic, _ in first}
     with Inbox(folder / "inbox.sqlite") as inbox, Readings(folder / "readings.duckdb") as readings, Registry(folder / "registry.sqlite") as registry:
-        inbox.append([Message("mqtt", payload, time.time_ns() // 1000, topic.split("/")[2], topic) for topic, payload in first])
+        inbox.append(received(first))
         drain = Drain(inbox, readings, registry, known.get, dict.fromkeys(names, Gateway(store_and_forward=True)))
         start = time.process_time()
         decoded(drain, len(profiles))
@@ -192,6 +186,19 @@ def core(folder: Path, profiles: dict[Any, Profile], first: Pairs, telegrams: in
         return cold, time.process_time() - start, dict(stages.spent)
 
 
+def received(messages: Pairs) -> list[Message]:
+    """The messages as a collector keeps them."""
+    return [Message("mqtt", payload, time.time_ns() // 1000, topic.split("/")[2], topic) for topic, payload in messages]
+
+
+def prepared(meters: int) -> tuple[dict[Any, Profile], Pairs, Pairs]:
+    """A fleet's profiles, the messages of its first round, and those of the others, a hundred telegrams each."""
+    fleet, start = Fleet.make(meters), (int(time.time()) - 86_400) * 1_000_000
+    made = [(one.topic, one.payload) for one in fleet.messages(EACH * meters, start, HOUR, form=FORMATS["native"])]
+    share = len(made) // EACH
+    return {place.meter.device: Profile(place.meter.key, mode=5) for place in fleet.places}, made[:share], made[share:]
+
+
 def decoded(drain: Drain, telegrams: int) -> None:
     """Drain until so many telegrams are decoded; none may be anything else."""
     done = 0
@@ -203,9 +210,8 @@ def decoded(drain: Drain, telegrams: int) -> None:
             time.sleep(0.02)
 
 
-def chain(broker: Broker, folder: Path, fleet: Fleet, messages: Pairs, first: Pairs) -> None:
-    telegrams = (EACH - 1) * len(fleet.places)
-    profiles = {place.meter.device: Profile(place.meter.key, mode=5) for place in fleet.places}
+def chain(broker: Broker, folder: Path, profiles: dict[Any, Profile], first: Pairs, messages: Pairs) -> None:
+    telegrams = (EACH - 1) * len(profiles)
     remember(broker.port, "chain")
     broker.publish(*messages)
     context = get_context("spawn")
@@ -222,11 +228,11 @@ def chain(broker: Broker, folder: Path, fleet: Fleet, messages: Pairs, first: Pa
         elapsed = time.perf_counter() - start
     per = 1e6 / telegrams
     parts = {"receive and commit": receiving, **{name: stages[name] for name in ("split", "decode", "dedup and guard", "store")}}
-    out(f"chain: {len(fleet.places):,} meters, {telegrams:,} telegrams in {elapsed:.1f} s: {telegrams / elapsed:,.0f} telegrams/s on two processes")
+    out(f"chain: {len(profiles):,} meters, {telegrams:,} telegrams in {elapsed:.1f} s: {telegrams / elapsed:,.0f} telegrams/s on two processes")
     out(
         f"chain: {(receiving + draining_s) * per:.1f} µs of CPU a telegram: {', '.join(f'{name} {spent * per:.1f}' for name, spent in parts.items())}"
     )
-    out(f"chain: the first telegram of a meter: {cold / len(fleet.places) * 1e6:.0f} µs in the core")
+    out(f"chain: the first telegram of a meter: {cold / len(profiles) * 1e6:.0f} µs in the core")
 
 
 def main(meters: str = "10000") -> None:
@@ -234,14 +240,13 @@ def main(meters: str = "10000") -> None:
     program = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
     if program is None:
         sys.exit("mosquitto is not installed")
-    fleet, start = Fleet.make(int(meters)), (int(time.time()) - 86_400) * 1_000_000
-    made = [(one.topic, one.payload) for one in fleet.messages(EACH * int(meters), start, HOUR, form=FORMATS["native"])]
-    single = [(one.topic, one.payload) for one in fleet.messages(500, start, HOUR, form=FORMATS["native"], batch=1)]
-    share = len(made) // EACH
+    profiles, first, messages = prepared(int(meters))
+    start = (int(time.time()) - 86_400) * 1_000_000
+    single = [(one.topic, one.payload) for one in Fleet.make(int(meters)).messages(500, start, HOUR, form=FORMATS["native"], batch=1)]
     out(f"load {', '.join(f'{one:.1f}' for one in os.getloadavg())}; {os.cpu_count()} processors")
     with TemporaryDirectory() as place, Broker(program, Path(place) / "broker") as broker:
-        transport(broker, Path(place), {1: single, 100: made[:share]})
-        chain(broker, Path(place), fleet, made[share:], made[:share])
+        transport(broker, Path(place), {1: single, 100: first})
+        chain(broker, Path(place), profiles, first, messages)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ from submeter.simulate.models import MODELS
 
 NOON, MINUTE = 1_795_258_800_000_000, 60_000_000
 ROUNDS = 5
-FLEET, MIXED, CHUNK = 4000, 4000, 2048
+COUNT, CHUNK = 4000, 2048
 Sent = tuple[bytes, bytes | None, str]
 
 
@@ -43,9 +43,9 @@ def meters(count: int, *, radio_only: bool = False) -> list[Meter]:
     return [Meter.make(kinds[number % len(kinds)], number, seed=7, zone="Europe/Prague") for number in range(count)]
 
 
-def mixed() -> list[Sent]:
+def mixed(count: int = COUNT) -> list[Sent]:
     """As in the head of this file; three keyed meters in forty send in another way."""
-    return [sent(meter, number) for number, meter in enumerate(meters(MIXED))]
+    return [sent(meter, number) for number, meter in enumerate(meters(count))]
 
 
 def sent(meter: Meter, number: int) -> Sent:
@@ -81,6 +81,8 @@ def lines(telegrams: Sequence[Sent]) -> list[bytes]:
 
 
 Run = Callable[[], list[Any]]
+#: Frames per CPU second warm, the same for the first run, MiB that the process grew by, and how many telegrams gave numbers.
+Figures = tuple[float, float, float, int]
 
 
 def submeter_lines(folder: Path) -> Run:
@@ -130,8 +132,8 @@ def pymeterbus(folder: Path) -> Run:
     return lambda: [answer(line) for line in read]
 
 
-def measure(contender: Callable[[Path], Run], folder: Path, wanted: int) -> tuple[float, float, float, int]:
-    """Frames per CPU second warm, the same for the first run, MiB that the process grew by, and how many telegrams gave numbers."""
+def measure(contender: Callable[[Path], Run], folder: Path, wanted: int) -> Figures:
+    """What a contender does, in the process that this runs in."""
     before = memory()
     run = contender(folder)
     times = []
@@ -157,6 +159,12 @@ def number(value: Any) -> bool:
     return isinstance(value, (int, float)) or (isinstance(value, dict) and value.get("kind") in {"decimal", "integer", "float", "real"})
 
 
+def alone(work: Callable[..., Any], *arguments: object) -> Any:
+    """What a function answers in a process of its own."""
+    with get_context("spawn").Pool(1) as pool:
+        return pool.apply(work, arguments)
+
+
 def memory() -> float:
     """The most that this process ever used, MiB; nought where the system does not tell."""
     told = Path("/proc/self/status")
@@ -172,20 +180,21 @@ SETS: dict[str, tuple[Callable[[Path], Run], ...]] = {
 }
 
 
-def write(folder: Path) -> dict[str, int]:
-    """The files of each set; returns how many telegrams each has."""
-    telegrams = {"mixed": mixed(), "fleet": [(one.telegram(NOON), one.key, "wmbus") for one in meters(FLEET, radio_only=True)]}
+def write(folder: Path, count: int = COUNT) -> dict[str, int]:
+    """The files of each set of simulated meters; returns how many telegrams each has."""
+    fleet = meters(count, radio_only=True)
+    telegrams = {"mixed": mixed(count), "fleet": [(one.telegram(NOON), one.key, "wmbus") for one in fleet]}
     telegrams["wired"] = [one for one in telegrams["mixed"] if one[2] == "mbus"]
     for name, rows in telegrams.items():
         assert len({raw for raw, _, _ in rows}) == len(rows), "pairwise different"
         (folder / name).mkdir()
         (folder / name / "lines").write_bytes(b"\n".join(lines(rows)))
-    table = pa.table({"raw": [raw for raw, _, _ in telegrams["fleet"]], "form": ["nocrc"] * FLEET})
+    table = pa.table({"raw": [raw for raw, _, _ in telegrams["fleet"]], "form": ["nocrc"] * count})
     with pa.OSFile(str(folder / "fleet" / "arrow"), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)
-    keys = {str(one.device): one.key.hex() for one in meters(FLEET, radio_only=True) if one.key}
+    keys = {str(one.device): one.key.hex() for one in fleet if one.key}
     (folder / "fleet" / "keys").write_text(json.dumps(keys))
-    return {name: len(rows) for name, rows in telegrams.items()} | write_real(folder)
+    return {name: len(rows) for name, rows in telegrams.items()}
 
 
 def write_real(folder: Path) -> dict[str, int]:
@@ -202,22 +211,25 @@ def write_real(folder: Path) -> dict[str, int]:
 
 def main(*chosen: str) -> None:
     """Print the table of the chosen sets, or of all."""
-    found: dict[tuple[str, str], list[tuple[float, float, float, int]]] = {}
     with TemporaryDirectory() as place:
         folder = Path(place)
-        sizes = write(folder)
-        for _ in range(ROUNDS):
-            for name in sizes if not chosen else sizes.keys() & set(chosen):
-                for contender in SETS[name]:
-                    with get_context("spawn").Pool(1) as process:
-                        result: tuple[float, float, float, int] = process.apply(measure, (contender, folder / name, sizes[name]))
-                    found.setdefault((name, contender.__name__), []).append(result)
+        sizes = write(folder) | write_real(folder)
+        found = contest(folder, {name: size for name, size in sizes.items() if not chosen or name in chosen})
     out(f"{'set':6} {'telegrams':>9}  {'decoder':15} {'frames/s':>9} {'first run':>9} {'x pymbusparser':>14} {'peak MiB':>8} {'numbers':>7}")
-    for (name, contender), results in found.items():
-        warm, cold, peak, numbers = (median(column) for column in zip(*results, strict=True))
-        ratio = warm / median(result[0] for result in found[name, "pymbusparser"])
+    for (name, contender), (warm, cold, peak, numbers) in found.items():
+        ratio = warm / found[name, "pymbusparser"][0]
         out(f"{name:6} {sizes[name]:9}  {contender:15} {warm:9.0f} {cold:9.0f} {ratio:14.2f} {peak:8.1f} {numbers:7.0f}")
     out(f"bounds: {LAYOUTS} layouts, {2 * KEYS} keys; a layout costs {1000 * compile_cost():.2f} ms, once")
+
+
+def contest(folder: Path, sizes: dict[str, int], rounds: int = ROUNDS, away: Callable[..., Any] = alone) -> dict[tuple[str, str], Figures]:
+    """The middle of all rounds by set and contender, each run `away`: in a process of its own."""
+    found: dict[tuple[str, str], list[Figures]] = {}
+    for _ in range(rounds):
+        for name, size in sizes.items():
+            for contender in SETS[name]:
+                found.setdefault((name, contender.__name__), []).append(away(measure, contender, folder / name, size))
+    return {key: (*map(median, zip(*results, strict=True)),) for key, results in found.items()}  # type: ignore[misc]
 
 
 def compile_cost() -> float:

@@ -15,16 +15,16 @@ import sys
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
-from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from bench.decode import memory, out
+from bench.decode import alone, memory, out
 from bench.stores import House
 from submeter import civil
 from submeter.aggregate import READINGS, Exchange, Parameters, SeriesSpec, rollup
@@ -72,13 +72,9 @@ def told(name: str, contender: Callable[[list[Path]], Result], files: list[Path]
     return found
 
 
-def run(contender: Callable[[list[Path]], Result], files: list[Path]) -> Result:
-    """The better of two runs, each in a fresh process."""
-    results: list[Result] = []
-    for _ in range(2):
-        with get_context("spawn").Pool(1) as process:
-            results.append(process.apply(contender, (files,)))
-    return min(results)
+def run(contender: Callable[[list[Path]], Result], files: list[Path], away: Callable[..., Any] = alone) -> Result:
+    """The better of two runs, each `away`: in a fresh process."""
+    return min(away(contender, files) for _ in range(2))
 
 
 def compare(name: str, ours: Result, other: Result) -> None:
@@ -87,9 +83,9 @@ def compare(name: str, ours: Result, other: Result) -> None:
         raise AssertionError(f"rows and sum of the kernel are {ours[3]}, those of {name} {other[3]}")
 
 
-def write(file: Path, number: int) -> None:
+def write(file: Path, number: int, hours: int = HOURS) -> None:
     """A piece as a file."""
-    pq.write_table(readings(number, HOURS), file, compression="lz4", row_group_size=PIECE * HOURS)
+    pq.write_table(readings(number, hours), file, compression="lz4", row_group_size=PIECE * hours)
 
 
 def readings(number: int, hours: int) -> pa.Table:

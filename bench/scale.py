@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
 import pyarrow.parquet as pq
 
 from bench.decode import memory, out
@@ -54,15 +53,21 @@ def kernel(file: Path, meters: int) -> None:
     )
 
 
-def stores(folder: Path) -> None:
-    """A piece through all stores."""
-    with House(folder, HOUSE, ZONE) as house:
+def through(folder: Path, meters: int, hours: int) -> tuple[float, float, float, dict[str, int]]:
+    """Seconds of storing, of the first rollup and of that of a day more of all meters; bytes of each file in the end."""
+    with House(folder, meters, ZONE) as house:
         start = time.perf_counter()
-        house.fill(START, YEAR, [(range(HOUSE), range(YEAR - 24, YEAR))])
+        house.fill(START, hours, [(range(meters), range(hours - 24, hours))])
         stored, first = time.perf_counter() - start, house.run()
         house.late()
         day = house.run()
-    sizes = {file.name: file.stat().st_size / HOUSE / 1e6 for file in sorted(folder.iterdir()) if file.stat().st_size > HOUSE * np.int64(100)}
+    return stored, first, day, {file.name: file.stat().st_size for file in sorted(folder.iterdir())}
+
+
+def stores(folder: Path) -> None:
+    """A piece through all stores."""
+    stored, first, day, bytes_of = through(folder, HOUSE, YEAR)
+    sizes = {name: size / HOUSE / 1e6 for name, size in bytes_of.items() if size > HOUSE * 100}
     out(f"stores: {HOUSE:,} meters: stored in {stored:.1f} s (making them included), rolled up in {first:.1f} s, a day more of all in {day:.1f} s")
     out(
         f"stores: {HOUSE * YEAR / first / 1e3:.0f} k readings/s; MB a meter and year: {', '.join(f'{name} {size:.2f}' for name, size in sizes.items())}"

@@ -8,12 +8,16 @@ from submeter.store.inbox import Inbox, Message
 BATCH = b'{"v":1,"gw":"gw-7","boot":"b","seq":1,"t":[' + b",".join([b'{"hex":"%s","ts":1795248003000,"rssi":-70}' % (b"2e" * 47)] * 100) + b"]}"
 
 
+def messages(rows: int) -> list[Message]:
+    """So many of 200 bytes."""
+    return [Message("mqtt", b"x" * 200, 1, "gw-7", "submeter/v1/gw-7/up")] * rows
+
+
 @pytest.mark.parametrize("rows", [1, 50, 500])
 def test_commit(benchmark, tmp_path, rows):
     """One durable transaction of so many messages of 200 bytes."""
-    messages = [Message("mqtt", b"x" * 200, 1, "gw-7", "submeter/v1/gw-7/up")] * rows
     with Inbox(tmp_path / "inbox.sqlite") as inbox:
-        benchmark(inbox.append, messages)
+        benchmark(inbox.append, messages(rows))
 
 
 def test_split_native_batch(benchmark):
