@@ -1,13 +1,17 @@
-"""Vectors of the drivers (tests/vectors/meters/FAMILY.json): how they are read and what they compare."""
+"""Vectors of the drivers (tests/vectors/meters/FAMILY.json): how they are read and what they compare.
+
+`python tests/decoders/meter_vectors.py NAME DRIVER HEX [KEY]` prints a vector as it is decoded now; compare each value with what was encoded.
+"""
 
 import json
+import sys
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from submeter.decoders import Profile, Record, Telegram, decode
+from submeter.decoders import Profile, Record, Telegram, decode, identify
 from submeter.decoders.records import FUNCTIONS
 from submeter.reading import DeviceId, from_micro
 
@@ -56,3 +60,15 @@ def _text(record: Record) -> str | None:
     if isinstance(value, Decimal):
         return f"{value.normalize():f}"
     return value.isoformat() if isinstance(value, date) else value.hex() if isinstance(value, bytes) else None if value is None else str(value)
+
+
+def made(name: str, driver: str, raw: str, key: str | None = None) -> Vector:
+    """A vector of a radio telegram, with what is decoded of it now."""
+    vector = {"name": name, "driver": driver, "link": "wmbus", "form": "auto", "hex": raw, "key": key, "device": str(identify(bytes.fromhex(raw)))}
+    telegram = read(vector)
+    notes = {"notes": list(telegram.notes)} if telegram.notes else {}
+    return {**vector, "status": list(telegram.status), "readings": as_readings(telegram), "records": shown(telegram), **notes}
+
+
+if __name__ == "__main__":
+    print(json.dumps([made(*sys.argv[1:])], indent=1, ensure_ascii=False))  # noqa: T201 - this is its answer
