@@ -122,6 +122,16 @@ def test_plaintext_under_an_encrypting_header_needs_a_trusted_source(profile: Pr
     assert volumes(MODE_5, Profile(KEY), decrypted=True) == [4_711_000]
 
 
+def test_a_session_with_an_address_of_its_own() -> None:
+    """The longest extended link header names its partner, whose address the cipher uses then."""
+    partner = DeviceId("STM", "71000003", 0x05, 0x07)
+    short = encode.extended_ctr(encode.plain(RECORDS, HEADER), KEY, partner, access=9, session=77)
+    body = b"\x8f" + short[1:3] + encode.radio(partner, b"\x78")[2:10] + short[3:]
+    assert volumes(encode.radio(METER, body), Profile(KEY)) == [4_711_000]
+    with pytest.raises(WrongKey):
+        volumes(encode.radio(METER, b"\x8f" + short[1:3] + encode.radio(METER, b"\x78")[2:10] + short[3:]), Profile(KEY))
+
+
 def test_plaintext_under_a_session_needs_a_trusted_source_and_its_check_sum() -> None:
     """Under an encrypting extended link header: read where the source decrypts, with the CRC of what it sends; from anybody else it is not opened."""
     body = encode.plain(RECORDS, HEADER)

@@ -133,14 +133,19 @@ def flipped(tmp_path):
         row = {"register": 1, "src": 2, "status": 0, "due": False, "pinned": False, "label": "now", "time_source": "received"}
         rows = [row | {"t": number, "value": number**9 % 2**61, "seq": number} for number in range(ROWS)]
         readings.store(pa.Table.from_pylist(rows, schema=READING), RECEPTION.empty_table(), 1)
+    flip(path, "readings", "value")
+    return path
+
+
+def flip(path, table, column):
+    """Flip a bit of the last block in which a column is."""
     with closing(duckdb.connect(path, read_only=True)) as connection:
-        (block,) = connection.execute("SELECT max(block_id) FROM pragma_storage_info('readings') WHERE column_name = 'value'").fetchone()
+        (block,) = connection.execute(f"SELECT max(block_id) FROM pragma_storage_info('{table}') WHERE column_name = '{column}'").fetchone()
     with path.open("r+b") as file:
         file.seek(HEADERS + block * BLOCK + BLOCK // 2)
         byte = file.read(1)[0]
         file.seek(-1, 1)
         file.write(bytes([byte ^ 1]))
-    return path
 
 
 def test_what_reads_is_saved(flipped, tmp_path):
@@ -159,3 +164,11 @@ def test_an_error_that_is_no_damage_ends_the_saving(flipped, tmp_path, monkeypat
         unreadable(flipped)
     with pytest.raises(StoreError, match="readings cannot be copied"):
         salvage(flipped, tmp_path / "new.duckdb")
+
+
+def test_a_file_without_its_numbers_is_given_up(flipped, tmp_path):
+    """Rows under numbers that nobody can read any more are worse than none: nothing is saved."""
+    flip(flipped, "registers", "device")
+    with pytest.raises(StoreError, match=r"readings\.duckdb cannot be saved in parts: registers does not read"):
+        salvage(flipped, tmp_path / "new.duckdb")
+    assert not (tmp_path / "new.duckdb").exists()
