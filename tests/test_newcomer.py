@@ -1,6 +1,6 @@
 """Who follows CONTRIBUTING.md adds a meter, a gateway format and a language within the files that its sections name, and what is there stays green.
 
-Each test adds something made up to a copy of the working tree, and runs the tests that a newcomer would run, in the copy.
+All three are made up, in one copy of the working tree, and the tests that a newcomer would run are run there, in one process.
 """
 
 import io
@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 from textwrap import dedent
@@ -57,43 +58,27 @@ class Copy:
         assert found, (name, where)
         self.write(name, before + found + what + after)
 
-    def undo(self):
-        """Have every file as it was."""
-        for name in self.touched:
-            (self.folder / name).unlink()
-            if (ROOT / name).exists():
-                shutil.copy2(ROOT / name, self.folder / name)
-        self.touched.clear()
-
     def run(self, *arguments):
         """Run Python on the copy's own modules; what it said."""
-        known = {**os.environ, "PYTHONPATH": str(self.folder)}
+        known = {**os.environ, "PYTHONPATH": str(self.folder), "SUBMETER_DATABASE": ""}
         done = subprocess.run([sys.executable, *arguments], cwd=self.folder, env=known, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         return done.stdout
 
-    def green(self, title, wanted, *tests):
-        """The files that were touched are those of a section; these tests are green, and those that are `wanted` are among them."""
+
+@dataclass
+class Followed:
+    """What a newcomer touched by section, what the printed vector and the language said, and the tests that passed."""
+
+    touched: dict[str, set[str]]
+    vector: str
+    spoken: str
+    passed: set[str]
+
+    def outside(self, title):
+        """Files that were touched and are not named by the section."""
         allowed = places(title)
-        assert [name for name in self.touched if not any(fnmatch(name, pattern) for pattern in allowed)] == []
-        said = self.run("-m", "pytest", "-rp", "--basetemp", str(self.folder / "tmp"), *tests)
-        assert [one for one in wanted if f"::{one}\n" not in said] == [], said
-
-
-@pytest.fixture(scope="module")
-def copy(tmp_path_factory):
-    """A copy of the working tree; its compiled modules go with it."""
-    folder = tmp_path_factory.mktemp("newcomer")
-    yield Copy(folder)
-    if sys.pycache_prefix:
-        shutil.rmtree(f"{sys.pycache_prefix}{folder}", ignore_errors=True)
-
-
-@pytest.fixture
-def tree(copy):
-    """The copy, as it was again afterwards."""
-    yield copy
-    copy.undo()
+        return [name for name in self.touched[title] if not any(fnmatch(name, pattern) for pattern in allowed)]
 
 
 DRIVER = dedent('''
@@ -117,21 +102,13 @@ RECORDS = encode.bcd(b"\x13", 12345, 8) + encode.integer(b"\xfd\x74", 97, 1) + b
 WEIR = encode.radio(DeviceId("ZZZ", "30000009", 1, 7), encode.plain(RECORDS, encode.Header(access=7)))
 
 
-def test_a_meter_is_added_by_its_section(tree):
-    """A driver with a deviation and a byte of its own, its vector and its row; the values are those that were encoded."""
+def add_meter(tree):
+    """A driver with a deviation and a byte of its own, its vector, its row; what the vector says."""
     tree.write("decoders/meters/weir.py", DRIVER)
     vector = tree.run("tests/decoders/meter_vectors.py", "dry weir", "weir", WEIR.hex())
-    (said,) = json.loads(vector)
-    assert (said["device"], said["status"], said["readings"][0][:2]) == ("ZZZ-30000009-01-07", ["dry"], ["volume", "12.345"])
-    assert ["battery_percent", "97", "pct", 0, None] in said["records"]
     tree.write("tests/vectors/meters/weir.json", vector)
     tree.put("docs/meters.md", HEAD, "| weir | Weir 1, water: battery in percent | ZZZ |\n")
-    wanted = (
-        "test_every_driver_has_a_vector[weir]",
-        "test_a_vector_gives_its_readings[dry weir]",
-        "test_every_driver_and_flag_is_in_the_meters_page",
-    )
-    tree.green("Add a meter", wanted, "tests/decoders/test_drivers.py", "tests/test_docs.py", "-k", "weir or unique or claim or meters_page")
+    return vector
 
 
 FORMAT = dedent('''
@@ -163,7 +140,7 @@ SAMPLE = dedent('''
 ''')
 
 
-def test_a_gateway_format_is_added_by_its_section(tree):
+def add_format(tree):
     """A parser, its place, a sample that is whole and one that is not, and its row."""
     tree.write("ingest/envelopes/brook.py", FORMAT)
     tree.put("ingest/envelopes/split.py", "import msgspec\n\n", "from submeter.ingest.envelopes.brook import BROOK\n")
@@ -171,8 +148,6 @@ def test_a_gateway_format_is_added_by_its_section(tree):
     tree.put("tests/ingest/payloads.py", "REFUSED = {\n", '    "a dry brook": ("bad_hex", b"BROOK|no water|-77"),\n')
     tree.write("tests/ingest/test_envelopes.py", (tree.folder / "tests/ingest/test_envelopes.py").read_text() + SAMPLE)
     tree.put("docs/gateways.md", HEAD, "| brook line | `brook` | `BROOK\\|2E44…\\|-77` |\n")
-    wanted = ("test_a_brook", "test_broken_messages_are_refused_with_their_reason[a dry brook]", "test_every_format_is_in_the_gateway_page")
-    tree.green("Add a gateway format", wanted, "tests/ingest/test_envelopes.py", "tests/test_docs.py", "-k", "brook or gateway_page or any_bytes")
 
 
 def marked(text):
@@ -220,14 +195,59 @@ SPEAKS = dedent("""
 """)
 
 
-def test_a_language_is_added_by_its_section(tree):
-    """Its words and messages, its catalogue, its name in the list: pages, messages, letters and units speak it, and a portal may name it."""
+def add_language(tree):
+    """Its words and messages, its catalogue, its code in the list; what pages, messages, units and a portal's file say then."""
     english = tomllib.loads((ROOT / "config/texts/en.toml").read_text())
     tree.write("config/texts/eo.toml", "\n".join(lines_of(english)) + "\n")
     tree.write("portal/locale/eo.po", catalogue(ROOT / "portal/locale/en.po"))
     tree.put("docs/your-portal.md", "`en` ", "`eo` ")
     (tree.folder / "mine.toml").write_text((ROOT / "config/realms/inmes.toml").read_text().replace('locales = ["cs", "en"]', 'locales = ["eo"]'))
-    assert tree.run("-c", SPEAKS).splitlines() == ["§English§ §1 §March§ 2026§ §days§ eo §Switch§ Marto 2026", "eo"]
-    suites = ("tests/portal/test_words.py", "tests/config/test_texts.py", "tests/test_pdf.py", "tests/test_docs.py")
-    wanted = ("test_every_word_is_there[eo]", "test_every_template_is_written[code-eo]", "test_every_language_is_in_the_portals_page")
-    tree.green("Add a portal language", wanted, *suites, "-k", "eo or language")
+    return tree.run("-c", SPEAKS)
+
+
+SUITES = "decoders/test_drivers ingest/test_envelopes portal/test_words config/test_texts test_pdf test_docs"
+CHOSEN = "weir or unique or claim or meters_page or brook or gateway_page or any_bytes or [eo] or -eo] or language"
+
+
+@pytest.fixture(scope="module")
+def followed(tmp_path_factory):
+    """All three, and one run of the tests that the sections name; compiled modules of the copy go with it."""
+    tree, touched, said = Copy(tmp_path_factory.mktemp("newcomer")), {}, []
+    for title, add in (("Add a meter", add_meter), ("Add a gateway format", add_format), ("Add a portal language", add_language)):
+        said.append(add(tree))
+        touched[title], tree.touched = tree.touched, set()
+    suites = [f"tests/{name}.py" for name in SUITES.split()]
+    run = tree.run("-m", "pytest", "-rp", "--basetemp", str(tree.folder / "tmp"), *suites, "-k", CHOSEN)
+    yield Followed(touched, said[0], said[2], set(re.findall(r"^PASSED .*?::(.*)$", run, re.MULTILINE)))
+    if sys.pycache_prefix:
+        shutil.rmtree(f"{sys.pycache_prefix}{tree.folder}", ignore_errors=True)
+
+
+def test_a_meter_is_added_by_its_section(followed):
+    """Its vector has the values that were encoded; its tests are there and green."""
+    assert followed.outside("Add a meter") == []
+    (vector,) = json.loads(followed.vector)
+    assert (vector["device"], vector["status"], vector["readings"][0][:2]) == ("ZZZ-30000009-01-07", ["dry"], ["volume", "12.345"])
+    assert ["battery_percent", "97", "pct", 0, None] in vector["records"]
+    wanted = {
+        "test_every_driver_has_a_vector[weir]",
+        "test_a_vector_gives_its_readings[dry weir]",
+        "test_every_driver_and_flag_is_in_the_meters_page",
+    }
+    assert wanted - followed.passed == set()
+
+
+def test_a_gateway_format_is_added_by_its_section(followed):
+    """Whole and broken messages of it are what its parser says; no bytes bring it to another error."""
+    assert followed.outside("Add a gateway format") == []
+    broken = "test_broken_messages_are_refused_with_their_reason[a dry brook]"
+    wanted = {"test_a_brook", broken, "test_any_bytes_give_a_typed_outcome", "test_every_format_is_in_the_gateway_page"}
+    assert wanted - followed.passed == set()
+
+
+def test_a_language_is_added_by_its_section(followed):
+    """Pages, messages, letters and units speak it, and a portal may name it; every text is there."""
+    assert followed.outside("Add a portal language") == []
+    assert followed.spoken.splitlines() == ["§English§ §1 §March§ 2026§ §days§ eo §Switch§ Marto 2026", "eo"]
+    words = {"test_every_word_is_there[eo]", "test_texts_have_the_same_values[eo]", "test_every_template_is_written[code-eo]"}
+    assert {*words, "test_the_font_has_every_letter_of_our_texts[eo]", "test_every_language_is_in_the_portals_page"} - followed.passed == set()
