@@ -35,8 +35,10 @@ def cells(table):
     return [row[column] for column in range(1, len(head)) for row in rows]
 
 
-def test_every_plot_is_in_the_page_with_its_numbers(folder):
+@pytest.mark.parametrize("place", ["made", "docs/report"])
+def test_every_plot_is_in_the_page_with_its_numbers(folder, place):
     """The page names each picture that there is and no other; pictures are well formed, their values finite, and those of the table below."""
+    folder = folder if place == "made" else ROOT / place
     sections = list(SECTION.finditer((folder / "README.md").read_text()))
     assert sorted(one["file"] for one in sections) == sorted(path.name for path in folder.glob("*.svg"))
     assert len(sections) == 9

@@ -50,4 +50,4 @@ def test_every_figure_has_its_command_and_its_date():
     assert len(rows) > 5
     for what, own, *_, measured in rows:
         assert re.match(r"`\./run bench \w+[^`]*`", measured), what
-        assert own == "in the report" or re.search(r"`, \d{4}-\d\d-\d\d \[\^", measured), what
+        assert own.startswith("in [the report](") or re.search(r"`, \d{4}-\d\d-\d\d \[\^", measured), what
