@@ -210,17 +210,24 @@ CHOSEN = "weir or unique or claim or meters_page or brook or gateway_page or any
 
 
 @pytest.fixture(scope="module")
-def followed(tmp_path_factory):
-    """All three, and one run of the tests that the sections name; compiled modules of the copy go with it."""
-    tree, touched, said = Copy(tmp_path_factory.mktemp("newcomer")), {}, []
+def tree(tmp_path_factory):
+    """A copy of the working tree; its compiled modules go with it."""
+    folder = tmp_path_factory.mktemp("newcomer")
+    yield Copy(folder)
+    if sys.pycache_prefix:
+        shutil.rmtree(f"{sys.pycache_prefix}{folder}", ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def followed(tree):
+    """All three, and one run of the tests that the sections name."""
+    touched, said = {}, []
     for title, add in (("Add a meter", add_meter), ("Add a gateway format", add_format), ("Add a portal language", add_language)):
         said.append(add(tree))
         touched[title], tree.touched = tree.touched, set()
     suites = [f"tests/{name}.py" for name in SUITES.split()]
     run = tree.run("-m", "pytest", "-rp", "--basetemp", str(tree.folder / "tmp"), *suites, "-k", CHOSEN)
-    yield Followed(touched, said[0], said[2], set(re.findall(r"^PASSED .*?::(.*)$", run, re.MULTILINE)))
-    if sys.pycache_prefix:
-        shutil.rmtree(f"{sys.pycache_prefix}{tree.folder}", ignore_errors=True)
+    return Followed(touched, said[0], said[2], set(re.findall(r"^PASSED .*?::(.*)$", run, re.MULTILINE)))
 
 
 def test_a_meter_is_added_by_its_section(followed):
