@@ -160,9 +160,10 @@ class Core:
         return self._drain.skews
 
     def drain_all(self) -> None:
-        """Decode until nothing waits, or until this core is to stop."""
-        while not self.stopping.is_set() and self.drain().messages:
-            pass
+        """Decode all that was received until now, or until this core is to stop; what comes meanwhile waits for the next step, so that a stream of it holds nothing up."""
+        last = self.inbox.received()
+        while not self.stopping.is_set() and (waiting := self.inbox.pending(1)) and waiting[0].id <= last:
+            self.drain()
 
     def requeue(self, rows: Sequence[Quarantined], *, replays: bool = False) -> Step:
         """Decode quarantined telegrams again, at their original times; `replays`: take those for honest that were held as replays."""

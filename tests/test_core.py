@@ -210,6 +210,23 @@ def test_a_failed_commit_loses_nothing(here, monkeypatch):
         assert [t for t, _ in live(core, place)] == HOURS
 
 
+def test_a_stream_of_messages_holds_nothing_up(here, monkeypatch):
+    """Whoever wants all decoded gets what was received when it was asked; a job begins although messages never cease."""
+    place, calls = here.building.places[0], []
+    with here.core() as core:
+        core.inbox.append([heard(place, t) for t in HOURS])
+        drain = core.drain
+
+        def beside():
+            calls.append(core.inbox.append([heard(place, HOURS[-1] + len(calls) * civil.HOUR)]))
+            assert len(calls) < 20
+            return drain()
+
+        monkeypatch.setattr(core, "drain", beside)
+        core.drain_all()
+        assert set(HOURS) <= {t for t, _ in live(core, place)}
+
+
 def failing(*_args, **_more):
     """A disk that is full."""
     raise StoreError("no space left")
