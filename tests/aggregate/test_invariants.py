@@ -11,7 +11,7 @@ from rolling import STARTS, by_series, exact, factors, kernel, samples, specs, t
 from submeter.aggregate import rollup
 from submeter.reading import LEVELS
 
-thorough = settings(max_examples=int(os.environ.get("SUBMETER_EXAMPLES", "100")), deadline=None)
+thorough = settings(max_examples=int(os.environ.get("SUBMETER_EXAMPLES", "60")), deadline=None)
 
 
 @thorough

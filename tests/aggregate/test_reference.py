@@ -16,7 +16,7 @@ from submeter.aggregate import conform
 
 CASES = json.loads((Path(__file__).parent / "cases.json").read_text())["cases"]
 #: A release is tried with 10,000 examples: `SUBMETER_EXAMPLES=10000 ./run test tests/aggregate`.
-EXAMPLES = int(os.environ.get("SUBMETER_EXAMPLES", "150"))
+EXAMPLES = int(os.environ.get("SUBMETER_EXAMPLES", "90"))
 ZONES = ("UTC", "Europe/Prague", "Australia/Lord_Howe", "Asia/Kolkata", "America/St_Johns", "Africa/Cairo", "America/Havana")
 #: Around changes of the clock in those zones, ends of months and years, set days.
 STARTS = (

@@ -19,7 +19,7 @@ from stores import BASE, EVER, Stores
 from submeter import civil
 from submeter.reading import LEVELS
 
-KILLS = int(os.environ.get("SUBMETER_KILLS", "8"))
+KILLS = int(os.environ.get("SUBMETER_KILLS", "4"))
 HERE = Path(__file__).parent
 #: Stores readings, live and late, and rolls them up, for ever; a line on stdout for each run that is through.
 GROWING = """

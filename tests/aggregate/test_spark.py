@@ -1,6 +1,6 @@
 """Rollups on a real Spark cluster: a master and two workers on loopback, one of them killed in the middle.
 
-`SUBMETER_SPARK_READINGS` says of how many readings (default 200,000; the bar is 10,000,000).
+`SUBMETER_SPARK_READINGS` says of how many readings (default 100,000; the bar is 10,000,000).
 """
 
 import os
@@ -22,7 +22,7 @@ from submeter.commands import execute
 from submeter.config import load
 from submeter.core import Core
 
-READINGS = int(os.environ.get("SUBMETER_SPARK_READINGS", "200000"))
+READINGS = int(os.environ.get("SUBMETER_SPARK_READINGS", "100000"))
 LIMIT_S = 300 + READINGS / 20_000
 ROOT = Path(__file__).resolve().parents[2]
 

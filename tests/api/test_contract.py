@@ -14,7 +14,7 @@ from schemathesis.checks import CHECKS, load_all_checks
 
 from submeter.store.registry_types import SCOPES
 
-REQUESTS = int(os.environ.get("SUBMETER_REQUESTS", "400"))
+REQUESTS = int(os.environ.get("SUBMETER_REQUESTS", "240"))
 NAMES = (
     "not_a_server_error",
     "status_code_conformance",
