@@ -1,6 +1,6 @@
 """kill -9 in the middle of a rollup: rows are old or new, never half, and the next run equals a computation from scratch.
 
-`SUBMETER_KILLS` says how many times (default 8).
+`SUBMETER_KILLS` says how many times (default 4).
 """
 
 import itertools
