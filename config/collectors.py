@@ -1,5 +1,6 @@
 """Sections of what brings telegrams in: brokers, ports, buses, folders, machines beside, and what is told of gateways and of messages that are no format."""
 
+from abc import abstractmethod
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -17,8 +18,7 @@ from submeter.config.values import (
     Port,
     Section,
     Text,
-    environment,
-    secret_of,
+    either,
 )
 
 __all__ = [
@@ -65,15 +65,13 @@ class Connection(Section):
         return self
 
     @property
+    @abstractmethod
     def section(self) -> str:
         """How messages name this section."""
-        raise NotImplementedError
 
     def password(self) -> str | None:
         """Read the password now, from its file or environment variable; None if none is configured, ConfigError if it is not there."""
-        if self.password_env:
-            return environment(self.password_env, f"{self.section}: password_env")
-        return secret_of(self.password_file, f"{self.section}: password_file") if self.password_file else None
+        return either(self.password_file, self.password_env, f"{self.section}: password") if self.password_env or self.password_file else None
 
 
 class Broker(Connection):

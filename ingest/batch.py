@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from submeter import civil
 from submeter.ingest.plain import Ordinary
 from submeter.ingest.rows import Reception, Row
 from submeter.store import Done, Quarantined
@@ -54,6 +55,10 @@ class Batch:
     def size(self) -> int:
         """How many readings it holds, or will."""
         return len(self.waiting) + len(self.readings) + self.columns
+
+    def receive(self, heard: Reception, device: str) -> None:
+        """Count a reception of a device by gateway and day, with its level."""
+        self.receptions.setdefault((device, heard.gateway, heard.at // civil.DAY), []).append(heard.telegram.rssi_dbm)
 
     def count(self, heard: Reception, outcome: str) -> None:
         """Count a telegram."""

@@ -346,7 +346,7 @@ class Drain:
             self._judge.quarantine(heard, batch, None, error.reason, error.detail)
             return
         if not counted:
-            batch.receptions.setdefault((str(telegram.device), heard.gateway, heard.at // civil.DAY), []).append(heard.telegram.rssi_dbm)
+            batch.receive(heard, str(telegram.device))
         self._judge.decoded(telegram, heard, batch)
 
     def _decode(self, batch: Batch) -> None:

@@ -11,7 +11,6 @@ from typing import Final
 
 import structlog
 
-from submeter import civil
 from submeter.decoders import DecodeError, Profile, Telegram, dedup_key, receive
 from submeter.ingest.batch import Batch
 from submeter.ingest.dedup import Window
@@ -82,7 +81,7 @@ class Judge:
         except DecodeError as error:
             self.quarantine(heard, batch, error.device, error.reason, str(error))
             return False
-        batch.receptions.setdefault((str(device), heard.gateway, heard.at // civil.DAY), []).append(telegram.rssi_dbm)
+        batch.receive(heard, str(device))
         if telegram.link == "wmbus" and not self._window.admit(key, heard.at):
             batch.count(heard, "duplicate")
             return False

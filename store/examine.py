@@ -34,6 +34,13 @@ class Schema(NamedTuple):
     version: int
     newest: int
 
+    @property
+    def too_new(self) -> str:
+        """What to do about a schema that this release does not know; "" if it does."""
+        if self.version <= self.newest:
+            return ""
+        return f"{self.place} has schema {self.version}, this submeter knows {self.newest}: run the newer release or restore an older dump"
+
 
 def database(server: str) -> Iterator[Schema]:
     """What the database of an installation holds; nothing is changed there. StoreError says what to do if it does not answer."""

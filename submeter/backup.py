@@ -171,10 +171,8 @@ def _publish_anew(core: Core) -> None:
 def _require_database(config: Config) -> None:
     """The database, if there is one, answers and has a registry that this release knows."""
     for one in database(config.data.server()) if config.data.database else ():
-        if one.version > one.newest:
-            raise SubmeterError(
-                f"{one.place} has schema {one.version}, this submeter knows {one.newest}: run the newer release or restore an older dump"
-            )
+        if one.too_new:
+            raise SubmeterError(one.too_new)
         if one.name == "registry" and not one.version:
             raise SubmeterError(f"{one.place} is empty: bring its dump back first (pg_restore), then restore the backup")
 

@@ -161,10 +161,8 @@ class _Visit:
         yield from found
 
     def _schema(self, one: Schema) -> Finding:
-        if one.version > one.newest:
-            return Finding(
-                "left", f"{one.place} has schema {one.version}, this submeter knows {one.newest}: run the newer release or restore an older dump"
-            )
+        if one.too_new:
+            return Finding("left", one.too_new)
         if one.version == 0 and one.name == "registry" and (self.folder / READINGS).exists():
             return Finding(
                 "left", f"{one.place} is empty, and there are readings: is another database meant, or is its dump not restored yet (pg_restore)?"
