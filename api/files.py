@@ -15,8 +15,6 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
 
-import xlsxwriter
-
 from submeter.api.negotiation import preferred
 from submeter.api.problems import Invalid
 
@@ -114,6 +112,8 @@ def _csv(names: Sequence[str], rows: Iterator[tuple[list[Cell], int]], _: Mappin
 def _xlsx(names: Sequence[str], rows: Iterator[tuple[list[Cell], int]], body: Mapping[str, Any]) -> bytes:
     if sum(len(series["points"]) for series in body["series"]) >= MOST_ROWS:
         raise Invalid("a sheet holds no more than a million rows: ask for fewer quantities or a shorter range", "to")
+    import xlsxwriter  # noqa: PLC0415 - a service starts without it, and workbooks are few
+
     out = io.BytesIO()
     with xlsxwriter.Workbook(out, {"constant_memory": True, "strings_to_urls": False, "strings_to_formulas": False}) as book:
         book.set_properties({"created": MADE})

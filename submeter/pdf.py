@@ -5,42 +5,35 @@ gives the same bytes: all dates and ids come from `created`, never from the cloc
 read, no link is made, what the font lacks is a box. Nothing is opened but the font.
 """
 
-import logging
 import unicodedata
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
-from importlib.resources import files
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 import segno
-from fpdf import FPDF
-from fpdf.enums import XPos, YPos
-from fpdf.fonts import FontFace
+
+if TYPE_CHECKING:
+    from submeter.sheets import Sheets
 
 __all__ = ["Paper", "printable"]
 
 Align = Literal["L", "R", "C"]
-FAMILY: Final = "DejaVu"
 #: Sizes of type, points, and the height of a line as a multiple of it, mm a point.
 TITLE, HEADING, BODY, SMALL = 16.0, 12.0, 10.0, 8.0
 LINE: Final = 0.5
-MARGIN: Final = 20.0
 #: Characters of a text and of a cell; what is longer is cut: no text fills a book, no row a page.
 LONGEST: Final = 20_000
 CELL: Final = 200
 #: Control, format (directions, joiners), surrogate, private and unassigned characters.
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 
-logging.getLogger("fpdf").setLevel(logging.ERROR)
-logging.getLogger("fontTools").setLevel(logging.ERROR)
-
 
 class Paper:
     """A paper in a language: `locale` is its tag, `created` its date (µs UTC), `foot` what stands under each page beside its number."""
 
     def __init__(self, title: str, locale: str, created: int, foot: str = "") -> None:
-        self._pdf = _Sheets(printable(foot))
+        self._pdf = _sheets(printable(foot))
         self._pdf.set_creation_date(datetime.fromtimestamp(created // 1_000_000, UTC))
         self._pdf.set_title(printable(title))
         self._pdf.set_lang(locale)
@@ -69,12 +62,11 @@ class Paper:
         if not lines:
             return
         self._ready()
-        self._pdf.set_font(FAMILY, "", BODY)
+        self._pdf.write_in(BODY)
         columns = len(lines[0])
         with self._pdf.table(
             lines,
             first_row_as_headings=bool(head),
-            headings_style=FontFace(emphasis="BOLD"),
             borders_layout="HORIZONTAL_LINES",
             text_align=tuple(align) or ("L",) * columns,
             col_widths=tuple(widths) or (1,) * columns,
@@ -106,30 +98,18 @@ class Paper:
 
     def _text(self, text: str, size: float, *, bold: bool = False) -> None:
         self._ready()
-        self._pdf.set_font(FAMILY, "B" if bold else "", size)
-        self._pdf.multi_cell(0, size * LINE, printable(text[:LONGEST]), align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT)
+        self._pdf.write_in(size, bold=bold)
+        self._pdf.multi_cell(0, size * LINE, printable(text[:LONGEST]), align="L", new_x="LMARGIN", new_y="NEXT")
 
     def _ready(self) -> None:
         if not self._pdf.page:
             self._pdf.add_page()
 
 
-class _Sheets(FPDF):
-    """A4 with our font, and a foot on every page."""
+def _sheets(foot: str) -> "Sheets":
+    from submeter.sheets import Sheets  # noqa: PLC0415 - fpdf2 takes a third of what a service needs to start, and papers are few
 
-    def __init__(self, foot: str) -> None:
-        super().__init__(format="A4")
-        self._foot = foot
-        for style, name in (("", "DejaVuSans.ttf"), ("B", "DejaVuSans-Bold.ttf")):
-            self.add_font(FAMILY, style, str(files("submeter").joinpath("fonts", name)))
-        self.set_margin(MARGIN)
-        self.set_auto_page_break(auto=True, margin=MARGIN)
-
-    def footer(self) -> None:
-        """Who writes, and the number of the page."""
-        self.set_y(-MARGIN * 0.75)
-        self.set_font(FAMILY, "", SMALL)
-        self.cell(0, SMALL * LINE, f"{self._foot}  ·  {self.page_no()}" if self._foot else str(self.page_no()), align="R")
+    return Sheets(foot)
 
 
 def printable(text: str) -> str:
@@ -142,8 +122,7 @@ def printable(text: str) -> str:
 @cache
 def _letters() -> frozenset[int]:
     """What both styles of the font can show."""
-    sheets = _Sheets("")
-    return frozenset.intersection(*(frozenset(font.cmap) for font in sheets.fonts.values()))  # type: ignore[union-attr]
+    return frozenset.intersection(*(frozenset(font.cmap) for font in _sheets("").fonts.values()))  # type: ignore[union-attr]
 
 
 def _runs(row: bytes) -> list[tuple[int, int]]:
