@@ -156,12 +156,15 @@ def mkfs() -> str:
 
 
 @pytest.fixture(scope="session")
-def spark() -> None:
-    """Spark can be started here."""
+def spark():
+    """Spark can be started here; its virtual machines live for seconds, so they compile quickly, not well."""
     from submeter.aggregate.spark import missing
 
     if lacking := missing():
         unavailable(lacking)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAVA_TOOL_OPTIONS", "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC")
+        yield
 
 
 @pytest.fixture(scope="session")
