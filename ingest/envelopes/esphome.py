@@ -7,7 +7,7 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
-from submeter.ingest.envelopes.core import Envelope, Format, Heard, Payload, framed, level, unhex
+from submeter.ingest.envelopes.core import Envelope, Format, Heard, Payload, converted, framed, level, unhex
 from submeter.ingest.errors import BadPayload
 
 __all__ = ["ESPHOME", "RADIO_RAW"]
@@ -24,10 +24,7 @@ def _has_frame(payload: Payload) -> bool:
 
 
 def _parse(payload: Payload) -> Envelope:
-    try:
-        message = msgspec.convert(payload.document, _Message)
-    except msgspec.ValidationError as error:
-        raise BadPayload("bad_field", str(error)) from error
+    message = converted(payload.document, _Message)
     mode = message.mode if isinstance(message.mode, str) and len(message.mode) <= 8 else None
     return Envelope("esphome_json", (Heard(framed(unhex(message.frame)), mode=mode, **level(message.rssi)),))
 

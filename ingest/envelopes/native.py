@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from submeter.ingest.envelopes.core import Envelope, Format, Heard, Payload, instant, level, refused, unhex
+from submeter.ingest.envelopes.core import Envelope, Format, Heard, Payload, converted, instant, level, refused, unhex
 from submeter.ingest.errors import BadPayload
 
 __all__ = ["NATIVE", "gateway_of"]
@@ -46,10 +46,7 @@ def _sniff(payload: Payload) -> bool:
 
 
 def _parse(payload: Payload) -> Envelope:
-    try:
-        batch = msgspec.convert(payload.document, _Batch)
-    except msgspec.ValidationError as error:
-        raise BadPayload("bad_field", str(error)) from error
+    batch = converted(payload.document, _Batch)
     named = gateway_of(payload.topic)
     if named is not None and named != batch.gw:
         raise BadPayload("gateway_mismatch", f"the topic says {named!r}, the message {batch.gw!r}")
@@ -73,9 +70,9 @@ def _telegrams(items: list[Any]) -> tuple[Heard, ...]:
 
 def _checked(item: object) -> Heard:
     try:
-        return _heard(msgspec.convert(item, _Telegram))
-    except msgspec.ValidationError as error:
-        return refused(msgspec.json.encode(item), BadPayload("bad_field", str(error)))
+        return _heard(converted(item, _Telegram))
+    except BadPayload as error:
+        return refused(msgspec.json.encode(item), error)
 
 
 def _heard(telegram: _Telegram) -> Heard:

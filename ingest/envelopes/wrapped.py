@@ -7,7 +7,7 @@ from typing import Annotated, Final, Literal
 
 import msgspec
 
-from submeter.ingest.envelopes.core import Envelope, Format, Heard, Payload, framed, refused, unhex
+from submeter.ingest.envelopes.core import Envelope, Format, Heard, Payload, converted, framed, refused, unhex
 from submeter.ingest.errors import BadPayload
 
 __all__ = ["DECODE_REQUEST", "GWMQTT"]
@@ -31,11 +31,7 @@ class _Request(msgspec.Struct):
 
 
 def _gwmqtt(payload: Payload) -> Envelope:
-    try:
-        call = msgspec.convert(payload.document, _Call)
-    except msgspec.ValidationError as error:
-        raise BadPayload("bad_field", str(error)) from error
-    return Envelope("gwmqtt", tuple(_heard(one.data) for one in call.params.telegrams))
+    return Envelope("gwmqtt", tuple(_heard(one.data) for one in converted(payload.document, _Call).params.telegrams))
 
 
 def _heard(digits: str) -> Heard:
@@ -46,10 +42,7 @@ def _heard(digits: str) -> Heard:
 
 
 def _request(payload: Payload) -> Envelope:
-    try:
-        asked = msgspec.convert(payload.document, _Request)
-    except msgspec.ValidationError as error:
-        raise BadPayload("bad_field", str(error)) from error
+    asked = converted(payload.document, _Request)
     return Envelope("decode_request", (Heard(framed(unhex(asked.telegram.replace("_", "").replace("|", "")))),))
 
 
