@@ -97,6 +97,11 @@ class Payload:
         """The JSON object that the payload is, None if it does not look like one; raises BadPayload if it only looks so."""
         return decode_json(self.text) if self.text.startswith(b"{") else None
 
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """The fields of that object; none where the payload is no object."""
+        return self.document or {}
+
 
 @dataclass(frozen=True, slots=True)
 class Format:

@@ -11,6 +11,7 @@ from base64 import b64decode
 from binascii import Error, hexlify
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -67,11 +68,11 @@ class _Server(NamedTuple):
 
     def sniff(self, payload: Payload) -> bool:
         """Whether a message is one of its uplinks; LORIOT sends other commands too."""
-        return payload.document is not None and self.keys <= payload.document.keys() and payload.document.get("cmd", "rx") in {"rx", "gw"}
+        return self.keys <= payload.fields.keys() and payload.fields.get("cmd", "rx") in {"rx", "gw"}
 
     def parse(self, payload: Payload) -> Envelope:
         """The one uplink of a message; raises BadPayload."""
-        found = ((field, value_at(payload.document, place)) for field, place in self.places.items())
+        found = ((field, value_at(payload.fields, place)) for field, place in self.places.items())
         return Envelope(self.name, (_heard(converted({field: value for field, value in found if value is not None}, _Told)),))
 
 
@@ -89,10 +90,10 @@ def _heard(told: _Told) -> Heard:
 def _eui(text: str) -> str:
     if _EUI.fullmatch(text):
         return text.lower()
-    raw = _base64(text)
-    if len(raw) != _EUI_BYTES:
-        raise BadPayload("bad_field", f"{text!r} is no EUI: 16 hex digits, or base64 of eight bytes")
-    return hexlify(raw).decode()
+    with suppress(Error):
+        if len(raw := b64decode(text, validate=True)) == _EUI_BYTES:
+            return hexlify(raw).decode()
+    raise BadPayload("bad_field", f"{text!r} is no EUI: 16 hex digits, or base64 of eight bytes")
 
 
 def _base64(text: str) -> bytes:

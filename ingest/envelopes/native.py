@@ -40,13 +40,8 @@ def gateway_of(topic: str | None) -> str | None:
             return None
 
 
-def _sniff(payload: Payload) -> bool:
-    document = payload.document
-    return document is not None and document.get("v") == 1 and isinstance(document.get("t"), list)
-
-
 def _parse(payload: Payload) -> Envelope:
-    batch = converted(payload.document, _Batch)
+    batch = converted(payload.fields, _Batch)
     named = gateway_of(payload.topic)
     if named is not None and named != batch.gw:
         raise BadPayload("gateway_mismatch", f"the topic says {named!r}, the message {batch.gw!r}")
@@ -85,4 +80,4 @@ def _heard(telegram: _Telegram) -> Heard:
     return Heard(raw, telegram.kind, telegram.form, gw_time, mode=mode, **level(telegram.rssi))
 
 
-NATIVE: Final = Format("native", _sniff, _parse)
+NATIVE: Final = Format("native", lambda payload: payload.fields.get("v") == 1 and isinstance(payload.fields.get("t"), list), _parse)

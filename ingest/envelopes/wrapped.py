@@ -3,7 +3,7 @@
 Rules: `key` and `driver` of a decode request are neither used nor kept: a key comes from the directory alone.
 """
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 import msgspec
 
@@ -27,11 +27,10 @@ class _Call(msgspec.Struct):
 
 class _Request(msgspec.Struct):
     telegram: str
-    format: Literal["wmbus", "mbus"] | None = None
 
 
 def _gwmqtt(payload: Payload) -> Envelope:
-    return Envelope("gwmqtt", tuple(_heard(one.data) for one in converted(payload.document, _Call).params.telegrams))
+    return Envelope("gwmqtt", tuple(_heard(one.data) for one in converted(payload.fields, _Call).params.telegrams))
 
 
 def _heard(digits: str) -> Heard:
@@ -42,17 +41,9 @@ def _heard(digits: str) -> Heard:
 
 
 def _request(payload: Payload) -> Envelope:
-    asked = converted(payload.document, _Request)
+    asked = converted(payload.fields, _Request)
     return Envelope("decode_request", (Heard(framed(unhex(asked.telegram.replace("_", "").replace("|", "")))),))
 
 
-def _is_call(payload: Payload) -> bool:
-    return payload.document is not None and payload.document.get("method") == "wmbus"
-
-
-def _is_request(payload: Payload) -> bool:
-    return payload.document is not None and "telegram" in payload.document and payload.document.get("_") != "telegram"
-
-
-GWMQTT: Final = Format("gwmqtt", _is_call, _gwmqtt)
-DECODE_REQUEST: Final = Format("decode_request", _is_request, _request)
+GWMQTT: Final = Format("gwmqtt", lambda payload: payload.fields.get("method") == "wmbus", _gwmqtt)
+DECODE_REQUEST: Final = Format("decode_request", lambda payload: "telegram" in payload.fields and payload.fields.get("_") != "telegram", _request)
