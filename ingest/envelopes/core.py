@@ -9,10 +9,10 @@ Instants are microseconds since 1970, UTC.
 import re
 from binascii import unhexlify
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cached_property
-from typing import Any, Final, Self, TypedDict, TypeVar
+from typing import Any, Final, TypedDict, TypeVar
 
 import msgspec
 
@@ -58,14 +58,6 @@ class Heard:
     mode: str | None = None
     reason: str | None = None
     detail: str = ""
-
-    def at(self, gw_time: int | None) -> Self:
-        """Return the same telegram with another time of the gateway."""
-        return replace(self, gw_time=gw_time)
-
-    def with_form(self, form: str) -> Self:
-        """Return the same telegram with a pinned frame form."""
-        return replace(self, form=form)
 
 
 @dataclass(frozen=True, slots=True)
