@@ -12,7 +12,8 @@ what a device sent before.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 import pyarrow as pa
@@ -27,7 +28,7 @@ from submeter.ingest.common import now_us
 from submeter.ingest.earlier import Earlier
 from submeter.ingest.envelopes import BadPayload, Envelope, Heard
 from submeter.ingest.envelopes.discovery import is_announcement
-from submeter.ingest.envelopes.entities import HOMEASSISTANT, Entity
+from submeter.ingest.envelopes.entities import HOMEASSISTANT
 from submeter.ingest.envelopes.mapping import Rule
 from submeter.ingest.judge import Judge, Known
 from submeter.ingest.lorawan import PARTIAL, Assembler, Route
@@ -85,26 +86,16 @@ class Drain:
         self._routes = routes
         self._uplinks = Assembler(routes)
         self._told = Told(maps, numbered, lambda device: known(device) is not None)
-        self._announcements = Announcements(entities or registry.entities)
-        self._receiver = Receiver(gateways or {}, rules, clocks.ahead, self._announcements.of)
+        self.announcements = Announcements(entities or registry.entities)
+        self.receiver = Receiver(gateways or {}, rules, clocks.ahead, self.announcements.of)
         self._clock = clock
         self._clocks = clocks
-        self._sightings = Sightings(registry, clocks, clock)
-        self._judge = Judge(inbox, readings, self._receiver, known, self._sightings, clocks.ahead)
+        self.sightings = Sightings(registry, clocks, clock)
+        self._judge = Judge(inbox, readings, self.receiver, known, self.sightings, clocks.ahead)
         self._decoder = fast.Decoder()
         #: Telegrams that gave readings when they were decoded again, by why they were.
         self.redecoded: Counter[str] = Counter()
         self._remember()
-
-    @property
-    def skews(self) -> Mapping[str, int]:
-        """By how much the last stamp of each gateway heard since the start was ahead of its reception, µs; negative: behind."""
-        return self._sightings.skews
-
-    @property
-    def announced(self) -> Iterator[tuple[str, Entity]]:
-        """The entities that bridges announce now, with the broker's name."""
-        return self._announcements.now()
 
     def step(self, limit: int = BATCH) -> Step:
         """Decode up to `limit` waiting messages; `messages` is 0 when none waits."""
@@ -136,7 +127,7 @@ class Drain:
         rows = [row for row in rows if row.form != REFUSED and row.reason != PARTIAL and (replays or row.reason != "replay")]
         for row in rows:
             telegram, gateway = Heard(raw=row.raw, link=row.link, form=row.form, gw_time=row.gw_time), row.gateway or ""
-            decrypted = self._receiver.settings(gateway).decrypted
+            decrypted = self.receiver.settings(gateway).decrypted
             heard = Reception(row.message, row.position, row.received_at, gateway, trusted=True, decrypted=decrypted, telegram=telegram)
             if row.link in WRAPPED:
                 self._telegram(heard, batch)
@@ -150,7 +141,7 @@ class Drain:
 
         The messages come in the order of their ids. Quarantined telegrams that are understood now leave the quarantine.
         """
-        before = Earlier(device, self._receiver, self._routes, self._told)
+        before = Earlier(device, self.receiver, self._routes, self._told)
         batch, places, found = Batch(again=True), list[tuple[int, int]](), 0
         telegrams = Counter[tuple[str, str, str]]()
         self._begin()
@@ -182,14 +173,6 @@ class Drain:
         self.redecoded[cause] += step.results["decoded"]
         return step
 
-    def envelope(self, message: Stored) -> Envelope:
-        """What a message says; raises BadPayload."""
-        return self._receiver.envelope(message)
-
-    def heard_in(self, message: Stored) -> list[Reception]:
-        """The telegrams of a message as they are decoded: with pinned forms, and the instant that counts."""
-        return list(self._receiver.again(message))
-
     def _begin(self) -> None:
         """What is remembered runs ahead of the stores until `_commit`: after a failure in between it is read anew."""
         if self._ahead:
@@ -198,7 +181,7 @@ class Drain:
 
     def _remember(self) -> None:
         """Radio window, newest values, formats and standing conditions as the stores have them."""
-        self._sightings.remember()
+        self.sightings.remember()
         self._uplinks.remember(self._inbox.quarantined(reason=PARTIAL))
         self._judge.remember()
         self._formats = self._readings.formats()
@@ -217,8 +200,8 @@ class Drain:
     def _commit(self, batch: Batch, *, upto: int) -> Mapping[FormatKey, bytes]:
         """Quarantine and events first, then readings and watermark: repeating all changes nothing. Returns the formats learnt."""
         self._inbox.quarantine(batch.quarantined)
-        self._sightings.write()
-        self._announcements.write()
+        self.sightings.write()
+        self.announcements.write()
         numbers = self._readings.register_ids({row[0] for row in batch.readings})
         rows = table(READING, [(numbers[row[0]], *row[1:]) for row in batch.readings])
         readings = pa.concat_tables([rows, *(one.table(self._numbers) for one in batch.ordinary)])
@@ -250,13 +233,13 @@ class Drain:
         """Split a message and decode its telegrams; of one whose readings are `stored` already, only what a crash left undone is done."""
         try:
             if is_announcement(message.topic):
-                self._announcements.take(message)
+                self.announcements.take(message)
                 batch.done.append(Done(message.id, format=HOMEASSISTANT))
                 return
             if message.flags & RETAIN:
                 self._retained(message, batch, stored=stored)
                 return
-            envelope = self._receiver.envelope(message)
+            envelope = self.receiver.envelope(message)
         except BadPayload as error:
             self._refused(message, error, batch)
             return
@@ -266,7 +249,7 @@ class Drain:
             batch.redelivered[gateway] += 1
             batch.done.append(Done(message.id, format=envelope.format, reason="redelivered"))
             return
-        receptions = self._receiver.receptions(message, envelope)
+        receptions = self.receiver.receptions(message, envelope)
         if stored:
             self._judge.heard_before(receptions)
         else:
@@ -278,8 +261,8 @@ class Drain:
         """A retained message comes again at each subscription: only values count that say of when they are and are newer than the last ones (FORMATS 1)."""
         told = [
             heard._replace(trusted=True)
-            for heard in self._receiver.again(message)
-            if heard.telegram.link == "parsed" and self._receiver.plausible(heard.telegram.gw_time, heard.received_at)
+            for heard in self.receiver.again(message)
+            if heard.telegram.link == "parsed" and self.receiver.plausible(heard.telegram.gw_time, heard.received_at)
         ]
         taken = 0
         for heard in told:
@@ -311,11 +294,11 @@ class Drain:
         telegram = heard.telegram
         if telegram.reason is not None:
             batch.refused[telegram.reason] += 1
-            self._judge.quarantine(heard.with_form(REFUSED), batch, None, "rejected", telegram.reason)
+            self._judge.quarantine(heard._replace(telegram=replace(telegram, form=REFUSED)), batch, None, "rejected", telegram.reason)
             return
         moment = self._clock()
         ahead = heard.at > moment + self._clocks.ahead
-        self._sightings.gateway_time(heard.gateway, heard.at if ahead else telegram.gw_time, min(heard.received_at, moment))
+        self.sightings.gateway_time(heard.gateway, heard.at if ahead else telegram.gw_time, min(heard.received_at, moment))
         if ahead:
             self._judge.quarantine(heard, batch, None, "rejected", "clock_drift: its time of reception lies ahead of now")
             return
@@ -335,7 +318,7 @@ class Drain:
         batch.joined += taken.joined
         for one, reason, detail in taken.kept:
             self._judge.quarantine(one, batch, None, reason, detail)
-        for one in self._receiver.unwrapped(heard, taken.telegrams):
+        for one in self.receiver.unwrapped(heard, taken.telegrams):
             self._telegram(one, batch)
 
     def _values(self, heard: Reception, batch: Batch, *, counted: bool = False) -> None:
@@ -363,7 +346,7 @@ class Drain:
             return known.profile if known else None
 
         def owner(device: DeviceId, name: str) -> Owner | None:
-            known = None if batch.replays or self._sightings.stands(name) else asked.get(device)
+            known = None if batch.replays or self.sightings.stands(name) else asked.get(device)
             return Owner(name, known.zone, -LATEST if known.since is None else known.since) if known else None
 
         read = read_together(self._decoder, waiting, profile, owner, self._formats, self._clocks)

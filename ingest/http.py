@@ -19,7 +19,7 @@ import uvicorn
 from submeter.config import Data
 from submeter.ingest.common import Backoff, Counters, OnEvent, Reporter
 from submeter.ingest.push import Push, Together
-from submeter.ingest.room import Room, takes_a_write
+from submeter.ingest.room import Room, Writes
 from submeter.rates import Rates
 from submeter.store.errors import StoreError
 from submeter.store.inbox import Inbox
@@ -30,8 +30,6 @@ __all__ = ["HttpCollector", "HttpSettings"]
 BACKOFF_S: Final = (0.1, 30.0)
 STEADY_S: Final = 10.0
 POLL_S: Final = 0.05
-#: How often a disk that refused is asked whether it takes writes again.
-LOOK_S: Final = 1.0
 #: Connections at a time: bounds the memory that bodies may take.
 MOST: Final = 100
 
@@ -56,7 +54,7 @@ class HttpCollector:
         self._reporter = Reporter(on_event)
         self._backoff = Backoff(*BACKOFF_S)
         self._rates = Rates({"p": settings.per_minute})
-        self._look_at = 0.0
+        self._writes = Writes(data.folder)
 
     def run(self, stop: threading.Event) -> None:
         """Collect until `stop` is set; survives troubles of port and files."""
@@ -111,11 +109,9 @@ class HttpCollector:
         await serving
 
     async def _mended(self) -> bool:
-        """Whether the disk, asked once a second, takes writes again and nothing was refused meanwhile."""
-        if time.monotonic() < self._look_at:
-            return False
-        self._look_at, refused = time.monotonic() + LOOK_S, self.counters.failed_commits
-        return await asyncio.to_thread(takes_a_write, self._data.folder) and refused == self.counters.failed_commits
+        """Whether the disk takes writes again and nothing was refused meanwhile."""
+        refused = self.counters.failed_commits
+        return await asyncio.to_thread(self._writes.again) and refused == self.counters.failed_commits
 
     def _well(self) -> None:
         self.counters.connected = True

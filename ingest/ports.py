@@ -3,7 +3,7 @@
 Every port has `read(wait_s)` (what has come, b"" if nothing does within the wait), `write` and `close`, and raises OSError when it is gone.
 Rules: a tty is ours alone (two readers would get half of the bytes each), and is opened once with a short time-out that is never set again, since that
 fails on ptys; only its speed is; a TCP connection has keep-alive, so that a gateway that
-vanished is noticed after a minute. What is sent to us is bounded: lines, senders, and what is refused is counted.
+vanished is noticed after a minute. What is sent to us is bounded: lines and senders; what is dropped is counted.
 """
 
 import os
@@ -13,9 +13,10 @@ import signal
 import socket
 import subprocess
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 import serial
@@ -36,41 +37,37 @@ MOST_SENDERS: Final = 32
 DATAGRAM: Final = 65_536
 
 
-class Port(Protocol):
-    """What all ports do; `dropped` counts bytes that the port itself had to throw away."""
+class Port(ABC):
+    """What all ports do."""
 
-    @property
-    def dropped(self) -> int:
-        """Bytes that were thrown away."""
-        ...
+    dropped = 0  # bytes that the port itself had to throw away
 
+    @abstractmethod
     def read(self, wait_s: float) -> bytes:
         """Return what has come, after waiting at most so long for the first byte."""
-        ...
 
     def write(self, data: bytes) -> None:
-        """Send."""
-        ...
+        """Send; raises OSError where nobody listens."""
+        raise OSError(f"nobody is there to be told: {len(data)} bytes were not sent")
 
+    @abstractmethod
     def close(self) -> None:
         """Leave."""
-        ...
 
 
-class Wire(Port, Protocol):
+class Wire(Port):
     """A port to a line whose speed may be set."""
 
+    @abstractmethod
     def speed(self, baud: int) -> None:
         """Send and receive at this rate from now on; raises OSError where that cannot be set from here."""
-        ...
 
 
-class Tty:
+class Tty(Wire):
     """A device, or a pyserial address; `even`: 8E1 as on the wired bus, which ptys do not know."""
 
     def __init__(self, url: str, baud: int, *, even: bool = False) -> None:
         self._serial = serial_line(url, baud, "even" if even else "none", TICK_S)
-        self.dropped = 0
 
     def read(self, wait_s: float) -> bytes:
         """Return what has come."""
@@ -94,14 +91,13 @@ class Tty:
         self._serial.close()
 
 
-class Tcp:
+class Tcp(Wire):
     """A TCP gateway read like a port; pyserial's own way throws away what comes right after connecting and right before closing."""
 
     def __init__(self, url: str) -> None:
         address = urlsplit(url)
         if not address.hostname or not address.port:
             raise ValueError("write socket://host:port")
-        self.dropped = 0
         self._link = connected(address.hostname, address.port)
 
     def read(self, wait_s: float) -> bytes:
@@ -128,11 +124,10 @@ class Tcp:
         self._link.close()
 
 
-class Child:
+class Child(Port):
     """A program whose standard output is read, rtl_wmbus for one; what it says on standard error goes to ours."""
 
     def __init__(self, command: str) -> None:
-        self.dropped = 0
         self._command = command
         self._process = subprocess.Popen(  # noqa: S603  the operator's own command, split as a shell would, run without one
             shlex.split(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True
@@ -149,10 +144,6 @@ class Child:
             raise ConnectionError(f"{self._command.split()[0]} ended with status {self._process.wait()}")
         return data
 
-    def write(self, data: bytes) -> None:
-        """It takes no orders."""
-        raise OSError(f"{self._command.split()[0]} reads nothing: {len(data)} bytes were not sent")
-
     def close(self) -> None:
         """End it, and what it started."""
         for sign in (signal.SIGTERM, signal.SIGKILL):
@@ -165,11 +156,10 @@ class Child:
         self._output.close()
 
 
-class UdpLines:
+class UdpLines(Port):
     """Datagrams that are sent to us: lines, the last one with or without an end."""
 
     def __init__(self, host: str, port: int) -> None:
-        self.dropped = 0
         self._socket = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
         try:
             self._socket.bind((host, port))
@@ -181,28 +171,17 @@ class UdpLines:
         """Return the next datagram as lines."""
         return self._socket.recv(DATAGRAM) + b"\n" if _ready(self._socket, wait_s) else b""
 
-    def write(self, data: bytes) -> None:
-        """Nobody is answered."""
-        raise OSError(f"nobody is answered: {len(data)} bytes were not sent")
-
     def close(self) -> None:
         """Listen no more."""
         self._socket.close()
 
 
-class TcpLines:
+class TcpLines(Port):
     """Senders that connect to us, each with lines of its own: whole lines come out. One sender too many is hung up on."""
 
     def __init__(self, host: str, port: int) -> None:
-        self.refused = 0
-        self._lost = 0
         self._server = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
         self._senders: dict[socket.socket, LineFramer] = {}
-
-    @property
-    def dropped(self) -> int:
-        """Bytes of lines that were too long, or cut by the end of their connection."""
-        return self._lost + sum(framer.dropped for framer in self._senders.values())
 
     def read(self, wait_s: float) -> bytes:
         """Return the lines that have come."""
@@ -215,10 +194,6 @@ class TcpLines:
                 lines += self._lines(one)
         return b"".join(line + b"\n" for line in lines)
 
-    def write(self, data: bytes) -> None:
-        """Nobody is answered."""
-        raise OSError(f"nobody is answered: {len(data)} bytes were not sent")
-
     def close(self) -> None:
         """Listen no more."""
         for one in (self._server, *self._senders):
@@ -227,7 +202,6 @@ class TcpLines:
     def _welcome(self) -> None:
         sender, _ = self._server.accept()
         if len(self._senders) >= MOST_SENDERS:
-            self.refused += 1
             sender.close()
             return
         self._senders[_kept_alive(sender)] = LineFramer()
@@ -237,13 +211,14 @@ class TcpLines:
             data = sender.recv(READ_BYTES)
         except OSError:
             data = b""
-        if data:
-            return self._senders[sender].feed(data)
-        framer = self._senders.pop(sender)
-        sender.close()
-        last = framer.feed(b"\n")  # a line whose end is that of its connection
-        self._lost += framer.dropped
-        return last
+        framer = self._senders[sender]
+        before = framer.dropped
+        lines = framer.feed(data or b"\n")  # a line whose end is that of its connection
+        self.dropped += framer.dropped - before
+        if not data:
+            del self._senders[sender]
+            sender.close()
+        return lines
 
 
 def connected(host: str, port: int) -> socket.socket:

@@ -5,7 +5,7 @@ meant in the zone of its gateway, in the repeated hour of autumn the later insta
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -67,9 +67,9 @@ class Receiver:
         settings = self.settings(gateway)
         replayed = bool(message.flags & REPLAY)
         for position, told in enumerate(envelope.telegrams):
-            telegram = told.at(_clock_of(settings.zone, told.wall, message.received_at)) if told.wall and settings.zone else told
+            telegram = replace(told, gw_time=_clock_of(settings.zone, told.wall, message.received_at)) if told.wall and settings.zone else told
             trusted = replayed or (settings.store_and_forward and self.plausible(telegram.gw_time, message.received_at))
-            pinned = telegram if telegram.form != "auto" or settings.form == "auto" else telegram.with_form(settings.form)
+            pinned = telegram if telegram.form != "auto" or settings.form == "auto" else replace(telegram, form=settings.form)
             yield Reception(message.id, position, message.received_at, gateway, trusted=trusted, decrypted=settings.decrypted, telegram=pinned)
 
     def again(self, message: Stored) -> Iterator[Reception]:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-__all__ = ["LOW", "Room", "takes_a_write"]
+__all__ = ["LOW", "Room", "Writes"]
 
 #: Free bytes below which nothing is taken: a share of the disk in percent, and bytes.
 LOW: Final = (5, 1 << 30)
@@ -58,19 +58,29 @@ class Room:
         return free < min(whole * percent // 100, least)
 
 
-def takes_a_write(folder: Path) -> bool:
-    """Whether a page can be written in a folder down to the disk: what tells that a trouble is over where nothing else would be written."""
-    probe = folder / ".write"
-    try:
-        file = os.open(probe, os.O_WRONLY | os.O_CREAT, 0o600)
+class Writes:
+    """Whether a folder takes writes, looked at once a second at most: what tells that a trouble is over where nothing else would be written."""
+
+    def __init__(self, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
+        self._probe = folder / ".write"
+        self._clock = clock
+        self._look_at = 0.0
+
+    def again(self) -> bool:
+        """Whether it is time to look, and a page can be written down to the disk."""
+        if self._clock() < self._look_at:
+            return False
+        self._look_at = self._clock() + EVERY_S
         try:
-            os.pwrite(file, bytes(4096), 0)
-            os.fsync(file)
+            file = os.open(self._probe, os.O_WRONLY | os.O_CREAT, 0o600)
+            try:
+                os.pwrite(file, bytes(4096), 0)
+                os.fsync(file)
+            finally:
+                os.close(file)
+        except OSError:
+            return False
         finally:
-            os.close(file)
-    except OSError:
-        return False
-    finally:
-        with suppress(OSError):
-            probe.unlink(missing_ok=True)
-    return True
+            with suppress(OSError):
+                self._probe.unlink(missing_ok=True)
+        return True

@@ -6,7 +6,7 @@ the inbox, so it is the same after a rebuild (DECISIONS 1, 2).
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import structlog
@@ -45,10 +45,6 @@ class Reception(NamedTuple):
     def local(self) -> datetime:
         """The same as a naive UTC time."""
         return datetime.fromtimestamp(self.at // MICROSECONDS, UTC).replace(tzinfo=None)
-
-    def with_form(self, form: str) -> Self:
-        """The same with another frame form."""
-        return self._replace(telegram=self.telegram.with_form(form))
 
     @property
     def place(self) -> int:

@@ -26,10 +26,10 @@ PAGE: Final = 1000
 FLAGS: Final = {RETAIN: "retained", DUP: "perhaps sent before", REPLAY: "from a replayed file"}
 
 
-def instant(text: str) -> int:
-    """A date (its first instant, UTC) or an instant with offset, as µs UTC; raises SubmeterError."""
+def instant(text: str, wider: int = 0) -> int:
+    """A date (its first instant, UTC, and so much more) or an instant with offset, as µs UTC; raises SubmeterError."""
     try:
-        return civil.instant(f"{date.fromisoformat(text)}T00:00:00Z")
+        return civil.utc_midnight(date.fromisoformat(text)) + wider
     except ValueError:
         return civil.instant(text)
 
@@ -49,11 +49,11 @@ def _requeue(
 ) -> Iterator[str]:
     rows, results, taken = _rows(core, reason, device, since, until), Counter[str](), 0
     for first in range(0, len(rows), TOGETHER):
-        step = core.requeue(rows[first : first + TOGETHER], replays=reason == "replay")
+        step = core.decoding.redecode(rows[first : first + TOGETHER], replays=reason == "replay")
         results.update(step.results)
         taken += step.messages
     if device is not None and _from_messages(reason, device, since):
-        step = core.decode_again(_messages(core, since, until), device)
+        step = core.decoding.decode_again(_messages(core, since, until), device)
         results.update(step.results)
         taken += step.messages
     outcomes = ", ".join(f"{count} {outcome}" for outcome, count in sorted(results.items())) or "none"
@@ -104,7 +104,7 @@ def _explain(core: Core, *, message: int, position: int | None = None) -> Iterat
         yield from announcement(kept.source, kept.topic, kept.payload)
         return
     try:
-        envelope = core.envelope(kept)
+        envelope = core.decoding.receiver.envelope(kept)
     except BadPayload as error:
         yield f"refused, {error.reason}: {error.detail}"
         yield kept.payload[:200].hex(" ")
@@ -112,7 +112,7 @@ def _explain(core: Core, *, message: int, position: int | None = None) -> Iterat
     numbers = f", message {envelope.seq} of boot {envelope.boot}" if envelope.seq is not None else ""
     yield f"format {envelope.format}, {len(envelope.telegrams)} telegrams{numbers}"
     quarantine = {row.position: row for row in core.inbox.quarantined_of(message)}
-    heard = core.heard_in(kept)
+    heard = list(core.decoding.receiver.again(kept))
     if position is not None and position >= len(heard):
         raise SubmeterError(f"message {message} has {len(heard)} telegrams: they are counted from 0")
     for one in heard if position is None else [heard[position]]:

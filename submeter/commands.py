@@ -5,7 +5,7 @@ A command takes the core and its arguments as JSON values, yields lines for a pe
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -80,17 +80,10 @@ def _span(since: str | None, until: str | None) -> tuple[int, int] | None:
         return None
     if since is None or until is None:
         raise SubmeterError("a range has two ends: write --from 2026-01-01 --to 2026-01-31")
-    start, end = _end(since, -civil.DAY), _end(until, 2 * civil.DAY)
+    start, end = again.instant(since, -civil.DAY), again.instant(until, 2 * civil.DAY)
     if start >= end:
         raise SubmeterError(f"the range from {since} to {until} is empty: --from is the earlier one")
     return start, end
-
-
-def _end(text: str, wider: int) -> int:
-    try:
-        return civil.instant(f"{date.fromisoformat(text)}T00:00:00Z") + wider
-    except ValueError:
-        return civil.instant(text)
 
 
 def _job(core: Core, *, name: str, by: By = "operator") -> Iterator[str]:
@@ -140,16 +133,16 @@ def _replay(core: Core, *, path: str) -> Iterator[str]:
 
 def _quarantine(core: Core, *, reason: str | None = None, device: str | None = None) -> Iterator[str]:
     for row in core.inbox.quarantined(reason=reason, device=device):
-        yield f"{_iso(row.received_at)}  {row.device or 'unknown device'}  {row.reason}  by {row.gateway}: {row.detail}  {row.raw.hex()}"
+        yield f"{civil.iso(row.received_at)}  {row.device or 'unknown device'}  {row.reason}  by {row.gateway}: {row.detail}  {row.raw.hex()}"
 
 
 def _status(core: Core) -> Iterator[str]:
     counts, tables = core.inbox.counts(), core.readings.counts()
-    oldest = f", the oldest since {_iso(counts.oldest_waiting)}" if counts.oldest_waiting is not None else ""
+    oldest = f", the oldest since {civil.iso(counts.oldest_waiting)}" if counts.oldest_waiting is not None else ""
     yield f"inbox: {counts.waiting} messages wait{oldest}"
     yield from (f"not decoded: {count} messages, {reason}" for reason, count in sorted(counts.refused.items()))
     yield from (f"quarantine: {count} telegrams, {reason}" for reason, count in sorted(counts.quarantined.items()))
-    if unusable := sum(entity.value is None for _, entity in core.announced()):
+    if unusable := sum(entity.value is None for _, entity in core.decoding.announcements.now()):
         yield f"announced: {unusable} entities cannot be used, see `submeter meters --announced`"
     yield from (f"open events: {count} {kind}" for kind, count in sorted(core.registry.events.counts().items()))
     yield from _outbox_status(core)
@@ -197,7 +190,7 @@ def _outbox(core: Core, *, retry: int | None = None) -> Iterator[str]:
 
 def _outbox_line(notice: Notice) -> str:
     """One message, without what it says and where exactly it goes."""
-    when = f"due {_iso(notice.due)}" if notice.ended is None else f"{notice.state.replace('_', ' ')} {_iso(notice.ended)}"
+    when = f"due {civil.iso(notice.due)}" if notice.ended is None else f"{notice.state.replace('_', ' ')} {civil.iso(notice.ended)}"
     return f"{notice.id:>6}  {notice.channel}  {notice.masked}  {notice.template}  {notice.tries} tries  {when}  {notice.error}".rstrip()
 
 
@@ -215,10 +208,10 @@ def _audit(
     if verify:
         yield _chain(core.registry.trail.verify())
         return
-    start, end = (None if text is None else _end(text, 0) for text in (since, until))
+    start, end = (None if text is None else again.instant(text) for text in (since, until))
     for one in core.registry.trail.find(since=start, until=end, actor=actor, action=action, subject=unit, limit=limit, newest=True):
         told = (one.manager, one.outcome, one.request, one.network, one.detail)
-        yield "  ".join((f"{one.id:>6}", _iso(one.at), one.actor, one.action, one.subject, *(text for text in told if text)))
+        yield "  ".join((f"{one.id:>6}", civil.iso(one.at), one.actor, one.action, one.subject, *(text for text in told if text)))
 
 
 def _chain(chain: Chain) -> str:
@@ -252,7 +245,7 @@ def _events(
     for event in core.registry.events.find(kind, subject, None if everything else "open"):
         times = f"  {event.count} times" if event.count > 1 else ""
         ended = f"  {event.decision}{f' by {event.decided_by}' if event.decided_by else ''}" if event.state == "closed" else ""
-        yield f"{event.id:>6}  {_iso(event.at)}  {event.kind}  {event.subject}{times}{ended}: {event.detail}"
+        yield f"{event.id:>6}  {civil.iso(event.at)}  {event.kind}  {event.subject}{times}{ended}: {event.detail}"
 
 
 def _rebuild(core: Core) -> Iterator[str]:
@@ -290,17 +283,13 @@ def _token_create(core: Core, *, manager: str, scopes: list[str] | None = None) 
 
 def _token_list(core: Core) -> Iterator[str]:
     for token in core.registry.tokens():
-        ended = f"  revoked {_iso(token.revoked)}" if token.revoked else ""
-        yield f"{token.id}  {token.manager}  {' '.join(token.scopes)}  made {_iso(token.created)}{ended}"
+        ended = f"  revoked {civil.iso(token.revoked)}" if token.revoked else ""
+        yield f"{token.id}  {token.manager}  {' '.join(token.scopes)}  made {civil.iso(token.created)}{ended}"
 
 
 def _token_revoke(core: Core, *, token: str) -> Iterator[str]:
     core.registry.revoke_token(token)
     yield f"{token} is revoked"
-
-
-def _iso(at: int) -> str:
-    return datetime.fromtimestamp(at / 1e6, UTC).isoformat(timespec="seconds")
 
 
 def _poll(core: Core, *, port: str, address: str) -> Iterator[str]:

@@ -9,32 +9,28 @@ import os
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
-import polars as pl
 import pyarrow as pa
 import structlog
 
 from submeter import civil, sent_in
-from submeter.aggregate import Engine, Finality, Kept, Limits, Report, Rollups, Row, Series, Used, commissioning, meter_states, watch
+from submeter.aggregate import Engine, Finality, Report, Rollups, Used, commissioning, meter_states, watch
 from submeter.aggregate.spark import Spark
 from submeter.config import Config
 from submeter.decoders import Profile
 from submeter.ingest.bus.poller import BusCollector
 from submeter.ingest.drain import Drain, Gateway, Known, Step
-from submeter.ingest.envelopes import Envelope
-from submeter.ingest.envelopes.entities import Entity
 from submeter.ingest.following import Clock, follow, watch_inbox
 from submeter.ingest.room import Room
-from submeter.ingest.rows import Reception
 from submeter.ingest.settings import maps_of, routes_of, rules_of
 from submeter.ingest.sightings import Clocks
 from submeter.level import lacking, level
 from submeter.reading import DeviceId
-from submeter.store import Archive, Inbox, Published, Quarantined, Readings, Registry, Stored, StoreError, Vault
+from submeter.store import Archive, Inbox, Published, Readings, Registry, StoreError, Vault
 from submeter.store.errors import InUseError
 from submeter.work import Work
 
@@ -111,8 +107,8 @@ class Core:
             self.archive = Archive(self.folder / "archive")
             self.levelled = level(self.inbox, self.readings, self.published, self.archive)
             self.lacking = lacking(self.inbox, self.readings, self.archive)
-            self._drain = self.new_drain(self.inbox, self.readings, self.registry)
-            self._rollups = Rollups(self.readings, self.registry, self.published, _finality(config))
+            self.decoding = self.new_drain(self.inbox, self.readings, self.registry)
+            self.rollups = Rollups(self.readings, self.registry, self.published, _finality(config))
             self._require_keys()
             for run in self.registry.runs.interrupted(now=now()):
                 log.warning("a job was interrupted: the process ended in the middle of it", job=run.job, started=run.started)
@@ -130,7 +126,7 @@ class Core:
 
     def drain(self) -> Step:
         """Decode the oldest waiting messages into readings."""
-        step = self._drain.step()
+        step = self.decoding.step()
         self._told(step)
         return step
 
@@ -140,7 +136,7 @@ class Core:
         numbers = follow(self.inbox, self.registry, moment)
         lately = self.inbox.gateways(since=moment - (AGAIN if self.gateways else LATELY))
         last = {name: one.last for name, one in self.gateways.items()} | {name: told[2] for name, told in lately.items()}
-        skews = self._drain.skews
+        skews = self.decoding.sightings.skews
         self.gateways = {
             name: Seen(at, skews.get(name), *((numbers[name].gaps, numbers[name].missing) if name in numbers else (0, 0)))
             for name, at in sorted(last.items())
@@ -149,41 +145,11 @@ class Core:
         self._clock.look(self.registry)
         self.meters = meter_states(self.registry, moment)
 
-    @property
-    def redecoded(self) -> Mapping[str, int]:
-        """Telegrams that gave readings when they were decoded again since the start, by why they were."""
-        return self._drain.redecoded
-
-    @property
-    def skews(self) -> Mapping[str, int]:
-        """By how much gateways' clocks were ahead of ours with their last telegram, µs, of those heard since the start."""
-        return self._drain.skews
-
     def drain_all(self) -> None:
         """Decode all that was received until now, or until this core is to stop; what comes meanwhile waits for the next step, so that a stream of it holds nothing up."""
         last = self.inbox.received()
         while not self.stopping.is_set() and (waiting := self.inbox.pending(1)) and waiting[0].id <= last:
             self.drain()
-
-    def requeue(self, rows: Sequence[Quarantined], *, replays: bool = False) -> Step:
-        """Decode quarantined telegrams again, at their original times; `replays`: take those for honest that were held as replays."""
-        return self._drain.redecode(rows, replays=replays)
-
-    def decode_again(self, messages: Iterable[Stored], device: str) -> Step:
-        """Decode what a device sent in kept messages again, see `Drain.decode_again`."""
-        return self._drain.decode_again(messages, device)
-
-    def envelope(self, message: Stored) -> Envelope:
-        """What a message says, see `Drain.envelope`."""
-        return self._drain.envelope(message)
-
-    def announced(self) -> list[tuple[str, Entity]]:
-        """The entities that bridges announce now, by broker, see `Drain.announced`."""
-        return list(self._drain.announced)
-
-    def heard_in(self, message: Stored) -> list[Reception]:
-        """The telegrams of a message, see `Drain.heard_in`."""
-        return self._drain.heard_in(message)
 
     def profile(self, device: DeviceId) -> Profile | None:
         """How a device of the directory is secured; None for a stranger."""
@@ -195,7 +161,7 @@ class Core:
         started, at = time.monotonic(), now()
         sent_in.take(self.registry, self.readings, at)
         keyed = self._directory_changed() if self.registry.version() != self.readings.directory() else set()
-        report = self._rollups.run(now=at, settle=settle, everything=everything, progress=self._stepped, keyed=keyed, engine=engine)
+        report = self.rollups.run(now=at, settle=settle, everything=everything, progress=self._stepped, keyed=keyed, engine=engine)
         if engine is not None:
             self.spark_used += engine.used
         log.info("rollup done", seconds=round(time.monotonic() - started, 2), series=report.series, rows=report.rows, blocks=report.blocks)
@@ -220,20 +186,8 @@ class Core:
         with self.readings.rehearsal() as rehearsed, self.published.rehearsal(), self.registry.rehearsal():
             if span:
                 self.readings.touch(*span)
-            self._rollups.run(now=now(), settle=settle, everything=everything, progress=self._stepped)
+            self.rollups.run(now=now(), settle=settle, everything=everything, progress=self._stepped)
             return rehearsed()
-
-    def series(self) -> Mapping[int, Series]:
-        """Every series of the directory by its number."""
-        return self._rollups.series()
-
-    def use_between(self, point: str, register: str, start: int, end: int, *, rated: bool = True) -> Row | None:
-        """Use of a point between two instants, see `Rollups.use_between`."""
-        return self._rollups.use_between(point, register, start, end, rated=rated)
-
-    def retain(self, limits: Limits) -> Kept:
-        """Delete readings, hours and days older than these limits, or their properties' own, see `aggregate.retain`."""
-        return self._rollups.retain(limits, now=now())
 
     def new_drain(self, inbox: Inbox, readings: Readings, registry: Registry) -> Drain:
         """A drain between other files, which knows the devices and announcements of this core; events go to `registry`."""
@@ -256,15 +210,11 @@ class Core:
         self.readings.become(file)
         self.inbox.marked(self.readings.mark())
         self.lacking = lacking(self.inbox, self.readings, self.archive)
-        self._drain = self.new_drain(self.inbox, self.readings, self.registry)
+        self.decoding = self.new_drain(self.inbox, self.readings, self.registry)
 
     def open_vault(self) -> None:
         """Look for the master key again: it may have been made since this core started."""
         self.registry.vault = vault(self.config)
-
-    def readings_of(self, point: str, register: str) -> tuple[Series, pl.DataFrame]:
-        """The readings of a point that count, see `Rollups.readings_of`."""
-        return self._rollups.readings_of(point, register)
 
     def _directory_changed(self) -> set[str]:
         """Look devices up anew, and decode again what waited for a key, a profile or adoption; returns the devices that had waited for a key."""
@@ -274,7 +224,7 @@ class Core:
         for reason, cause in WAITING.items():
             waiting = [row for row in self.inbox.quarantined(reason=reason) if row.device in devices or row.link == "parsed"]
             for first in range(0, len(waiting), TOGETHER):
-                self._drain.redecode(waiting[first : first + TOGETHER], cause=cause)
+                self.decoding.redecode(waiting[first : first + TOGETHER], cause=cause)
             keyed |= {row.device for row in waiting if row.device} if reason in {"no_key", "wrong_key"} else set()
         return keyed
 
@@ -292,7 +242,7 @@ class Core:
         """Open the readings' file again after DuckDB stopped; everything committed is there, the inbox has the rest."""
         self.readings.reopen()
         self.levelled = level(self.inbox, self.readings, self.published, self.archive)
-        self._drain = self.new_drain(self.inbox, self.readings, self.registry)
+        self.decoding = self.new_drain(self.inbox, self.readings, self.registry)
 
     def _stepped(self, done: int, everything: int) -> None:
         self.work.step("series computed", done, everything)

@@ -102,7 +102,7 @@ def _reject(core: Core, *, task: int, by: str, reason: str, until: str | None = 
 def _undecided(core: Core, event: Event, *, rising: bool = False) -> int:
     """The instant of the reading that a pending tail waits to decide; refuses to book one that falls."""
     point, register = _place(event)
-    _, readings = core.readings_of(point, register)
+    _, readings = core.rollups.readings_of(point, register)
     before, after = readings.filter(pl.col("t") <= event.at), readings.filter(pl.col("t") > event.at)
     if not after.height:
         raise SubmeterError(f"task {event.id} is decided by now: run `submeter rollup` and look again")
@@ -161,7 +161,7 @@ def _possible(core: Core, point: Point, after: Sequence[Assignment], at: int) ->
 
 def _known_readings(core: Core, point: Point) -> pl.DataFrame:
     try:
-        return core.readings_of(point.id, point.registers[0])[1]
+        return core.rollups.readings_of(point.id, point.registers[0])[1]
     except SubmeterError:
         return pl.DataFrame(schema={"t": pl.Int64, "value": pl.Int64, "due": pl.Boolean})
 

@@ -53,7 +53,7 @@ def doing(core: Core, moment: int) -> list[Doing]:
             telegrams=telegrams[name],
             meters=len(meters[name]),
             alone=sum(len(by_device[device]) == 1 for device in meters[name]),
-            skew=core.skews.get(name),
+            skew=core.decoding.sightings.skews.get(name),
             missing=numbers[name].missing if name in numbers else 0,
             gaps=numbers[name].gaps if name in numbers else 0,
             restarts=numbers[name].restarts if name in numbers else 0,

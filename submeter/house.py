@@ -63,7 +63,7 @@ class House:
     def __init__(self, core: Core, building: Property) -> None:
         self.building = building
         self._core = core
-        self._known = core.series()
+        self._known = core.rollups.series()
         points = {point.id: point for point in core.registry.points() if point.property == building.id}
         numbers = {key.point: number for key, number in core.readings.series().items() if _is_main(points.get(key.point), str(key.register))}
         self._series = {point: number for point, number in numbers.items() if self._known[number].kind != "gauge"}
@@ -129,7 +129,7 @@ class House:
 
     def part(self, point: Point, holding: Holding, month: date) -> Row:
         """What is to be said of a point in the part of a month that is a holder's; the state is that of the month."""
-        row = self._core.use_between(point.id, point.registers[0], holding.start, holding.end)
+        row = self._core.rollups.use_between(point.id, point.registers[0], holding.start, holding.end)
         whole = self.row(point, month)
         return None if row is None else row._asdict() | {"state": whole["state"] if whole else 0}
 
@@ -141,7 +141,7 @@ class House:
             return value
         factor = factor_at(factors, holding.start)
         if not factor or any(holding.start < start < holding.end for start, _ in factors):
-            found = self._core.use_between(point.id, point.registers[0], holding.start, holding.end, rated=False)
+            found = self._core.rollups.use_between(point.id, point.registers[0], holding.start, holding.end, rated=False)
             return None if found is None else found.value
         return round(value / factor)
 

@@ -44,7 +44,7 @@ def retention(core: Core) -> Iterator[str]:
     limits, now = core.config.retention, this_instant()
     yield f"unknown meters: {_forget_strangers(core, now - limits.unknown_days * civil.DAY)} telegrams deleted"
     yield from archive(core)
-    kept = core.retain(Limits(limits.readings_days, limits.hours_days, limits.days_days))
+    kept = core.rollups.retain(Limits(limits.readings_days, limits.hours_days, limits.days_days), now=now)
     yield f"readings: {kept.readings} deleted; hours and days: {kept.rows} deleted"
     if limits.outbox_days:
         yield f"outbox: {core.registry.outbox.forget(before=now - limits.outbox_days * civil.DAY)} ended messages deleted"

@@ -75,7 +75,7 @@ def _adopt(
 
 def _announced(core: Core) -> Iterator[str]:
     """The entities that bridges announce to Home Assistant, by device: what is taken of them, and what is not and why."""
-    for broker, entity in core.announced():
+    for broker, entity in core.decoding.announcements.now():
         meter = ""
         if entity.value is not None:
             devices = core.registry.numbered(entity.told.meter)
@@ -92,7 +92,7 @@ def _named(core: Core, *, name: str, device: str) -> Iterator[str]:
     told = [row for row in core.inbox.quarantined(reason="unknown_meter") if row.link == "parsed" and row.form != MODBUS.name]
     waiting = [row for row in told if values_of(row.raw).id == name]
     for first in range(0, len(waiting), TOGETHER):
-        core.requeue(waiting[first : first + TOGETHER])
+        core.decoding.redecode(waiting[first : first + TOGETHER])
     yield f"{len(waiting)} telegrams that waited for it are decoded at their original times"
     yield str(core.rollup())
 

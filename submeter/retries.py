@@ -9,15 +9,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
-from submeter.ingest.room import takes_a_write
+from submeter.ingest.room import Writes
 from submeter.store import StoreError
 
 __all__ = ["Retries"]
 
 FIRST_S: Final = 10.0
 LONGEST_S: Final = 300.0
-#: How often a folder that takes no write is asked again.
-LOOK_S: Final = 1.0
 PASSING: Final = (StoreError, OSError)
 
 
@@ -25,10 +23,9 @@ class Retries:
     """The jobs that wait for another try; owned by the core's thread. `clock` counts seconds."""
 
     def __init__(self, folder: Path, clock: Callable[[], float] = time.monotonic) -> None:
-        self._folder = folder
+        self._writes = Writes(folder, clock)
         self._clock = clock
         self._waiting: dict[str, tuple[float, float]] = {}
-        self._look_at = 0.0
 
     def ended(self, name: str, error: Exception | None = None) -> None:
         """A job has run: what refused it decides whether it is tried again."""
@@ -41,7 +38,5 @@ class Retries:
         """The jobs to be tried now."""
         moment = self._clock()
         names = [name for name, (at, _) in self._waiting.items() if at <= moment]
-        if names and self._look_at <= moment:
-            self._look_at = moment + LOOK_S
-            if takes_a_write(self._folder):
-                yield from names
+        if names and self._writes.again():
+            yield from names

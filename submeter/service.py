@@ -78,7 +78,7 @@ class CoreThread:
             lambda: self.core.gateways,
             config.data.folder,
             lambda: self.core.meters,
-            lambda: self.core.redecoded,
+            lambda: self.core.decoding.redecoded,
             lambda: self.core.spark_used,
         )
         self.core = Core(config, self.metrics.count)

@@ -17,7 +17,7 @@ def test_the_command_lists_and_closes(tmp_path):
         core.registry.events.raise_("tamper", "device:X", AT, now=AT, detail="look at it")
         assert "open events: 1 leak" in list(execute(core, "status", {}))
         (line,) = execute(core, "events", {"kind": "leak"})
-        assert line.split() == [str(event.id), "2026-03-01T00:00:00+00:00", "leak", "device:X:", "water", "runs"]
+        assert line.split() == [str(event.id), "2026-03-01T00:00:00Z", "leak", "device:X:", "water", "runs"]
         with pytest.raises(SubmeterError, match="--by NAME --why TEXT"):
             list(execute(core, "events", {"close": event.id, "by": "jan"}))
         assert list(execute(core, "events", {"close": event.id, "by": "jan", "why": "tap mended"})) == ["leak of device:X is closed"]

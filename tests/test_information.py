@@ -12,7 +12,7 @@ from submeter.aggregate import Limits
 from submeter.api import create_app
 from submeter.commands import execute
 from submeter.config import load
-from submeter.core import Core
+from submeter.core import Core, now
 from submeter.errors import SubmeterError
 from submeter.reading import Register, Source, to_micro
 from submeter.store import READING, RECEPTION
@@ -346,7 +346,7 @@ def test_what_was_published_stands_when_its_readings_are_deleted(building, clock
     building.point("p", "u", "cold_water", *readings)
     building.open()
     before = building.said("u", "2024-02")
-    building.core.retain(Limits(readings=30, hour=30, day=30))
+    building.core.rollups.retain(Limits(readings=30, hour=30, day=30), now=now())
     with pytest.raises(SubmeterError, match="are deleted, so what was published stands"):
         building.said("u", "2024-02")
     clock("2024-03-06T00:00:00Z")

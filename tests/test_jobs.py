@@ -10,7 +10,7 @@ from submeter import civil, jobs
 from submeter.commands import execute
 from submeter.core import now
 from submeter.errors import SubmeterError
-from submeter.ingest.room import takes_a_write
+from submeter.ingest.room import Writes
 from submeter.reading import LEVELS
 from submeter.retries import Retries
 from submeter.service import CoreThread
@@ -207,15 +207,16 @@ def test_a_job_that_a_store_refused_is_tried_again_by_itself(here, monkeypatch):
         thread.stop()
 
 
-def test_tries_grow_apart_and_wait_for_a_disk_that_takes_writes(tmp_path, monkeypatch):
+def test_tries_grow_apart_and_wait_for_a_disk_that_takes_writes(tmp_path):
     """After 10 s, then after twice as long each time up to five minutes; none while nothing can be written, none for a fault in the job."""
-    clock, writes, tried = [0.0], [True], []
-    monkeypatch.setattr("submeter.retries.takes_a_write", lambda _folder: writes[0])
-    waiting = Retries(tmp_path, lambda: clock[0])
+    clock, tried, folder = [0.0], [], tmp_path / "comes at 61"
+    waiting = Retries(folder, lambda: clock[0])
     waiting.ended("hourly", StoreError("full"))
     waiting.ended("monthly", ValueError("a fault"))
     for second in range(1, 800):
-        clock[0], writes[0] = float(second), second > 60
+        clock[0] = float(second)
+        if second > 60:
+            folder.mkdir(exist_ok=True)
         for name in waiting.due():
             tried.append((name, second))
             waiting.ended(name, StoreError("full"))
@@ -226,7 +227,12 @@ def test_tries_grow_apart_and_wait_for_a_disk_that_takes_writes(tmp_path, monkey
 
 
 def test_a_folder_that_takes_no_write_is_seen(tmp_path):
-    """Nothing is left of the look."""
-    assert takes_a_write(tmp_path)
-    assert not takes_a_write(tmp_path / "nowhere")
+    """Nothing is left of the look, and it is not looked at again within a second."""
+    clock = [5.0]
+    there, nowhere = Writes(tmp_path, lambda: clock[0]), Writes(tmp_path / "nowhere", lambda: clock[0])
+    assert (there.again(), nowhere.again()) == (True, False)
     assert list(tmp_path.iterdir()) == []
+    (tmp_path / "nowhere").mkdir()
+    for moment, looks in ((5.9, False), (6.0, True), (6.9, False), (7.0, True)):
+        clock[0] = moment
+        assert (there.again(), nowhere.again()) == (looks, looks)

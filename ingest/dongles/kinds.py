@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 
 from submeter.ingest.dongles import amber, cul, im871a, rc1180
 from submeter.ingest.dongles.talk import Talk
-from submeter.ingest.framers import AmberFramer, BareFramer, CulFramer, Framer, Im871aFramer, Iu891aFramer, LineFramer
+from submeter.ingest.framers import AmberFramer, BareFramer, CulFramer, Framer, Im871aFramer, Iu891aFramer, LineFramer, Radio
 
 __all__ = ["ASKABLE", "KINDS", "Dongle", "Kind", "modes_of"]
 
@@ -18,7 +18,7 @@ class Dongle:
     """A kind: its usual baud rate, its framer; `identify` asks without changing anything, `set_mode` knows what that answered."""
 
     baud: int
-    framer: Callable[[], Framer]
+    framer: Callable[[], Framer[Radio] | Framer[bytes]]
     identify: Callable[[Talk], bytes] | None = None
     set_mode: Callable[[Talk, str, bytes], None] | None = None
     modes: Mapping[str, Any] = field(default_factory=dict)

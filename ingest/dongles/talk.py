@@ -5,7 +5,6 @@ is none, and so is one to another question. Whoever stops the collector ends the
 """
 
 import time
-from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Final, TypeVar
 
@@ -25,29 +24,20 @@ TICK_S: Final = 0.05
 MOST_RAW: Final = 4096
 
 
-class Raw:
+class Raw(Framer[Radio]):
     """Answers without frames: all that has come since the question is one."""
-
-    def __init__(self) -> None:
-        self.bad = 0
-        self.dropped = 0
-        self.answers: deque[bytes] = deque(maxlen=1)
 
     def feed(self, data: bytes) -> list[Radio]:
         """Keep what comes."""
-        known = self.answers[-1] if self.answers else b""
+        known = self.answers.pop() if self.answers else b""
         self.answers.append((known + data)[-MOST_RAW:])
-        return []
-
-    def settle(self) -> list[Radio]:
-        """Nothing is given up."""
         return []
 
 
 class Talk:
     """A conversation over a port; `framer` tells answers from telegrams, which go to `take`. A question may change what the framer knows."""
 
-    def __init__(self, port: Port, framer: Framer, take: Take, stopped: Callable[[], bool], tries: int = TRIES) -> None:
+    def __init__(self, port: Port, framer: Framer[Radio] | Framer[bytes], take: Take, stopped: Callable[[], bool], tries: int = TRIES) -> None:
         self.port = port
         self.framer = framer
         self.take = take

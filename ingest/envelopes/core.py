@@ -9,10 +9,10 @@ Instants are microseconds since 1970, UTC.
 import re
 from binascii import unhexlify
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
 from functools import cached_property
-from typing import Any, Final, Self, TypedDict
+from typing import Any, Final, TypedDict, TypeVar
 
 import msgspec
 
@@ -20,7 +20,9 @@ from submeter.decoders.errors import BadFrame, DecodeError
 from submeter.decoders.frame import parse_frame
 from submeter.ingest.errors import BadPayload
 
-__all__ = ["Envelope", "Format", "Heard", "Payload", "decode_json", "framed", "instant", "level", "refused", "unhex"]
+__all__ = [
+    "Envelope", "Format", "Heard", "Payload", "converted", "decode_json", "framed", "instant", "level", "refused", "unhex", "value_at",
+]  # fmt: skip
 
 MAX_MESSAGE: Final = 256 * 1024
 MAX_INFLATED: Final = 4 * 1024 * 1024
@@ -31,6 +33,7 @@ MAX_DEPTH: Final = 16
 EARLIEST: Final = 946_684_800_000_000  # 2000-01-01
 LATEST: Final = 4_102_444_800_000_000  # 2100-01-01
 
+T = TypeVar("T", bound=msgspec.Struct)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _STRING: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _EMPTY: Final = re.compile(rb"\{\}|\[\]")
@@ -55,14 +58,6 @@ class Heard:
     mode: str | None = None
     reason: str | None = None
     detail: str = ""
-
-    def at(self, gw_time: int | None) -> Self:
-        """Return the same telegram with another time of the gateway."""
-        return replace(self, gw_time=gw_time)
-
-    def with_form(self, form: str) -> Self:
-        """Return the same telegram with a pinned frame form."""
-        return replace(self, form=form)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +89,11 @@ class Payload:
         """The JSON object that the payload is, None if it does not look like one; raises BadPayload if it only looks so."""
         return decode_json(self.text) if self.text.startswith(b"{") else None
 
+    @property
+    def fields(self) -> Mapping[str, Any]:
+        """The fields of that object; none where the payload is no object."""
+        return self.document or {}
+
 
 @dataclass(frozen=True, slots=True)
 class Format:
@@ -122,6 +122,26 @@ def too_deep(text: bytes) -> bool:
             return False
         brackets = _EMPTY.sub(b"", brackets)
     return len(brackets) > MAX_DEPTH or _EMPTY.search(brackets) is not None
+
+
+def converted(document: object, kind: type[T]) -> T:
+    """A part of a document as a struct of ours; raises BadPayload."""
+    try:
+        return msgspec.convert(document, kind)
+    except msgspec.ValidationError as error:
+        raise BadPayload("bad_field", str(error)) from error
+
+
+def value_at(document: object, path: str) -> Any:
+    """What stands at a path of keys and list indexes with dots between, None if nothing does."""
+    for part in path.split("."):
+        if isinstance(document, dict):
+            document = document.get(part)
+        elif isinstance(document, list) and part.isdecimal() and int(part) < len(document):
+            document = document[int(part)]
+        else:
+            return None
+    return document
 
 
 def unhex(text: str) -> bytes:

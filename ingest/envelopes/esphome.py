@@ -7,7 +7,7 @@ from typing import Any, Final, NoReturn
 
 import msgspec
 
-from submeter.ingest.envelopes.core import Envelope, Format, Heard, Payload, framed, level, unhex
+from submeter.ingest.envelopes.core import Envelope, Format, Heard, Payload, converted, framed, level, unhex
 from submeter.ingest.errors import BadPayload
 
 __all__ = ["ESPHOME", "RADIO_RAW"]
@@ -19,26 +19,15 @@ class _Message(msgspec.Struct):
     mode: Any = None
 
 
-def _has_frame(payload: Payload) -> bool:
-    return payload.document is not None and "frame" in payload.document
-
-
 def _parse(payload: Payload) -> Envelope:
-    try:
-        message = msgspec.convert(payload.document, _Message)
-    except msgspec.ValidationError as error:
-        raise BadPayload("bad_field", str(error)) from error
+    message = converted(payload.fields, _Message)
     mode = message.mode if isinstance(message.mode, str) and len(message.mode) <= 8 else None
     return Envelope("esphome_json", (Heard(framed(unhex(message.frame)), mode=mode, **level(message.rssi)),))
-
-
-def _is_radio_raw(payload: Payload) -> bool:
-    return payload.document is not None and payload.document.get("event") == "radio_raw"
 
 
 def _refuse(_: Payload) -> NoReturn:
     raise BadPayload("unsupported_radio_raw", "a diagnostic event: publish the telegram topic instead")
 
 
-ESPHOME: Final = Format("esphome_json", _has_frame, _parse)
-RADIO_RAW: Final = Format("radio_raw", _is_radio_raw, _refuse)
+ESPHOME: Final = Format("esphome_json", lambda payload: "frame" in payload.fields, _parse)
+RADIO_RAW: Final = Format("radio_raw", lambda payload: payload.fields.get("event") == "radio_raw", _refuse)

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from fractions import Fraction
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 
 from submeter.decoders import DICTIONARY
-from submeter.ingest.envelopes.core import MAX_TELEGRAMS, Envelope, Heard, Payload, decode_json, framed, instant, level, refused, unhex
+from submeter.ingest.envelopes.core import MAX_TELEGRAMS, Envelope, Heard, Payload, decode_json, framed, instant, level, refused, unhex, value_at
 from submeter.ingest.envelopes.parsed import told_bytes
 from submeter.ingest.errors import BadPayload
 from submeter.reading import Register
@@ -87,7 +87,7 @@ def fits(wanted: str, topic: str | None) -> bool:
 def mapped(rule: Rule, payload: Payload) -> Envelope:
     """Read a message by a rule; raises BadPayload."""
     document = decode_json(payload.text)
-    records = _at(document, rule.records) if rule.records else document
+    records = value_at(document, rule.records) if rule.records else document
     found = records if isinstance(records, list) else [records]
     if len(found) > MAX_TELEGRAMS:
         raise BadPayload("too_many", f"{len(found)} records; a message has at most {MAX_TELEGRAMS}")
@@ -103,10 +103,10 @@ def _record(rule: Rule, topic: str | None, record: object, document: object) -> 
 
 def _heard(rule: Rule, topic: str | None, record: object, document: object) -> Heard:
     gw_time, wall = _time(rule, record, document)
-    rssi = _number(_at(record, rule.rssi)) if rule.rssi else None
+    rssi = _number(value_at(record, rule.rssi)) if rule.rssi else None
     strength = level(None if rssi is None else float(rssi))
     if rule.raw:
-        return Heard(framed(unhex(_text(_at(record, rule.raw), rule.raw))), gw_time=gw_time, wall=wall, **strength)
+        return Heard(framed(unhex(_text(value_at(record, rule.raw), rule.raw))), gw_time=gw_time, wall=wall, **strength)
     meter = _named(rule.meter, topic, record, document)
     values = dict(numbers(rule.values, record))
     if not values:
@@ -117,7 +117,7 @@ def _heard(rule: Rule, topic: str | None, record: object, document: object) -> H
 def numbers(values: Sequence[Value], record: object) -> Iterator[tuple[Register, Decimal]]:
     """Those of the values that a record has, in the unit of their register; raises BadPayload for a text that is no number."""
     for one in values:
-        number = _number(_at(record, one.path))
+        number = _number(value_at(record, one.path))
         if number is not None:
             exact = Fraction(number) * factor_of(one.register, one.unit)
             yield Register(one.register, DICTIONARY[one.register].unit), Decimal(exact.numerator) / Decimal(exact.denominator)
@@ -127,8 +127,8 @@ def _time(rule: Rule, record: object, document: object) -> tuple[int | None, dat
     """An instant, or a wall clock where the rule says so."""
     if not rule.time:
         return None, None
-    told = _at(record, rule.time)
-    told = _at(document, rule.time) if told is None else told
+    told = value_at(record, rule.time)
+    told = value_at(document, rule.time) if told is None else told
     if rule.time_format == "local":
         try:
             return None, datetime.fromisoformat(_text(told, rule.time)).replace(tzinfo=None)
@@ -149,20 +149,8 @@ def _named(path: str, topic: str | None, record: object, document: object) -> st
         if int(number) >= len(levels):
             raise BadPayload("bad_field", f"the topic has no level {number}")
         return levels[int(number)]
-    told = _at(record, path)
-    return _text(_at(document, path) if told is None else told, path)
-
-
-def _at(document: object, path: str) -> Any:
-    """What stands at a path, None if nothing does."""
-    for part in path.split("."):
-        if isinstance(document, dict):
-            document = document.get(part)
-        elif isinstance(document, list) and part.isdecimal() and int(part) < len(document):
-            document = document[int(part)]
-        else:
-            return None
-    return document
+    told = value_at(record, path)
+    return _text(value_at(document, path) if told is None else told, path)
 
 
 def _text(value: object, path: str) -> str:

@@ -51,14 +51,9 @@ def registers_of(raw: bytes) -> Registers:
         raise BadPayload("bad_field", str(error)) from error
 
 
-def _sniff(payload: Payload) -> bool:
-    document = payload.document
-    return document is not None and document.get("modbus") == 1 and "read" in document
-
-
 def _parse(payload: Payload) -> Envelope:
     registers_of(payload.text)
     return Envelope("modbus", (Heard(payload.text, "parsed", "modbus"),))
 
 
-MODBUS: Final = Format("modbus", _sniff, _parse)
+MODBUS: Final = Format("modbus", lambda payload: payload.fields.get("modbus") == 1 and "read" in payload.fields, _parse)

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from submeter.ingest.envelopes.core import Envelope, Format, Heard, Payload, instant, level, refused, unhex
+from submeter.ingest.envelopes.core import Envelope, Format, Heard, Payload, converted, instant, level, refused, unhex
 from submeter.ingest.errors import BadPayload
 
 __all__ = ["NATIVE", "gateway_of"]
@@ -40,16 +40,8 @@ def gateway_of(topic: str | None) -> str | None:
             return None
 
 
-def _sniff(payload: Payload) -> bool:
-    document = payload.document
-    return document is not None and document.get("v") == 1 and isinstance(document.get("t"), list)
-
-
 def _parse(payload: Payload) -> Envelope:
-    try:
-        batch = msgspec.convert(payload.document, _Batch)
-    except msgspec.ValidationError as error:
-        raise BadPayload("bad_field", str(error)) from error
+    batch = converted(payload.fields, _Batch)
     named = gateway_of(payload.topic)
     if named is not None and named != batch.gw:
         raise BadPayload("gateway_mismatch", f"the topic says {named!r}, the message {batch.gw!r}")
@@ -73,9 +65,9 @@ def _telegrams(items: list[Any]) -> tuple[Heard, ...]:
 
 def _checked(item: object) -> Heard:
     try:
-        return _heard(msgspec.convert(item, _Telegram))
-    except msgspec.ValidationError as error:
-        return refused(msgspec.json.encode(item), BadPayload("bad_field", str(error)))
+        return _heard(converted(item, _Telegram))
+    except BadPayload as error:
+        return refused(msgspec.json.encode(item), error)
 
 
 def _heard(telegram: _Telegram) -> Heard:
@@ -88,4 +80,4 @@ def _heard(telegram: _Telegram) -> Heard:
     return Heard(raw, telegram.kind, telegram.form, gw_time, mode=mode, **level(telegram.rssi))
 
 
-NATIVE: Final = Format("native", _sniff, _parse)
+NATIVE: Final = Format("native", lambda payload: payload.fields.get("v") == 1 and isinstance(payload.fields.get("t"), list), _parse)

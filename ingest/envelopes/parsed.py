@@ -39,13 +39,8 @@ class Values(NamedTuple):
     values: Mapping[Register, Decimal]
 
 
-def _sniff(payload: Payload) -> bool:
-    document = payload.document
-    return document is not None and all(name in document for name in ("meter", "media", "id"))
-
-
 def _parse(payload: Payload) -> Envelope:
-    document = payload.document or {}
+    document = payload.fields
     identity = document["id"]
     if not isinstance(identity, str) or not _ID.fullmatch(identity):
         raise BadPayload("bad_field", "id: eight digits are needed")
@@ -81,4 +76,4 @@ def values_of(raw: bytes) -> Values:
     return Values(told["id"], values)
 
 
-WMBUSMETERS: Final = Format("wmbusmeters", _sniff, _parse)
+WMBUSMETERS: Final = Format("wmbusmeters", lambda payload: {"meter", "media", "id"} <= payload.fields.keys(), _parse)

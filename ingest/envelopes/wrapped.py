@@ -3,11 +3,11 @@
 Rules: `key` and `driver` of a decode request are neither used nor kept: a key comes from the directory alone.
 """
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final
 
 import msgspec
 
-from submeter.ingest.envelopes.core import Envelope, Format, Heard, Payload, framed, refused, unhex
+from submeter.ingest.envelopes.core import Envelope, Format, Heard, Payload, converted, framed, refused, unhex
 from submeter.ingest.errors import BadPayload
 
 __all__ = ["DECODE_REQUEST", "GWMQTT"]
@@ -27,15 +27,10 @@ class _Call(msgspec.Struct):
 
 class _Request(msgspec.Struct):
     telegram: str
-    format: Literal["wmbus", "mbus"] | None = None
 
 
 def _gwmqtt(payload: Payload) -> Envelope:
-    try:
-        call = msgspec.convert(payload.document, _Call)
-    except msgspec.ValidationError as error:
-        raise BadPayload("bad_field", str(error)) from error
-    return Envelope("gwmqtt", tuple(_heard(one.data) for one in call.params.telegrams))
+    return Envelope("gwmqtt", tuple(_heard(one.data) for one in converted(payload.fields, _Call).params.telegrams))
 
 
 def _heard(digits: str) -> Heard:
@@ -46,20 +41,9 @@ def _heard(digits: str) -> Heard:
 
 
 def _request(payload: Payload) -> Envelope:
-    try:
-        asked = msgspec.convert(payload.document, _Request)
-    except msgspec.ValidationError as error:
-        raise BadPayload("bad_field", str(error)) from error
+    asked = converted(payload.fields, _Request)
     return Envelope("decode_request", (Heard(framed(unhex(asked.telegram.replace("_", "").replace("|", "")))),))
 
 
-def _is_call(payload: Payload) -> bool:
-    return payload.document is not None and payload.document.get("method") == "wmbus"
-
-
-def _is_request(payload: Payload) -> bool:
-    return payload.document is not None and "telegram" in payload.document and payload.document.get("_") != "telegram"
-
-
-GWMQTT: Final = Format("gwmqtt", _is_call, _gwmqtt)
-DECODE_REQUEST: Final = Format("decode_request", _is_request, _request)
+GWMQTT: Final = Format("gwmqtt", lambda payload: payload.fields.get("method") == "wmbus", _gwmqtt)
+DECODE_REQUEST: Final = Format("decode_request", lambda payload: "telegram" in payload.fields and payload.fields.get("_") != "telegram", _request)

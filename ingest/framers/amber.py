@@ -1,7 +1,7 @@
 """Amber and Würth AMB8465, AMB8665, AMB3665, Metis-II in command mode: ``FF 03 len data[len] xor`` (ingest/SERIAL.md 1).
 
 The data is the frame without its length byte; the module's setting RSSI_Enable puts a level byte behind it. Answers to commands have bit 7 of the
-command set: they are the command and the data. In transparent mode there is no frame of the line: see `bare`.
+command set: they are the command and the data.
 """
 
 from functools import reduce

@@ -7,12 +7,11 @@ a frame that stays cut through two seconds of silence (`settle`) is no frame.
 
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import MutableSequence
-from typing import Final, Generic, NamedTuple, Protocol, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from submeter.decoders import DecodeError, identify
 
-__all__ = ["INCOMPLETE", "MOST_ANSWERS", "WRONG", "BinaryFramer", "DelimitedFramer", "Framer", "Part", "Radio", "believable", "x25"]
+__all__ = ["INCOMPLETE", "WRONG", "BinaryFramer", "DelimitedFramer", "Framer", "Part", "Radio", "believable", "x25"]
 
 #: What a port may be behind by: longest frame, 64 KiB of rest.
 MAX_REST: Final = 64 * 1024
@@ -42,43 +41,31 @@ INCOMPLETE: Final = Part(-1)
 WRONG: Final = Part(0)
 
 
-class Framer(Protocol):
-    """What every framer does."""
-
-    @property
-    def bad(self) -> int:
-        """Frames or lines that were given up."""
-        ...
-
-    @property
-    def dropped(self) -> int:
-        """Bytes that belonged to no telegram."""
-        ...
-
-    @property
-    def answers(self) -> MutableSequence[bytes]:
-        """What the device said of itself, the newest last; whoever asked takes it away."""
-        ...
-
-    def feed(self, data: bytes) -> list[Radio] | list[bytes]:
-        """Return the telegrams, or the lines, that these bytes complete."""
-        ...
-
-    def settle(self) -> list[Radio] | list[bytes]:
-        """The line has been silent: give up what is cut, return what was hidden behind it."""
-        ...
+One = TypeVar("One", Radio, bytes)
 
 
-class BinaryFramer(ABC):
-    """A framer of frames that begin with the byte `start` (None: any)."""
-
-    start: bytes | None = None
+class Framer(ABC, Generic[One]):
+    """What every framer does; `bad` counts frames or lines that it gave up, `dropped` bytes of no telegram; `answers` is what the device said of itself, the newest last."""
 
     def __init__(self) -> None:
         self._rest = bytearray()
         self.bad = 0
         self.dropped = 0
         self.answers: deque[bytes] = deque(maxlen=MOST_ANSWERS)
+
+    @abstractmethod
+    def feed(self, data: bytes) -> list[One]:
+        """Return the telegrams, or the lines, that these bytes complete."""
+
+    def settle(self) -> list[One]:
+        """The line has been silent: give up what is cut, return what was hidden behind it. Here nothing is given up: it may pause in the middle."""
+        return []
+
+
+class BinaryFramer(Framer[Radio]):
+    """A framer of frames that begin with the byte `start` (None: any)."""
+
+    start: bytes | None = None
 
     @abstractmethod
     def _first(self, rest: bytes) -> Part:
@@ -125,21 +112,15 @@ class BinaryFramer(ABC):
             del self._rest[:count]
 
 
-One = TypeVar("One")
-
-
-class DelimitedFramer(ABC, Generic[One]):
+class DelimitedFramer(Framer[One]):
     """A framer of what ends with the byte `end`; what is longer than `longest` is dropped up to the next end."""
 
     end: bytes
     longest: int
 
     def __init__(self) -> None:
-        self._rest = bytearray()
+        super().__init__()
         self._skipping = False
-        self.bad = 0
-        self.dropped = 0
-        self.answers: deque[bytes] = deque(maxlen=0)
 
     @abstractmethod
     def _of(self, whole: bytes) -> One | None:
@@ -151,10 +132,6 @@ class DelimitedFramer(ABC, Generic[One]):
         found = [one for part in whole if (one := self._finish(part))]
         self._extend(rest)
         return found
-
-    def settle(self) -> list[One]:
-        """Nothing: it may pause in the middle."""
-        return []
 
     def _finish(self, part: bytes) -> One | None:
         self._extend(part)

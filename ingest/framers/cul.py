@@ -5,14 +5,13 @@ digits (nanoCUL cuts over 148 bytes) or a wrong CRC costs that line.
 """
 
 import re
-from collections import deque
 from typing import Final
 
 from submeter.decoders import BadFrame
 from submeter.decoders.frame import strip_a, strip_b
 from submeter.ingest.framers.amber import level
-from submeter.ingest.framers.core import MOST_ANSWERS, Radio
-from submeter.ingest.framers.lines import LineFramer
+from submeter.ingest.framers.core import DelimitedFramer, Radio
+from submeter.ingest.framers.lines import MAX_LINE
 
 __all__ = ["CulFramer"]
 
@@ -20,42 +19,24 @@ _LINE: Final = re.compile(rb"b(Y?)((?:[0-9A-F]{2})+)$")
 _ANSWER: Final = re.compile(rb"V [ -~]+|[A-Z]MODE|[0-9A-F]{2} +\d+")
 
 
-class CulFramer:
+class CulFramer(DelimitedFramer[Radio]):
     """Lines of a CUL."""
 
-    def __init__(self) -> None:
-        self._lines = LineFramer()
-        self._bad = 0
-        self._dropped = 0
-        self.answers: deque[bytes] = deque(maxlen=MOST_ANSWERS)
+    end = b"\n"
+    longest = MAX_LINE
 
-    @property
-    def bad(self) -> int:
-        """Lines that held no telegram."""
-        return self._bad + self._lines.bad
-
-    @property
-    def dropped(self) -> int:
-        """Their bytes."""
-        return self._dropped + self._lines.dropped
-
-    def feed(self, data: bytes) -> list[Radio]:
-        """Return the telegrams that these bytes complete."""
-        return [radio for line in self._lines.feed(data) if (radio := self._radio(line))]
-
-    def settle(self) -> list[Radio]:
-        """A line may pause: nothing is given up."""
-        return []
-
-    def _radio(self, line: bytes) -> Radio | None:
+    def _of(self, whole: bytes) -> Radio | None:
+        line = whole.strip()
+        if not line:
+            return None
         if _ANSWER.fullmatch(line):
             self.answers.append(line)
             return None
         found = _LINE.search(line)
         radio = _stripped(bytes.fromhex(found[2].decode("ascii")), b=bool(found[1])) if found else None
         if radio is None:
-            self._bad += 1
-            self._dropped += len(line)
+            self.bad += 1
+            self.dropped += len(line)
         return radio
 
 

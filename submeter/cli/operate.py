@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import typer
 from rich.console import Console
@@ -21,6 +21,9 @@ from submeter.store.key_files import is_key_file, needs_password
 from submeter.store.meter_files import is_meter_files
 from submeter.store.registry_types import READS, SCOPES
 from submeter.store.vault import Vault
+
+if TYPE_CHECKING:
+    from submeter.core import Core
 
 __all__ = [
     "ConfigFile",
@@ -56,24 +59,32 @@ def run(config: Config, command: str, **arguments: Any) -> None:
 
 
 def _lines(config: Config, command: str, arguments: dict[str, Any]) -> Iterator[str]:
+    patience = time.monotonic() + STARTING
     with Console(stderr=True).status(f"submeter {command}"):
-        patience = time.monotonic() + STARTING
-        while (answered := ask(config.data.folder, command, arguments)) is None:
-            from submeter.commands import execute  # noqa: PLC0415
-            from submeter.core import Core  # noqa: PLC0415
+        while (told := ask(config.data.folder, command, arguments) or _here(config, command, arguments, patience)) is None:
+            time.sleep(0.2)
+        yield from told
 
-            try:
-                core = Core(config)
-            except InUseError:  # a core that starts does not answer yet
-                if time.monotonic() > patience:
-                    raise
-                time.sleep(0.2)
-                continue
-            with core:
-                core.work.listener = typer.echo
-                yield from execute(core, command, arguments)
-            return
-        yield from answered
+
+def _here(config: Config, command: str, arguments: dict[str, Any], patience: float) -> Iterator[str] | None:
+    """The lines of a command on a core opened here; None where another process has the folder and may answer soon: it starts or ends."""
+    from submeter.core import Core  # noqa: PLC0415
+
+    try:
+        core = Core(config)
+    except InUseError:
+        if time.monotonic() > patience:
+            raise
+        return None
+    return _by(core, command, arguments)
+
+
+def _by(core: "Core", command: str, arguments: dict[str, Any]) -> Iterator[str]:
+    from submeter.commands import execute  # noqa: PLC0415
+
+    with core:
+        core.work.listener = typer.echo
+        yield from execute(core, command, arguments)
 
 
 def rollup(

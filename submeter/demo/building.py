@@ -13,7 +13,7 @@ from typing import Any
 from submeter import civil
 from submeter.aggregate import Limits
 from submeter.commands import execute
-from submeter.core import Core
+from submeter.core import Core, now
 from submeter.demo.asking import Asking
 from submeter.demo.folder import BEHIND, Demo, made
 from submeter.demo.letters import printed
@@ -52,7 +52,7 @@ def furnish(demo: Demo, say: Callable[[str], None]) -> None:
         *_, last = run("import", {"path": str(demo.folder / "directory.toml")})
         say(f"directory  {last}")
         fill(demo, run, say)
-        core.retain(Limits(hour=core.config.retention.hours_days))  # as the job would, before there is anything to delete
+        core.rollups.retain(Limits(hour=core.config.retention.hours_days), now=now())  # as the job would, before there is anything to delete
         _deliver_late(demo, run)
         demo.tokens = {one.id: core.registry.create_token(one.id, SCOPES) for one in COMPANIES}
     with Asking(demo) as asking:

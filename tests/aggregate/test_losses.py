@@ -81,9 +81,9 @@ def test_a_row_that_is_computed_anew_keeps_its_flag(house):
     gap(house, "03:30:00", "05:10:00")
     house.hear((f"{DAY}T04:30:00Z", "4.9"))
     assert flagged(house) == ["03", "04", "05"]
-    rollups = house.core._rollups
+    rollups = house.core.rollups
     fresh = type(rollups)(house.core.readings, house.core.registry, house.core.published, rollups._finality)
-    house.core._rollups = fresh
+    house.core.rollups = fresh
     house.hear((f"{DAY}T04:40:00Z", "4.95"))
     assert flagged(house) == ["03", "04", "05"]
 

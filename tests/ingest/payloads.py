@@ -6,6 +6,7 @@ import zlib
 #: A made-up telegram: SND-NR, manufacturer ABC, id 00112233, one volume record.
 TELEGRAM = "1444" + "4304" + "33221100" + "01" + "07" + "7a2a000000" + "0413" + "39300000"
 TELEGRAM += "0f" * (int(TELEGRAM[:2], 16) + 1 - len(TELEGRAM) // 2)
+RAW = bytes.fromhex(TELEGRAM)
 TOPIC = "submeter/v1/gw-7/up"
 
 

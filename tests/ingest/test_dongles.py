@@ -23,7 +23,7 @@ STRANGER = {"im871a": Amber, "amber": Im871a, "cul": Amber, "rc1180": Cul}
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch):
     """An answer on a pty is there at once or never."""
-    monkeypatch.setattr(talk, "ANSWER_S", 0.3)
+    monkeypatch.setattr(talk, "ANSWER_S", 0.2)
 
 
 class Collecting:

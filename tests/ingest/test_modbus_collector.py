@@ -17,6 +17,7 @@ from submeter.collectors import collectors
 from submeter.commands import execute
 from submeter.config import ConfigError, load
 from submeter.core import now
+from submeter.ingest import polling
 from submeter.ingest.errors import PollError
 from submeter.ingest.modbus.line import Line
 from submeter.ingest.modbus.poller import ModbusCollector, ModbusSettings
@@ -46,6 +47,14 @@ scale = 0.01
 register = "temperature_flow"
 """
 METER = "12345678"
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch):
+    """Pauses between tries and looks are for real lines; on loopback a tenth of them does."""
+    monkeypatch.setattr("submeter.ingest.modbus.line.SILENCE_S", 0.01)
+    monkeypatch.setattr(polling, "TICK_S", 0.02)
+    monkeypatch.setattr(polling, "BACKOFF_S", (0.1, 6.0))
 
 
 def nobody(_source):
@@ -187,7 +196,7 @@ def test_an_answer_that_comes_late_is_never_that_of_another_request(tmp_path, wa
     stations = [Station(5, "heat", 0, meter, 3, ((at, 3),)) for at, meter in ((0, "11111111"), (50, "22222222"))]
     url = f"{'socket' if way is FramerType.RTU else 'tcp'}://127.0.0.1:{port}"
     with Serving(device, port=port, framer=way), Asking(tmp_path, url, *stations, timeout_s=0.2, interval_s=0.05) as asking:
-        asking.wait_for_messages(20)
+        asking.wait_for_messages(12)
     assert {(json.loads(message.payload)["meter"], blocks(message)[0]) for message in kept(tmp_path)} == {
         ("11111111", (0, "0001" * 3)),
         ("22222222", (50, "0002" * 3)),
