@@ -127,7 +127,7 @@ class Layout:
 
     `fields` and `tags` are tables; `shaped` are more fields, which hang on the bytes (offset, mask) of `shape` alone. `read` is the small pure function
     of an odd family and comes behind them; it raises nothing but DecodeErrors. `shows`: its records are shown and become no readings, flags or instants,
-    for all blocks or for some shapes, and it refuses none whose fields all have a value, or those at `vital`.
+    and it refuses none whose fields all have a value, or those at `vital`.
     """
 
     fields: tuple[Field, ...] = ()
@@ -136,7 +136,7 @@ class Layout:
     guard: tuple[tuple[int, int, int], ...] = ()
     tags: Tags | None = None
     read: Callable[[Block], Found] | None = None
-    shows: bool | Callable[[bytes], bool] = False
+    shows: bool = False
     vital: frozenset[int] | None = None
     shape: tuple[tuple[int, int], ...] = ()
     shaped: Callable[[bytes], tuple[Field, ...]] | None = None
@@ -144,10 +144,6 @@ class Layout:
     def all_fields(self, data: bytes) -> tuple[Field, ...]:
         """The fields of such a block."""
         return (*self.fields, *self.shaped(data)) if self.shaped else self.fields
-
-    def only_shows(self, data: bytes) -> bool:
-        """Whether the function only shows of such a block."""
-        return self.shows(data) if callable(self.shows) else self.shows
 
     def fits(self, data: bytes) -> bool:
         """Whether `data` are such a block."""

@@ -108,12 +108,11 @@ def _opened(frames: Frames, ways: Ways, bits: Ints, decrypted: Bools) -> tuple[B
     sealed = (mode == AES_CBC) & (size > 0) & ~pinned
     plain = unsealed_wire | (mode == 0) | ((mode == AES_CBC) & (size == 0))
     fits = frames.fast & (frames.opened < 0) & np.where(sealed, (bits & ALLOWS_SEALED > 0) & (size <= frames.size), plain & (bits & ALLOWS_PLAIN > 0))
-    last = len(frames.words) - 1
-    already = decrypted & (frames.words[np.minimum(frames.payload, last)] & _TWO_BYTES == _FILLED)
+    already = decrypted & (frames.words[frames.payload] & _TWO_BYTES == _FILLED)
     fits &= ~sealed | already | (bits & HAS_KEY > 0)
     chosen = np.flatnonzero(fits & sealed & ~already)
     open_blocks(frames, chosen, size[chosen], ways.decrypt(chosen))
-    filled = frames.words[np.minimum(frames.payload, last)] & _TWO_BYTES == _FILLED
+    filled = frames.words[frames.payload] & _TWO_BYTES == _FILLED
     return sealed & fits, size, fits & (~sealed | filled) | (frames.opened >= 0)
 
 

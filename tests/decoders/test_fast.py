@@ -8,7 +8,6 @@ from datetime import date, datetime, timedelta
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +19,7 @@ from meter_vectors import vectors
 
 import submeter
 from submeter.cli.readings import FORMS
-from submeter.decoders import ELL_CTR, FormatKey, Profile, WrongKey, catalogue, decode, receive
+from submeter.decoders import ELL_CTR, FormatKey, Profile, WrongKey, decode, receive
 from submeter.decoders.codings import Coding, bcd, bcd_be, date_g, seconds_2000, signed, unsigned, unsigned_be
 from submeter.decoders.dates import read_date
 from submeter.decoders.driver import Bits, Driver, Field, Found, Gate, History, Make, Rule, Tags
@@ -345,23 +344,6 @@ def plainly(device: DeviceId, *bodies: bytes) -> int:
 def test_fields_may_overlap() -> None:
     """Bytes that two fields read give both their values."""
     assert shape(bytes(4), blocks(Field(0, 3, "volume"), Field(1, 1, "energy")))
-
-
-@pytest.fixture
-def known(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Driver], None]]:
-    """Has a made-up driver found, as one of a package of somebody else's is."""
-    caches = (catalogue.drivers, catalogue._index, catalogue._driver)
-
-    def use(driver: Driver) -> None:
-        entry = SimpleNamespace(name="pond", value="pond:DRIVERS", load=lambda: (driver,))
-        monkeypatch.setattr(catalogue, "entry_points", lambda group: [entry])
-        for cache in caches:
-            cache.cache_clear()
-
-    yield use
-    monkeypatch.undo()
-    for cache in caches:
-        cache.cache_clear()
 
 
 @pytest.mark.parametrize("coding", [unsigned, unsigned_be, signed, bcd, bcd_be])
