@@ -187,7 +187,8 @@ class _Tables:
         """`layout` with its tables; as it is where a record is none that columns can read."""
         if any(spot.element for spot in self.spots) and len(self.spots) != len(self.probed):
             return layout
-        readings = [None if layout.broken else next(iter(readings_of((record,), self.kind, ())), None) for record in self.probed[: len(self.spots)]]
+        values = [record._replace(data=b"") for record in self.probed[: len(self.spots)]]  # a field's bytes may say FF…, its probe does not
+        readings = [None if layout.broken else next(iter(readings_of((record,), self.kind, ())), None) for record in values]
         keys = [(reading.register, record.storage) if reading else None for reading, record in zip(readings, self.probed, strict=False)]
         several = Counter(keys)
         rows: list[dict[str, Any]] = []
