@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from fractions import Fraction
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from submeter.decoders.codings import Coding, unsigned
@@ -40,7 +42,7 @@ class Bits:
     def words(self, value: int) -> tuple[str, ...]:
         """The flags of `value`; `unnamed` stands for set bits that have no name."""
         known = [(mask, word) for mask, word in self.names.items() if value & mask == mask]
-        rest = value & ~sum({mask for mask, _ in known})
+        rest = value & ~reduce(or_, (mask for mask, _ in known), 0)
         return (*dict.fromkeys(word for _, word in known if word), *(("unnamed",) if rest else ()))
 
 

@@ -157,13 +157,21 @@ CASES: dict[str, Case] = {
     "tags": (
         {"layouts": (Layout(tags=Tags(1, {1: 4, 2: 4, 3: 1}, {1: (NOW,), 2: (replace(NOW, quantity="energy", scale=Fraction(1)),)}, check=1)),)},
         {
-            "00 01" + litres(5) + "99": "c", "aa 01" + litres(6) + "98": "c", "00 02" + litres(5) + "99": "c", "00 01" + litres(5) + "02" + litres(6) + "99": "c",
-            "00 01" + litres(5) + "ff" * 5 + "99": "c", "00 01" + litres(5) + "03 07 ffffff 99": "c", "00 01" + litres(5) + "09 07 ffffff 99": "c",
+            "00 01" + litres(5) + "99": "c", "aa 01" + litres(6) + "98": "c", "00 02" + litres(5) + "99": "c",
+            "00 01" + litres(5) + "ff" * 5 + "99": "c", "00 01" + litres(5) + "02" + litres(6) + "99": "c", "00 01" + litres(5) + "03 07 ffffff 99": "c",
+            "00 01" + litres(5) + "09 07 ffffff 99": "c",
             "00 01 050000 99": "c", "00 ff 99": "c", "00 99": "c", "00": "c",
         },
     ),
 }  # fmt: skip
 INSIDE: dict[str, Case] = {
+    "tags behind filler": (
+        {"layouts": (Layout(at=FILLED, tags=Tags(1, {1: 4, 2: 4}, {1: (NOW,), 2: (replace(NOW, quantity="energy", scale=Fraction(1)),)})),)},
+        {
+            "2f2f 0f 01" + litres(5) + "ff" * 5: "c", "2f2f 0f 01" + litres(5) + "02" + litres(6): "c", "2f 0f 01" + litres(5) + "ff" * 6: "c",
+            "2f2f 0f 02" + litres(5) + "ff" * 5: "c", "0f 01" + litres(5) + "02" + litres(6) + "ffff": "c",
+        },
+    ),
     "behind filler": ({"layouts": (block(NOW, at=FILLED),)}, {litres(5): "c", "2f2f" + litres(5): "c", "2f" + litres(6): "c", "2f2f" + litres(6): "c"}),
     "in the tail": (
         {"layouts": (block(NOW, at=TAIL, size=4),)},
