@@ -93,7 +93,7 @@ def read_batch(library: Library, frames: Frames, ways: Ways, decrypted: Bools, r
     """The readings of all frames for which `ways` has a way in; `received`: when they were heard."""
     bits = ways.bits
     sealed, size, readable = _opened(frames, ways, bits, decrypted)
-    layout, layouts = _layouts(library, frames, sealed, readable)
+    layout, layouts = _layouts(library, frames, readable)
     ends = np.array([one.end for _, one in layouts] or [0])
     cut = sealed & (bits & WHOLE > 0) & (size < ends[layout])
     layout[cut] = -1
@@ -116,14 +116,12 @@ def _opened(frames: Frames, ways: Ways, bits: Ints, decrypted: Bools) -> tuple[B
     return sealed & fits, size, fits & (~sealed | filled) | (frames.opened >= 0)
 
 
-def _layouts(library: Library, frames: Frames, sealed: Bools, readable: Bools) -> tuple[Ints, list[tuple[Shape, Layout]]]:
+def _layouts(library: Library, frames: Frames, readable: Bools) -> tuple[Ints, list[tuple[Shape, Layout]]]:
     """The layout of each telegram as a place in the list, -1 for none."""
     layout, layouts = np.full(len(readable), -1), list[tuple[Shape, Layout]]()
     numbers = np.flatnonzero(readable)
-    opened = (frames.opened >= 0).astype(np.int64)
-    mode = np.where(opened, -1, frames.config >> 8 & 0x1F)
     kind = (frames.address & _TWO_BYTES | frames.address >> np.uint64(48) << np.uint64(16)).astype(np.int64)
-    keys = (kind | frames.ci.astype(np.int64) << 32 | (mode & 0x1F) << 40 | sealed.astype(np.int64) << 45 | opened << 46 | frames.size << 47)[numbers]
+    keys = (kind | frames.ci.astype(np.int64) << 32 | frames.size << 40)[numbers]
     order = np.argsort(keys, kind="stable")
     bounds = np.flatnonzero(np.diff(keys[order], prepend=-1, append=-1)).tolist() if len(keys) else []
     for start, end in pairwise(bounds):
@@ -131,7 +129,7 @@ def _layouts(library: Library, frames: Frames, sealed: Bools, readable: Bools) -
         device = device_at(frames, group[0])
         if device is None:
             continue
-        shape = library.shape(int(keys[order[start]]), device, int(frames.ci[group[0]]), int(mode[group[0]]))
+        shape = library.shape(int(keys[order[start]]), device, int(frames.ci[group[0]]))
         payloads = frames.buffer[frames.payload[group][:, None] + np.arange(frames.size[group[0]])]
         for one, hit in library.match(shape, payloads):
             layout[group[hit]] = len(layouts)

@@ -39,11 +39,8 @@ _BLOCK_B: Final = 128
 #: No frame is longer.
 _LONGEST: Final = 256
 _OTHER, _BARE, _SNIFFED, _WIRED = range(4)
-#: How a frame of this link (mbus or not) and form is read.
-_KINDS: Final = {
-    (False, "auto"): _SNIFFED, (True, "auto"): _WIRED, **{(link, "nocrc"): _BARE for link in (False, True)},
-    **{(link, "wired"): _WIRED for link in (False, True)},
-}  # fmt: skip
+#: How a frame of a form is read; one of the wire whose form must be found is `wired`.
+_KINDS: Final = {"auto": _SNIFFED, "nocrc": _BARE, "wired": _WIRED}
 _CONTROL_WIRED: Final = np.array([carries_data(control) for control in range(256)])
 _CONTROL: Final = np.isin(np.arange(256), list(CONTROLS))
 
@@ -111,7 +108,8 @@ class Frames:
 
 def read_frames(heard: Heard) -> Frames:
     """Headers of all frames."""
-    kind = np.array([_KINDS.get((link == "mbus", form), _OTHER) for link, form in zip(heard.link, heard.form, strict=True)], np.int8)
+    forms = ("wired" if form == "auto" and link == "mbus" else form for link, form in zip(heard.link, heard.form, strict=True))
+    kind = np.array([_KINDS.get(form, _OTHER) for form in forms], np.int8)
     raws, size = list(heard.raw), np.fromiter(map(len, heard.raw), np.int64, len(heard.raw))
     buffer, at = _buffer(raws), np.cumsum(size) - size
     wired = (kind == _WIRED) & _is_wired(buffer, at, size)

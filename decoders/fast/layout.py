@@ -100,12 +100,11 @@ class Layout:
     unread: bool = False
 
 
-def compilable(driver: Driver | None, mode: int) -> bool:
-    """Whether payloads of this driver may have layouts, those that security mode `mode` protects (-1: opened already) among them."""
+def compilable(driver: Driver | None) -> bool:
+    """Whether payloads of this driver may have layouts."""
     if driver is None:
         return True
-    gate = driver.gate
-    if len(driver.histories) > 1 or (gate and driver.histories) or (driver.cipher and mode in driver.modes):
+    if len(driver.histories) > 1 or (driver.gate and driver.histories):
         return False
     return all(_STRUCTURAL.issuperset(rule.where) and _FREE.isdisjoint(rule.to) for rule in driver.rules)
 

@@ -35,8 +35,6 @@ _COUNTER: Final = 0x1FFFFFFF
 
 def open_sessions(frames: Frames, ways: Ways, decrypted: Bools) -> dict[int, tuple[bytes, Plain]]:
     """Open in place what may be opened; returns the compact ones among them, which are no records yet, with their addresses."""
-    if not frames.layered.any():
-        return {}
     bits, start = ways.bits, frames.start
     sealed = (
         frames.layered

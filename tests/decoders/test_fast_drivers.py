@@ -8,10 +8,11 @@ from fractions import Fraction
 import pytest
 from both_paths import COLUMNS, NOBODY, PLAIN, Sent, readers
 
-from submeter.decoders import Profile
+from submeter.decoders import Profile, WrongKey
 from submeter.decoders.codings import bcd, date_d, date_g, date_short_year, seconds_2000, signed, unsigned, unsigned_be
-from submeter.decoders.driver import FILLED, TAIL, Bits, Codes, Driver, Field, Found, Gate, History, Layout, Make, Rule, Tags
+from submeter.decoders.driver import FILLED, TAIL, Bits, Codes, Driver, Due, Field, Found, Gate, History, Layout, Make, Rule, Sealed, Tags
 from submeter.decoders.fast import Decoder
+from submeter.decoders.security import Opened
 from submeter.reading import DeviceId
 from submeter.simulate import encode
 
@@ -243,7 +244,6 @@ def test_what_a_drivers_tables_allow(known: Callable[[Driver], None], ci: int, n
 
 def test_a_field_that_is_due_by_its_coding_is_labelled_so(known: Callable[[Driver], None]) -> None:
     """Both are told of columns as of the plain path."""
-    from submeter.decoders.driver import Due
 
     def coded(data: bytes) -> int:
         return Due(unsigned(data)) if data[0] & 1 else unsigned(data)
@@ -251,3 +251,23 @@ def test_a_field_that_is_due_by_its_coding_is_labelled_so(known: Callable[[Drive
     known(Driver("pond", "", (Make("PND"),), frozenset((0xA7,)), layouts=(block(NOW, replace(THEN, coding=coded), DAY),)))
     sent = told(0xA7, dict.fromkeys((litres(9, number) + FIRST_10 for number in (4, 5, 6)), ""))
     assert readers(Decoder(), sent) == [COLUMNS] * 3
+
+
+def test_a_cipher_of_a_makers_own_is_opened_one_by_one_and_read_by_columns(known: Callable[[Driver], None]) -> None:
+    """By the mode that it is for; what it refuses is nobody's, also where its bytes would pass for records; other modes are the standard's."""
+
+    def opened(sealed: Sealed) -> Opened:
+        if sealed.transport.payload[0] == 0x99:
+            raise WrongKey("not mine")
+        return Opened(bytes(byte ^ 0x55 for byte in sealed.transport.payload), 1)
+
+    known(Driver("pond", "", (Make("PND"),), frozenset((0x7A,)), cipher=opened, modes=frozenset((9,))))
+    bodies = {mode: encode.Header(access=1).encode(mode << 8) for mode in (0, 9, 10)}
+    volume = bytes.fromhex("0413" + litres(5))
+    masked, refused = bytes(byte ^ 0x55 for byte in volume), bytes.fromhex("99") + volume
+    rows = [
+        (bodies[0] + volume, None, COLUMNS), (bodies[9] + masked, 1, COLUMNS), (bodies[9] + refused, 1, NOBODY), (bodies[10] + volume, None, NOBODY),
+        (bodies[9] + masked, 0, NOBODY),
+    ]  # fmt: skip
+    sent: list[Sent] = [(encode.radio(POND, body), "wmbus", "nocrc", False, Profile(mode=mode)) for body, mode, _ in rows]
+    assert readers(Decoder(), sent) == [who for _, _, who in rows]

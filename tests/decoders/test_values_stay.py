@@ -34,7 +34,17 @@ def test_a_value_does_not_change(kind: type) -> None:
 
 def test_all_of_them_are_seen() -> None:
     """Of every layer, and those that grow among them."""
-    assert {one.__name__ for one in CLASSES} >= GROWING | {"Telegram", "Profile", "Code", "Information", "Records", "Layout", "Frames", "Columns", "Driver"}
+    assert {one.__name__ for one in CLASSES} >= GROWING | {
+        "Telegram",
+        "Profile",
+        "Code",
+        "Information",
+        "Records",
+        "Layout",
+        "Frames",
+        "Columns",
+        "Driver",
+    }
     assert len(CLASSES) > 30
 
 
