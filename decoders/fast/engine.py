@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -121,15 +120,13 @@ def _layouts(library: Library, frames: Frames, readable: Bools) -> tuple[Ints, l
     layout, layouts = np.full(len(readable), -1), list[tuple[Shape, Layout]]()
     numbers = np.flatnonzero(readable)
     kind = (frames.address & _TWO_BYTES | frames.address >> np.uint64(48) << np.uint64(16)).astype(np.int64)
-    keys = (kind | frames.ci.astype(np.int64) << 32 | frames.size << 40)[numbers]
-    order = np.argsort(keys, kind="stable")
-    bounds = np.flatnonzero(np.diff(keys[order], prepend=-1, append=-1)).tolist() if len(keys) else []
-    for start, end in pairwise(bounds):
-        group = numbers[order[start:end]]
-        device = device_at(frames, group[0])
+    keys = kind | frames.ci.astype(np.int64) << 32 | frames.size << 40
+    order = numbers[np.argsort(keys[numbers], kind="stable")]
+    for group in np.split(order, np.flatnonzero(np.diff(keys[order])) + 1):
+        device = device_at(frames, group[0]) if len(group) else None
         if device is None:
             continue
-        shape = library.shape(int(keys[order[start]]), device, int(frames.ci[group[0]]))
+        shape = library.shape(int(keys[group[0]]), device, int(frames.ci[group[0]]))
         payloads = frames.buffer[frames.payload[group][:, None] + np.arange(frames.size[group[0]])]
         for one, hit in library.match(shape, payloads):
             layout[group[hit]] = len(layouts)

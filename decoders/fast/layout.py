@@ -47,10 +47,12 @@ DATE_FIELD: Final = np.dtype([
 ])  # fmt: skip
 
 _MUST: Final = (DATE_FIELD.names or ()).index("must")
+#: The days of probes, one a spot: all of this year.
 _FIRST: Final = date(2001, 1, 1)
 _EPOCH: Final = date(1970, 1, 1)
 _DAY_US: Final = 86_400_000_000
-_SAFE, _ANY = 2**62, 2**63 - 1
+_SAFE: Final = 2**62
+_ANY: Final = int(np.iinfo(np.int64).max)
 #: Places behind the point to which every scale is exact on the plain path.
 _DIGITS: Final = 30
 _UNNAMED: Final = ("unnamed",)

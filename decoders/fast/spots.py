@@ -49,9 +49,8 @@ _TEN: Final = 10**30
 
 
 def _standard_date(day: date, size: int) -> bytes:
-    """Type G, F or I; midnight."""
-    year = day.year % 100
-    packed = bytes([day.day | (year & 7) << 5, day.month | year >> 3 << 4])
+    """Type G, F or I of a day in 2001; midnight."""
+    packed = bytes([day.day | 1 << 5, day.month])
     return {2: packed, 4: b"\0\0" + packed, 6: b"\0\0\0" + packed + b"\0"}[size]
 
 

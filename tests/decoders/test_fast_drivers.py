@@ -173,7 +173,7 @@ INSIDE: dict[str, Case] = {
             "2f2f 0f 02" + litres(5) + "ff" * 5: "c", "0f 01" + litres(5) + "02" + litres(6) + "ffff": "c",
         },
     ),
-    "behind filler": ({"layouts": (block(NOW, at=FILLED),)}, {litres(5): "c", "2f2f" + litres(5): "c", "2f" + litres(6): "c", "2f2f" + litres(6): "c"}),
+    "behind filler": ({"layouts": (block(NOW, at=FILLED),)}, {"2f2f" + litres(5): "c", "2f" + litres(6) + "07": "c", litres(7) + "0708": "c", "2f2f" + litres(6): "c", litres(5): "c", "2f" + litres(6): "c"}),
     "in the tail": (
         {"layouts": (block(NOW, at=TAIL, size=4),)},
         {"0f" + litres(5): "c", "0406 01000000 0f" + litres(5): "c", "0406 01000000 0f 0000": "c", "0f 0000": "p", "0406 01000000 1f" + litres(5): "c"},
@@ -213,6 +213,9 @@ INSIDE: dict[str, Case] = {
         {"4413" + litres(5) + "840113" + litres(4) + "046d 1e0d5c2b": "c", "4413" + litres(5) + "046d 9e0d5c2b": "c", "4413" + litres(5): "c",
          "840213" + litres(4) + "046d 1e0d5c2b": "c", "4413" + litres(5) + "426c 3f2c 046d 1e0d5c2b": "c"},
     ),
+    "two histories": ({"histories": (History(range(1, 3)), History(range(3, 5)))}, {"0413" + litres(5): "p", "4413" + litres(5) + "046d 1e0d5c2b": "p"}),
+    "a gate over a history": ({"histories": (History(range(1, 3)),), "gate": Gate()}, {"0413" + litres(5): "p", "4413" + litres(5) + "046d 1e0d5c2b": "p"}),
+    "a rule that asks for a value": ({"rules": (Rule(where={"value": 5}, to={"label": "month_end"}),)}, {"0416" + litres(5): "p", "0416" + litres(6): "p"}),
     "a history back from a stored date": (
         {"histories": (History(range(1, 4), base=1),)},
         {"4413" + litres(5) + "840113" + litres(4) + "426c 3f2c": "c", "840113" + litres(4) + "426c 0000": "c", "840113" + litres(4): "c",

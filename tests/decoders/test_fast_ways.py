@@ -8,7 +8,7 @@ from both_paths import COLUMNS, NOBODY, PLAIN, Sent, readers
 from meter_vectors import Vector, vectors
 
 from submeter.decoders import ELL_CTR, Profile
-from submeter.decoders.fast import Decoder, Heard, envelope, keys
+from submeter.decoders.fast import Decoder, Heard, envelope, keys, singly
 from submeter.decoders.fast.envelope import read_frames
 from submeter.decoders.fast.keys import (
     ALLOWS_PLAIN,
@@ -24,6 +24,7 @@ from submeter.decoders.fast.keys import (
 )
 from submeter.decoders.frame import Frame, parse_frame
 from submeter.decoders.layers import device_of
+from submeter.decoders.telegram import Plain, open_frame
 from submeter.reading import DeviceId
 from submeter.simulate import encode
 from submeter.simulate.frames import link_address
@@ -260,6 +261,41 @@ def test_frames_are_read_where_they_lie(monkeypatch: pytest.MonkeyPatch, link: s
     monkeypatch.setattr(envelope, "parse_frame", parsed)
     assert read_frames(Heard.of([raw] * 3, link=link, form=form)).fast.tolist() == [True] * 3
     assert asked == [raw] * 3 * alone
+
+
+def test_what_is_opened_in_columns_is_not_opened_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks, and sessions with records or a compact frame, sealed or decrypted by their source; further layers and meters named inside are."""
+    asked: list[bytes] = []
+
+    def opened(frame: Frame, *rest: object, **more: bool) -> Plain:
+        asked.append(frame.body)
+        return open_frame(frame, *rest, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(singly, "open_frame", opened)
+    profile, session = Profile(KEY), {"access": 5, "session": 0x77}
+    compact = encode.compact(
+        encode.integer(bytes.fromhex("ff20"), 0, 2) + encode.integer(b"\x13", 1234, 4) + encode.integer(b"\x13", 999, 4, encode.Slot(storage=1))
+    )
+    in_columns = [
+        encode.mode5(VOLUME, encode.Header(), KEY, METER),
+        *(encode.extended_ctr(one, KEY, METER, **session) for one in (SESSIONS["records"], compact)),
+    ]
+    body = SESSIONS["records"]
+    clear = in_columns[1][:7] + encode.crc(body).to_bytes(2, "little") + body
+    one_by_one = [encode.extended_ctr(SESSIONS[name], KEY, METER, **session) for name in ("short header", "another meter")]
+    one_by_one.append(encode.mode7(VOLUME, encode.Header(), KEY, METER, counter=4))
+    bodies = [*((one, False) for one in in_columns), (clear, True), *((one, False) for one in one_by_one)]
+    sent: list[Sent] = [(encode.radio(METER, one), "wmbus", "auto", decrypted, profile) for one, decrypted in bodies]
+    assert readers(Decoder(), sent) == [COLUMNS] * len(sent)
+    assert asked == one_by_one
+
+
+def test_a_bare_frame_that_ends_like_its_own_crc() -> None:
+    """Where its form must be found it is taken for format B first, as on the plain path; declared bare it is none."""
+    unfinished = encode.radio(METER, encode.plain(VOLUME + encode.integer(b"\x2b", 0, 2), encode.Header(access=9)))
+    raw = unfinished[:-2] + encode.crc(unfinished[:-2]).to_bytes(2, "big")
+    for form in ("auto", "nocrc", "b", "trailing"):
+        assert readers(Decoder(), [(raw, "wmbus", form, False, Profile())] * 2) == [{"auto": PLAIN, "b": COLUMNS}.get(form, COLUMNS)] * 2, form
 
 
 def test_a_form_that_nobody_knows_is_told() -> None:
