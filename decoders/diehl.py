@@ -17,9 +17,17 @@ MAKERS: Final = ("DME", "EWT", "HYD", "SAP", "SPL")
 REAL_DATA_CI: Final = 0x71
 
 _SPONTANEOUS: Final = frozenset((0x44, 0x46))
+
+
+def _code(letters: str) -> bytes:
+    """A manufacturer as sent: five bits a letter."""
+    a, b, c = (ord(letter) & 31 for letter in letters)
+    return (a << 10 | b << 5 | c).to_bytes(2, "little")
+
+
 #: Their codes as sent.
-CODES: Final = frozenset(((ord(a) & 31) << 10 | (ord(b) & 31) << 5 | ord(c) & 31).to_bytes(2, "little") for a, b, c in MAKERS)
-_SAPPEL: Final = ((ord("S") & 31) << 10 | (ord("A") & 31) << 5 | ord("P") & 31).to_bytes(2, "little")
+CODES: Final = frozenset(map(_code, MAKERS))
+_SAPPEL: Final = _code("SAP")
 _SHORT: Final = 0x7A
 _PRIOS: Final = frozenset(range(0xA0, 0xA8))
 _PRIOS_SCR: Final = frozenset((0xB1, 0xB2, 0xB3))

@@ -15,6 +15,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from fractions import Fraction
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from submeter.decoders.codings import Coding, unsigned
@@ -40,7 +42,7 @@ class Bits:
     def words(self, value: int) -> tuple[str, ...]:
         """The flags of `value`; `unnamed` stands for set bits that have no name."""
         known = [(mask, word) for mask, word in self.names.items() if value & mask == mask]
-        rest = value & ~sum({mask for mask, _ in known})
+        rest = value & ~reduce(or_, (mask for mask, _ in known), 0)
         return (*dict.fromkeys(word for _, word in known if word), *(("unnamed",) if rest else ()))
 
 
@@ -127,7 +129,7 @@ class Layout:
 
     `fields` and `tags` are tables; `shaped` are more fields, which hang on the bytes (offset, mask) of `shape` alone. `read` is the small pure function
     of an odd family and comes behind them; it raises nothing but DecodeErrors. `shows`: its records are shown and become no readings, flags or instants,
-    for all blocks or for some shapes, and it refuses none whose fields all have a value, or those at `vital`.
+    and it refuses none whose fields all have a value, or those at `vital`.
     """
 
     fields: tuple[Field, ...] = ()
@@ -136,7 +138,7 @@ class Layout:
     guard: tuple[tuple[int, int, int], ...] = ()
     tags: Tags | None = None
     read: Callable[[Block], Found] | None = None
-    shows: bool | Callable[[bytes], bool] = False
+    shows: bool = False
     vital: frozenset[int] | None = None
     shape: tuple[tuple[int, int], ...] = ()
     shaped: Callable[[bytes], tuple[Field, ...]] | None = None
@@ -144,10 +146,6 @@ class Layout:
     def all_fields(self, data: bytes) -> tuple[Field, ...]:
         """The fields of such a block."""
         return (*self.fields, *self.shaped(data)) if self.shaped else self.fields
-
-    def only_shows(self, data: bytes) -> bool:
-        """Whether the function only shows of such a block."""
-        return self.shows(data) if callable(self.shows) else self.shows
 
     def fits(self, data: bytes) -> bool:
         """Whether `data` are such a block."""

@@ -13,6 +13,8 @@ __all__ = ["LINK", "Cursor", "Row", "address_rows", "link_rows"]
 #: Where the body starts in a radio frame without its CRCs, and on the wire.
 LINK: Final = {"wmbus": 10, "mbus": 6}
 _CONTROL: Final = {0x44: "SND_NR, sent spontaneously", 0x46: "SND_IR, sent for installation"}
+#: Parts of an address: what they are called, and their bytes.
+_ADDRESS: Final = {"M": ("manufacturer", 2), "id": ("id", 4), "V": ("version", 1), "T": ("type", 1)}
 _FORMATS: Final = ((strip_a, "A", 12, 18), (strip_b, "B", 128, 128))
 
 
@@ -61,14 +63,10 @@ def address_rows(cursor: Cursor, order: str) -> None:
         device = device_of(address)
         known = {"M": device.manufacturer, "id": device.id, "V": f"{device.version:02X}h", "T": f"{device.type:02X}h"}
     except DecodeError as error:
-        known = dict.fromkeys(("M", "id", "V", "T"), f"not readable: {error}")
-    for name, word, size in (
-        (("M", "manufacturer", 2), ("id", "id", 4), ("V", "version", 1), ("T", "type", 1)) if order.startswith("M") else _LONG_ORDER
-    ):
+        known = dict.fromkeys(_ADDRESS, f"not readable: {error}")
+    for name in order.split():
+        word, size = _ADDRESS[name]
         cursor.take(size, f"{word} {known[name]}")
-
-
-_LONG_ORDER: Final = (("id", "id", 4), ("M", "manufacturer", 2), ("V", "version", 1), ("T", "type", 1))
 
 
 def _radio(raw: bytes, frame: Frame) -> Iterator[Row]:

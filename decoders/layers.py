@@ -138,7 +138,7 @@ def address_of(frame: Frame) -> bytes:
         ell, body = split_ell(frame)
         if ell and ell.encryption:
             return diehl.address_of(frame)
-        _, body = split_afl(body)
+        _, body = split_afl(body[2:] if ell and ell.session else body)  # behind a session number stands a CRC
     if not body or body[0] not in _ADDRESSED[frame.link]:
         return diehl.address_of(frame)
     if len(body) < 9:

@@ -10,7 +10,7 @@ from submeter.simulate import encode
 from submeter.simulate.building import Building, Flat, Place
 from submeter.simulate.bus import Bus, Faults, Slave, slaves
 from submeter.simulate.directory import directory
-from submeter.simulate.gateway import Message, Network, Sent, history_lines, instants, transmissions
+from submeter.simulate.gateway import Message, Network, Sent, instants, transmissions
 from submeter.simulate.meters import Meter, Stored
 from submeter.simulate.models import MODELS
 from submeter.simulate.truth import anchors, counters, expected, index_at
@@ -19,5 +19,5 @@ from submeter.simulate.world import World
 
 __all__ = [
     "MODELS", "Building", "Bus", "Faults", "Flat", "Message", "Meter", "Network", "Place", "PtyLine", "Sent", "Slave", "Stored", "TcpLine", "World", "anchors",
-    "counters", "directory", "encode", "expected", "history_lines", "index_at", "instants", "slaves", "transmissions",
+    "counters", "directory", "encode", "expected", "index_at", "instants", "slaves", "transmissions",
 ]  # fmt: skip

@@ -21,11 +21,11 @@ from submeter.simulate.records import Slot, bcd, integer
 __all__ = ["Answer", "Bus", "Counts", "Faults", "Slave", "slaves"]
 
 _ACK: Final = b"\xe5"
-_NKE, _SELECTS, _REQUESTS = 0x40, frozenset((0x53, 0x73)), frozenset((0x5B, 0x7B))
+#: Control fields: link reset, user data to a slave (selections and orders), requests.
+_NKE, _TOLD, _REQUESTS = 0x40, frozenset((0x53, 0x73)), frozenset((0x5B, 0x7B))
 _FCB, _FCV = 0x20, 0x10
 _SELECTED, _ALL, _ALL_SILENT = 253, 254, 255
 _SELECTION: Final = 0x52
-_ORDERS: Final = frozenset((0x53, 0x73))
 #: CI of an order to listen at another rate; record of one to have another primary address.
 _RATES: Final = {0xB8: 300, 0xB9: 600, 0xBA: 1200, 0xBB: 2400, 0xBC: 4800, 0xBD: 9600}
 _ADDRESS: Final = b"\x51\x01\x7a"
@@ -143,14 +143,14 @@ class Bus:
 
     def _answers(self, frame: bytes, hearing: list[Slave]) -> Iterator[Answer]:
         control, address = frame[0], frame[1]
-        if control in _SELECTS and address == _SELECTED and frame[2:3] == bytes([_SELECTION]) and len(frame) == 11:
+        if control in _TOLD and address == _SELECTED and frame[2:3] == bytes([_SELECTION]) and len(frame) == 11:
             self.counts.selects += 1
             yield from self._selection(frame[3:], hearing)
             return
         meant = [one for one in hearing if address in {one.primary, _ALL, _ALL_SILENT} or (address == _SELECTED and one.selected)]
         self.counts.requests += control in _REQUESTS
         for one in meant:
-            if control in _ORDERS and not one.silent:
+            if control in _TOLD and not one.silent:
                 one.obey(frame[2:])
             answer = _answered(one, control, deselect=address == _SELECTED)
             if answer and not one.silent and address != _ALL_SILENT:

@@ -4,14 +4,16 @@ Rules: everything follows from (meters, seed); meters take turns, so that each s
 decided by the seed too. Ids have room for ten thousand meters a seed: a greater fleet goes on with the next seeds, up to 99.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Final, Self
 
 from submeter.simulate.building import Building, Place
 from submeter.simulate.consumption import hashed
 from submeter.simulate.formats import Format
-from submeter.simulate.gateway import Message, Sent
+from submeter.simulate.gateway import Message, Sent, batches
 from submeter.simulate.meters import Meter
 from submeter.simulate.models import MODELS
 
@@ -68,35 +70,20 @@ class Fleet:
         self, telegrams: int, start: int, interval: int, *, form: Format, batch: int = 100, boot: str = "fleet", troubles: Troubles = NONE
     ) -> Iterator[Message]:
         """The same in gateways' messages of a format, at most `batch` telegrams each: full ones as they fill, the rest at the end."""
-        size = batch if form.batches else 1
-        waiting: dict[str, list[Sent]] = {}
-        numbers: dict[str, int] = {}
-        for number, one in enumerate(self.sent(telegrams, start, interval)):
-            if self._happens(troubles.loss, "lost", number):
-                continue
-            (gateway,) = one.place.gateways
-            held = waiting.setdefault(gateway, [])
-            held.append(replace(one, t=one.t + troubles.skew_s * _SECOND))
-            if len(held) == size:
-                yield from self._twice(form.message(gateway, boot, _next(numbers, gateway), held), troubles)
-                held.clear()
-        for gateway, held in waiting.items():
-            if held:
-                yield from self._twice(form.message(gateway, boot, _next(numbers, gateway), held), troubles)
-
-    def _twice(self, message: Message, troubles: Troubles) -> Iterator[Message]:
-        yield message
-        if self._happens(troubles.duplicates, message.gateway, message.sent[0].t):
+        numbers: defaultdict[str, Iterator[int]] = defaultdict(count)
+        heard = (
+            (one.place.gateways[0], replace(one, t=one.t + troubles.skew_s * _SECOND))
+            for number, one in enumerate(self.sent(telegrams, start, interval))
+            if not self._happens(troubles.loss, "lost", number)
+        )
+        for gateway, held in batches(heard, batch if form.batches else 1):
+            message = form.message(gateway, boot, next(numbers[gateway]), held)
             yield message
+            if self._happens(troubles.duplicates, gateway, held[0].t):
+                yield message
 
     def _happens(self, share: float, *what: object) -> bool:
         return share > 0 and hashed(self.seed, *what) % _SHARE < share * _SHARE
-
-
-def _next(numbers: dict[str, int], gateway: str) -> int:
-    number = numbers.get(gateway, 0)
-    numbers[gateway] = number + 1
-    return number
 
 
 def _place(number: int, seed: int, zone: str) -> Place:

@@ -7,20 +7,13 @@ format B then counts them (protocol notes, section 2).
 from functools import lru_cache
 from typing import Final
 
+from submeter.decoders.crc import crc16
 from submeter.reading import DeviceId
 
 SND_NR: Final = 0x44
 RSP_UD: Final = 0x08
 _LONGEST_A: Final = 256
 _LONGEST_B: Final = 252
-
-
-def crc(data: bytes) -> int:
-    """CRC of EN 13757-4: polynomial 3D65, initial 0, final complement (2.1)."""
-    register = 0
-    for byte in data:
-        register = (register << 8 & 0xFFFF) ^ _CRC[register >> 8 ^ byte]
-    return register ^ 0xFFFF
 
 
 def manufacturer(letters: str) -> bytes:
@@ -73,14 +66,4 @@ def wired(body: bytes, *, address: int = 1, control: int = RSP_UD) -> bytes:
 
 
 def _checked(block: bytes) -> bytes:
-    return block + crc(block).to_bytes(2, "big")
-
-
-def _crc_of(byte: int) -> int:
-    register = byte << 8
-    for _ in range(8):
-        register = register << 1 ^ (0x13D65 if register & 0x8000 else 0)
-    return register
-
-
-_CRC: Final = tuple(_crc_of(byte) for byte in range(256))
+    return block + crc16(block).to_bytes(2, "big")

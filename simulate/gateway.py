@@ -8,11 +8,11 @@ Rules
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
-from typing import Final, Literal
+from typing import Final
 
 from submeter.simulate.building import Building, Place
 from submeter.simulate.consumption import hashed
@@ -66,34 +66,30 @@ def transmissions(building: Building, t_from: int, t_to: int, interval: int) -> 
 
 @dataclass(slots=True)
 class Network:
-    """The building's gateways since one start: `messages` of successive periods go on with the sequence numbers.
-
-    `interval` is each meter's, in µs. Format `native`: batches of the native envelope; `hex`: one bare telegram a message.
-    """
+    """The building's gateways since one start: `messages` of successive periods go on with the sequence numbers. `interval` is each meter's, in µs."""
 
     building: Building
     interval: int
     boot: str
-    format: Literal["native", "hex"] = "native"
     _sequence: defaultdict[str, Iterator[int]] = field(default_factory=lambda: defaultdict(count))
 
     def messages(self, t_from: int, t_to: int) -> Iterator[Message]:
         """What the gateways publish about [t_from, t_to), µs UTC: full batches as they fill, the rest at the end."""
-        waiting: dict[str, list[Sent]] = {gateway: [] for gateway in self.building.gateways}
-        size = MOST if self.format == "native" else 1
-        for sent in transmissions(self.building, t_from, t_to, self.interval):
-            for gateway in sent.place.gateways:
-                batch = waiting[gateway]
-                batch.append(sent)
-                if len(batch) == size:
-                    yield self._message(gateway, batch)
-                    batch.clear()
-        yield from (self._message(gateway, batch) for gateway, batch in waiting.items() if batch)
+        heard = ((gateway, sent) for sent in transmissions(self.building, t_from, t_to, self.interval) for gateway in sent.place.gateways)
+        for gateway, batch in batches(heard):
+            payload = envelope(gateway, self.boot, next(self._sequence[gateway]), batch)
+            yield Message(gateway, payload, tuple(batch), TOPIC.format(gateway))
 
-    def _message(self, gateway: str, batch: list[Sent]) -> Message:
-        if self.format == "hex":
-            return Message(gateway, batch[0].raw.hex().encode(), tuple(batch), TOPIC.format(gateway))
-        return Message(gateway, envelope(gateway, self.boot, next(self._sequence[gateway]), batch), tuple(batch), TOPIC.format(gateway))
+
+def batches(heard: Iterable[tuple[str, Sent]], size: int = MOST) -> Iterator[tuple[str, Sequence[Sent]]]:
+    """What each gateway heard in batches of this size: full ones as they fill, the rest at the end."""
+    waiting: defaultdict[str, list[Sent]] = defaultdict(list)
+    for gateway, sent in heard:
+        batch = waiting[gateway]
+        batch.append(sent)
+        if len(batch) == size:
+            yield gateway, waiting.pop(gateway)
+    yield from waiting.items()
 
 
 def envelope(gateway: str, boot: str, seq: int, batch: Sequence[Sent]) -> bytes:
@@ -113,8 +109,3 @@ def _telegram(gateway: str, sent: Sent) -> dict[str, object]:
 def level(gateway: str, sent: Sent) -> int:
     """How strongly a gateway hears this meter, dBm."""
     return -55 - hashed(gateway, sent.place.id) % 40
-
-
-def history_lines(building: Building, t_from: int, t_to: int, step: int) -> Iterator[bytes]:
-    """Lines of a replay file: native envelopes of every meter once each `step` (µs) in [t_from, t_to)."""
-    yield from (message.payload for message in Network(building, step, "history").messages(t_from, t_to))

@@ -4,14 +4,16 @@ Strategy: a stretch of time with one step.  With step 0 every meter is heard at 
 hours are measured where the step is an hour or less.  What is recent comes first, so that a demo can begin before its older years are there.
 """
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, timedelta
+from itertools import count
 from typing import Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 from submeter.simulate.building import Building, Place
 from submeter.simulate.consumption import DAY, HOUR, SECOND
-from submeter.simulate.gateway import MOST, Sent, envelope, instants
+from submeter.simulate.gateway import Sent, batches, envelope, instants
 from submeter.simulate.meters import midnight
 
 __all__ = ["HOURLY", "RECENT", "Stretch", "clock_change", "local_day", "messages", "planned", "times"]
@@ -69,17 +71,12 @@ def times(place: Place, stretch: Stretch) -> Sequence[int]:
     return [t for t in (midnight(day, zone) for day in days) if stretch.t_from <= t < stretch.t_to]
 
 
-def messages(building: Building, sent: Sequence[tuple[int, Place]], boot: str) -> Iterator[bytes]:
+def messages(sent: Sequence[tuple[int, Place]], boot: str) -> Iterator[bytes]:
     """Native envelopes with what was sent at these instants, in order of time, each heard by one gateway; `boot` is that of no other messages."""
-    waiting: dict[str, list[Sent]] = {gateway: [] for gateway in building.gateways}
-    numbers = dict.fromkeys(waiting, 0)
-    for t, place in sorted(sent, key=lambda one: one[0]):
-        gateway = place.gateways[0]
-        waiting[gateway].append(Sent(t, place, place.meter_at(t).telegram(t)))
-        if len(waiting[gateway]) == MOST:
-            yield envelope(gateway, boot, numbers[gateway], waiting[gateway])
-            waiting[gateway], numbers[gateway] = [], numbers[gateway] + 1
-    yield from (envelope(gateway, boot, numbers[gateway], batch) for gateway, batch in waiting.items() if batch)
+    numbers: defaultdict[str, Iterator[int]] = defaultdict(count)
+    heard = ((place.gateways[0], Sent(t, place, place.meter_at(t).telegram(t))) for t, place in sorted(sent, key=lambda one: one[0]))
+    for gateway, batch in batches(heard):
+        yield envelope(gateway, boot, next(numbers[gateway]), batch)
 
 
 def local_day(zone: str, t: int) -> date:

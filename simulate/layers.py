@@ -14,9 +14,10 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CBC, CTR, ECB
 from cryptography.hazmat.primitives.cmac import CMAC
 
+from submeter.decoders.crc import crc16 as crc
 from submeter.decoders.records import walk
 from submeter.reading import DeviceId
-from submeter.simulate.frames import crc, header_address, link_address
+from submeter.simulate.frames import header_address, link_address
 from submeter.simulate.records import FILLER
 
 _LONG, _SHORT, _NONE = b"\x72", b"\x7a", b"\x78"

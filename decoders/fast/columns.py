@@ -61,8 +61,7 @@ def local_time(microseconds: int) -> datetime:
 def microseconds(stamp: date) -> int:
     """Microseconds since 1970 of a local time, or of the start of a day."""
     if isinstance(stamp, datetime):
-        since = stamp - _EPOCH
-        return since.days * _DAY_US + since.seconds * _SECOND_US + since.microseconds
+        return (stamp - _EPOCH) // timedelta(microseconds=1)
     return (stamp.toordinal() - _EPOCH_ORDINAL) * _DAY_US
 
 

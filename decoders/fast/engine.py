@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from functools import lru_cache
-from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
@@ -93,7 +92,7 @@ def read_batch(library: Library, frames: Frames, ways: Ways, decrypted: Bools, r
     """The readings of all frames for which `ways` has a way in; `received`: when they were heard."""
     bits = ways.bits
     sealed, size, readable = _opened(frames, ways, bits, decrypted)
-    layout, layouts = _layouts(library, frames, sealed, readable)
+    layout, layouts = _layouts(library, frames, readable)
     ends = np.array([one.end for _, one in layouts] or [0])
     cut = sealed & (bits & WHOLE > 0) & (size < ends[layout])
     layout[cut] = -1
@@ -108,31 +107,26 @@ def _opened(frames: Frames, ways: Ways, bits: Ints, decrypted: Bools) -> tuple[B
     sealed = (mode == AES_CBC) & (size > 0) & ~pinned
     plain = unsealed_wire | (mode == 0) | ((mode == AES_CBC) & (size == 0))
     fits = frames.fast & (frames.opened < 0) & np.where(sealed, (bits & ALLOWS_SEALED > 0) & (size <= frames.size), plain & (bits & ALLOWS_PLAIN > 0))
-    last = len(frames.words) - 1
-    already = decrypted & (frames.words[np.minimum(frames.payload, last)] & _TWO_BYTES == _FILLED)
+    already = decrypted & (frames.words[frames.payload] & _TWO_BYTES == _FILLED)
     fits &= ~sealed | already | (bits & HAS_KEY > 0)
     chosen = np.flatnonzero(fits & sealed & ~already)
     open_blocks(frames, chosen, size[chosen], ways.decrypt(chosen))
-    filled = frames.words[np.minimum(frames.payload, last)] & _TWO_BYTES == _FILLED
+    filled = frames.words[frames.payload] & _TWO_BYTES == _FILLED
     return sealed & fits, size, fits & (~sealed | filled) | (frames.opened >= 0)
 
 
-def _layouts(library: Library, frames: Frames, sealed: Bools, readable: Bools) -> tuple[Ints, list[tuple[Shape, Layout]]]:
+def _layouts(library: Library, frames: Frames, readable: Bools) -> tuple[Ints, list[tuple[Shape, Layout]]]:
     """The layout of each telegram as a place in the list, -1 for none."""
     layout, layouts = np.full(len(readable), -1), list[tuple[Shape, Layout]]()
     numbers = np.flatnonzero(readable)
-    opened = (frames.opened >= 0).astype(np.int64)
-    mode = np.where(opened, -1, frames.config >> 8 & 0x1F)
     kind = (frames.address & _TWO_BYTES | frames.address >> np.uint64(48) << np.uint64(16)).astype(np.int64)
-    keys = (kind | frames.ci.astype(np.int64) << 32 | (mode & 0x1F) << 40 | sealed.astype(np.int64) << 45 | opened << 46 | frames.size << 47)[numbers]
-    order = np.argsort(keys, kind="stable")
-    bounds = np.flatnonzero(np.diff(keys[order], prepend=-1, append=-1)).tolist() if len(keys) else []
-    for start, end in pairwise(bounds):
-        group = numbers[order[start:end]]
-        device = device_at(frames, group[0])
+    keys = kind | frames.ci.astype(np.int64) << 32 | frames.size << 40
+    order = numbers[np.argsort(keys[numbers], kind="stable")]
+    for group in np.split(order, np.flatnonzero(np.diff(keys[order])) + 1):
+        device = device_at(frames, group[0]) if len(group) else None
         if device is None:
             continue
-        shape = library.shape(int(keys[order[start]]), device, int(frames.ci[group[0]]), int(mode[group[0]]))
+        shape = library.shape(int(keys[group[0]]), device, int(frames.ci[group[0]]))
         payloads = frames.buffer[frames.payload[group][:, None] + np.arange(frames.size[group[0]])]
         for one, hit in library.match(shape, payloads):
             layout[group[hit]] = len(layouts)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from submeter.decoders.crc import crc16
-from submeter.decoders.diehl import REAL_DATA_CI
+from submeter.decoders.diehl import CODES, REAL_DATA_CI
 from submeter.decoders.errors import DecodeError
 from submeter.decoders.fast.columns import Bools, Ints, Words, spread, words
 from submeter.decoders.frame import CONTROLS, carries_data, parse_frame
@@ -27,21 +27,20 @@ _LONG, _SHORT, _NONE, _ELL = 0x72, 0x7A, 0x78, 0x8C
 #: Bytes of a header and its CI, by CI; nought where it is not read here.
 _HEADER: Final = np.zeros(256, np.int64)
 _HEADER[[_LONG, _SHORT, _NONE, *MANUFACTURER_CI]] = 13, 5, 1, *(1 for _ in MANUFACTURER_CI)
-#: Behind the last frame, so that headers may be read before their length is known.
+#: Behind the last frame, so that its headers may be read before their length is known: longer than they are, and than the word that begins there.
 SLACK: Final = bytes(32)
 #: The digits of an address; FFFFFFFF is none.
 _ID: Final = np.uint64(0xFFFFFFFF << 16)
 #: CI fields of further layers, of compact frames, and of the Diehl group's real data.
 _LAYERS: Final = np.isin(np.arange(256), (0x8C, 0x8D, 0x8E, 0x8F, 0x90, *COMPACT, REAL_DATA_CI))
+_MAKER: Final = np.uint64(0xFFFF)
+_DIEHL: Final = np.array([int.from_bytes(code, "little") for code in CODES], np.uint64)
 _BLOCK_B: Final = 128
 #: No frame is longer.
 _LONGEST: Final = 256
 _OTHER, _BARE, _SNIFFED, _WIRED = range(4)
-#: How a frame of this link (mbus or not) and form is read.
-_KINDS: Final = {
-    (False, "auto"): _SNIFFED, (True, "auto"): _WIRED, **{(link, "nocrc"): _BARE for link in (False, True)},
-    **{(link, "wired"): _WIRED for link in (False, True)},
-}  # fmt: skip
+#: How a frame of a form is read; one of the wire whose form must be found is `wired`.
+_KINDS: Final = {"auto": _SNIFFED, "nocrc": _BARE, "wired": _WIRED}
 _CONTROL_WIRED: Final = np.array([carries_data(control) for control in range(256)])
 _CONTROL: Final = np.isin(np.arange(256), list(CONTROLS))
 
@@ -101,10 +100,16 @@ class Frames:
     opened: Ints
     counter: Ints
 
+    @property
+    def of_diehl(self) -> Bools:
+        """Whose link names a maker of the Diehl group, which means other addresses by some CI fields."""
+        return np.isin(self.words[self.start + 1] & _MAKER, _DIEHL)
+
 
 def read_frames(heard: Heard) -> Frames:
     """Headers of all frames."""
-    kind = np.array([_KINDS.get((link == "mbus", form), _OTHER) for link, form in zip(heard.link, heard.form, strict=True)], np.int8)
+    forms = ("wired" if form == "auto" and link == "mbus" else form for link, form in zip(heard.link, heard.form, strict=True))
+    kind = np.array([_KINDS.get(form, _OTHER) for form in forms], np.int8)
     raws, size = list(heard.raw), np.fromiter(map(len, heard.raw), np.int64, len(heard.raw))
     buffer, at = _buffer(raws), np.cumsum(size) - size
     wired = (kind == _WIRED) & _is_wired(buffer, at, size)
@@ -159,18 +164,17 @@ def registers(buffer: npt.NDArray[np.uint8], at: Ints, size: Ints) -> npt.NDArra
 
 def _headers(buffer: npt.NDArray[np.uint8], at: Ints, size: Ints, wired: Bools, good: Bools) -> Frames:
     """Columns of frames that begin with their control field at `at`; what lies behind a frame's end is read, but never used."""
-    last = len(buffer) - len(SLACK)
     view = words(buffer)
-    ci_at = np.minimum(at + np.where(wired, 2, 9), last)
-    ci_at = np.minimum(np.where(~wired & (buffer[ci_at] == _ELL), ci_at + 3, ci_at), last)
+    first = at + np.where(wired, 2, 9)
+    ci_at = np.where(~wired & (buffer[first] == _ELL), first + 3, first)
     ci = buffer[ci_at]
     long, none = ci == _LONG, _HEADER[ci] == 1
     payload = ci_at + _HEADER[ci]
     left = at + size - payload
     fast = good & (_HEADER[ci] > 0) & (left >= 0) & (long | ~wired)
-    header = np.minimum(payload, last + 13) - 4
-    address = np.where(long, _from_long(view[ci_at + 1]), view[np.minimum(at + 1, last)])
-    fast &= ~(wired & (address & np.uint64(0xFFFF) == 0)) & (address & _ID != _ID)
+    header = payload - 4
+    address = np.where(long, _from_long(view[ci_at + 1]), view[at + 1])
+    fast &= ~(wired & (address & _MAKER == 0)) & (address & _ID != _ID)
     return Frames(
         buffer, view, fast, wired, ci, address,
         access=np.where(none, -1, buffer[header].astype(np.int64)),
@@ -180,7 +184,7 @@ def _headers(buffer: npt.NDArray[np.uint8], at: Ints, size: Ints, wired: Bools, 
         size=np.where(fast, left, 0),
         start=at,
         length=size,
-        layered=good & ~wired & ~fast & _LAYERS[buffer[np.minimum(at + 9, last)]],
+        layered=good & ~wired & ~fast & _LAYERS[buffer[first]],
         opened=np.full(len(at), -1),
         counter=np.full(len(at), -1),
     )  # fmt: skip
@@ -189,5 +193,5 @@ def _headers(buffer: npt.NDArray[np.uint8], at: Ints, size: Ints, wired: Bools, 
 def _from_long(column: Words) -> Words:
     """M id V T from the order id M V T of the long header."""
     version_type = column & np.uint64(0xFFFF << 48)
-    turned: Words = (column & np.uint64(0xFFFFFFFF)) << np.uint64(16) | column >> np.uint64(32) & np.uint64(0xFFFF) | version_type
+    turned: Words = (column & np.uint64(0xFFFFFFFF)) << np.uint64(16) | column >> np.uint64(32) & _MAKER | version_type
     return turned

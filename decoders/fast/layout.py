@@ -47,10 +47,12 @@ DATE_FIELD: Final = np.dtype([
 ])  # fmt: skip
 
 _MUST: Final = (DATE_FIELD.names or ()).index("must")
+#: The days of probes, one a spot: all of this year.
 _FIRST: Final = date(2001, 1, 1)
 _EPOCH: Final = date(1970, 1, 1)
 _DAY_US: Final = 86_400_000_000
-_SAFE, _ANY = 2**62, 2**63 - 1
+_SAFE: Final = 2**62
+_ANY: Final = int(np.iinfo(np.int64).max)
 #: Places behind the point to which every scale is exact on the plain path.
 _DIGITS: Final = 30
 _UNNAMED: Final = ("unnamed",)
@@ -100,12 +102,11 @@ class Layout:
     unread: bool = False
 
 
-def compilable(driver: Driver | None, mode: int) -> bool:
-    """Whether payloads of this driver may have layouts, those that security mode `mode` protects (-1: opened already) among them."""
+def compilable(driver: Driver | None) -> bool:
+    """Whether payloads of this driver may have layouts."""
     if driver is None:
         return True
-    gate = driver.gate
-    if len(driver.histories) > 1 or (gate and driver.histories) or (driver.cipher and mode in driver.modes):
+    if len(driver.histories) > 1 or (driver.gate and driver.histories):
         return False
     return all(_STRUCTURAL.issuperset(rule.where) and _FREE.isdisjoint(rule.to) for rule in driver.rules)
 
@@ -187,7 +188,8 @@ class _Tables:
         """`layout` with its tables; as it is where a record is none that columns can read."""
         if any(spot.element for spot in self.spots) and len(self.spots) != len(self.probed):
             return layout
-        readings = [None if layout.broken else next(iter(readings_of((record,), self.kind, ())), None) for record in self.probed[: len(self.spots)]]
+        values = [record._replace(data=b"") for record in self.probed[: len(self.spots)]]  # a field's bytes may say FF…, its probe does not
+        readings = [None if layout.broken else next(iter(readings_of((record,), self.kind, ())), None) for record in values]
         keys = [(reading.register, record.storage) if reading else None for reading, record in zip(readings, self.probed, strict=False)]
         several = Counter(keys)
         rows: list[dict[str, Any]] = []

@@ -1,4 +1,4 @@
-"""The layouts known so far, by shape: manufacturer, version, type, CI, security and length of the payload.
+"""The layouts known so far, by shape: manufacturer, version, type, CI and length of the payload.
 
 Rules: bounded twice. A shape has at most `VARIANTS` layouts, what varies more goes to the plain path; when `LAYOUTS` are held, all are forgotten and
 compiled again as they are needed. A layout costs about a millisecond and a few kilobytes, once.
@@ -44,14 +44,14 @@ class Library:
     def __len__(self) -> int:
         return self._held
 
-    def shape(self, key: int, device: DeviceId, ci: int, mode: int) -> Shape:
-        """The shape of `key`; `device` is any of its devices, `mode` the security mode that the header names."""
+    def shape(self, key: int, device: DeviceId, ci: int) -> Shape:
+        """The shape of `key`; `device` is any of its devices."""
         shape = self._shapes.get(key)
         if shape is None:
             if len(self._shapes) >= LAYOUTS:
                 self._forget()
             driver = driver_of(device, ci)
-            shape = self._shapes[key] = Shape(device, ci, driver, compilable(driver, mode))
+            shape = self._shapes[key] = Shape(device, ci, driver, compilable(driver))
         return shape
 
     def match(self, shape: Shape, payloads: npt.NDArray[np.uint8]) -> list[tuple[Layout, npt.NDArray[Any]]]:

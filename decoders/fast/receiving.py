@@ -5,23 +5,19 @@ from typing import Final
 
 import numpy as np
 
-from submeter.decoders.diehl import CODES
 from submeter.decoders.fast.batch import Batch, Decoder
 
 __all__ = ["received"]
 
 _PLAIN: Final = np.isin(np.arange(256), (0x72, 0x78, 0x7A))
 _ELL: Final = 0x8C
-_MAKER: Final = np.uint64(0xFFFF)
-#: Makers that mean other addresses by some CI fields.
-_ELSEWHERE: Final = np.array(sorted(int.from_bytes(code, "little") for code in CODES), np.uint64)
 
 
 def received(decoder: Decoder, batch: Batch) -> list[tuple[str, bytes] | None]:
     """The device and the `dedup_key` of each telegram; None where `receive` must be asked."""
     frames, raws = batch.frames, batch.heard.raw
-    makers, whole = frames.words[frames.start + 1] & _MAKER, np.fromiter(map(len, raws), np.int64, len(raws)) == frames.length + 1
-    quick = frames.fast & whole & ~frames.wired & (frames.opened < 0) & _PLAIN[frames.ci] & ~np.isin(makers, _ELSEWHERE)
+    whole = np.fromiter(map(len, raws), np.int64, len(raws)) == frames.length + 1
+    quick = frames.fast & whole & ~frames.wired & (frames.opened < 0) & _PLAIN[frames.ci] & ~frames.of_diehl
     names = decoder.names(frames.address.tolist())
     return [(name, _key(raw[2:])) if known and name else None for known, name, raw in zip(quick.tolist(), names, raws, strict=True)]
 

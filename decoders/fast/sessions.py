@@ -14,7 +14,6 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import ECB
 
 from submeter.decoders.catalogue import driver_of
-from submeter.decoders.diehl import CODES
 from submeter.decoders.errors import DecodeError
 from submeter.decoders.fast.columns import Bools, Ints, spread
 from submeter.decoders.fast.envelope import Frames, registers
@@ -32,23 +31,19 @@ _CRC, _HEAD = 2, 3
 _BLOCK: Final = 16
 _AES_CTR: Final = 1
 _COUNTER: Final = 0x1FFFFFFF
-_MAKERS: Final = np.array([int.from_bytes(code, "little") for code in CODES], np.uint64)
 
 
 def open_sessions(frames: Frames, ways: Ways, decrypted: Bools) -> dict[int, tuple[bytes, Plain]]:
     """Open in place what may be opened; returns the compact ones among them, which are no records yet, with their addresses."""
-    if not frames.layered.any():
-        return {}
-    bits, last = ways.bits, len(frames.words) - 1
-    start = frames.start
+    bits, start = ways.bits, frames.start
     sealed = (
         frames.layered
         & (bits & ALLOWS_SESSION > 0)
         & (decrypted | (bits & HAS_KEY > 0))
         & (frames.length > _BODY + _HEAD)
-        & (frames.buffer[np.minimum(start + _CI, last)] == _SESSION_LAYER)
-        & (frames.buffer[np.minimum(start + _SESSION + 3, last)] >> 5 == _AES_CTR)
-        & ~np.isin(frames.address & np.uint64(0xFFFF), _MAKERS)
+        & (frames.buffer[start + _CI] == _SESSION_LAYER)
+        & (frames.buffer[start + _SESSION + 3] >> 5 == _AES_CTR)
+        & ~frames.of_diehl
     )
     found: dict[int, tuple[bytes, Plain]] = {}
     for chosen, already in ((np.flatnonzero(sealed & decrypted), True), (np.flatnonzero(sealed & ~decrypted), False)):

@@ -49,9 +49,8 @@ _TEN: Final = 10**30
 
 
 def _standard_date(day: date, size: int) -> bytes:
-    """Type G, F or I; midnight."""
-    year = day.year % 100
-    packed = bytes([day.day | (year & 7) << 5, day.month | year >> 3 << 4])
+    """Type G, F or I of a day in 2001; midnight."""
+    packed = bytes([day.day | 1 << 5, day.month])
     return {2: packed, 4: b"\0\0" + packed, 6: b"\0\0\0" + packed + b"\0"}[size]
 
 
@@ -202,7 +201,7 @@ def _walked(payload: Payload, walked: Records) -> Spots:
         end = length_end(data, at)
         found.mask[end:] = 0
     found.mask[len(data) - len(walked.tail) :] = 0
-    found.end = len(data) if walked.tail or walked.more or walked.broken else end
+    found.end = len(data) if walked.tail or walked.broken else max(end, len(data.rstrip(bytes([_FILLER]))))
     return found
 
 
@@ -290,7 +289,7 @@ def _block(payload: Payload, found: Spots, number: int, start: int, end: int) ->
             strict = layout.read is not None and (layout.vital is None or field.at in layout.vital)
             found.spots.append(replace(_field_spot(field, start + field.at, block, gated=gated), strict=strict, block=number))
         found.spots += _tagged(layout.tags, block, start, found.mask) if layout.tags else ()
-        found.spots += [_ODD] if twice or found.odd or (layout.read and not layout.only_shows(block)) else []
+        found.spots += [_ODD] if twice or found.odd or (layout.read and not layout.shows) else []
         found.odd = found.odd or layout.read is not None
     return fits
 

@@ -82,7 +82,7 @@ def _half_years(data: bytes) -> int:
 
 #: Three header bytes: alarm and send period, leak and battery, the rest; masks without a word are numbers.
 _ALARMS: Final = Bits({
-    0x80: "general_alarm", 0x7F: "", **{1 << bit: "" for bit in range(7)},
+    0x80: "general_alarm", **{1 << bit: "" for bit in range(7)},
     0x8000: "leak", 0x4000: "leak_earlier", 0x2000: "blocked", **{1 << bit: "" for bit in range(8, 13)},
     0x800000: "backflow", 0x400000: "underflow", 0x200000: "overflow", 0x100000: "submerged",
     0x080000: "tamper", 0x040000: "tamper_earlier", 0x020000: "tamper", 0x010000: "tamper_earlier",

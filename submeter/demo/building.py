@@ -94,7 +94,7 @@ def _sent(demo: Demo, run: Run, sent: Iterable[tuple[int, Place]], boot: str) ->
     with file.open("wb") as lines:
         for building in demo.world.buildings.values():
             own = {place.id for place in building.places}
-            lines.writelines(message + b"\n" for message in messages(building, [one for one in heard if one[1].id in own], boot))
+            lines.writelines(message + b"\n" for message in messages([one for one in heard if one[1].id in own], boot))
     *_, last = run("replay", {"path": str(file)})
     file.unlink()
     return f"{len(heard)} telegrams; {last}"

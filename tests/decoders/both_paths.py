@@ -8,6 +8,8 @@ from submeter.decoders import DecodeError, Profile, Telegram, decode
 from submeter.decoders.fast import Decoder, Heard, tables
 from submeter.reading import STATUS, DeviceId
 
+#: Who reads a telegram.
+COLUMNS, PLAIN, NOBODY = "columns", "plain path", "nobody"
 Row = dict[str, Any]
 Sent = tuple[bytes, str, str, bool, Profile]
 
@@ -74,12 +76,18 @@ def telegram(said: Telegram | DecodeError) -> Row:
 
 def assert_same(decoder: Decoder, sent: Sequence[Sent]) -> int:
     """Both tables of the batch are what the plain path says, row by row; returns how many telegrams had a layout."""
+    return readers(decoder, sent).count(COLUMNS)
+
+
+def readers(decoder: Decoder, sent: Sequence[Sent]) -> list[str]:
+    """The same; returns who read each telegram: columns, the plain path alone, or nobody."""
     batch = decoder.of_profiles(heard(sent), [row[4] for row in sent])
     decoded = tables(decoder, batch)
     said = [plain(row) for row in sent]
     assert decoded.telegrams.to_pylist() == [telegram(one) for one in said]
     assert decoded.readings.to_pylist() == [row for number, one in enumerate(said) if isinstance(one, Telegram) for row in readings(number, one)]
-    return int(batch.columns.done.sum())
+    done = batch.columns.done.tolist()
+    return [COLUMNS if by_columns else PLAIN if isinstance(one, Telegram) else NOBODY for by_columns, one in zip(done, said, strict=True)]
 
 
 def of(profiles: dict[DeviceId, Profile]) -> Callable[[DeviceId], Profile | None]:

@@ -43,7 +43,9 @@ def test_bits_and_codes() -> None:
     """Named bits give their words once, quiet ones none, others one word for all; whole values likewise; nought is quiet."""
     assert Bits(WORDS).words(7) == ("leak", "dry")
     assert Bits(WORDS).words(0x31) == ("leak", "unnamed")
-    assert Bits({6: "burst", 2: "leak"}).words(2) == ("leak",)
+    assert [Bits({6: "burst", 2: "leak"}).words(value) for value in (2, 4, 6, 7)] == [
+        ("leak",), ("unnamed",), ("burst", "leak"), ("burst", "leak", "unnamed"),
+    ]  # fmt: skip
     assert (Codes({1: "smoke"}).words(1), Codes({1: "smoke"}).words(2), Codes({}, other="tamper").words(9), Codes({}).words(0)) == (
         ("smoke",), ("unnamed",), ("tamper",), (),
     )  # fmt: skip

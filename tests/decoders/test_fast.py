@@ -8,7 +8,6 @@ from datetime import date, datetime, timedelta
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +19,7 @@ from meter_vectors import vectors
 
 import submeter
 from submeter.cli.readings import FORMS
-from submeter.decoders import ELL_CTR, FormatKey, Profile, WrongKey, catalogue, decode, receive
+from submeter.decoders import ELL_CTR, FormatKey, Profile, Record, WrongKey, decode, receive
 from submeter.decoders.codings import Coding, bcd, bcd_be, date_g, seconds_2000, signed, unsigned, unsigned_be
 from submeter.decoders.dates import read_date
 from submeter.decoders.driver import Bits, Driver, Field, Found, Gate, History, Make, Rule, Tags
@@ -32,7 +31,6 @@ from submeter.decoders.fast.receiving import received
 from submeter.decoders.fast.spots import Payload
 from submeter.decoders.frame import parse_frame
 from submeter.decoders.records import walk
-from submeter.decoders.security import Opened
 from submeter.decoders.telegram import open_frame
 from submeter.decoders.values import read_value
 from submeter.decoders.vife import Information
@@ -285,23 +283,16 @@ def test_an_address_of_ones_is_no_meter() -> None:
 
 
 def test_drivers_that_columns_cannot_judge_have_no_layouts() -> None:
-    """A gate over a history, two histories, a cipher of its own for the mode: the plain path; rules by header do not matter."""
-    plain = Driver("x", "", ())
-    assert compilable(None, 5)
-    for known in (
-        replace(plain, rules=(Rule("13", to={"quantity": "volume"}),)),
-        replace(plain, gate=Gate(needs=("volume",), clock_days=1)),
-        replace(plain, histories=(History(range(2)),)),
-    ):
-        assert compilable(known, 5)
-    for judged in (
-        replace(plain, gate=Gate(), histories=(History(range(2)),)),
-        replace(plain, histories=(History(range(2)), History(range(3)))),
-        replace(plain, rules=(Rule(where={"value": 1}),)),
-    ):
-        assert not compilable(judged, 5)
-    own = replace(plain, cipher=lambda sealed: Opened(sealed.transport.payload, 5), modes=frozenset((5,)))
-    assert (compilable(own, 5), compilable(own, 0)) == (False, True)
+    """A gate over a history, and two histories, are the plain path's; rules are asked by what headers say, and may not set what data say."""
+    plain, headers = Driver("x", "", ()), {"dif", "vif", "quantity", "unit", "modifiers", "storage", "tariff", "subunit", "function", "error"}
+    assert compilable(None)
+    assert compilable(replace(plain, gate=Gate(needs=("volume",), clock_days=1)))
+    assert compilable(replace(plain, histories=(History(range(2)),)))
+    assert not compilable(replace(plain, gate=Gate(), histories=(History(range(2)),)))
+    assert not compilable(replace(plain, histories=(History(range(2)), History(range(3)))))
+    for name in Record._fields:
+        assert compilable(replace(plain, rules=(Rule("13"), Rule(where={name: 1})))) == (name in headers), name
+        assert compilable(replace(plain, rules=(Rule("13"), Rule(to={name: 1})))) == (name not in {"value", "data", "stamp", "flags"}), name
 
 
 def shape(payload: bytes, driver: Driver, ci: int = 0x7A) -> bool:
@@ -345,23 +336,6 @@ def plainly(device: DeviceId, *bodies: bytes) -> int:
 def test_fields_may_overlap() -> None:
     """Bytes that two fields read give both their values."""
     assert shape(bytes(4), blocks(Field(0, 3, "volume"), Field(1, 1, "energy")))
-
-
-@pytest.fixture
-def known(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Driver], None]]:
-    """Has a made-up driver found, as one of a package of somebody else's is."""
-    caches = (catalogue.drivers, catalogue._index, catalogue._driver)
-
-    def use(driver: Driver) -> None:
-        entry = SimpleNamespace(name="pond", value="pond:DRIVERS", load=lambda: (driver,))
-        monkeypatch.setattr(catalogue, "entry_points", lambda group: [entry])
-        for cache in caches:
-            cache.cache_clear()
-
-    yield use
-    monkeypatch.undo()
-    for cache in caches:
-        cache.cache_clear()
 
 
 @pytest.mark.parametrize("coding", [unsigned, unsigned_be, signed, bcd, bcd_be])

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from submeter.simulate.building import Building
-from submeter.simulate.gateway import MOST, Network, history_lines, instants, transmissions
+from submeter.simulate.gateway import MOST, Network, batches, instants, transmissions
 from submeter.simulate.truth import anchors, counters, expected, index_at
 
 HOUR = 3_600_000_000
@@ -66,16 +66,24 @@ def test_every_meter_is_heard_and_some_twice():
     assert set(heard.values()) == {1, 2}
 
 
-def test_hex_messages():
-    """In the hex format each message is one bare telegram."""
-    for message in Network(BUILDING, HOUR, "b1", format="hex").messages(START, START + HOUR):
-        (sent,) = message.sent
-        assert message.payload == sent.raw.hex().encode()
+@pytest.mark.parametrize(("size", "told"), [
+    (1, ["a1", "b2", "a3", "a4", "b5"]),
+    (2, ["a13", "b25", "a4"]),
+    (3, ["a134", "b25"]),
+    (9, ["a134", "b25"]),
+])  # fmt: skip
+def test_batches_are_told_as_they_fill(size, told):
+    """Full ones at once, in the order in which they fill; what is left of each gateway at the end, and nothing twice."""
+    heard = [("a", 1), ("b", 2), ("a", 3), ("a", 4), ("b", 5)]
+    assert [gateway + "".join(map(str, batch)) for gateway, batch in batches(heard, size)] == told
 
 
-def test_history_is_the_same_every_time():
-    """The same building and period give the same lines."""
-    assert list(history_lines(BUILDING, START, END, HOUR)) == list(history_lines(BUILDING, START, END, HOUR))
+def test_the_same_period_is_told_alike():
+    """The same building, start and period give the same messages, of another start others."""
+    first, again, other = (list(Network(BUILDING, HOUR, boot).messages(START, END)) for boot in ("b1", "b1", "b2"))
+    assert first == again
+    assert [one.sent for one in first] == [one.sent for one in other]
+    assert not {one.payload for one in first} & {one.payload for one in other}
 
 
 @given(st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 1000)), min_size=1, max_size=9), st.lists(st.integers(-10, 1010), min_size=2))
