@@ -20,7 +20,7 @@ from submeter.reading import DeviceId, to_micro
 from submeter.store.directory_files import Entry
 from submeter.store.registry_types import FINEST, QUANTITIES
 
-__all__ = ["FIELDS", "Field", "Row", "parsed", "secured"]
+__all__ = ["FIELDS", "Field", "Row", "is_des", "parsed", "secured"]
 
 Row = dict[str, Any]
 KEY_DIGITS: Final = (32, 16)
@@ -127,7 +127,12 @@ def secured(device: str, key: str | None) -> dict[str, str]:
     """The fields of a device that say its key: one of DES pins mode 2, but for the Diehl group."""
     if key is None:
         return {}
-    return {"key": key, "mode": "2"} if len(key) == 2 * DES_BYTES and device[:3] not in MAKERS else {"key": key}
+    return {"key": key, "mode": "2"} if is_des(device, len(key) // 2) else {"key": key}
+
+
+def is_des(device: str, size: int) -> bool:
+    """Whether a key of so many bytes is one of DES, which is for mode 2 alone: the Diehl group has such keys for a cipher of its own."""
+    return size == DES_BYTES and device[:3] not in MAKERS
 
 
 def mode(value: Any) -> int:
