@@ -430,3 +430,27 @@ def test_old_browsers_and_dead_claims_are_forgotten(registry, accounts):
     assert accounts.forget(browsers=NOW, claims=NOW) == 4
     assert registry._rows("SELECT id FROM claims ORDER BY id") == [("late",), ("stands",)]
     assert registry._rows("SELECT hash FROM browsers") == [(digest("young"),)]
+
+
+@pytest.mark.sqlite_alone("tests/store/test_postgres.py asks the server")
+def test_what_may_be_missing_after_a_power_cut(registry, accounts):
+    """Flows, what is noted of sessions and browsers, and counts of failures do not wait for the disk; all else does."""
+    flow = FlowRow("f_1", b"", "inmes", "c_1", "login", {}, NOW + DAY)
+    for waits, call in (
+        (True, lambda: accounts.set_password("a_1", "other")),
+        (False, lambda: accounts.keep_flow(flow, None)),
+        (True, lambda: accounts.open_session(SESSION, "secret")),
+        (False, lambda: accounts.session("secret", NOW + 2 * MINUTE)),
+        (True, lambda: accounts.end_sessions("a_2", NOW)),
+        (False, lambda: accounts.freshen("s_1", "another", NOW)),
+        (True, lambda: accounts.add_grant(GRANT)),
+        (False, lambda: accounts.remember_browser("a_1", "cookie", NOW)),
+        (True, lambda: accounts.add_claim(CLAIM)),
+        (False, lambda: accounts.count("key", NOW, lambda _: 0)),
+        (True, lambda: accounts.end_grant("g_1", NOW)),
+        (False, lambda: accounts.forgive("key")),
+        (True, lambda: accounts.expire(NOW)),
+        (False, lambda: accounts.end_flow("f_1")),
+    ):
+        call()
+        assert registry._connection.execute("PRAGMA synchronous").fetchone() == (2 if waits else 1,)
