@@ -323,6 +323,7 @@ def test_an_export_is_its_accounts_for_a_week(registry):
     exports = registry.exports
     made, other = (exports.ask(f"e_{number}", "a_eva", NOW + number) for number in range(2))
     assert exports.of("a_eva", NOW) == [other, made]
+    assert (made.ready, made.failed, made.file.endswith(".zip")) == (None, 0, True)
     assert made.expires == NOW + KEPT == NOW + 7 * DAY
     with exports.create(made) as file:
         file.write(b"one")
