@@ -26,14 +26,14 @@ Row = dict[str, Any]
 KEY_DIGITS: Final = (32, 16)
 DES_BYTES: Final = 8
 ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-REGISTER: Final = re.compile(r"[a-z][a-z0-9_]*(\[(t|s|#)\d+\])*")
+REGISTER: Final = re.compile(r"[a-z][a-z0-9_]*(\[(t|s|#)[0-9]+\])*")
 PARAMETERS: Final = (
     "kind", "resolution", "modulus", "max_rate_per_h", "max_gap", "confirm_window", "confirm_n", "dip_tolerance", "resettable", "set_day", "factors", "mode",
     "expected_interval",
 )  # fmt: skip
 #: Security modes by name; `ell` is the encryption of the extended link layer.
 MODES: Final = {"2": DES_CBC, "5": 5, "7": 7, "ell": ELL_CTR}
-INDEX: Final = re.compile(r"-?\d{1,12}(\.\d+)?")
+INDEX: Final = re.compile(r"-?[0-9]{1,12}(\.[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def year_start(value: Any) -> str:
 
 def days(value: Any) -> int:
     """A number of days; 0 for no end."""
-    if isinstance(value, bool) or not re.fullmatch(r"\d{1,5}", str(value)):
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,5}", str(value)):
         raise ValueError("write a whole number of days, 0 for ever, or leave it out")
     return int(value)
 
@@ -162,7 +162,7 @@ def instant(value: Any) -> int | date:
 
 def month(value: Any) -> str:
     """A calendar month."""
-    if not isinstance(value, str) or not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", value):
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", value):
         raise ValueError('write the month as "2026-01"')
     return value
 
