@@ -25,5 +25,6 @@ def uncovered(readings: pl.DataFrame, gaps: Mapping[int, int]) -> pl.DataFrame:
         after=at.backward_fill().over("series"),
         gap=pl.col("series").replace_strict(gaps, return_dtype=pl.Int64),
     )
-    covered = (pl.col("src") == Source.SELF) & (pl.col("after") - pl.col("before") <= pl.col("gap")).fill_null(value=False)
+    near = (pl.col("before") == pl.col("t")) | (pl.col("after") - pl.col("before") <= pl.col("gap"))
+    covered = (pl.col("src") == Source.SELF) & near.fill_null(value=False)
     return around.filter(~covered).select(readings.columns)

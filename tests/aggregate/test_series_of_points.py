@@ -1,15 +1,16 @@
 """What a point measures: registers of its devices over its assignments, what makes a series another one, and registers by their names."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
-from submeter.aggregate import Exchange, ParameterError, Parameters, SeriesSpec, register_named
+from submeter.aggregate import Exchange, ParameterError, Parameters, SeriesSpec, faults, register_named
 from submeter.aggregate.decided import Decided, Entered, decided
 from submeter.aggregate.series import Series, Span, changed, fingerprint, of_point
 from submeter.civil import DAY, HOUR
 from submeter.reading import INT64_MAX, Register, Source
-from submeter.store import Assignment, Decision, Point, Property
+from submeter.store import Assignment, Decision, Point, Property, Registry
 
 HOUSE = Property("b", "c", "House", "Europe/Prague", "04-01", "hour")
 VOLUME, FLOW, SUB = Register("volume", "m3"), Register("flow", "m3/h"), Register("volume", "m3", 1, 2, 3)
@@ -130,3 +131,32 @@ def test_a_series_is_numbered_by_point_register_and_kind():
     """And events call it by the first two."""
     assert (BASE.key.point, BASE.key.register, BASE.key.kind) == ("p", VOLUME, "total")
     assert replace(BASE, register=SUB).key.subject == "point:p/volume[t1][s2][#3]"
+
+
+def test_what_cannot_be_computed_with_is_named_by_point(tmp_path):
+    """A main register that is not rolled up, parameters that SPEC 2 does not allow, an exchange on the set day; one line for each point."""
+    midnight = 1_704_063_600_000_000
+    points = {
+        "good": ("volume[t1] flow", {}),
+        "event": ("error_flags", {}),
+        "rate": ("volume", {"max_rate_per_h": "0"}),
+        "swap": ("hca", {"set_day": "12-31"}),
+    }
+    with Registry(tmp_path / "registry.sqlite") as registry:
+        with registry.writing() as db:
+            db.execute("INSERT INTO managers VALUES ('c', 'C')")
+            db.execute(
+                "INSERT INTO properties (id, manager, name, zone, year_start, finest) VALUES ('b', 'c', 'House', 'Europe/Prague', '01-01', 'hour')"
+            )
+            db.execute("INSERT INTO devices VALUES ('AAA-00000001-01-07', NULL, NULL, 1)")
+            for name, (registers, parameters) in points.items():
+                db.execute(
+                    "INSERT INTO points VALUES (?, 'b', NULL, 'heat', '', ?, ?)", (name, registers, json.dumps({"kind": "period", **parameters}))
+                )
+                for since, until in ((0, midnight), (midnight, None)):
+                    db.execute("INSERT INTO assignments VALUES (?, 'AAA-00000001-01-07', ?, ?, NULL, NULL)", (name, since, until))
+        assert list(faults(registry)) == [
+            "point event: registers: error_flags is no register that is rolled up: docs/registers.md lists them",
+            "point rate: max_rate_per_h must be above 0",
+            "point swap: the exchange at 2023-12-31T23:00:00Z falls on the set day: move it by a second",
+        ]

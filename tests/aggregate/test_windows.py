@@ -124,6 +124,7 @@ def test_ranges_that_are_near_are_one_question():
     assert plan((DAY, 2 * DAY), (2 * DAY + far, 9 * DAY))[0] == [(DAY, 9 * DAY, WAIT)]
     assert plan((DAY, 2 * DAY), (2 * DAY + far + 1, 9 * DAY))[0] == [(DAY, 2 * DAY, WAIT), (2 * DAY + far + 1, 9 * DAY, WAIT)]
     assert plan((DAY, 9 * DAY), (2 * DAY, 3 * DAY))[0] == [(DAY, 9 * DAY, WAIT)]
+    assert plan((DAY, 2 * DAY), (50 * DAY, 55 * DAY), (51 * DAY, 52 * DAY))[0] == [(DAY, 2 * DAY, WAIT), (50 * DAY, 55 * DAY, WAIT)]
     assert plan((DAY, 2 * DAY), (2 * DAY + NEAR + 1, 9 * DAY), spec=GAUGE)[0] == [(DAY, 2 * DAY, 0), (2 * DAY + NEAR + 1, 9 * DAY, 0)]
 
 
