@@ -22,13 +22,13 @@ import pyarrow.parquet as pq
 
 from submeter.aggregate.decided import SEQ
 from submeter.aggregate.errors import EngineError
-from submeter.aggregate.events import UNUSABLE
-from submeter.aggregate.frames import framed
+from submeter.aggregate.frames import framed, last_usable
 from submeter.aggregate.kernel import Rollup
 from submeter.aggregate.series import RULES, Series
 from submeter.aggregate.stitching import Computed, Inside, rolled_up
 from submeter.aggregate.windows import Window
 from submeter.reading import READING_BITS, Source
+from submeter.store import READING
 from submeter.store.archive import sync
 
 __all__ = ["RELEASE", "Bucket", "Done", "compute", "outcome"]
@@ -88,18 +88,7 @@ def outcome(bucket: Bucket, windows: Sequence[Window]) -> Computed:
 
 
 _TABLES: Final = (*Rollup.__slots__, STANDING)
-_NOTHING: Final = pl.DataFrame(
-    schema={
-        "register": pl.Int32,
-        "t": pl.Int64,
-        "value": pl.Int64,
-        "src": pl.UInt8,
-        "status": pl.UInt16,
-        "due": pl.Boolean,
-        "pinned": pl.Boolean,
-        "seq": pl.Int64,
-    }
-)
+_NOTHING: Final = framed(READING.empty_table()).drop("label", "time_source")
 
 
 def _inside(readings: pl.DataFrame) -> Inside:
@@ -117,10 +106,8 @@ def _standing(readings: pl.DataFrame) -> pa.Table:
 
     Of each series and device the last usable one and the last live one, and all that the last received telegram brought.
     """
-    usable = pl.col("value").is_not_null() & (pl.col("status") & UNUSABLE == 0)
-    own = ["series", "dev"]
-    last = readings.filter(usable).sort("t", ~pl.col("due"), -pl.col("src").cast(pl.Int8), "seq").group_by(own).last()
-    heard = readings.filter(pl.col("src") == Source.LIVE).sort("t").group_by(own).last()
+    last = last_usable(readings, "series", "dev")
+    heard = readings.filter(pl.col("src") == Source.LIVE).sort("t").group_by("series", "dev").last()
     place = pl.col("seq") // 2**READING_BITS
     received = readings.filter(pl.col("seq") < SEQ)
     brought = received.filter(place == place.max().over("series"))

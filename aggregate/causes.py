@@ -12,7 +12,7 @@ import pyarrow as pa
 from submeter.aggregate.decided import SEQ
 from submeter.aggregate.series import Series
 from submeter.reading import MESSAGE_BITS, READING_BITS, Source
-from submeter.store import CAUSE, Decision
+from submeter.store import CAUSE, Decision, tabled
 
 __all__ = ["MESSAGE_BITS", "causes"]
 
@@ -38,7 +38,7 @@ def causes(batch: Mapping[int, Series], readings: pl.DataFrame, reason: str, dec
     else:
         newest = {(one.point, register): one for one in decisions for register in _registers(one, batch.values()) if reason in REASONS[one.kind]}
         rows = [_decided(number, reason, newest.get((one.point.id, str(one.register)))) for number, one in batch.items()]
-    return pa.Table.from_pylist([dict(zip(CAUSE.names, row, strict=True)) for row in rows], schema=CAUSE)
+    return tabled(rows, CAUSE)
 
 
 def _registers(one: Decision, batch: Iterable[Series]) -> Iterable[str]:

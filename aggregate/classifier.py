@@ -9,6 +9,7 @@ Rules: exact numbers only (int or Fraction, micro units), never negative use, ne
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -109,8 +110,8 @@ class _Walk:
         self.a_v: Number | None = None
         self.total: Number = begun
         self.last_break = max((i for i, event in enumerate(found) if event.kind != Kind.READING), default=-1)
-        self.rising = (self.spike, self.undecided, self.suspect_jump)
-        self.falling = (self.rollover, self.dip, self.glitch, self.undecided, self.reset, self.suspect_exchange)
+        self.rising = (self.spike, self.undecided, partial(self.suspect, flag="suspect_jump"))
+        self.falling = (self.rollover, self.dip, self.glitch, self.undecided, self.reset, partial(self.suspect, flag="suspect_exchange"))
 
     def run(self) -> None:
         i = 0
@@ -178,9 +179,6 @@ class _Walk:
         self.pending = self.a_t
         return len(self.events)
 
-    def suspect_jump(self, step: _Step) -> int:
-        return self.suspect(step, "suspect_jump")
-
     def rollover(self, step: _Step) -> int | None:
         modulus = self.p.modulus
         if modulus is None or 10 * (step.v - step.d) < 9 * modulus or 10 * step.v > modulus:
@@ -206,9 +204,6 @@ class _Walk:
         self.held.append(Held(step.t, "reset", None))
         self.emit(step.t, step.v, step.v, "reset", shown=step.v, lossy=True)
         return step.i + 1
-
-    def suspect_exchange(self, step: _Step) -> int:
-        return self.suspect(step, "suspect_exchange")
 
     def suspect(self, step: _Step, flag: str) -> int:
         self.held.append(Held(step.t, flag, step.d))

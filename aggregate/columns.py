@@ -7,7 +7,7 @@ Boundaries of days, months and years are hour boundaries too, or lie outside the
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
 import pyarrow as pa
@@ -16,27 +16,12 @@ from numpy.typing import NDArray
 from submeter import civil
 from submeter.aggregate.wide import Ints
 from submeter.reading import LEVELS
+from submeter.store import ROLLUP
 
 Bools = NDArray[np.bool_]
 #: Most series in one batch: their number times the span of all civil years still fits the packed key.
 SERIES: Final = 500
-SCHEMA: Final = pa.schema(
-    [
-        ("series", pa.int32()),
-        ("level", pa.uint8()),
-        ("start", pa.int64()),
-        ("end", pa.int64()),
-        ("value", pa.int64()),
-        ("lo", pa.int64()),
-        ("hi", pa.int64()),
-        ("n", pa.int32()),
-        ("coverage", pa.uint16()),
-        ("quality", pa.uint8()),
-        ("flags", pa.uint32()),
-        ("index_start", pa.int64()),
-        ("index_end", pa.int64()),
-    ]
-)
+SCHEMA: Final = pa.schema([field for field in ROLLUP if field.name != "state"])
 NULLABLE: Final = frozenset({"value", "lo", "hi", "n", "index_start", "index_end"})
 
 
@@ -122,15 +107,20 @@ def table(runs: Runs, grid: Grid, columns: Mapping[str, Ints | tuple[Ints, Bools
     """One level's rows as a table of SCHEMA; a column given as (values, known) is null where not known, one not given is 0, or null."""
     size = len(grid.s) if rows is None else int(rows.sum())
     ids = np.repeat(runs.ids.astype(np.int32), grid.end - grid.begin)
-    own = {"series": ids, "level": np.full(len(grid.s), grid.level, np.uint8), "start": grid.u[grid.s], "end": grid.u[grid.e]}
+    own: dict[str, Any] = {"series": ids, "level": np.full(len(grid.s), grid.level, np.uint8), "start": grid.u[grid.s], "end": grid.u[grid.e]}
 
     def column(field: pa.Field) -> pa.Array:
-        given = {**own, **columns}.get(field.name)
+        given = columns.get(field.name, own.get(field.name))
         if given is None:
             return pa.nulls(size, field.type) if field.name in NULLABLE else pa.array(np.zeros(size, field.type.to_pandas_dtype()))
-        values, known = given if isinstance(given, tuple) else (given, None)
-        if rows is not None:
-            values, known = values[rows], None if known is None else known[rows]
-        return pa.array(values.astype(field.type.to_pandas_dtype(), copy=False), mask=None if known is None else ~known)
+        return array(given, field.type, rows)
 
     return pa.table([column(field) for field in SCHEMA], schema=SCHEMA)
+
+
+def array(given: Ints | Bools | tuple[Ints, Bools], kind: pa.DataType, rows: Bools | None = None) -> pa.Array:
+    """A column, or some rows of it; one given as (values, known) is null where not known."""
+    values, known = given if isinstance(given, tuple) else (given, None)
+    if rows is not None:
+        values, known = values[rows], None if known is None else known[rows]
+    return pa.array(values.astype(kind.to_pandas_dtype(), copy=False), mask=None if known is None else ~known)

@@ -9,8 +9,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
 from typing import Any, Final, NamedTuple
 
-import pyarrow as pa
-
 from submeter import civil
 from submeter.aggregate.classifier import classify
 from submeter.aggregate.errors import CaseError
@@ -21,6 +19,7 @@ from submeter.aggregate.parameters import Exchange, Parameters, SeriesSpec, micr
 from submeter.aggregate.rows import WHOLE, Row, counter_levels
 from submeter.errors import SubmeterError
 from submeter.reading import FLAGS, INT64_MAX, LEVELS, MICRO, QUALITIES, STATUS, Source, from_micro
+from submeter.store import tabled
 
 _COUNTER: Final = ("value", "lo", "hi")
 _GAUGE: Final = ("mean", "min", "max")
@@ -86,8 +85,7 @@ def _storable(sample: Sample) -> bool:
 def _through_kernel(samples: list[Sample], spec: SeriesSpec) -> Result:
     devices = {device: number for number, device in enumerate(dict.fromkeys(sample.dev for sample in samples))}
     columns = [(0, s.t, s.v, s.rank, 0 if s.usable else UNUSABLE, s.due, s.pinned, devices[s.dev], s.seq) for s in samples]
-    readings = pa.Table.from_pylist([dict(zip(READINGS.names, column, strict=True)) for column in columns], schema=READINGS)
-    found = rollup(readings, {0: spec})
+    found = rollup(tabled(columns, READINGS), {0: spec})
     rows = [(row.pop("level"), Row(**row)) for row in found.rows.drop_columns("series").to_pylist()]
     return Result(rows, found.dropped["reason"].to_pylist(), found.pending.num_rows > 0)
 

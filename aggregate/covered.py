@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from submeter.aggregate.events import UNUSABLE
+from submeter.aggregate.frames import USABLE
 from submeter.reading import Source
 
 __all__ = ["uncovered"]
@@ -18,12 +18,13 @@ def uncovered(readings: pl.DataFrame, gaps: Mapping[int, int]) -> pl.DataFrame:
     """The readings (columns of the kernel) without the covered ones; `gaps` are the permitted gaps by `series`, µs."""
     if not (readings["src"] == Source.SELF).any():
         return readings
-    better = (pl.col("src") < Source.SELF) & pl.col("value").is_not_null() & (pl.col("status") & UNUSABLE == 0)
+    better = (pl.col("src") < Source.SELF) & USABLE
     at = pl.when(better).then(pl.col("t"))
     around = readings.sort("series", "t", "src", "seq").with_columns(
         before=at.forward_fill().over("series"),
         after=at.backward_fill().over("series"),
         gap=pl.col("series").replace_strict(gaps, return_dtype=pl.Int64),
     )
-    covered = (pl.col("src") == Source.SELF) & (pl.col("after") - pl.col("before") <= pl.col("gap")).fill_null(value=False)
+    near = (pl.col("before") == pl.col("t")) | (pl.col("after") - pl.col("before") <= pl.col("gap"))
+    covered = (pl.col("src") == Source.SELF) & near.fill_null(value=False)
     return around.filter(~covered).select(readings.columns)

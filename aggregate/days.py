@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from submeter import civil
 from submeter.aggregate import counter_columns, gauge_columns
-from submeter.aggregate.columns import SCHEMA, Bools, Grid
+from submeter.aggregate.columns import SCHEMA, Bools, Grid, array
 from submeter.aggregate.counter_columns import Levels
 from submeter.aggregate.frames import framed
 from submeter.aggregate.gauge_columns import Readings
@@ -179,7 +179,6 @@ def _table(columns: Columns) -> pa.Table:
         given = columns.get(field.name)
         if given is None:
             return pa.array(np.zeros(size, np.bool_)) if pa.types.is_boolean(field.type) else pa.nulls(size, field.type)
-        values, known = given if isinstance(given, tuple) else (given, None)
-        return pa.array(values.astype(field.type.to_pandas_dtype(), copy=False), mask=None if known is None else ~known)
+        return array(given, field.type)
 
     return pa.table([column(field) for field in DAYS], schema=DAYS)

@@ -89,7 +89,7 @@ def revised(registry: Registry, batch: Mapping[int, Series], changed: pa.Table, 
         for row in rows.iter_rows(named=True):
             parts = ", ".join(f"{row[name]} {name}" for name in LEVELS if row[name])
             detail = f"{row['count']} final rows ({parts}) from {civil.iso(row['start'])} to {civil.iso(row['last'])} have changed: {reason}"
-            registry.events.raise_("changed_after_final", _subject(batch[row["series"]]), row["start"], now=now, detail=detail, count=row["count"])
+            registry.events.raise_("changed_after_final", batch[row["series"]].key.subject, row["start"], now=now, detail=detail, count=row["count"])
 
 
 def _told(batch: Mapping[int, Series], result: Rollup) -> Iterator[_Found]:
@@ -116,7 +116,7 @@ def _rolled_over(rows: pa.Table) -> Iterable[tuple[int, int]]:
 
 def _tasks_of(registry: Registry, batch: Mapping[int, Series]) -> dict[int, list[Event]]:
     """The open tasks of the batch's series."""
-    numbers = {_subject(series): number for number, series in batch.items()}
+    numbers = {series.key.subject: number for number, series in batch.items()}
     tasks = defaultdict[int, list[Event]](list)
     for event in registry.events.find(state="open", kinds=TASKS):
         if event.subject in numbers:
@@ -129,7 +129,7 @@ def _fresh(registry: Registry, batch: Mapping[int, Series], told: Iterable[_Foun
     known: dict[int, dict[tuple[str, int], Event]] = {}
     for one in told:
         if one.series not in known:
-            known[one.series] = {(event.kind, event.at): event for event in registry.events.find(subject=_subject(batch[one.series]))}
+            known[one.series] = {(event.kind, event.at): event for event in registry.events.find(subject=batch[one.series].key.subject)}
         before = known[one.series].get((one.kind, one.at))
         if before is None or before.gone or (before.decided_by is None and (before.amount != one.amount or (one.count or 0) > before.count)):
             yield one
@@ -140,8 +140,4 @@ def _raise(registry: Registry, series: Series, one: _Found, now: int) -> None:
     device = next((a.device for a in reversed(assignments) if a.since <= one.at), f"the meter of {series.point.id}")
     amount = "an unknown amount" if one.amount is None else from_micro(abs(one.amount))
     detail = TEXTS[one.kind].format(device=device, amount=amount, unit=series.register.unit, count=one.count)
-    registry.events.raise_(one.kind, _subject(series), one.at, now=now, detail=detail, amount=one.amount, count=one.count)
-
-
-def _subject(series: Series) -> str:
-    return f"point:{series.point.id}/{series.register}"
+    registry.events.raise_(one.kind, series.key.subject, one.at, now=now, detail=detail, amount=one.amount, count=one.count)

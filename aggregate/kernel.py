@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
-from typing import Any, Final, Self, cast
+from typing import Any, Final, Self
 
 import numpy as np
 import polars as pl
@@ -26,6 +26,7 @@ from submeter.aggregate.counter_columns import Levels, Segments, counter_tables
 from submeter.aggregate.days import DAYS, counter_days, gauge_days
 from submeter.aggregate.errors import UnknownSeriesError
 from submeter.aggregate.events import UNUSABLE, Drop, Sample, select
+from submeter.aggregate.frames import framed
 from submeter.aggregate.gauge_columns import Readings, gauge_tables
 from submeter.aggregate.gauges import gauge_levels
 from submeter.aggregate.parameters import Number, SeriesSpec
@@ -33,6 +34,7 @@ from submeter.aggregate.rows import Row, counter_levels
 from submeter.aggregate.stretches import RATE, STEP, classified, falls_or_jumps
 from submeter.aggregate.wide import DIVISOR, Ints
 from submeter.reading import INT64_MAX, Source
+from submeter.store import tabled
 
 READINGS: Final = pa.schema(
     [
@@ -125,15 +127,11 @@ class _Found:
             self.days.append(gauge_days(readings, zone, year_start))
 
     def rollup(self) -> Rollup:
-        rows = pa.Table.from_pylist([dict(zip(SCHEMA.names, row, strict=True)) for row in self.rows], schema=SCHEMA)
-        others = (
-            pa.Table.from_pylist([dict(zip(schema.names, row, strict=True)) for row in sorted(found, key=repr)], schema=schema)
-            for found, schema in ((self.dropped, DROPPED), (self.pending, PENDING), (self.held, HELD))
+        dropped, pending, held = (
+            tabled(sorted(found, key=repr), schema) for found, schema in ((self.dropped, DROPPED), (self.pending, PENDING), (self.held, HELD))
         )
-        reach = pa.table([[series for series, _ in self.reach], [last for _, last in self.reach]], schema=REACH)
-        dropped, pending, held = others
         days = pa.concat_tables([DAYS.empty_table(), *self.days])
-        return Rollup(pa.concat_tables([*self.tables, rows]), dropped, pending, held, days, reach)
+        return Rollup(pa.concat_tables([*self.tables, tabled(self.rows, SCHEMA)]), dropped, pending, held, days, tabled(self.reach, REACH))
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,12 +182,9 @@ def rollup(readings: pa.Table, specs: Mapping[int, SeriesSpec], begun: Mapping[i
     of `aggregate.days` too. `begun` is the use (micro units) up to the first reading of counters that are computed from an anchor on, 0 if not named.
     """
     batches = list(_batches(readings, specs))
-    if len(batches) < 2:
-        parts = [_computed(*one, begun=begun, days=days) for one in batches]
-    else:
-        parts = list(_threads().map(lambda one: _computed(*one, begun=begun, days=days), batches))
+    compute = partial(_computed, begun=begun, days=days)
     found = _Found(begun, days, [SCHEMA.empty_table()])
-    for part in parts:
+    for part in map(compute, batches) if len(batches) < 2 else _threads().map(compute, batches):
         found.add(part)
     return found.rollup()
 
@@ -200,16 +195,15 @@ def _threads() -> ThreadPoolExecutor:
     return ThreadPoolExecutor(os.cpu_count(), thread_name_prefix="rollup")
 
 
-def _computed(group: _Group, batch: _Batch, *, begun: Mapping[int, int], days: bool) -> _Found:
-    zone, year_start, gauge = group
+def _computed(one: tuple[_Group, _Batch], *, begun: Mapping[int, int], days: bool) -> _Found:
+    (zone, year_start, gauge), batch = one
     found = _Found(begun, days)
-    compute = _gauges if gauge else _counters
-    compute(batch, zone, year_start, found)
+    (_gauges if gauge else _counters)(batch, zone, year_start, found)
     return found
 
 
 def _batches(readings: pa.Table, specs: Mapping[int, SeriesSpec]) -> Iterator[tuple[_Group, _Batch]]:
-    frame = _ordered(cast("pl.DataFrame", pl.from_arrow(readings.combine_chunks())))
+    frame = _ordered(framed(readings.combine_chunks()))
     series, t = frame["series"].to_numpy(), frame["t"].to_numpy()
     edges = np.concatenate([[0], np.flatnonzero(np.diff(series)) + 1, [len(series)]]) if len(series) else np.zeros(1, np.int64)
     counts, hours = np.diff(edges), (t[edges[1:] - 1] - t[edges[:-1]]) // civil.HOUR

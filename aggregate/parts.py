@@ -74,7 +74,8 @@ class Cutter:
             return
         flats = self._registry.hand_overs()
         cut = {number: cuts for number, one in known.items() if one.kind != "gauge" and (cuts := flats.get(one.point.unit or ""))} if flats else {}
-        found = {number: _buckets(known[number], cuts) for number, cuts in cut.items()}
+        specs = {number: known[number].spec for number in cut}
+        found = {number: _cut(specs[number].zone, specs[number].parameters.year_start, cuts) for number, cuts in cut.items()}
         self._buckets = {number: buckets for number, buckets in found.items() if buckets}
         self._prints = {number: f"{prints[number]} cut:{cut[number]}" for number in self._buckets}
         published = self._published.cuts()
@@ -221,13 +222,9 @@ def _point(row: Mapping[str, Any]) -> Points:
     return point
 
 
-def _buckets(series: Series, cuts: tuple[int, ...]) -> tuple[Bucket, ...]:
-    """The buckets of all levels that hold one of these instants inside."""
-    return _cut(series.spec.zone, series.spec.parameters.year_start, cuts)
-
-
 @lru_cache(maxsize=2**16)
 def _cut(zone: str, year_start: str, cuts: tuple[int, ...]) -> tuple[Bucket, ...]:
+    """The buckets of all levels that hold one of these instants inside."""
     found = defaultdict[tuple[int, int, int], list[int]](list)
     for level, name in enumerate(LEVELS):
         for at in cuts:

@@ -14,8 +14,7 @@ import polars as pl
 import pyarrow as pa
 
 from submeter import civil
-from submeter.aggregate.events import UNUSABLE
-from submeter.aggregate.frames import framed
+from submeter.aggregate.frames import framed, last_usable
 from submeter.aggregate.losses import Losses
 from submeter.aggregate.parts import Cutter
 from submeter.aggregate.series import Series
@@ -112,10 +111,8 @@ def _heads(batch: Mapping[int, Series], readings: pl.DataFrame) -> Iterator[Publ
     """Where each series stands: the last usable reading of the device that is there now, and when it was last heard live."""
     present = {number: series.spans[-1].register for number, series in batch.items()}
     readings = readings.filter(pl.col("dev") == pl.col("series").replace_strict(present, default=None, return_dtype=pl.Int32))
-    usable = pl.col("value").is_not_null() & (pl.col("status") & UNUSABLE == 0)
-    last = readings.filter(usable).sort("t", ~pl.col("due"), -pl.col("src").cast(pl.Int8), "seq").group_by("series").agg(pl.col("t", "value").last())
     heard = dict(readings.filter(pl.col("src") == Source.LIVE).group_by("series").agg(pl.col("t").max()).iter_rows())
-    standing = {number: rest for number, *rest in last.rows()}
+    standing = {number: rest for number, *rest in last_usable(readings, "series").select("series", "t", "value").rows()}
     for number, series in batch.items():
         t, value = standing.get(number, (None, None))
         yield PublishedSeries(number, series.point.id, series.register, series.kind, series.spec.zone, t, value, heard.get(number))

@@ -22,7 +22,7 @@ from submeter.errors import SubmeterError
 from submeter.reading import INT64_MAX, LEVELS, Source
 from submeter.store import WITHIN
 
-__all__ = ["anchors", "checked", "computed", "inside_of", "reach", "renamed", "whole_years", "within"]
+__all__ = ["anchors", "checked", "computed", "inside_of", "reach", "whole_years", "within"]
 
 log = structlog.get_logger()
 
@@ -118,8 +118,3 @@ def within(batch: Mapping[int, Series], windows: Sequence[Window]) -> pl.DataFra
             begin = first if first == -INT64_MAX else civil.floor(spec.zone, LEVELS[level], first, spec.parameters.year_start)
             rows.append((number, level, begin, beyond))
     return pl.DataFrame(rows, schema=dict(zip(WITHIN.names, (pl.Int32, pl.UInt8, pl.Int64, pl.Int64), strict=True)), orient="row")
-
-
-def renamed(column: str, names: Mapping[int, int]) -> pl.Expr:
-    """A column of numbers of windows as numbers of their series."""
-    return pl.col(column).replace_strict(names, return_dtype=pl.Int32)

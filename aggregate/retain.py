@@ -3,21 +3,22 @@
 Readings are deleted only before a day that a computation can go on from, so late readings and corrections after it count as ever.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
 import pyarrow as pa
 
 from submeter import civil
 from submeter.aggregate.series import Series
-from submeter.store import FLOOR, Property, Readings
+from submeter.store import FLOOR, Property, Readings, tabled
 
 __all__ = ["Kept", "Limits", "retain"]
 
 #: How far before the limit a month is looked for that a computation can go on from, µs.
 LOOKBACK: Final = 800 * civil.DAY
+MONTHS: Final = pa.schema([("series", pa.int32()), ("start", pa.int64())])
+SPANS: Final = pa.schema([("register", pa.int32()), ("first", pa.int64()), ("beyond", pa.int64())])
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,31 +53,19 @@ def retain(readings: Readings, known: Mapping[int, Series], limits: Mapping[str,
         for what in ("readings", "hour", "day")
         if (days := getattr(limits[one.point.property], what))
     }
-    rows = readings.retention.delete_rows(_floors({key: start for key, start in before.items() if key[1] != "readings"}))
-    months = [
-        (number, int(start)) for (number, what), limit in before.items() if what == "readings" for start in _months(series[number].spec.zone, limit)
-    ]
-    going_on = readings.retention.going_on(pa.table(_columns(months, {"series": pa.int32(), "start": pa.int64()})))
+    rows = readings.retention.delete_rows(tabled([(*key, start) for key, start in before.items() if key[1] != "readings"], FLOOR))
+    months = [(number, start) for (number, what), limit in before.items() if what == "readings" for start in _months(series[number].spec.zone, limit)]
+    going_on = readings.retention.going_on(tabled(months, MONTHS))
     spans = [
         (span.register, span.start, min(span.end, anchor))
         for number, (_, anchor) in going_on.items()
         for span in series[number].spans
         if span.start < anchor
     ]
-    floors = _floors({(number, "readings"): start for number, (start, _) in going_on.items()})
-    table = pa.table(_columns(spans, {"register": pa.int32(), "first": pa.int64(), "beyond": pa.int64()}))
-    return Kept(readings.retention.delete_readings(floors, table), rows)
+    floors = tabled([(number, "readings", start) for number, (start, _) in going_on.items()], FLOOR)
+    return Kept(readings.retention.delete_readings(floors, tabled(spans, SPANS)), rows)
 
 
-def _months(zone: str, limit: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+def _months(zone: str, limit: int) -> list[int]:
     starts = civil.boundaries(zone, "month", limit - LOOKBACK, limit)
-    return starts[starts <= limit]
-
-
-def _floors(starts: Mapping[tuple[int, str], int]) -> pa.Table:
-    rows = [{"series": number, "what": what, "start": start} for (number, what), start in starts.items()]
-    return pa.Table.from_pylist(rows, schema=FLOOR)
-
-
-def _columns(rows: Sequence[tuple[int, ...]], schema: Mapping[str, pa.DataType]) -> dict[str, pa.Array]:
-    return {name: pa.array([row[i] for row in rows], kind) for i, (name, kind) in enumerate(schema.items())}
+    return [int(start) for start in starts[starts <= limit]]

@@ -9,6 +9,7 @@ A crash between any two steps leaves marks or notes behind, and the next run goe
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final, cast
 
 import polars as pl
@@ -48,6 +49,7 @@ from submeter.store import (
     Readings,
     Registry,
     StoreError,
+    tabled,
 )
 
 __all__ = ["Report", "Rollups"]
@@ -90,6 +92,8 @@ class Rollups:
         self._readings = readings
         self._registry = registry
         self._published = published
+        self._rolled_up = partial(rolled_up, readings.readings_inside)
+        self._stitched = partial(stitched, readings.readings_inside)
         self._cutter = Cutter(readings, registry, published, self._stitched)
         self._losses = Losses(readings, registry)
         self._publisher = Publisher(readings, published, self._cutter, self._losses)
@@ -125,7 +129,7 @@ class Rollups:
         state = _State(now, known, prints, stored, *self._floors(), self._new_decisions(), self._fed_by(known, keyed))
         fitting = {number: series for number, series in known.items() if _fits(series, state.floors.get(number))}
         work = self._work(state, fitting, moved, marks, everything=everything)
-        groups, compute = iter([work]), self._rolled_up
+        groups, compute = iter([work]), cast("Compute", self._rolled_up)
         if engine is not None:
             groups, compute = engine.groups(_wholes(state, fitting), work, everything=everything), engine.rolled_up
         for batch in (batch for group in groups for batch in _batches(group, now)):
@@ -216,8 +220,7 @@ class Rollups:
         rows = pl.concat([framed(result.rows), self._summed(batch, windows, framed(result.days))])
         rows, within = _retained(rows, within, state.begun)
         computed = _standing(state, batch, windows, result)
-        last, since = (computed.select("series", name).drop_nulls() for name in ("last", "since"))
-        rows = with_state(rows, last, since, now=now, finality=self._finality)
+        rows = with_state(rows, computed, now=now, finality=self._finality)
         held.update(result.held["flag"].to_pylist())
         changed_rows = self._readings.replace_rollups(
             list(batch),
@@ -231,12 +234,6 @@ class Rollups:
         findings.found(self._registry, batch, result, windows, now=now)
         findings.revised(self._registry, batch, changed_rows, now=now, reason=work[0][1])
         return changed_rows.num_rows, self._publisher.heads(batch, windows, readings), windows
-
-    def _rolled_up(self, batch: Mapping[int, Series], windows: Sequence[Window]) -> Computed:
-        return rolled_up(self._readings.readings_inside, batch, windows)
-
-    def _stitched(self, batch: Mapping[int, Series], windows: Mapping[int, Window]) -> pl.DataFrame:
-        return stitched(self._readings.readings_inside, batch, windows)
 
     def _summed(self, batch: Mapping[int, Series], windows: Sequence[Window], fresh: pl.DataFrame) -> pl.DataFrame:
         """Rows of months and years that windows touch in part, from the days that are known outside them and those `fresh` inside."""
@@ -278,8 +275,7 @@ class Rollups:
             schema={"series": pl.Int32, "last": pl.Int64, "since": pl.Int64},
             orient="row",
         )
-        last, since = (computed.select("series", name).drop_nulls() for name in ("last", "since"))
-        return with_state(rows, last, since, now=now, finality=self._finality)
+        return with_state(rows, computed, now=now, finality=self._finality)
 
     def _new_decisions(self) -> list[Decision]:
         """Decisions since the last run that change rows, in order; a withdrawal as what it takes back."""
@@ -298,20 +294,14 @@ class Rollups:
         wanted = {one.id: one for one in self._registry.decisions.in_force("bill")}
         applied = set(self._readings.bills()["decision"].to_pylist())
         rows = [
-            {
-                "decision": one.id,
-                "series": number,
-                "level": LEVELS.index(one.details["level"]),
-                "start": one.details["start"],
-                "end": one.details["end"],
-            }
+            (one.id, number, LEVELS.index(one.details["level"]), one.details["start"], one.details["end"])
             for one in wanted.values()
             if one.id not in applied
             for number, series in known.items()
             if series.point.id == one.point
         ]
         if rows:
-            self._readings.bill(pa.Table.from_pylist(rows, schema=BILL))
+            self._readings.bill(tabled(rows, BILL))
         if gone := applied - wanted.keys():
             self._readings.unbill(gone, self._by_time(framed(self._readings.billed(gone)), now).to_arrow())
 

@@ -32,12 +32,12 @@ class Finality:
         return span // MICROSECOND
 
 
-def with_state(rows: pl.DataFrame, last: pl.DataFrame, pending: pl.DataFrame, *, now: int, finality: Finality) -> pl.DataFrame:
-    """`rows` with the column `state`; `last` has each series' last instant, `pending` (column `since`) where an undecided tail begins."""
+def with_state(rows: pl.DataFrame, computed: pl.DataFrame, *, now: int, finality: Finality) -> pl.DataFrame:
+    """`rows` with the column `state`; `computed` has each series' `last` instant, and `since` when a tail is undecided (null: none is)."""
     delay = pl.col("level").replace_strict({number: finality.delay(level) for number, level in enumerate(LEVELS)}, return_dtype=pl.Int64)
     settled = pl.col("end") + delay <= now
     undecided = pl.col("end") > pl.col("since")
     is_open = (pl.col("end") > now) | undecided.fill_null(value=False) | ((pl.col("end") > pl.col("last")) & ~settled)
     state = pl.when(is_open).then(OPEN).when(settled).then(FINAL).otherwise(PROVISIONAL).cast(pl.UInt8)
-    known = rows.join(last, on="series", how="left").join(pending.select("series", "since"), on="series", how="left")
+    known = rows.join(computed.select("series", "last", "since"), on="series", how="left")
     return known.with_columns(state.alias("state")).drop("last", "since")

@@ -47,7 +47,7 @@ def rolled_up(inside: Inside, batch: Mapping[int, Series], windows: Sequence[Win
         done += right.values()
         results.append(recompute.inside_of(result, right))
         names = {i: one.series for i, one in numbered.items()}
-        read.append(readings.with_columns(series=recompute.renamed("series", names)))
+        read.append(readings.with_columns(series=pl.col("series").replace_strict(names, return_dtype=pl.Int32)))
     return Computed(done, Rollup.joined(results), pl.concat(read))
 
 

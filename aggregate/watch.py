@@ -182,8 +182,9 @@ def silent(view: View) -> Iterator[Condition]:
     usual = view.readings.intervals(list(late), since=view.now - 2 * HEARD, least=GAPS)
     behind = _behind(view) if late else {}
     for number, (assignment, register, last) in late.items():
-        expected = _expected(view.points[assignment.point]) or usual.get(number) or view.limits.unknown_interval_hours * civil.HOUR
-        waited, subject = view.limits.silent_intervals * expected, _subject(assignment.point, register)
+        given = view.points[assignment.point].parameters.get("expected_interval")
+        expected = (given and duration(given)) or usual.get(number) or view.limits.unknown_interval_hours * civil.HOUR
+        waited, subject = view.limits.silent_intervals * expected, f"point:{assignment.point}/{register}"
         held = assignment.device in behind and behind[assignment.device] - last <= waited and not view.standing("silent", subject)
         if view.now - last > waited and not held:
             detail = f"{assignment.device} was last heard at {civil.iso(last)}, expected every {_span(expected)}: check its battery, its place and its gateway"
@@ -232,9 +233,9 @@ def strangers(view: View) -> Iterator[Condition]:
 def id_clash(view: View) -> Iterator[Condition]:
     """Devices of the directory whose number another device sends as well; the same maker with another type is `wrong_medium`."""
     for known, other in _namesakes(view):
-        if (known.manufacturer, known.type) == (other.manufacturer, other.type) or known.manufacturer != other.manufacturer:
+        if known.manufacturer != other.manufacturer or known.type == other.type:
             detail = f"{other} has the same number as {known} of the directory: two meters, or the directory names the wrong maker or version"
-            yield Condition(f"device:{known}", _since(view, known), detail)
+            yield Condition(f"device:{known}", view.registry.installed(known) or 0, detail)
 
 
 def wrong_medium(view: View) -> Iterator[Condition]:
@@ -246,7 +247,11 @@ def wrong_medium(view: View) -> Iterator[Condition]:
             yield Condition(f"device:{assignment.device}", assignment.since, detail)
     for known, other in _namesakes(view):
         if known.manufacturer == other.manufacturer and known.type != other.type:
-            yield Condition(f"device:{known}", _since(view, known), f"{known} of the directory sends as {other}: correct its type and import again")
+            yield Condition(
+                f"device:{known}",
+                view.registry.installed(known) or 0,
+                f"{known} of the directory sends as {other}: correct its type and import again",
+            )
 
 
 def unit_change(view: View) -> Iterator[Condition]:
@@ -276,12 +281,12 @@ def stuck(view: View) -> Iterator[Condition]:
     moving = {(series[number][1].property, series[number][1].quantity) for number, after in told.select("series", "after").rows() if after}
     for number, before, after, heard, stopped, last in told.rows():
         key, point = series[number]
-        event = view.standing("stuck", _subject(point.id, key.register))
+        event = view.standing("stuck", key.subject)
         still = not after and heard >= days - 1 and last > view.now - 3 * civil.DAY
         if still and (event or (before >= MOVED_DAYS and (point.property, point.quantity) in moving)):
             at = event.at if event else stopped
             detail = f"the meter of {point.label or point.id} stands still since {civil.iso(at)}: look at it, it may be blocked or the place empty"
-            yield Condition(_subject(point.id, key.register), at, detail)
+            yield Condition(key.subject, at, detail)
 
 
 def out_of_range(view: View) -> Iterator[Condition]:
@@ -291,7 +296,7 @@ def out_of_range(view: View) -> Iterator[Condition]:
     for number, start, low, high in rows.sort("start").group_by("series", maintain_order=True).last().select("series", "start", "lo", "hi").rows():
         least, most = (bound * 1_000_000 for bound in RANGES[gauges[number].register.name])
         if low < least or high > most:
-            subject, shown = _subject(gauges[number].point, gauges[number].register), low if low < least else high
+            subject, shown = gauges[number].subject, low if low < least else high
             event = view.standing("out_of_range", subject)
             unit = gauges[number].register.unit
             detail = f"{subject.removeprefix('point:')} shows {from_micro(shown)} {unit}: check the sensor"
@@ -308,7 +313,7 @@ def night_flow(view: View) -> Iterator[Condition]:
     for zone, numbers in zones.items():
         for number, known in _nights(view.rows(numbers, HOUR, view.now - (nights + 2) * civil.DAY, view.now), zone).items():
             key, point = series[number]
-            if condition := _running(view, _subject(point.id, key.register), point, zone, known, limit):
+            if condition := _running(view, key.subject, point, zone, known, limit):
                 yield condition
 
 
@@ -352,7 +357,7 @@ def sum_mismatch(view: View) -> Iterator[Condition]:
     for number, (key, point) in view.main.items() if tolerance else ():
         if key.kind == "total":
             mains, subs = groups[point.property, point.quantity]
-            subs.append(number) if point.unit else mains.update({number: _subject(point.id, key.register)})
+            subs.append(number) if point.unit else mains.update({number: key.subject})
     for place, (mains, subs) in groups.items():
         if mains and subs and len(mains) + len(subs) == expected[place]:
             yield from _differing(view, mains, subs, tolerance)
@@ -386,11 +391,6 @@ def _behind(view: View) -> Mapping[str, int]:
     return {device: quiet[number].at for number, device in view.readings.heard_alone(asked)} if asked else {}
 
 
-def _expected(point: Point) -> int | None:
-    text = point.parameters.get("expected_interval")
-    return duration(text) if text else None
-
-
 def _dense(point: Point) -> bool:
     try:
         return duration(point.parameters.get("max_gap", "PT2H")) <= DENSE
@@ -407,14 +407,6 @@ def _namesakes(view: View) -> Iterator[tuple[DeviceId, DeviceId]]:
         heard = DeviceId.parse(text)
         if heard not in known[heard.id]:
             yield from ((one, heard) for one in known[heard.id])
-
-
-def _since(view: View, device: DeviceId) -> int:
-    return view.registry.installed(device) or 0
-
-
-def _subject(point: str, register: Register) -> str:
-    return f"point:{point}/{register}"
 
 
 def _span(micros: int) -> str:

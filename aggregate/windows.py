@@ -16,6 +16,7 @@ import pyarrow as pa
 from submeter import civil
 from submeter.aggregate.parameters import SeriesSpec
 from submeter.reading import INT64_MAX
+from submeter.store import tabled
 
 __all__ = ["Day", "Range", "Window", "planned"]
 
@@ -112,8 +113,7 @@ def planned(
     wholes = {series: Window.whole(series, specs[series], floors.get(series)) for series in ranges}
     asked = [(series, one) for series, some in ranges.items() for one in _merged(some, 2 * wholes[series].wait + NEAR)]
     rows = [(i, series, *one, wholes[series].wait) for i, (series, one) in enumerate(asked)]
-    table = pa.Table.from_pylist([dict(zip(RANGES.names, row, strict=True)) for row in rows], schema=RANGES)
-    found = {row["id"]: row for row in begun(table).to_pylist()}
+    found = {row["id"]: row for row in begun(tabled(rows, RANGES)).to_pylist()}
     windows: dict[int, list[Window]] = {series: [] for series in ranges}
     for i, (series, (first, _)) in enumerate(asked):
         known, whole = found.get(i, {}), wholes[series]

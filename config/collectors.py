@@ -4,7 +4,7 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, Strict, model_validator
+from pydantic import Field, model_validator
 
 from submeter.config.values import (
     LOOPBACK,
@@ -12,6 +12,7 @@ from submeter.config.values import (
     File,
     Folder,
     Limit,
+    Many,
     Name,
     OptionalZone,
     Place,
@@ -79,7 +80,7 @@ class Broker(Connection):
 
     name: Name = Field(default="mqtt", description='a name of letters, digits, "_", "." and "-", e.g. name = "mqtt"')
     protocol: Literal["5", "3.1.1"] = Field(default="5", description='"5", or "3.1.1" for a broker that knows no better')
-    topics: Annotated[tuple[Text, ...], Strict(strict=False), Field(min_length=1)] = Field(
+    topics: Annotated[Many[Text], Field(min_length=1)] = Field(
         default=("submeter/v1/+/up",),
         description='a list of topic filters, e.g. topics = ["submeter/v1/+/up"]',
     )
@@ -122,9 +123,7 @@ class WiredBus(Section):
     latency_ms: Annotated[int, Field(ge=0, le=10_000)] = Field(default=30, description="milliseconds, e.g. latency_ms = 500 through TCP")
     echo: Literal["auto", "yes", "no"] = Field(default="auto", description='one of "auto", "yes", "no"')
     interval_minutes: Count = Field(default=15, description="minutes between two reads of a meter, e.g. interval_minutes = 60")
-    meters: Annotated[tuple[str, ...], Strict(strict=False)] = Field(
-        default=(), description='addresses, e.g. meters = ["5", "20135442 523B 03 07", "NZR-20135442-03-07"], or [] for none'
-    )
+    meters: Many[str] = Field(default=(), description='addresses, e.g. meters = ["5", "20135442 523B 03 07", "NZR-20135442-03-07"], or [] for none')
     gateway: str = Field(default="", description='the gateway that these telegrams are counted under, e.g. gateway = "cellar", or "" for the name')
 
 
@@ -152,7 +151,7 @@ class ModbusLine(Section):
     timeout_ms: Annotated[int, Field(ge=50, le=10_000)] = Field(default=1000, description="milliseconds, e.g. timeout_ms = 1000")
     interval_minutes: Count = Field(default=15, description="minutes between two reads of a meter, e.g. interval_minutes = 60")
     maps: File = Field(default=None, description='a file of register maps (docs/modbus.md), e.g. maps = "maps.toml", or "" for the shipped ones only')
-    meters: Annotated[tuple[ModbusMeter, ...], Strict(strict=False)] = Field(
+    meters: Many[ModbusMeter] = Field(
         default=(), description='e.g. meters = [{unit = 5, map = "substation", meter = "DFS-12345678-00-04"}], or [] for none'
     )
     gateway: str = Field(default="", description='the gateway that these readings are counted under, e.g. gateway = "cellar", or "" for the name')
@@ -233,6 +232,4 @@ class MappedTopic(Section):
     )
     raw: str = Field(default="", description='where a whole frame stands as hex, e.g. raw = "hex", or "" for values')
     rssi: str = Field(default="", description='where the level stands, e.g. rssi = "rssi", or "" for none')
-    values: Annotated[tuple[MappedValue, ...], Strict(strict=False)] = Field(
-        default=(), description='e.g. values = [{path = "vol", register = "volume", unit = "m3"}], or [] with raw'
-    )
+    values: Many[MappedValue] = Field(default=(), description='e.g. values = [{path = "vol", register = "volume", unit = "m3"}], or [] with raw')

@@ -5,17 +5,15 @@ Strategy: tomllib reads, pydantic checks, and each mistake becomes one line `fil
 
 import difflib
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from submeter.config.collectors import Broker, Drop, Gateway, LoraWan, MappedTopic, ModbusLine, SerialPort, WiredBus
 from submeter.config.errors import ConfigError
-from submeter.config.people import PortalHost, Sender
+from submeter.config.languages import toml_of
 from submeter.config.sections import Config
 
 __all__ = ["DEFAULT_FILE", "load", "parse"]
@@ -23,17 +21,9 @@ __all__ = ["DEFAULT_FILE", "load", "parse"]
 DEFAULT_FILE: Final = Path("pipeline.toml")
 #: A password in an address, where none belongs: it is not repeated.
 PASSWORD: Final = re.compile(r"(?<=://)[^@/\s]*(?=@)|(?<=[?&]password=)[^&\s'\"]*")
+#: Sections of which there may be several, each with what one of them is.
 LISTS: Final[Mapping[str, type[BaseModel]]] = {
-    "mqtt": Broker,
-    "serial": SerialPort,
-    "bus": WiredBus,
-    "modbus": ModbusLine,
-    "drop": Drop,
-    "gateway": Gateway,
-    "lorawan": LoraWan,
-    "mapping": MappedTopic,
-    "sender": Sender,
-    "portal": PortalHost,
+    name: get_args(field.annotation)[0] for name, field in Config.model_fields.items() if get_origin(field.annotation) is tuple
 }
 
 
@@ -53,10 +43,7 @@ def load(path: Path | None = None) -> Config:
 
 def parse(text: str, file: Path) -> Config:
     """Check the text of a configuration that is, or would be, in `file`; paths in it count from that file's folder."""
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{file}: this is not TOML: {error}") from error
+    data = toml_of(text, str(file))
     sections: dict[str, Any] = {name: {} for name in Config.model_fields if name not in LISTS}
     try:
         return Config.model_validate(sections | data, context={"base": file.absolute().parent})
@@ -71,9 +58,9 @@ def _line(mistake: ErrorDetails) -> str:
     if mistake["type"] == "extra_forbidden":
         return f"{place} {key}: unknown key: {_meant(key, section)}" if key else f"{section}: unknown section or key: {_meant(str(section), '')}"
     if key is None:
-        return (
-            f"{place} {_said(mistake)}".lstrip() if mistake["type"] == "value_error" else f"{place} is a section: write {place} on a line of its own"
-        )
+        if mistake["type"] != "value_error":
+            return f"{place} is a section: write {place} on a line of its own"
+        return f"{place} {mistake['msg'].removeprefix('Value error, ')}".lstrip()
     return f"{place} {key}: {PASSWORD.sub('…', repr(mistake['input']))} cannot be used: write {_model(section).model_fields[key].description}"
 
 
@@ -87,10 +74,6 @@ def _meant(key: str, section: str | int) -> str:
     names = list(_model(section).model_fields)
     near = difflib.get_close_matches(key, names, 1)
     return f"write {near[0]}" if near else f"write one of {', '.join(names)}"
-
-
-def _said(mistake: ErrorDetails) -> str:
-    return mistake["msg"].removeprefix("Value error, ")
 
 
 def _model(section: str | int) -> type[BaseModel]:

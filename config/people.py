@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, Strict, model_validator
+from pydantic import Field, model_validator
 
 from submeter.config.collectors import Connection
 from submeter.config.values import (
@@ -18,6 +18,7 @@ from submeter.config.values import (
     Limit,
     Link,
     LinkName,
+    Many,
     MonthDay,
     Name,
     Network,
@@ -72,15 +73,13 @@ class Sms(Section):
     url: Url = Field(default="", description='the address of the gateway, e.g. url = "https://sms.example/send"')
     method: Literal["POST", "GET", "PUT"] = Field(default="POST", description='one of "POST", "GET", "PUT"')
     format: Literal["json", "form", "xml", "plain"] = Field(default="json", description='one of "json", "form", "xml", "plain"')
-    headers: Annotated[tuple[Header, ...], Strict(strict=False)] = Field(
-        default=(), description='a list of header lines, e.g. headers = ["Authorization: Bearer {secret}"]'
-    )
+    headers: Many[Header] = Field(default=(), description='a list of header lines, e.g. headers = ["Authorization: Bearer {secret}"]')
     body: str = Field(
         default='{"to": "{to}", "from": "{sender}", "text": "{text}"}', description="""the request, e.g. body = '{"to": "{to}", "text": "{text}"}'"""
     )
     secret_file: File = Field(default=None, description='a file with the secret, e.g. secret_file = "sms.secret", or "" for none')
     secret_env: str = Field(default="", description='the name of an environment variable, e.g. secret_env = "SMS_SECRET", or "" for none')
-    success: Annotated[tuple[Status, ...], Strict(strict=False), Field(min_length=1)] = Field(
+    success: Annotated[Many[Status], Field(min_length=1)] = Field(
         default=(200, 201, 202), description="a list of status codes, e.g. success = [200, 201, 202]"
     )
     success_pattern: Pattern = Field(
@@ -142,7 +141,7 @@ class PortalHost(Section):
     demo_manager: str = Field(
         default="", description='the id of a manager whose units anybody may look at, e.g. demo_manager = "demo", or "" for no demo'
     )
-    readings_open: Annotated[tuple[MonthDay, ...], Strict(strict=False), Field(max_length=2)] = Field(
+    readings_open: Annotated[Many[MonthDay], Field(max_length=2)] = Field(
         default=(), description="first and last day of the month on which readings are taken, e.g. readings_open = [20, 25], or [] for always"
     )
 
@@ -163,7 +162,7 @@ class Api(Section):
     enabled: bool = Field(default=True, description="true or false")
     host: Text = Field(default=LOOPBACK, description='the address to listen on, e.g. host = "127.0.0.1"')
     port: Port = Field(default=8080, description="a whole number from 1 to 65535, e.g. port = 8080")
-    proxies: Annotated[tuple[Network, ...], Strict(strict=False)] = Field(
+    proxies: Many[Network] = Field(
         default=(LOOPBACK,), description='a list of addresses or networks, e.g. proxies = ["127.0.0.1", "10.0.0.0/24"], or [] for none'
     )
     cheap_per_minute: Limit = Field(default=600, description="requests a minute, e.g. cheap_per_minute = 600, or 0 for no limit")

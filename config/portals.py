@@ -8,13 +8,13 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self, TypeVar
 
-from pydantic import BeforeValidator, Field, Strict, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from submeter.config.errors import ConfigError
 from submeter.config.languages import Locale
-from submeter.config.values import Section
+from submeter.config.values import Many, Section
 
 __all__ = ["SHIPPED", "ClaimKind", "Policy", "Portal", "Step", "load_portal"]
 
@@ -22,10 +22,11 @@ SHIPPED: Final = ("iiportal", "impreso", "infoyugra", "inkomus", "inmes")
 #: Lists that begin without an account, and may end with one.
 MAKING: Final = ("activate", "upgrade", "accept")
 
+T = TypeVar("T")
 Do = Literal["identify", "claim", "review", "consent", "profile", "contact", "challenge", "secret", "verify", "grant", "session"]
 Channel = Literal["email", "phone", "recovery"]
-Names = Annotated[tuple[str, ...], Strict(strict=False), BeforeValidator(lambda one: [one] if isinstance(one, str) else one)]
-Channels = Annotated[tuple[Channel, ...], Strict(strict=False), BeforeValidator(lambda one: [one] if isinstance(one, str) else one)]
+#: A list, or one text alone.
+Some = Annotated[Many[T], BeforeValidator(lambda one: [one] if isinstance(one, str) else one)]
 Class = Literal["identifier", "secret", "knowledge"]
 Role = Literal["resident", "resident:limited", "household", "guest", "submitter", "demo"]
 
@@ -35,16 +36,16 @@ class Step(Section):
 
     do: Do
     join: bool = False
-    by: Annotated[tuple[Literal["email", "phone", "username"], ...], Strict(strict=False)] = ()
+    by: Many[Literal["email", "phone", "username"]] = ()
     new: bool = False
     source: Literal["typed", "session"] = Field(default="typed", alias="from")
-    kind: Names = ()
+    kind: Some[str] = ()
     repeat: bool = False
     tenant: Literal["host", "choose"] = "host"
-    show: Annotated[tuple[Literal["property", "entrance", "unit"], ...], Strict(strict=False)] = ()
+    show: Many[Literal["property", "entrance", "unit"]] = ()
     doc: str = ""
-    fields: Names = ()
-    channel: Channels = ()
+    fields: Some[str] = ()
+    channel: Some[Channel] = ()
     optional: bool = False
     use: Literal["auth", "notify", "recovery"] = "auth"
     existing: Literal["attach"] | None = None
@@ -102,11 +103,11 @@ class Portal(Section):
 
     name: str
     brand: str = ""
-    locales: Annotated[tuple[Locale, ...], Strict(strict=False), Field(min_length=1)]
+    locales: Annotated[Many[Locale], Field(min_length=1)]
     country: Annotated[str, Field(pattern=r"^[1-9]\d{0,2}$")]
     documents: Mapping[str, str] = {}
     policy: Policy
-    flows: Mapping[str, Annotated[tuple[Step, ...], Strict(strict=False), Field(min_length=1)]]
+    flows: Mapping[str, Annotated[Many[Step], Field(min_length=1)]]
     claims: Mapping[str, ClaimKind]
 
     @model_validator(mode="after")

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import quote
 
-from pydantic import Field, Strict, model_validator
+from pydantic import Field, model_validator
 
 from submeter.config.collectors import Broker, Drop, Gateway, Handover, Http, LoraWan, MappedTopic, ModbusLine, SerialPort, WiredBus
 from submeter.config.people import Api, HomeAssistant, Letters, Mail, PortalHost, Sender, Sms, Webhooks
-from submeter.config.values import LOOPBACK, Count, Cron, Database, File, Folder, Limit, Port, Section, Text, secret_of
+from submeter.config.values import LOOPBACK, Count, Cron, Database, File, Folder, Limit, Many, Port, Section, Text, secret_of
 
 __all__ = ["Config", "Data", "Events", "Information", "Keys", "Log", "Metrics", "Retention", "Rollup"]
 
@@ -122,16 +122,16 @@ class Config(Section):
     data: Data
     log: Log
     keys: Keys
-    mqtt: Annotated[tuple[Broker, ...], Strict(strict=False)] = ()
-    serial: Annotated[tuple[SerialPort, ...], Strict(strict=False)] = ()
+    mqtt: Many[Broker] = ()
+    serial: Many[SerialPort] = ()
     http: Http
-    bus: Annotated[tuple[WiredBus, ...], Strict(strict=False)] = ()
-    modbus: Annotated[tuple[ModbusLine, ...], Strict(strict=False)] = ()
-    drop: Annotated[tuple[Drop, ...], Strict(strict=False)] = ()
+    bus: Many[WiredBus] = ()
+    modbus: Many[ModbusLine] = ()
+    drop: Many[Drop] = ()
     handover: Handover
-    gateway: Annotated[tuple[Gateway, ...], Strict(strict=False)] = ()
-    lorawan: Annotated[tuple[LoraWan, ...], Strict(strict=False)] = ()
-    mapping: Annotated[tuple[MappedTopic, ...], Strict(strict=False)] = ()
+    gateway: Many[Gateway] = ()
+    lorawan: Many[LoraWan] = ()
+    mapping: Many[MappedTopic] = ()
     rollup: Rollup
     retention: Retention
     information: Information
@@ -141,8 +141,8 @@ class Config(Section):
     letters: Letters
     webhooks: Webhooks
     home_assistant: HomeAssistant
-    sender: Annotated[tuple[Sender, ...], Strict(strict=False)] = ()
-    portal: Annotated[tuple[PortalHost, ...], Strict(strict=False)] = ()
+    sender: Many[Sender] = ()
+    portal: Many[PortalHost] = ()
     api: Api
     metrics: Metrics
 

@@ -4,7 +4,7 @@ import ipaddress
 import os
 import re
 from pathlib import Path
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, TypeVar
 from zoneinfo import ZoneInfo
 
 from apscheduler.triggers.cron import CronTrigger
@@ -27,6 +27,7 @@ __all__ = [
     "Limit",
     "Link",
     "LinkName",
+    "Many",
     "MonthDay",
     "Name",
     "Network",
@@ -81,6 +82,9 @@ def _pattern(text: str) -> str:
     return text
 
 
+T = TypeVar("T")
+#: A list in the file.
+Many = Annotated[tuple[T, ...], Strict(strict=False)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]
 Text = Annotated[str, Field(min_length=1)]
 Port = Annotated[int, Field(ge=1, le=65535)]
@@ -104,7 +108,7 @@ Folder = Annotated[Path, Strict(strict=False), AfterValidator(_from_folder_of_th
 Place = Annotated[str, AfterValidator(_place)]
 Level = Annotated[str, Field(pattern=r"^[^/+#\s]+$")]
 Levels = Annotated[str, Field(pattern=r"^[^/+#\s]+(/[^/+#\s]+)*$")]
-Patterns = Annotated[tuple[Text, ...], Strict(strict=False)]
+Patterns = Many[Text]
 File = Annotated[Folder | None, BeforeValidator(lambda text: None if text == "" else text)]
 
 

@@ -9,11 +9,11 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from submeter.civil import DAY
+from submeter.civil import DAY, MINUTE
 from submeter.store.account_types import INVITED, OWN, ROLES, Account, Claim, Contact, Evidence, Factor, FlowRow, Grant, Session
-from submeter.store.events import File
+from submeter.store.part import Part, columns
 from submeter.store.registry_types import FINEST, Visible
 from submeter.store.sql import upsert
 
@@ -34,17 +34,13 @@ __all__ = [
     "notice_address",
 ]
 
-T = TypeVar("T")
 #: How long the holder of an ended occupancy reads what was measured in it: settlement (FLOWS 9).
 SETTLEMENT: Final = 365 * DAY
-_ACCOUNT: Final = "id, realm, username, name, locale, password, created, failures, ended, last_unit"
-_FACTOR: Final = "id, account, kind, secret, counter, created, used"
-_CLAIM: Final = "id, manager, kind, unit, occupancy, role, identifier, proof, created, expires, used, withdrawn, giver, until, data_from, finest, quantities, sent_to, point"
+#: A claim that nobody used or took back and that is not over.
+_STANDING: Final = "used IS NULL AND withdrawn IS NULL AND (expires IS NULL OR expires > ?)"
 #: The occupancy that a claim was made for is there and has not ended; a claim without one has no such end.
 _LASTS: Final = """(occupancy IS NULL OR EXISTS (SELECT 1 FROM occupancies o WHERE o.unit = claims.unit AND o.since = claims.occupancy
   AND (o.until IS NULL OR o.until > ?)))"""
-_GRANT: Final = "id, account, manager, unit, occupancy, role, since, until, source, giver, created, ended, data_from, finest, quantities, evidence"
-_SESSION: Final = "id, realm, manager, account, role, held, created, seen, expires, idle, fresh, agent, ended"
 #: Units of an account at an instant: each grant in force with its occupancy (none on record: since ever) and the finest level of its property.
 _VISIBLE: Final = """
 SELECT g.unit, g.role, g.since, g.until, o.since, o.until, p.finest, g.occupancy IS NOT NULL AND o.since IS NULL AS lost,
@@ -61,29 +57,25 @@ SELECT g.unit, g.role, ?, g.until, o.since, o.until, p.finest, g.occupancy IS NO
 FROM claims g JOIN units u ON u.id = g.unit JOIN properties p ON p.id = u.property AND p.manager = g.manager
 LEFT JOIN occupancies o ON o.unit = g.unit AND o.since = g.occupancy WHERE g.id = ? AND g.withdrawn IS NULL
 """
-_KEEP_FLOW: Final = upsert("flows", "id", "cookie, link, realm, manager, name, state, expires")
+_KEEP_FLOW: Final = upsert("flows", "id", f"{columns(FlowRow).removeprefix('id, ')}, link")
 
 
-class Accounts:
+class Accounts(Part):
     """The accounts of a registry."""
-
-    def __init__(self, file: File, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
-        self._file = file
-        self._rows = rows
 
     # Accounts and contacts
 
     def add(self, account: Account) -> None:
         """Add an account."""
-        self._add("accounts", _ACCOUNT, account)
+        self._add("accounts", account)
 
     def account(self, identity: str) -> Account | None:
         """Return an account that has not ended."""
-        return next(iter(self._read(Account, "accounts", _ACCOUNT, "id = ? AND ended IS NULL", identity)), None)
+        return self._one(Account, "accounts", "id = ? AND ended IS NULL", identity)
 
     def named(self, realm: str, username: str) -> Account | None:
         """Return the account of a username."""
-        return next(iter(self._read(Account, "accounts", _ACCOUNT, "realm = ? AND username = ? AND ended IS NULL", realm, username)), None)
+        return self._one(Account, "accounts", "realm = ? AND username = ? AND ended IS NULL", realm, username)
 
     def reached(self, realm: str, channel: str, address: str) -> Account | None:
         """Return the account that a proven address belongs to; addresses for notices belong to nobody."""
@@ -92,32 +84,27 @@ class Accounts:
 
     def set_password(self, account: str, password: str) -> None:
         """Keep another hash; the count of failures begins anew."""
-        with self._file.writing() as db:
-            db.execute("UPDATE accounts SET password = ?, failures = 0 WHERE id = ?", (password, account))
+        self._run("UPDATE accounts SET password = ?, failures = 0 WHERE id = ?", password, account)
 
     def failed(self, account: str, *, reset: bool = False) -> None:
         """Count a wrong password, or forget the count after a right one."""
-        with self._file.writing() as db:
-            db.execute("UPDATE accounts SET failures = CASE WHEN ? = 1 THEN 0 ELSE failures + 1 END WHERE id = ?", (reset, account))
+        self._run("UPDATE accounts SET failures = CASE WHEN ? = 1 THEN 0 ELSE failures + 1 END WHERE id = ?", reset, account)
 
     def contacts(self, account: str) -> list[Contact]:
         """Return the addresses of an account in order of entry."""
-        return self._read(Contact, "contacts", "id, account, channel, address, use, verified", "account = ? ORDER BY rowid", account)
+        return self._find(Contact, "contacts", "account = ? ORDER BY rowid", account)
 
     def add_contact(self, contact: Contact, realm: str) -> None:
         """Add an address."""
-        columns = "id, account, realm, channel, address, use, verified"
-        self._insert("contacts", columns, contact.id, contact.account, realm, contact.channel, contact.address, contact.use, contact.verified)
+        self._add("contacts", contact, realm=realm)
 
     def drop_contact(self, account: str, identity: str) -> None:
         """Forget an address of an account."""
-        with self._file.writing() as db:
-            db.execute("DELETE FROM contacts WHERE id = ? AND account = ?", (identity, account))
+        self._run("DELETE FROM contacts WHERE id = ? AND account = ?", identity, account)
 
     def describe(self, account: str, name: str, locale: str, last_unit: str | None) -> None:
         """Keep how a person is called, in which language, and the unit that was shown last."""
-        with self._file.writing() as db:
-            db.execute("UPDATE accounts SET name = ?, locale = ?, last_unit = ? WHERE id = ?", (name, locale, last_unit, account))
+        self._run("UPDATE accounts SET name = ?, locale = ?, last_unit = ? WHERE id = ?", name, locale, last_unit, account)
 
     def end(self, account: str, now: int) -> None:
         """End an account whose grants have ended, and its sessions; its addresses are free for others."""
@@ -130,25 +117,21 @@ class Accounts:
 
     def add_factor(self, factor: Factor) -> None:
         """Add a factor."""
-        self._add("factors", _FACTOR, factor)
+        self._add("factors", factor)
 
     def factors(self, account: str) -> list[Factor]:
         """Return the factors of an account, used recovery codes too, in order of entry."""
-        return self._read(Factor, "factors", _FACTOR, "account = ? ORDER BY rowid", account)
+        return self._find(Factor, "factors", "account = ? ORDER BY rowid", account)
 
     def confirm_factor(self, identity: str, counter: int) -> None:
         """A new TOTP proved itself: it counts from now on, and takes the place of the one before."""
         with self._file.writing() as db:
-            (account,) = db.execute("SELECT account FROM factors WHERE id = ?", (identity,)).fetchone()
-            db.execute("DELETE FROM factors WHERE account = ? AND kind = 'totp'", (account,))
+            db.execute("DELETE FROM factors WHERE account = (SELECT account FROM factors WHERE id = ?) AND kind = 'totp'", (identity,))
             db.execute("UPDATE factors SET kind = 'totp', counter = ? WHERE id = ?", (counter, identity))
 
     def use_factor(self, identity: str, counter: int, now: int) -> bool:
         """Note that a factor was used at a counter; False if that, or a later one, was used before."""
-        with self._file.writing() as db:
-            return bool(
-                db.execute("UPDATE factors SET counter = ?, used = ? WHERE id = ? AND counter < ?", (counter, now, identity, counter)).rowcount
-            )
+        return bool(self._run("UPDATE factors SET counter = ?, used = ? WHERE id = ? AND counter < ?", counter, now, identity, counter))
 
     def drop_factors(self, account: str, *kinds: str) -> None:
         """Forget the factors of these kinds."""
@@ -157,7 +140,8 @@ class Accounts:
 
     def consent(self, identity: str, account: str, doc: str, version: str, locale: str, at: int) -> None:
         """Keep that a document was accepted."""
-        self._insert("consents", "id, account, doc, version, locale, at", identity, account, doc, version, locale, at)
+        sql = "INSERT INTO consents (id, account, doc, version, locale, at) VALUES (?, ?, ?, ?, ?, ?)"
+        self._run(sql, identity, account, doc, version, locale, at)
 
     def consents(self, account: str) -> list[dict[str, Any]]:
         """Return what was accepted, in order of time."""
@@ -167,20 +151,18 @@ class Accounts:
 
     def withdraw_consent(self, account: str, identity: str, now: int) -> bool:
         """Note that a consent was taken back; False if the account has none like that."""
-        with self._file.writing() as db:
-            sql = "UPDATE consents SET withdrawn = coalesce(withdrawn, ?) WHERE id = ? AND account = ?"
-            return bool(db.execute(sql, (now, identity, account)).rowcount)
+        return bool(self._run("UPDATE consents SET withdrawn = coalesce(withdrawn, ?) WHERE id = ? AND account = ?", now, identity, account))
 
     # Claims and grants
 
     def add_claim(self, claim: Claim) -> None:
         """Add a claim."""
-        self._add("claims", _CLAIM, claim)
+        self._add("claims", claim)
 
     def claims(self, manager: str, kind: str, identifier: bytes, now: int) -> list[Claim]:
         """Return the claims of an identifier that are in force."""
-        standing = f"used IS NULL AND withdrawn IS NULL AND (expires IS NULL OR expires > ?) AND {_LASTS}"
-        return self._read(Claim, "claims", _CLAIM, f"manager = ? AND kind = ? AND identifier = ? AND {standing}", manager, kind, identifier, now, now)
+        where = f"manager = ? AND kind = ? AND identifier = ? AND {_STANDING} AND {_LASTS}"
+        return self._find(Claim, "claims", where, manager, kind, identifier, now, now)
 
     def stands(self, claim: Claim, now: int) -> bool:
         """Whether a claim is in force."""
@@ -188,63 +170,55 @@ class Accounts:
 
     def claim(self, identity: str) -> Claim | None:
         """Return one claim, also a used one."""
-        return next(iter(self._read(Claim, "claims", _CLAIM, "id = ?", identity)), None)
+        return self._one(Claim, "claims", "id = ?", identity)
 
     def claims_of(self, manager: str) -> list[Claim]:
         """Return all claims of a manager, the newest first."""
-        return self._read(Claim, "claims", _CLAIM, "manager = ? ORDER BY created DESC, id", manager)
+        return self._find(Claim, "claims", "manager = ? ORDER BY created DESC, id", manager)
 
     def use_claim(self, identity: str, now: int) -> bool:
         """Mark a claim as used; False if it is used, withdrawn or over by now: then nothing may follow from it."""
-        with self._file.writing() as db:
-            sql = f"UPDATE claims SET used = ? WHERE id = ? AND used IS NULL AND withdrawn IS NULL AND (expires IS NULL OR expires > ?) AND {_LASTS}"  # noqa: S608
-            return bool(db.execute(sql, (now, identity, now, now)).rowcount)
+        return bool(self._run(f"UPDATE claims SET used = ? WHERE id = ? AND {_STANDING} AND {_LASTS}", now, identity, now, now))  # noqa: S608 - ours
 
     def withdraw_claim(self, manager: str, identity: str, now: int) -> bool:
         """Take a claim back; False if the manager has none like that."""
-        with self._file.writing() as db:
-            return bool(
-                db.execute("UPDATE claims SET withdrawn = coalesce(withdrawn, ?) WHERE id = ? AND manager = ?", (now, identity, manager)).rowcount
-            )
+        return bool(self._run("UPDATE claims SET withdrawn = coalesce(withdrawn, ?) WHERE id = ? AND manager = ?", now, identity, manager))
 
     def add_grant(self, grant: Grant) -> None:
         """Add a grant."""
-        self._add("grants", _GRANT, grant)
+        self._add("grants", grant)
 
     def grant(self, identity: str) -> Grant | None:
         """Return one grant, also an ended one."""
-        return next(iter(self._read(Grant, "grants", _GRANT, "id = ?", identity)), None)
+        return self._one(Grant, "grants", "id = ?", identity)
 
     def grants(self, account: str) -> list[Grant]:
         """Return the grants of an account that have not ended, in order of their making."""
-        return self._read(Grant, "grants", _GRANT, "account = ? AND ended IS NULL ORDER BY created, id", account)
+        return self._find(Grant, "grants", "account = ? AND ended IS NULL ORDER BY created, id", account)
 
     def grants_of(self, unit: str) -> list[Grant]:
         """Return the grants of a unit that have not ended."""
-        return self._read(Grant, "grants", _GRANT, "unit = ? AND ended IS NULL ORDER BY created, id", unit)
+        return self._find(Grant, "grants", "unit = ? AND ended IS NULL ORDER BY created, id", unit)
 
     def waiting(self, manager: str, now: int) -> list[Grant]:
         """Return the grants of a manager's units that begin after an instant, those that begin first first."""
-        return self._read(Grant, "grants", _GRANT, "manager = ? AND ended IS NULL AND since > ? ORDER BY since, id", manager, now)
+        return self._find(Grant, "grants", "manager = ? AND ended IS NULL AND since > ? ORDER BY since, id", manager, now)
 
     def grants_given(self, account: str) -> list[Grant]:
         """Return the grants that an account gave and that have not ended."""
-        return self._read(Grant, "grants", _GRANT, "giver = ? AND ended IS NULL ORDER BY created, id", account)
+        return self._find(Grant, "grants", "giver = ? AND ended IS NULL ORDER BY created, id", account)
 
     def invitations(self, account: str, unit: str, now: int) -> list[Claim]:
         """Return what an account gave for a unit and nobody followed yet, in order of making."""
-        standing = "used IS NULL AND withdrawn IS NULL AND (expires IS NULL OR expires > ?)"
-        return self._read(Claim, "claims", _CLAIM, f"giver = ? AND unit = ? AND {standing} ORDER BY created, id", account, unit, now)
+        return self._find(Claim, "claims", f"giver = ? AND unit = ? AND {_STANDING} ORDER BY created, id", account, unit, now)
 
     def start_grant(self, identity: str, now: int) -> None:
         """Let a grant that waits begin now."""
-        with self._file.writing() as db:
-            db.execute("UPDATE grants SET since = min(since, ?) WHERE id = ?", (now, identity))
+        self._run("UPDATE grants SET since = min(since, ?) WHERE id = ?", now, identity)
 
     def confirm_grant(self, identity: str) -> None:
         """Make a limited grant a whole one."""
-        with self._file.writing() as db:
-            db.execute("UPDATE grants SET role = 'resident' WHERE id = ? AND role = 'resident:limited'", (identity,))
+        self._run("UPDATE grants SET role = 'resident' WHERE id = ? AND role = 'resident:limited'", identity)
 
     def end_grant(self, identity: str, now: int) -> None:
         """End a grant, and those that its holder gave for the same unit, also those that nobody took up yet."""
@@ -267,9 +241,8 @@ class Accounts:
 
     def keep_flow(self, flow: FlowRow, link: bytes | None) -> None:
         """Keep a flow as it stands."""
-        with self._file.writing(synced=False) as db:
-            values = (flow.id, flow.cookie, link, flow.realm, flow.manager, flow.name, json.dumps(dict(flow.state)), flow.expires)
-            db.execute(_KEEP_FLOW, values)
+        values = (flow.id, flow.cookie, flow.realm, flow.manager, flow.name, json.dumps(dict(flow.state)), flow.expires, link)
+        self._run(_KEEP_FLOW, *values, synced=False)
 
     def flow(self, identity: str, now: int) -> FlowRow | None:
         """Return a flow that is not over."""
@@ -280,28 +253,24 @@ class Accounts:
         return self._flow("link = ?", link, now)
 
     def _flow(self, where: str, value: object, now: int) -> FlowRow | None:
-        found = self._read(FlowRow, "flows", "id, cookie, realm, manager, name, state, expires", f"{where} AND expires > ?", value, now)
-        return next((replace(one, state=json.loads(str(one.state))) for one in found), None)
+        found = self._one(FlowRow, "flows", f"{where} AND expires > ?", value, now)
+        return found and replace(found, state=json.loads(str(found.state)))
 
     def end_flow(self, identity: str) -> None:
         """Forget a flow."""
-        with self._file.writing(synced=False) as db:
-            db.execute("DELETE FROM flows WHERE id = ?", (identity,))
+        self._run("DELETE FROM flows WHERE id = ?", identity, synced=False)
 
     # Sessions and browsers
 
     def open_session(self, session: Session, secret: str) -> None:
         """Open a session."""
-        held = json.dumps(dict(session.held))
-        values = (session.id, session.realm, session.manager, session.account, session.role, held, session.created, session.seen, session.expires)
-        self._insert("sessions", f"{_SESSION}, hash", *values, session.idle, session.fresh, session.agent, None, digest(secret))
+        self._add("sessions", session, held=json.dumps(dict(session.held)), hash=digest(secret))
 
     def session(self, secret: str, now: int) -> Session | None:
         """Return the session of a secret unless it is over, and note that it was seen."""
         found = next(iter(self._sessions("hash = ?", digest(secret), now)), None)
-        if found is not None and now - found.seen > 60_000_000:
-            with self._file.writing(synced=False) as db:
-                db.execute("UPDATE sessions SET seen = ? WHERE id = ?", (now, found.id))
+        if found is not None and now - found.seen > MINUTE:
+            self._run("UPDATE sessions SET seen = ? WHERE id = ?", now, found.id, synced=False)
         return found if found is None or found.account is None or self.account(found.account) else None
 
     def sessions(self, account: str, now: int) -> list[Session]:
@@ -310,23 +279,20 @@ class Accounts:
 
     def _sessions(self, where: str, value: object, now: int) -> list[Session]:
         running = "ended IS NULL AND expires > ? AND seen + idle > ? ORDER BY created DESC"
-        found = self._read(Session, "sessions", _SESSION, f"{where} AND {running}", value, now, now)
+        found = self._find(Session, "sessions", f"{where} AND {running}", value, now, now)
         return [replace(one, held=json.loads(str(one.held))) for one in found]
 
     def freshen(self, identity: str, secret: str, now: int) -> None:
         """Note that the holder of a session proved again who it is; the session has another secret from now on."""
-        with self._file.writing(synced=False) as db:
-            db.execute("UPDATE sessions SET fresh = ?, hash = ? WHERE id = ?", (now, digest(secret), identity))
+        self._run("UPDATE sessions SET fresh = ?, hash = ? WHERE id = ?", now, digest(secret), identity, synced=False)
 
     def end_session(self, identity: str, now: int) -> None:
         """End one session."""
-        with self._file.writing() as db:
-            db.execute("UPDATE sessions SET ended = ? WHERE id = ? AND ended IS NULL", (now, identity))
+        self._run("UPDATE sessions SET ended = ? WHERE id = ? AND ended IS NULL", now, identity)
 
     def end_sessions(self, account: str, now: int, *, but: str = "") -> int:
         """End all sessions of an account, but one; returns how many."""
-        with self._file.writing() as db:
-            return db.execute("UPDATE sessions SET ended = ? WHERE account = ? AND ended IS NULL AND id <> ?", (now, account, but)).rowcount
+        return self._run("UPDATE sessions SET ended = ? WHERE account = ? AND ended IS NULL AND id <> ?", now, account, but)
 
     def knows_browser(self, account: str, secret: str) -> bool:
         """Whether this browser signed in to this account before."""
@@ -334,8 +300,7 @@ class Accounts:
 
     def remember_browser(self, account: str, secret: str, now: int) -> None:
         """Note that this browser signed in to this account."""
-        with self._file.writing(synced=False) as db:
-            db.execute(upsert("browsers", "hash, account", "seen"), (digest(secret), account, now))
+        self._run(upsert("browsers", "hash, account", "seen"), digest(secret), account, now, synced=False)
 
     # Throttle
 
@@ -353,8 +318,7 @@ class Accounts:
 
     def forgive(self, key: str) -> None:
         """Forget the failures under a key."""
-        with self._file.writing(synced=False) as db:
-            db.execute("DELETE FROM throttle WHERE key = ?", (key,))
+        self._run("DELETE FROM throttle WHERE key = ?", key, synced=False)
 
     def expire(self, now: int) -> int:
         """Delete flows and sessions that are over for a day, and failures of a week ago; returns how many flows and sessions."""
@@ -366,24 +330,8 @@ class Accounts:
 
     def forget(self, *, browsers: int, claims: int) -> int:
         """Delete browsers that were not seen since an instant, and claims that were over, used or withdrawn before another; returns how many."""
-        with self._file.writing() as db:
-            gone = db.execute("DELETE FROM browsers WHERE seen < ?", (browsers,)).rowcount
-            return (
-                gone
-                + db.execute(
-                    "DELETE FROM claims WHERE min(coalesce(used, ?1), coalesce(withdrawn, ?1), coalesce(expires, ?1)) < ?1", (claims,)
-                ).rowcount
-            )
-
-    def _read(self, kind: Callable[..., T], table: str, columns: str, where: str, *values: object) -> list[T]:
-        return [kind(*row) for row in self._rows(f"SELECT {columns} FROM {table} WHERE {where}", *values)]  # noqa: S608 - our own words
-
-    def _add(self, table: str, columns: str, value: object) -> None:
-        self._insert(table, columns, *(getattr(value, name) for name in columns.split(", ")))
-
-    def _insert(self, table: str, columns: str, *values: object) -> None:
-        with self._file.writing() as db:
-            db.execute(f"INSERT INTO {table} ({columns}) VALUES ({', '.join('?' * len(values))})", values)  # noqa: S608 - our own words
+        over = "DELETE FROM claims WHERE min(coalesce(used, ?1), coalesce(withdrawn, ?1), coalesce(expires, ?1)) < ?1"
+        return self._run("DELETE FROM browsers WHERE seen < ?", browsers) + self._run(over, claims)
 
 
 def digest(secret: str) -> bytes:

@@ -1,17 +1,15 @@
 """Announcements of managers in the languages that they wrote, and who read them: as `registry.announcements` (portal FEATURES b, S11). Instants are µs UTC."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from submeter.store.accounts import ROLES
 from submeter.store.audience import MEANT, Audience
-from submeter.store.events import File
+from submeter.store.part import Part
 
 __all__ = ["Announcement", "Announcements"]
-
-_COLUMNS: Final = "id, manager, property, entrance, unit, since, until, created, texts"
 
 #: Proven mail addresses of those who live now where an announcement is for, of all or of those who chose it; each once.
 _ADDRESSEES: Final = """
@@ -41,32 +39,25 @@ class Announcement:
     texts: Mapping[str, Mapping[str, str]]
 
 
-class Announcements:
+class Announcements(Part):
     """The announcements of a registry."""
-
-    def __init__(self, file: File, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
-        self._file = file
-        self._rows = rows
 
     def add(self, one: Announcement) -> None:
         """Keep an announcement."""
-        values = (one.id, one.manager, one.property, one.entrance, one.unit, one.since, one.until, one.created, json.dumps(dict(one.texts)))
-        with self._file.writing() as db:
-            db.execute(f"INSERT INTO announcements ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", values)  # noqa: S608 - ours
+        self._add("announcements", one, texts=json.dumps(dict(one.texts)))
 
     def of(self, place: Audience, now: int) -> list[Announcement]:
         """Return what is shown now to a flat, the newest first."""
         values = (place.manager, place.property, place.entrance, place.unit, now, now)
-        return self._find(f"{MEANT} AND since <= ? AND (until IS NULL OR until > ?) ORDER BY since DESC, id", *values)
+        return self._told(f"{MEANT} AND since <= ? AND (until IS NULL OR until > ?) ORDER BY since DESC, id", *values)
 
     def of_manager(self, manager: str) -> list[Announcement]:
         """Return all announcements of a manager, the newest first."""
-        return self._find("manager = ? ORDER BY since DESC, id", manager)
+        return self._told("manager = ? ORDER BY since DESC, id", manager)
 
     def read(self, identity: str, account: str, now: int) -> None:
         """Note that an account read an announcement; the first time counts."""
-        with self._file.writing() as db:
-            db.execute("INSERT INTO announcement_reads VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (identity, account, now))
+        self._run("INSERT INTO announcement_reads VALUES (?, ?, ?) ON CONFLICT DO NOTHING", identity, account, now)
 
     def read_by(self, account: str) -> dict[str, int]:
         """Return when an account read which announcements."""
@@ -89,6 +80,5 @@ class Announcements:
             db.execute("DELETE FROM announcement_reads WHERE announcement IN (SELECT id FROM announcements WHERE until < ?)", (before,))
             return db.execute("DELETE FROM announcements WHERE until < ?", (before,)).rowcount
 
-    def _find(self, where: str, *values: object) -> list[Announcement]:
-        rows = self._rows(f"SELECT {_COLUMNS} FROM announcements WHERE {where}", *values)  # noqa: S608 - ours
-        return [replace(one, texts=json.loads(str(one.texts))) for one in (Announcement(*row) for row in rows)]
+    def _told(self, where: str, *values: object) -> list[Announcement]:
+        return [replace(one, texts=json.loads(str(one.texts))) for one in self._find(Announcement, "announcements", where, *values)]

@@ -8,17 +8,17 @@ Rules: no row changes or goes, which the table itself refuses; control character
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, Final
 
-from submeter.store.events import File
+from submeter.store.part import Part, columns
 from submeter.store.registry_types import AuditEntry
 
 __all__ = ["ORIGIN", "Chain", "Origin", "Trail", "escaped"]
 
-_COLUMNS: Final = "id, at, actor, action, subject, detail, manager, purpose, outcome, request, network"
+_COLUMNS: Final = columns(AuditEntry)
 _INSERT: Final = f"INSERT INTO audit ({_COLUMNS}, hash) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - ours
 #: The number of the last row, which the table itself does not tell where it was taken out.
 _LAST: Final = "SELECT id FROM audit_last"
@@ -61,12 +61,8 @@ class Chain:
     broken: int | None
 
 
-class Trail:
+class Trail(Part):
     """The audit of a registry."""
-
-    def __init__(self, file: File, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
-        self._file = file
-        self._rows = rows
 
     def record(self, actor: str, action: str, subject: str, detail: str = "", *, manager: str = "", outcome: str = "ok") -> None:
         """Append a row, with the transaction that is open if there is one; the manager is the request's unless told."""
@@ -83,8 +79,8 @@ class Trail:
         asked = {name: value for name, value in wanted.items() if value is not None}
         where = " AND ".join(_FILTERS[name] for name in asked) or "true"
         order = "DESC" if newest else ""
-        rows = self._rows(f"SELECT {_COLUMNS} FROM audit WHERE {where} ORDER BY id {order} LIMIT ?", *asked.values(), limit)  # noqa: S608 - ours
-        return [AuditEntry(*row) for row in (reversed(rows) if newest else rows)]
+        found = self._find(AuditEntry, "audit", f"{where} ORDER BY id {order} LIMIT ?", *asked.values(), limit)
+        return found[::-1] if newest else found
 
     def verify(self) -> Chain:
         """Walk the chain from the first row to the last; a row that is missing shows at the next one, the last one by their count."""

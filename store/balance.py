@@ -4,19 +4,17 @@ Rules: a line is known by the id that the accounting system gave it, and pushed 
 that was named when it came (`holder`). Amounts are whole minor units (hundredths), instants µs UTC.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final, Literal
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from typing import Final, Literal
 
-from submeter.store.events import File
+from submeter.store.part import Part, columns
 from submeter.store.sql import upsert
 
 __all__ = ["KINDS", "Balance", "Kind", "Line"]
 
 Kind = Literal["charge", "payment", "penalty"]
 KINDS: Final[tuple[Kind, ...]] = ("charge", "payment", "penalty")
-_COLUMNS: Final = "manager, id, unit, holder, account, period, at, service, kind, amount, currency"
-_PUT: Final = upsert("balance", "manager, id", _COLUMNS.removeprefix("manager, id, "))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,25 +34,22 @@ class Line:
     currency: str
 
 
-class Balance:
-    """The balance lines of a registry."""
+_PUT: Final = upsert("balance", "manager, id", columns(Line).removeprefix("manager, id, "))
 
-    def __init__(self, file: File, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
-        self._file = file
-        self._rows = rows
+
+class Balance(Part):
+    """The balance lines of a registry."""
 
     def put(self, lines: Sequence[Line]) -> dict[str, int]:
         """Keep lines, all or none; returns how many were added, changed, and known already."""
         said = {"added": 0, "changed": 0, "known": 0}
         with self._file.writing() as db:
             for one in lines:
-                values = tuple(getattr(one, name) for name in _COLUMNS.split(", "))
-                row = db.execute(f"SELECT {_COLUMNS} FROM balance WHERE manager = ? AND id = ?", (one.manager, one.id)).fetchone()  # noqa: S608 - ours
-                said["added" if row is None else "known" if tuple(row) == values else "changed"] += 1
-                db.execute(_PUT, values)
+                before = self._one(Line, "balance", "manager = ? AND id = ?", one.manager, one.id)
+                said["added" if before is None else "known" if before == one else "changed"] += 1
+                db.execute(_PUT, astuple(one))
         return said
 
     def of(self, unit: str, start: int, end: int) -> list[Line]:
         """Return the lines of a flat in a half-open range, in order of time."""
-        rows = self._rows(f"SELECT {_COLUMNS} FROM balance WHERE unit = ? AND at >= ? AND at < ? ORDER BY at, id", unit, start, end)  # noqa: S608 - ours
-        return [Line(*row) for row in rows]
+        return self._find(Line, "balance", "unit = ? AND at >= ? AND at < ? ORDER BY at, id", unit, start, end)

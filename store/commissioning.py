@@ -5,20 +5,16 @@ it. Rules: a manager's text says nothing of another's meters; it need not outlas
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from submeter.store.events import File
+from submeter.store.part import Part
 
 __all__ = ["Commissioning"]
 
 
-class Commissioning:
+class Commissioning(Part):
     """The texts of a registry."""
-
-    def __init__(self, file: File, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
-        self._file = file
-        self._rows = rows
 
     def keep(self, told: Mapping[str, Mapping[str, Any]], now: int) -> None:
         """Keep what is told to each manager (id), µs UTC, in place of all that was told before."""

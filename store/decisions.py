@@ -14,13 +14,12 @@ Rules: each has an author and a reason; instants are µs UTC, values micro units
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from submeter.store.errors import StoreError
-from submeter.store.sql import Connection
+from submeter.store.part import Part
 
 __all__ = ["DECISIONS", "METHODS", "Decision", "Decisions"]
 
@@ -48,22 +47,8 @@ class Decision:
     withdraws: int | None
 
 
-class File(Protocol):
-    """What the decisions need of the registry that they are a part of."""
-
-    def writing(self) -> AbstractContextManager[Connection]:
-        """One transaction; inside another one, a part of it."""
-
-    def record(self, actor: str, action: str, subject: str, detail: str = "") -> None:
-        """A line of the audit."""
-
-
-class Decisions:
+class Decisions(Part):
     """The decisions of a registry, as `registry.decisions`."""
-
-    def __init__(self, file: File, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
-        self._file = file
-        self._rows = rows
 
     def enter(
         self, kind: str, point: str, register: str = "", *, by: str, reason: str, now: int, details: Mapping[str, Any], withdraws: int | None = None

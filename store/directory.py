@@ -7,7 +7,7 @@ references are ids, or names where only one thing is called so; periods are half
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -18,7 +18,7 @@ from submeter.store.directory_files import FILES, Entry, read_entries
 from submeter.store.errors import DirectoryError, VaultError
 from submeter.store.registry import Registry, new_id
 from submeter.store.registry_types import QUANTITIES
-from submeter.store.sql import Connection
+from submeter.store.sql import Connection, upsert
 
 __all__ = ["OF_MANAGERS", "Report", "adopt", "import_directory", "import_entries", "shared_keys"]
 
@@ -108,7 +108,7 @@ def import_directory(registry: Registry, path: Path, check: Check = lambda _regi
 
     `check` looks at the registry as it would be and adds mistakes of its own.
     """
-    return _taken(registry, read_entries(path), path.name, check)
+    return _taken(registry, read_entries(path), check, by="operator", subject=path.name)
 
 
 def adopt(registry: Registry, device: str, point: str, since: str, key: str | None = None, check: Check = lambda _registry: ()) -> Report:
@@ -121,17 +121,7 @@ def adopt(registry: Registry, device: str, point: str, since: str, key: str | No
         Entry("device", place, {"id": device, **secured(device, key)}),
         Entry("assignment", place, {"point": point, "device": device, "from": since}),
     ]
-    return _taken(registry, entries, device, check)
-
-
-def _taken(registry: Registry, entries: Sequence[Entry], name: str, check: Check) -> Report:
-    rows = [parsed(entry) for entry in entries]
-    _refuse(mistake for _, mistakes in rows for mistake in mistakes)
-    with registry.writing() as db:
-        report = _Import(registry, db).run([(entry, row) for entry, (row, _) in zip(entries, rows, strict=True)])
-        _refuse(check(registry))
-        registry.record("operator", "directory.import", name, f"{report.changed} differences")
-    return report
+    return _taken(registry, entries, check, by="operator", subject=device)
 
 
 def import_entries(registry: Registry, entries: Iterable[Entry], manager: str, *, by: str, check: Check = lambda _registry: ()) -> Report:
@@ -139,25 +129,26 @@ def import_entries(registry: Registry, entries: Iterable[Entry], manager: str, *
 
     What is another manager's is as if it were not there: it is neither found, nor changed, nor shown.
     """
+    whole = [replace(one, values={"manager": manager, **one.values}) if one.kind == "property" else one for one in entries]
+    return _taken(registry, whole, check, by=by, subject=f"manager:{manager}", manager=manager)
+
+
+def _taken(registry: Registry, entries: Sequence[Entry], check: Check, *, by: str, subject: str, manager: str | None = None) -> Report:
     order = list(FILES)
-    whole = [_owned(entry, manager) for entry in sorted(entries, key=lambda entry: order.index(entry.kind))]
-    rows = [parsed(entry) for entry in whole]
+    entries = sorted(entries, key=lambda entry: order.index(entry.kind))
+    rows = [parsed(entry) for entry in entries]
     _refuse(mistake for _, mistakes in rows for mistake in mistakes)
     with registry.writing() as db:
-        report = _Import(registry, db, manager).run([(entry, row) for entry, (row, _) in zip(whole, rows, strict=True)])
+        report = _Import(registry, db, manager).run([(entry, row) for entry, (row, _) in zip(entries, rows, strict=True)])
         _refuse(check(registry))
-        registry.record(by, "directory.import", f"manager:{manager}", f"{report.changed} differences")
+        registry.record(by, "directory.import", subject, f"{report.changed} differences")
     return report
-
-
-def _owned(entry: Entry, manager: str) -> Entry:
-    return Entry(entry.kind, entry.place, {"manager": manager, **entry.values}) if entry.kind == "property" else entry
 
 
 class _Import:
     """One import inside its transaction; of one `manager`, if there is one, who sees and changes nothing of others."""
 
-    def __init__(self, registry: Registry, db: Connection, manager: str | None = None) -> None:
+    def __init__(self, registry: Registry, db: Connection, manager: str | None) -> None:
         self._registry = registry
         self._db = db
         self._manager = manager
@@ -300,13 +291,7 @@ class _Import:
         if before == values:
             self._report.counts[kind, "unchanged"] += 1
             return
-        names = table.key + table.columns
-        update = ", ".join(f"{name} = excluded.{name}" for name in table.columns)
-        self._db.execute(
-            f"INSERT INTO {table.name} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))}) "  # noqa: S608 - our own names
-            f"ON CONFLICT ({', '.join(table.key)}) DO UPDATE SET {update}",
-            key + values,
-        )
+        self._db.execute(upsert(table.name, ", ".join(table.key), ", ".join(table.columns)), key + values)
         what = "changed" if before else "added"
         self._report.counts[kind, what] += 1
         shown = [name for name, old, new in zip(table.columns, before, values, strict=True) if old != new] if before else []

@@ -20,20 +20,20 @@ from submeter.reading import DeviceId, to_micro
 from submeter.store.directory_files import Entry
 from submeter.store.registry_types import FINEST, QUANTITIES
 
-__all__ = ["FIELDS", "Field", "Row", "parsed", "secured"]
+__all__ = ["FIELDS", "Field", "Row", "is_des", "parsed", "secured"]
 
 Row = dict[str, Any]
 KEY_DIGITS: Final = (32, 16)
 DES_BYTES: Final = 8
 ID: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-REGISTER: Final = re.compile(r"[a-z][a-z0-9_]*(\[(t|s|#)\d+\])*")
+REGISTER: Final = re.compile(r"[a-z][a-z0-9_]*(\[(t|s|#)[0-9]+\])*")
 PARAMETERS: Final = (
     "kind", "resolution", "modulus", "max_rate_per_h", "max_gap", "confirm_window", "confirm_n", "dip_tolerance", "resettable", "set_day", "factors", "mode",
     "expected_interval",
 )  # fmt: skip
 #: Security modes by name; `ell` is the encryption of the extended link layer.
 MODES: Final = {"2": DES_CBC, "5": 5, "7": 7, "ell": ELL_CTR}
-INDEX: Final = re.compile(r"-?\d{1,12}(\.\d+)?")
+INDEX: Final = re.compile(r"-?[0-9]{1,12}(\.[0-9]+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ def year_start(value: Any) -> str:
 
 def days(value: Any) -> int:
     """A number of days; 0 for no end."""
-    if isinstance(value, bool) or not re.fullmatch(r"\d{1,5}", str(value)):
+    if isinstance(value, bool) or not re.fullmatch(r"[0-9]{1,5}", str(value)):
         raise ValueError("write a whole number of days, 0 for ever, or leave it out")
     return int(value)
 
@@ -127,7 +127,12 @@ def secured(device: str, key: str | None) -> dict[str, str]:
     """The fields of a device that say its key: one of DES pins mode 2, but for the Diehl group."""
     if key is None:
         return {}
-    return {"key": key, "mode": "2"} if len(key) == 2 * DES_BYTES and device[:3] not in MAKERS else {"key": key}
+    return {"key": key, "mode": "2"} if is_des(device, len(key) // 2) else {"key": key}
+
+
+def is_des(device: str, size: int) -> bool:
+    """Whether a key of so many bytes is one of DES, which is for mode 2 alone: the Diehl group has such keys for a cipher of its own."""
+    return size == DES_BYTES and device[:3] not in MAKERS
 
 
 def mode(value: Any) -> int:
@@ -157,7 +162,7 @@ def instant(value: Any) -> int | date:
 
 def month(value: Any) -> str:
     """A calendar month."""
-    if not isinstance(value, str) or not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", value):
+    if not isinstance(value, str) or not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", value):
         raise ValueError('write the month as "2026-01"')
     return value
 

@@ -38,16 +38,15 @@ class Entry:
 
 
 def read_entries(path: Path) -> list[Entry]:
-    """Return all entries of a TOML file or a folder of CSV files in order of FILES; DirectoryError names the file that cannot be read."""
+    """Return all entries of a TOML file or a folder of CSV files; DirectoryError names the file that cannot be read."""
     try:
-        found = list(_csv_folder(path) if path.is_dir() else _toml(path))
+        return list(_csv_folder(path) if path.is_dir() else _toml(path))
     except FileNotFoundError:
         raise DirectoryError(f"{path}: there is no such file or folder") from None
     except tomllib.TOMLDecodeError as error:
         raise DirectoryError(f"{path}: this is not TOML: {error}") from error
     except (OSError, ValueError, csv.Error) as error:
         raise DirectoryError(f"{path}: cannot be read: {error}") from error
-    return sorted(found, key=lambda entry: list(FILES).index(entry.kind))
 
 
 def _toml(path: Path) -> Iterator[Entry]:

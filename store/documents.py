@@ -5,20 +5,13 @@ when it came (`holder`), and to the one account that asked for it where `account
 """
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, Final
+from dataclasses import astuple, dataclass, replace
 
 from submeter.store.audience import MEANT, Audience
-from submeter.store.events import File
+from submeter.store.part import Part, columns
 from submeter.store.sql import upsert
 
 __all__ = ["Document", "Documents", "Wishes", "sha_of"]
-
-_COLUMNS: Final = (
-    "id, manager, property, entrance, unit, holder, account, kind, title, locale, since, until, amount, currency, due, visible_from, payment, media, "
-    "sha, size, created"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +50,18 @@ class Wishes:
     announcements_by_mail: bool = False
 
 
-class Documents:
+class Documents(Part):
     """The documents of a registry, who read them, and what accounts chose."""
-
-    def __init__(self, file: File, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
-        self._file = file
-        self._rows = rows
 
     def add(self, document: Document, content: bytes) -> None:
         """Keep a document with its bytes."""
-        values = [getattr(document, name) for name in _COLUMNS.split(", ")]
         with self._file.writing() as db:
             db.execute("INSERT INTO document_files VALUES (?, ?) ON CONFLICT DO NOTHING", (document.sha, content))
-            db.execute(f"INSERT INTO documents ({_COLUMNS}) VALUES ({', '.join('?' * len(values))})", values)  # noqa: S608 - ours
+            self._add("documents", document)
 
     def one(self, identity: str) -> Document | None:
         """Return one document, without its bytes."""
-        return next(iter(self._find("id = ?", identity)), None)
+        return self._one(Document, "documents", "id = ?", identity)
 
     def content(self, document: Document) -> bytes:
         """Return the bytes of a document."""
@@ -82,23 +70,17 @@ class Documents:
     def of(self, place: Audience) -> list[Document]:
         """Return all documents whose audience holds a flat, the newest first."""
         values = (place.manager, place.property, place.entrance, place.unit)
-        return self._find(f"{MEANT} ORDER BY visible_from DESC, created DESC, id", *values)
+        return self._find(Document, "documents", f"{MEANT} ORDER BY visible_from DESC, created DESC, id", *values)
 
     def same(self, document: Document) -> Document | None:
         """Return the document that says the same to the same, whenever it came; None if there is none."""
-        found = self._find(
-            "manager = ? AND sha = ? AND unit IS NOT DISTINCT FROM ? AND account IS NOT DISTINCT FROM ?",
-            document.manager,
-            document.sha,
-            document.unit,
-            document.account,
-        )
+        same = "manager = ? AND sha = ? AND unit IS NOT DISTINCT FROM ? AND account IS NOT DISTINCT FROM ?"
+        found = self._find(Document, "documents", same, document.manager, document.sha, document.unit, document.account)
         return next((one for one in found if _alike(one, document)), None)
 
     def read(self, identity: str, account: str, now: int) -> None:
         """Note that an account read a document; the first time counts."""
-        with self._file.writing() as db:
-            db.execute("INSERT INTO document_reads VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (identity, account, now))
+        self._run("INSERT INTO document_reads VALUES (?, ?, ?) ON CONFLICT DO NOTHING", identity, account, now)
 
     def read_by(self, account: str) -> dict[str, int]:
         """Return when an account read which documents."""
@@ -117,28 +99,20 @@ class Documents:
 
     def wishes(self, account: str, unit: str) -> Wishes:
         """Return what an account chose for a flat."""
-        sql = "SELECT e_invoices, statement_monthly, announcements_by_mail FROM unit_wishes WHERE account = ? AND unit = ?"
-        return next((Wishes(*map(bool, row)) for row in self._rows(sql, account, unit)), Wishes())
+        return self.wishes_of(account).get(unit, Wishes())
 
     def wishes_of(self, account: str) -> dict[str, Wishes]:
         """Return what an account chose, by flat."""
-        return {unit: self.wishes(account, unit) for (unit,) in self._rows("SELECT unit FROM unit_wishes WHERE account = ? ORDER BY unit", account)}
+        sql = f"SELECT unit, {columns(Wishes)} FROM unit_wishes WHERE account = ? ORDER BY unit"  # noqa: S608 - ours
+        return {unit: Wishes(*map(bool, wanted)) for unit, *wanted in self._rows(sql, account)}
 
     def wish(self, account: str, unit: str, wishes: Wishes) -> None:
         """Keep what an account chooses for a flat."""
-        values = (account, unit, wishes.e_invoices, wishes.statement_monthly, wishes.announcements_by_mail)
-        with self._file.writing() as db:
-            db.execute(upsert("unit_wishes", "account, unit", "e_invoices, statement_monthly, announcements_by_mail"), values)
+        self._run(upsert("unit_wishes", "account, unit", columns(Wishes)), account, unit, *astuple(wishes))
 
     def monthly(self) -> list[tuple[str, str]]:
         """Return the accounts and flats of those who want a statement each month."""
-        return [
-            (account, unit)
-            for account, unit in self._rows("SELECT account, unit FROM unit_wishes WHERE statement_monthly = 1 ORDER BY account, unit")
-        ]
-
-    def _find(self, where: str, *values: object) -> list[Document]:
-        return [Document(*row) for row in self._rows(f"SELECT {_COLUMNS} FROM documents WHERE {where}", *values)]  # noqa: S608 - ours
+        return self._rows("SELECT account, unit FROM unit_wishes WHERE statement_monthly = 1 ORDER BY account, unit")
 
 
 def _alike(one: Document, other: Document) -> bool:

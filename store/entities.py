@@ -5,11 +5,11 @@ came, after a rebuild too. Rules: an announcement has at most `HISTORY` rows, th
 by the operator, is in the audit, and another one of the same name replaces it.
 """
 
-from collections.abc import Callable, Iterable
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final
 
 from submeter.store.errors import StoreError
-from submeter.store.events import File
+from submeter.store.part import Part
 
 __all__ = ["HISTORY", "Entities", "Row"]
 
@@ -27,17 +27,12 @@ DELETE FROM entities WHERE source = ?1 AND topic = ?2 AND since NOT IN (
 Row = tuple[str, str, int, str]
 
 
-class Entities:
+class Entities(Part):
     """The announcements and names of a registry."""
-
-    def __init__(self, file: File, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
-        self._file = file
-        self._rows = rows
 
     def all(self) -> list[Row]:
         """Return all announcements in order of source, topic and message."""
-        rows = self._rows("SELECT source, topic, since, told FROM entities ORDER BY source, topic, since")
-        return [(source, topic, since, told) for source, topic, since, told in rows]
+        return self._rows("SELECT source, topic, since, told FROM entities ORDER BY source, topic, since")
 
     def keep(self, rows: Iterable[Row]) -> None:
         """Keep changes of announcements; keeping one again changes nothing."""

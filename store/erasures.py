@@ -6,11 +6,10 @@ Rules: meter data of its units, also what it sent in, stay with the property; gr
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from submeter.store.exports import Placed
+from submeter.store.part import Part
 
 __all__ = ["WAIT", "Erasure", "Erasures"]
 
@@ -31,28 +30,21 @@ class Erasure:
     due: int
 
 
-class Erasures:
+class Erasures(Part):
     """The erasures of a registry."""
-
-    def __init__(self, file: Placed, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
-        self._file = file
-        self._rows = rows
 
     def ask(self, account: str, now: int) -> Erasure:
         """Keep the wish; one that was kept before stands."""
-        with self._file.writing() as db:
-            db.execute("INSERT INTO erasures VALUES (?, ?, ?) ON CONFLICT DO NOTHING", (account, now, now + WAIT))
+        self._run("INSERT INTO erasures VALUES (?, ?, ?) ON CONFLICT DO NOTHING", account, now, now + WAIT)
         return self.ripe(2**62, account)[0]
 
     def withdraw(self, account: str) -> bool:
         """Take the wish back; False if there is none."""
-        with self._file.writing() as db:
-            return bool(db.execute("DELETE FROM erasures WHERE account = ?", (account,)).rowcount)
+        return bool(self._run("DELETE FROM erasures WHERE account = ?", account))
 
     def ripe(self, now: int, account: str | None = None) -> list[Erasure]:
         """Return the wishes that are due, of all accounts or of one."""
-        found = self._rows("SELECT account, asked, due FROM erasures WHERE due <= ? AND ? IN (account, '') ORDER BY due, account", now, account or "")
-        return [Erasure(*row) for row in found]
+        return self._find(Erasure, "erasures", "due <= ? AND ? IN (account, '') ORDER BY due, account", now, account or "")
 
     def erase(self, account: str, now: int) -> None:
         """Erase an account now."""

@@ -9,13 +9,12 @@ arrive does not matter. Several calls inside `Registry.writing` are one transact
 """
 
 import json
-from collections.abc import Callable, Collection
-from contextlib import AbstractContextManager
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final
 
 from submeter.store.errors import StoreError
-from submeter.store.sql import Connection
+from submeter.store.part import Part
 
 __all__ = ["GONE", "KINDS", "NOTES", "TASKS", "Event", "Events"]
 
@@ -95,22 +94,8 @@ class Event:
         return self.decision == GONE and self.decided_by is None
 
 
-class File(Protocol):
-    """What the events need of the registry that they are a part of."""
-
-    def writing(self, *, synced: bool = True) -> AbstractContextManager[Connection]:
-        """One transaction; inside another one, a part of it. Not `synced`: it need not outlast a power cut."""
-
-    def record(self, actor: str, action: str, subject: str, detail: str = "", *, manager: str = "") -> None:
-        """A line of the audit."""
-
-
-class Events:
+class Events(Part):
     """The events of a registry, as `registry.events`."""
-
-    def __init__(self, file: File, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
-        self._file = file
-        self._rows = rows
 
     def raise_(
         self, kind: str, subject: str, at: int, *, now: int, detail: str = "", amount: int | None = None, count: int | None = None, over: bool = False
@@ -157,17 +142,13 @@ class Events:
 
     def reopen(self, identity: int) -> None:
         """Open an event again whose decision was taken back; if its condition is gone by now, it closes by itself."""
-        with self._file.writing() as db:
-            db.execute(
-                "UPDATE events SET state = 'open', until = NULL, decided_by = NULL, decided_at = NULL, decision = '' WHERE id = ?", (identity,)
-            )
+        self._run("UPDATE events SET state = 'open', until = NULL, decided_by = NULL, decided_at = NULL, decision = '' WHERE id = ?", identity)
 
     def find(self, kind: str | None = None, subject: str | None = None, state: str | None = None, *, kinds: Collection[str] = KINDS) -> list[Event]:
         """Return the events of a kind (or of some `kinds`), subject and state in order of their instants; what is not given may be anything."""
         asked = {name: value for name, value in (("kind", kind), ("subject", subject), ("state", state)) if value is not None}
         where = " AND ".join(f"{name} = ?" for name in asked) or "true"
-        rows = self._rows(f"SELECT * FROM events WHERE {where} ORDER BY at, id", *asked.values())  # noqa: S608 - names of columns, written above
-        return [event for event in (Event(*row) for row in rows) if event.kind in kinds]
+        return [event for event in self._find(Event, "events", f"{where} ORDER BY at, id", *asked.values()) if event.kind in kinds]
 
     def about(self, points: Collection[str], devices: Collection[str], *, kinds: Collection[str] = KINDS) -> list[Event]:
         """Return the events of some `kinds` of these points and devices, in order of their instants."""
@@ -180,10 +161,7 @@ class Events:
 
     def newer(self, identity: int, kinds: Collection[str]) -> list[Event]:
         """Return the events of some `kinds` that were first raised after another one (its id), in that order."""
-        rows = self._rows(
-            "SELECT * FROM events WHERE id > ? AND kind IN (SELECT value FROM json_each(?)) ORDER BY id", identity, json.dumps(list(kinds))
-        )
-        return [Event(*row) for row in rows]
+        return self._find(Event, "events", "id > ? AND kind IN (SELECT value FROM json_each(?)) ORDER BY id", identity, json.dumps(list(kinds)))
 
     def last(self) -> int:
         """Return the id of the event that was raised last; 0 before the first."""
@@ -195,7 +173,7 @@ class Events:
 
     def one(self, identity: int) -> Event:
         """Return one event; StoreError if there is none."""
-        rows = self._rows("SELECT * FROM events WHERE id = ?", identity)
-        if not rows:
+        found = self._one(Event, "events", "id = ?", identity)
+        if found is None:
             raise StoreError(f"there is no event {identity}: `submeter events` shows their ids")
-        return Event(*rows[0])
+        return found

@@ -10,13 +10,13 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from submeter.store.accounts import digest
 from submeter.store.errors import StoreError
-from submeter.store.events import File
+from submeter.store.part import Part
 
 __all__ = ["COLLECTOR", "Credential", "Gateways", "password_line"]
 
@@ -28,7 +28,6 @@ PREFIX: Final = "smg_"
 #: What mosquitto_passwd writes itself.
 ROUNDS: Final = 101
 SALT: Final = 12
-_COLUMNS: Final = "name, created, rotated, revoked"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,25 +40,21 @@ class Credential:
     revoked: int | None
 
 
-class Gateways:
+class Gateways(Part):
     """The gateways of a registry."""
-
-    def __init__(self, file: File, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
-        self._file = file
-        self._rows = rows
 
     def create(self, name: str, now: int) -> str:
         """Let a gateway in, one that was shut out too; return its secret, told this once. StoreError for one that is in, or a name that cannot be."""
         if not NAME.fullmatch(name):
             raise StoreError(f"{name!r} is no name of a gateway: write 1 to 64 letters, digits, _ . and -, as the gateway names itself")
-        found = self._one(name)
+        found = self._one(Credential, "gateways", "name = ?", name)
         if found is not None and found.revoked is None:
             raise StoreError(f"gateway {name} has credentials already: `submeter gateway rotate {name}` makes new ones")
         return self._set(name, "gateway.create", now)
 
     def rotate(self, name: str, now: int) -> str:
         """Replace the secret of a gateway: the old one is void at once over HTTP, at the broker with its next password file. StoreError if it is not in."""
-        found = self._one(name)
+        found = self._one(Credential, "gateways", "name = ?", name)
         if found is None or found.revoked is not None:
             raise StoreError(
                 f"gateway {name} has no credentials: `submeter gateway create {name}` makes them, `submeter gateway list` shows who has some"
@@ -76,7 +71,7 @@ class Gateways:
 
     def all(self) -> list[Credential]:
         """Return all gateways that were ever let in, in order of their names, without their secrets."""
-        return [Credential(*row) for row in self._rows(f"SELECT {_COLUMNS} FROM gateways ORDER BY name")]  # noqa: S608 - ours
+        return self._find(Credential, "gateways", "true ORDER BY name")
 
     def passwords(self) -> list[str]:
         """Return the lines of mosquitto's password file, of all that are in."""
@@ -101,9 +96,6 @@ class Gateways:
                 "INSERT INTO gateway_numbers VALUES (?, ?) ON CONFLICT (gateway) DO UPDATE SET state = excluded.state",
                 [(gateway, json.dumps(dict(state))) for gateway, state in states.items()],
             )
-
-    def _one(self, name: str) -> Credential | None:
-        return next((Credential(*row) for row in self._rows(f"SELECT {_COLUMNS} FROM gateways WHERE name = ?", name)), None)  # noqa: S608 - ours
 
     def _set(self, name: str, action: str, now: int) -> str:
         secret = PREFIX + secrets.token_urlsafe(32)

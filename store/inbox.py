@@ -9,7 +9,7 @@ All instants are microseconds since 1970, UTC.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
@@ -134,32 +134,28 @@ class Counts:
     quarantined: Mapping[str, int]
 
 
-MESSAGE: Final = ("source", "payload", "received_at", "gateway", "topic", "flags", "format")
+#: Columns of what goes in and comes out, in the order of their fields.
+MESSAGE, STORED, QUARANTINED = (tuple(one.name for one in fields(kind)) for kind in (Message, Stored, Quarantined))
 DONE: Final = ("format", "gateway", "boot", "seq", "reason", "id")
-QUARANTINED: Final = ("message", "position", "received_at", "gw_time", "gateway", "device", "reason", "detail", "link", "form", "raw")
+_STORED: Final = f"SELECT {', '.join(STORED)} FROM messages"  # noqa: S608 - columns of ours
+_QUARANTINED: Final = f"SELECT {', '.join(QUARANTINED)} FROM quarantine"  # noqa: S608 - columns of ours
 
-APPEND: Final = "INSERT INTO messages (source, payload, received_at, gateway, topic, flags, format) VALUES (?, ?, ?, ?, ?, ?, ?)"
+APPEND: Final = f"INSERT INTO messages ({', '.join(MESSAGE)}) VALUES (?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - columns of ours
 FINISH: Final = """
 UPDATE messages SET state = 'done', format = coalesce(?, format), gateway = coalesce(?, gateway), boot = ?, seq = ?, reason = ? WHERE id = ?
 """
-PENDING: Final = "SELECT source, payload, received_at, gateway, topic, flags, format, id FROM messages WHERE state = 'new' ORDER BY id LIMIT ?"
-DONE_INSIDE: Final = """
-SELECT source, payload, received_at, gateway, topic, flags, format, id FROM messages
-WHERE id > ? AND state = 'done' AND received_at >= ? AND received_at < ? ORDER BY id LIMIT ?
-"""
-RESTORE: Final = """
-INSERT OR IGNORE INTO messages (source, payload, received_at, gateway, topic, flags, format, id) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-"""
+PENDING: Final = f"{_STORED} WHERE state = 'new' ORDER BY id LIMIT ?"
+DONE_INSIDE: Final = f"{_STORED} WHERE id > ? AND state = 'done' AND received_at >= ? AND received_at < ? ORDER BY id LIMIT ?"
+RESTORE: Final = f"INSERT OR IGNORE INTO messages ({', '.join(STORED)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - columns of ours
 STRANGERS: Final = """
 SELECT message, count(*) FROM quarantine WHERE reason = 'unknown_meter' GROUP BY message HAVING max(received_at) < ? ORDER BY message
 """
-ONE: Final = "SELECT source, payload, received_at, gateway, topic, flags, format, id FROM messages WHERE id = ?"
-AFTER: Final = "SELECT source, payload, received_at, gateway, topic, flags, format, id FROM messages WHERE id > ? ORDER BY id LIMIT ?"
-TAIL: Final = """
-SELECT source, payload, received_at, gateway, topic, flags, format, id
-FROM messages, (SELECT received_at AS last FROM messages WHERE state = 'done' ORDER BY id DESC LIMIT 1)
+ONE: Final = f"{_STORED} WHERE id = ?"
+AFTER: Final = f"{_STORED} WHERE id > ? ORDER BY id LIMIT ?"
+TAIL: Final = f"""
+{_STORED}, (SELECT received_at AS last FROM messages WHERE state = 'done' ORDER BY id DESC LIMIT 1)
 WHERE state = 'done' AND received_at BETWEEN last - ? AND last + ? ORDER BY id
-"""
+"""  # noqa: S608 - columns of ours
 SEEN: Final = """
 SELECT 1 FROM messages b JOIN messages a ON a.gateway = ? AND a.boot = ? AND a.seq = ? AND a.id < b.id AND a.payload = b.payload WHERE b.id = ? LIMIT 1
 """
@@ -170,25 +166,16 @@ SELECT gateway, count(*), min(received_at), max(received_at) FROM messages WHERE
 DONE_UPTO: Final = """
 SELECT coalesce((SELECT id - 1 FROM messages WHERE state = 'new' ORDER BY id LIMIT 1), (SELECT max(id) FROM messages), 0)
 """
-LAST: Final = """
-SELECT source, payload, received_at, gateway, topic, flags, format, id, reason FROM messages
-WHERE id > ?1 AND (?2 IS NULL OR gateway = ?2) ORDER BY id DESC LIMIT ?3
-"""
-QUARANTINED_OF: Final = """
-SELECT message, position, received_at, gw_time, gateway, device, reason, detail, link, form, raw FROM quarantine WHERE message = ? ORDER BY position
-"""
+LAST: Final = f"""
+SELECT {", ".join(STORED)}, reason FROM messages WHERE id > ?1 AND (?2 IS NULL OR gateway = ?2) ORDER BY id DESC LIMIT ?3
+"""  # noqa: S608 - columns of ours
+QUARANTINED_OF: Final = f"{_QUARANTINED} WHERE message = ? ORDER BY position"
 NUMBERED: Final = """
 SELECT id, gateway, boot, seq, received_at FROM messages
 WHERE id > ? AND id <= ? AND seq IS NOT NULL AND gateway IS NOT NULL AND boot IS NOT NULL AND flags & ? = 0 ORDER BY id LIMIT ?
 """
-QUARANTINE: Final = """
-INSERT OR REPLACE INTO quarantine (message, position, received_at, gw_time, gateway, device, reason, detail, link, form, raw)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-"""
-IN_QUARANTINE: Final = """
-SELECT message, position, received_at, gw_time, gateway, device, reason, detail, link, form, raw FROM quarantine
-WHERE (?1 IS NULL OR reason = ?1) AND (?2 IS NULL OR device = ?2) ORDER BY message, position
-"""
+QUARANTINE: Final = f"INSERT OR REPLACE INTO quarantine ({', '.join(QUARANTINED)}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - columns of ours
+IN_QUARANTINE: Final = f"{_QUARANTINED} WHERE (?1 IS NULL OR reason = ?1) AND (?2 IS NULL OR device = ?2) ORDER BY message, position"
 
 
 class Inbox:
@@ -289,7 +276,7 @@ class Inbox:
     def restore(self, messages: Iterable[Stored]) -> None:
         """Put messages with their own ids into an inbox, to be decoded."""
         with transaction(self._db) as db:
-            db.executemany(RESTORE, map(attrgetter(*MESSAGE, "id"), messages))
+            db.executemany(RESTORE, map(attrgetter(*STORED), messages))
 
     def strangers(self, before: int) -> list[tuple[int, int]]:
         """Return message and number of telegrams of unknown meters, of messages that hold such ones, all heard before an instant."""

@@ -3,12 +3,11 @@
 Rules: a version is never edited; another one is kept only where it says something else; the notice is noted once, by whoever sent it.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from submeter.store.errors import StoreError
-from submeter.store.events import File
+from submeter.store.part import Part
 
 __all__ = ["Information", "Informations"]
 
@@ -17,7 +16,6 @@ _KEY: Final = ("unit", "since", "month", "version")
 _NEWEST: Final = (
     "version = (SELECT max(version) FROM information o WHERE (o.unit, o.since, o.month) = (information.unit, information.since, information.month))"
 )
-_COLUMNS: Final = "unit, since, month, version, published, body, notified, via"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +37,8 @@ class Information:
         return f"{_NOTICE}/{self.unit}/{self.since}/{self.month}/{self.version}"
 
 
-class Informations:
+class Informations(Part):
     """The versions of a registry, as `registry.information`."""
-
-    def __init__(self, file: File, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
-        self._file = file
-        self._rows = rows
 
     def keep(self, unit: str, since: int, month: str, body: str, *, now: int) -> int | None:
         """Keep a body (JSON) as the next version; returns its number, None if the newest one says the same."""
@@ -52,50 +46,39 @@ class Informations:
         if newest is not None and newest.body == body:
             return None
         version = 1 if newest is None else newest.version + 1
-        with self._file.writing() as db:
-            db.execute("INSERT INTO information VALUES (?, ?, ?, ?, ?, ?, NULL, NULL)", (unit, since, month, version, now, body))
+        self._add("information", Information(unit, since, month, version, now, body, None, None))
         return version
 
     def newest(self, unit: str, since: int, month: str) -> Information | None:
         """Return the newest version; None before the first."""
-        return self._one("unit = ? AND since = ? AND month = ? ORDER BY version DESC LIMIT 1", unit, since, month)
+        return self._one(Information, "information", "unit = ? AND since = ? AND month = ? ORDER BY version DESC LIMIT 1", unit, since, month)
 
     def of(self, unit: str, month: str) -> list[Information]:
         """Return the newest version of each holder, in order of their times."""
-        rows = self._rows(f"SELECT {_COLUMNS} FROM information WHERE unit = ? AND month = ? AND {_NEWEST} ORDER BY since", unit, month)  # noqa: S608 - ours
-        return [Information(*row) for row in rows]
+        return self._find(Information, "information", f"unit = ? AND month = ? AND {_NEWEST} ORDER BY since", unit, month)
 
     def newer(self, published: int) -> list[Information]:
         """Return the newest versions that were published after an instant, in that order."""
-        rows = self._rows(f"SELECT {_COLUMNS} FROM information WHERE published > ? AND {_NEWEST} ORDER BY published", published)  # noqa: S608 - ours
-        return [Information(*row) for row in rows]
+        return self._find(Information, "information", f"published > ? AND {_NEWEST} ORDER BY published", published)
 
     def version(self, unit: str, since: int, month: str, version: int) -> Information | None:
         """Return one version; None if there is none."""
-        return self._one("unit = ? AND since = ? AND month = ? AND version = ?", unit, since, month, version)
+        return self._one(Information, "information", "unit = ? AND since = ? AND month = ? AND version = ?", unit, since, month, version)
 
     def notified(self, one: Information, via: str, *, now: int) -> None:
         """Note that the holder was told of a version; StoreError if that is noted already, or there is no such version."""
-        with self._file.writing() as db:
-            key = (one.unit, one.since, one.month, one.version)
-            done = db.execute(
-                "UPDATE information SET notified = ?, via = ? WHERE unit = ? AND since = ? AND month = ? AND version = ? AND notified IS NULL",
-                (now, via, *key),
+        if not self._tell(one.unit, one.since, one.month, one.version, via=via, now=now):
+            raise StoreError(
+                f"information of {one.month} for unit {one.unit}, version {one.version}: the notice is noted already, or it is not there"
             )
-            if not done.rowcount:
-                raise StoreError(
-                    f"information of {one.month} for unit {one.unit}, version {one.version}: the notice is noted already, or it is not there"
-                )
 
     def left(self, notice: str, via: str, *, now: int) -> None:
         """Note that the message of this name left, if it tells of a version whose holder was not told before."""
         kind, *key = notice.split("/")
-        if kind != _NOTICE or len(key) < len(_KEY):
-            return
-        with self._file.writing() as db:
-            told = "UPDATE information SET notified = ?, via = ? WHERE (unit, since, month, version) = (?, ?, ?, ?) AND notified IS NULL"
-            db.execute(told, (now, via, *key[: len(_KEY)]))
+        if kind == _NOTICE and len(key) >= len(_KEY):
+            self._tell(*key[: len(_KEY)], via=via, now=now)
 
-    def _one(self, where: str, *values: object) -> Information | None:
-        found = self._rows(f"SELECT {_COLUMNS} FROM information WHERE {where}", *values)  # noqa: S608 - ours
-        return Information(*found[0]) if found else None
+    def _tell(self, *key: object, via: str, now: int) -> int:
+        """Note that the holder was told of the version with this key, unless that is noted already."""
+        sql = "UPDATE information SET notified = ?, via = ? WHERE (unit, since, month, version) = (?, ?, ?, ?) AND notified IS NULL"
+        return self._run(sql, now, via, *key)

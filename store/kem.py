@@ -11,8 +11,8 @@ import binascii
 import io
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Final
+from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -65,13 +65,13 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
     return content
 
 
-def _decrypted(document: bytes, password: str) -> "_Element":
+def _decrypted(document: bytes, password: str) -> Element:
     """The XML behind an EncryptedData element; a document without one as it is."""
     outside = _parsed(document)
-    sealed = next((one.text for one in outside.all() if one.name == "CipherValue"), None)
+    sealed = next((one.text or "" for one in outside.iter("CipherValue")), None)
     if sealed is None:
         return outside
-    if {one.attributes.get("Algorithm") for one in outside.all() if one.name == "EncryptionMethod"} != {CIPHER}:
+    if {one.get("Algorithm") for one in outside.iter("EncryptionMethod")} != {CIPHER}:
         raise KeyFileError("it is encrypted in another way than aes128-cbc")
     try:
         inside = _decipher(base64.b64decode("".join(sealed.split()), validate=True), password)
@@ -93,61 +93,49 @@ def _decipher(data: bytes, password: str) -> bytes:
     return plain[: -plain[-1]] if 1 <= plain[-1] <= KEY_BYTES else b""
 
 
-@dataclass(slots=True)
-class _Element:
-    """An XML element without its namespace, its text and what stands in it."""
-
-    name: str
-    attributes: dict[str, str]
-    text: str = ""
-    children: "list[_Element]" = field(default_factory=list)
-
-    def all(self) -> "Iterator[_Element]":
-        yield self
-        for child in self.children:
-            yield from child.all()
-
-    def child(self, *names: str) -> str | None:
-        return next((one.text.strip() for one in self.children if one.name in names), None)
-
-
-def _parsed(document: bytes) -> _Element:
-    """The root element; document types are refused, so no entity can be declared either."""
-    root = _Element("", {})
-    open_elements = [root]
+def _parsed(document: bytes) -> Element:
+    """The root element, names without their namespace; document types are refused, so no entity can be declared either."""
+    builder, depth = TreeBuilder(), 0
 
     def start(name: str, attributes: dict[str, str]) -> None:
-        if len(open_elements) > DEEPEST:
+        nonlocal depth
+        depth += 1
+        if depth > DEEPEST:
             raise KeyFileError("its XML is nested too deeply")
-        open_elements[-1].children.append(_Element(name.rpartition(":")[2], attributes))
-        open_elements.append(open_elements[-1].children[-1])
+        builder.start(name.rpartition(":")[2], attributes)
 
-    def text(data: str) -> None:
-        open_elements[-1].text += data
+    def end(name: str) -> None:
+        nonlocal depth
+        depth -= 1
+        builder.end(name.rpartition(":")[2])
 
     def refuse(*_: object) -> None:
         raise KeyFileError("its XML declares a document type or an entity")
 
     parser = expat.ParserCreate()
-    parser.buffer_text = True
-    parser.StartElementHandler, parser.CharacterDataHandler = start, text
-    parser.EndElementHandler = lambda _: open_elements.pop()
+    parser.StartElementHandler, parser.EndElementHandler, parser.CharacterDataHandler = start, end, builder.data
     parser.StartDoctypeDeclHandler = parser.EntityDeclHandler = refuse
     try:
         parser.Parse(document, True)
     except expat.ExpatError as error:
         raise KeyFileError(f"it holds no XML that can be read: {error}") from None
-    return root
+    return builder.close()
 
 
-def _meters(root: _Element) -> Iterator[tuple[str, str]]:
+def _meters(root: Element) -> Iterator[tuple[str, str]]:
     """Serial number and key of each element that has both."""
-    for meter in root.all():
-        serial = meter.child(*SERIAL)
-        key = next(filter(None, map(_key, meter.all())), None) if serial else None
+    for meter in root.iter():
+        serial = _child(meter, *SERIAL)
+        key = next(filter(None, map(_key, meter.iter())), None) if serial else None
         if serial and key:
             yield serial, key
 
 
-def _key(element: _Element) -> str | None:
-    return element.text.strip() if element.name == KEY_NAME else element.child("Value") if element.child("Name") == KEY_NAME else None
+def _key(element: Element) -> str | None:
+    if element.tag == KEY_NAME:
+        return (element.text or "").strip()
+    return _child(element, "Value") if _child(element, "Name") == KEY_NAME else None
+
+
+def _child(element: Element, *names: str) -> str | None:
+    return next(((one.text or "").strip() for one in element if one.tag in names), None)

@@ -11,16 +11,15 @@ from pathlib import Path
 from typing import Final
 
 from submeter.decoders import DES_CBC
-from submeter.decoders.diehl import MAKERS
 from submeter.reading import DeviceId
 from submeter.store.directory import Report, shared_keys
+from submeter.store.directory_fields import is_des
 from submeter.store.errors import KeyFileError, VaultError
 from submeter.store.key_files import KeyRow
 from submeter.store.registry import Registry
 
 __all__ = ["import_keys"]
 
-DES_BYTES: Final = 8
 UPSERT: Final = """
 INSERT INTO devices (id, key_sealed, mode, whole) VALUES (?, ?, ?, 1)
 ON CONFLICT (id) DO UPDATE SET key_sealed = excluded.key_sealed, mode = CASE WHEN 2 IN (devices.mode, excluded.mode) THEN excluded.mode ELSE devices.mode END
@@ -38,9 +37,7 @@ def import_keys(registry: Registry, path: Path, rows: Iterable[KeyRow], heard: I
             what = "unchanged" if before.get(device) == key else "changed" if before.get(device) else "added"
             report.counts["device", what] += 1
             if what != "unchanged":
-                db.execute(
-                    UPSERT, (device, registry.vault.seal(key, device), DES_CBC if len(key) == DES_BYTES and device[:3] not in MAKERS else None)
-                )
+                db.execute(UPSERT, (device, registry.vault.seal(key, device), DES_CBC if is_des(device, len(key)) else None))
                 report.differences.append(f"key of {device} {what}")
         report.warnings += shared_keys(registry)
         registry.record("operator", "keys.import", path.name, f"{report.changed} differences")

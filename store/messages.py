@@ -1,14 +1,10 @@
 """What residents wrote to the operator, and what became of it: as `registry.messages` (portal FEATURES b, Y14). Instants are µs UTC."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
 
-from submeter.store.events import File
+from submeter.store.part import Part
 
 __all__ = ["Letter", "Messages"]
-
-_COLUMNS: Final = "id, manager, unit, account, text, created, status, changed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,40 +21,29 @@ class Letter:
     changed: int | None = None
 
 
-class Messages:
+class Messages(Part):
     """The messages of a registry."""
-
-    def __init__(self, file: File, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
-        self._file = file
-        self._rows = rows
 
     def add(self, one: Letter) -> None:
         """Keep a message."""
-        values = [getattr(one, name) for name in _COLUMNS.split(", ")]
-        with self._file.writing() as db:
-            db.execute(f"INSERT INTO messages ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)  # noqa: S608 - ours
+        self._add("messages", one)
 
     def of(self, account: str, unit: str) -> list[Letter]:
         """Return what an account wrote about a flat, the newest first."""
-        rows = self._rows(f"SELECT {_COLUMNS} FROM messages WHERE account = ? AND unit = ? ORDER BY created DESC, id", account, unit)  # noqa: S608 - ours
-        return [Letter(*row) for row in rows]
+        return self._find(Letter, "messages", "account = ? AND unit = ? ORDER BY created DESC, id", account, unit)
 
     def written_by(self, account: str) -> list[Letter]:
         """Return all that an account wrote, the newest first."""
-        return [Letter(*row) for row in self._rows(f"SELECT {_COLUMNS} FROM messages WHERE account = ? ORDER BY created DESC, id", account)]  # noqa: S608 - ours
+        return self._find(Letter, "messages", "account = ? ORDER BY created DESC, id", account)
 
     def of_manager(self, manager: str, limit: int) -> list[Letter]:
         """Return the newest messages to a manager."""
-        rows = self._rows(f"SELECT {_COLUMNS} FROM messages WHERE manager = ? ORDER BY created DESC, id LIMIT ?", manager, limit)  # noqa: S608 - ours
-        return [Letter(*row) for row in rows]
+        return self._find(Letter, "messages", "manager = ? ORDER BY created DESC, id LIMIT ?", manager, limit)
 
     def forget(self, before: int) -> int:
         """Delete what was written, and answered if it was, before an instant; returns how many."""
-        with self._file.writing() as db:
-            return db.execute("DELETE FROM messages WHERE max(created, coalesce(changed, created)) < ?", (before,)).rowcount
+        return self._run("DELETE FROM messages WHERE max(created, coalesce(changed, created)) < ?", before)
 
     def answer(self, manager: str, identity: str, status: str, now: int) -> bool:
         """Keep what the operator says of a message; False if the manager has none like that."""
-        with self._file.writing() as db:
-            sql = "UPDATE messages SET status = ?, changed = ? WHERE id = ? AND manager = ?"
-            return bool(db.execute(sql, (status, now, identity, manager)).rowcount)
+        return bool(self._run("UPDATE messages SET status = ?, changed = ? WHERE id = ? AND manager = ?", status, now, identity, manager))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from submeter.store.errors import KeyFileError
-from submeter.store.key_files import KeyRow
+from submeter.store.key_files import KEY, KeyRow
 
 __all__ = ["is_meter_files", "read_meter_files"]
 
@@ -18,7 +18,6 @@ LARGEST: Final = 64 * 1024
 NONE: Final = ("", "NOKEY")
 #: Endings of directory files: their lines may look alike.
 OURS: Final = frozenset((".toml", ".csv"))
-KEY: Final = re.compile("[0-9A-Fa-f]{32}|[0-9A-Fa-f]{16}")
 #: A number, and what narrows it down: maker (M), version (V) and type (T), of which the maker is used.
 ID: Final = re.compile(r"(?P<number>[0-9A-Fa-f]{8})(?P<more>(\.[MVT]=[0-9A-Za-z]+)*)")
 

@@ -3,12 +3,10 @@
 Rules: the code is a keyed hash; it is gone once the address is proven or another one is wanted. Instants are µs UTC.
 """
 
-from collections.abc import Callable
 from dataclasses import astuple, dataclass
-from typing import Any
 
 from submeter.civil import DAY
-from submeter.store.events import File
+from submeter.store.part import Part, columns
 from submeter.store.sql import upsert
 
 __all__ = ["NewContact", "NewContacts"]
@@ -28,28 +26,21 @@ class NewContact:
     resend: int
 
 
-class NewContacts:
+class NewContacts(Part):
     """The waiting addresses of a registry."""
-
-    def __init__(self, file: File, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
-        self._file = file
-        self._rows = rows
 
     def keep(self, contact: NewContact) -> None:
         """Keep an address instead of the one that waited for this account."""
-        with self._file.writing() as db:
-            db.execute(upsert("new_contacts", "account", "channel, address, use, hash, tries, expires, resend"), astuple(contact))
+        self._run(upsert("new_contacts", "account", columns(NewContact).removeprefix("account, ")), *astuple(contact))
 
     def of(self, account: str) -> NewContact | None:
         """Return the address that waits, also one whose code is over."""
-        return next((NewContact(*row) for row in self._rows("SELECT * FROM new_contacts WHERE account = ?", account)), None)
+        return self._one(NewContact, "new_contacts", "account = ?", account)
 
     def expire(self, now: int) -> None:
         """Delete the addresses whose code is over for a day."""
-        with self._file.writing() as db:
-            db.execute("DELETE FROM new_contacts WHERE expires < ?", (now - DAY,))
+        self._run("DELETE FROM new_contacts WHERE expires < ?", now - DAY)
 
     def drop(self, account: str) -> None:
         """Forget the address that waits."""
-        with self._file.writing() as db:
-            db.execute("DELETE FROM new_contacts WHERE account = ?", (account,))
+        self._run("DELETE FROM new_contacts WHERE account = ?", account)

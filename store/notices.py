@@ -4,11 +4,11 @@ Rules: nobody is told without a wish, and nothing that happened before it; how f
 message is made once however often the job runs and whatever the outbox forgets. Instants are µs UTC, amounts micro units (of money: of the currency).
 """
 
-from collections.abc import Callable, Collection, Sequence
-from dataclasses import astuple, dataclass
-from typing import Any, Final
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Final
 
-from submeter.store.events import File
+from submeter.store.part import Part
 from submeter.store.sql import upsert
 
 __all__ = ["WAYS", "WISHES", "Notices", "Posted", "Rule", "Wish"]
@@ -16,8 +16,8 @@ __all__ = ["WAYS", "WISHES", "Notices", "Posted", "Rule", "Wish"]
 #: What one may wish to be told, and by which channels.
 WISHES: Final = ("monthly_information", "balance_due", "payment_received", "leak", "silence")
 WAYS: Final = ("email", "sms")
-_RULE: Final = "id, account, unit, quantity, kind, amount, channels, since, told"
-_POSTED: Final = "id, manager, name, kind, unit, amount, currency, day, at"
+#: Of all that has not ended.
+_LIVING: Final = "account IN (SELECT id FROM accounts WHERE ended IS NULL)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +65,15 @@ class Rule:
     told: int | None = None
 
 
-class Notices:
+class Notices(Part):
     """The wishes, rules and posts of a registry."""
-
-    def __init__(self, file: File, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
-        self._file = file
-        self._rows = rows
 
     # Wishes
 
     def wishes(self, account: str | None = None) -> list[Wish]:
         """Return the wishes of an account, or of all that have not ended."""
-        where, values = ("account = ?", [account]) if account else ("account IN (SELECT id FROM accounts WHERE ended IS NULL)", [])
-        return [Wish(*row) for row in self._rows(f"SELECT * FROM wishes WHERE {where} ORDER BY account, event, channel", *values)]  # noqa: S608 - ours
+        where, values = ("account = ?", [account]) if account else (_LIVING, [])
+        return self._find(Wish, "wishes", f"{where} ORDER BY account, event, channel", *values)
 
     def wish(self, account: str, wanted: Collection[tuple[str, str]], *, now: int) -> None:
         """Make these (event, channel) all that an account wants; what it wanted before counts from when it did."""
@@ -95,40 +91,38 @@ class Notices:
                 "INSERT INTO posted (manager, name, kind, unit, amount, currency, day, at) VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 (manager, name, *said, now),
             ).rowcount
-            row = db.execute(f"SELECT {_POSTED} FROM posted WHERE manager = ? AND name = ?", (manager, name)).fetchone()  # noqa: S608 - ours
-            return Posted(*row), bool(made)
+            (one,) = self._find(Posted, "posted", "manager = ? AND name = ?", manager, name)
+            return one, bool(made)
 
     def posted(self, after: int) -> list[Posted]:
         """Return what was posted after a number, in order."""
-        return [Posted(*row) for row in self._rows(f"SELECT {_POSTED} FROM posted WHERE id > ? ORDER BY id", after)]  # noqa: S608 - ours
+        return self._find(Posted, "posted", "id > ? ORDER BY id", after)
 
     def forget(self, before: int) -> int:
         """Delete what was told and came before an instant; returns how many."""
-        with self._file.writing() as db:
-            return db.execute("DELETE FROM posted WHERE at < ? AND id <= ?", (before, self.mark("posted"))).rowcount
+        return self._run("DELETE FROM posted WHERE at < ? AND id <= ?", before, self.mark("posted"))
 
     # Limits
 
     def rules(self, account: str | None = None, unit: str | None = None) -> list[Rule]:
         """Return the limits of an account at a unit, or all of accounts that have not ended."""
-        of_all = account is None
-        where, values = ("account IN (SELECT id FROM accounts WHERE ended IS NULL)", []) if of_all else ("account = ? AND unit = ?", [account, unit])
-        return [Rule(*row) for row in self._rows(f"SELECT {_RULE} FROM alert_rules WHERE {where} ORDER BY rowid", *values)]  # noqa: S608 - ours
+        where, values = ("account = ? AND unit = ?", [account, unit]) if account else (_LIVING, [])
+        return self._find(Rule, "alert_rules", f"{where} ORDER BY rowid", *values)
 
     def rules_of(self, account: str) -> list[Rule]:
         """Return the limits of an account at all units."""
-        return [Rule(*row) for row in self._rows(f"SELECT {_RULE} FROM alert_rules WHERE account = ? ORDER BY unit, rowid", account)]  # noqa: S608 - ours
+        return self._find(Rule, "alert_rules", "account = ? ORDER BY unit, rowid", account)
 
     def set_rules(self, account: str, unit: str, rules: Sequence[Rule]) -> None:
         """Make these all the limits of an account at a unit."""
         with self._file.writing() as db:
             db.execute("DELETE FROM alert_rules WHERE account = ? AND unit = ?", (account, unit))
-            db.executemany(f"INSERT INTO alert_rules ({_RULE}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", [astuple(one) for one in rules])  # noqa: S608 - ours
+            for one in rules:
+                self._add("alert_rules", one)
 
     def told(self, rule: str, start: int) -> bool:
         """Note that a rule told of the period that begins then; False if it told of that, or a later one, before."""
-        with self._file.writing() as db:
-            return bool(db.execute("UPDATE alert_rules SET told = ? WHERE id = ? AND (told IS NULL OR told < ?)", (start, rule, start)).rowcount)
+        return bool(self._run("UPDATE alert_rules SET told = ? WHERE id = ? AND (told IS NULL OR told < ?)", start, rule, start))
 
     # How far was told
 
@@ -139,5 +133,4 @@ class Notices:
 
     def set_mark(self, source: str, value: int) -> None:
         """Note how far a source was told."""
-        with self._file.writing() as db:
-            db.execute(upsert("notice_marks", "source", "value"), (source, value))
+        self._run(upsert("notice_marks", "source", "value"), source, value)

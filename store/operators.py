@@ -5,14 +5,14 @@ operator is still there, so that an end works at once. Instants are µs UTC.
 """
 
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from submeter.civil import HOUR, MINUTE
 from submeter.store.accounts import Session, digest
 from submeter.store.errors import StoreError
-from submeter.store.events import File
+from submeter.store.part import Part, columns
 from submeter.store.registry_types import SCOPES
 
 __all__ = ["STAFF", "Operator", "Operators", "session_of"]
@@ -27,7 +27,6 @@ LINK: Final = 30 * MINUTE
 LASTS: Final = 12 * HOUR
 IDLE: Final = 30 * MINUTE
 LONGEST: Final = 60
-_COLUMNS: Final = "id, manager, name, role, created, ended, link_until"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +42,8 @@ class Operator:
     link_until: int | None
 
 
-class Operators:
+class Operators(Part):
     """The operators of a registry."""
-
-    def __init__(self, file: File, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
-        self._file = file
-        self._rows = rows
 
     def invite(self, manager: str, name: str, role: str, *, identity: str, now: int) -> str:
         """Add an operator (as `identity`), or give one that is there another role; return the secret of a new link, told this once.
@@ -79,16 +74,16 @@ class Operators:
         """Use a link up at the portal of a manager; None if it is not good there, was used, or is over."""
         with self._file.writing() as db:
             sql = "UPDATE operators SET link = NULL, link_until = NULL WHERE link = ? AND manager = ? AND link_until > ? AND ended IS NULL"
-            row = db.execute(f"{sql} RETURNING {_COLUMNS}", (digest(secret), manager, now)).fetchone()
+            row = db.execute(f"{sql} RETURNING {columns(Operator)}", (digest(secret), manager, now)).fetchone()
             return Operator(*row) if row else None
 
     def one(self, identity: str) -> Operator | None:
         """Return an operator that has not ended."""
-        return next((Operator(*row) for row in self._rows(f"SELECT {_COLUMNS} FROM operators WHERE id = ? AND ended IS NULL", identity)), None)  # noqa: S608 - ours
+        return self._one(Operator, "operators", "id = ? AND ended IS NULL", identity)
 
     def all(self) -> list[Operator]:
         """Return all operators, ended ones too, in order of manager, name and making."""
-        return [Operator(*row) for row in self._rows(f"SELECT {_COLUMNS} FROM operators ORDER BY manager, name, created")]  # noqa: S608 - ours
+        return self._find(Operator, "operators", "true ORDER BY manager, name, created")
 
     def end(self, manager: str, name: str, now: int) -> None:
         """End an operator with link and sessions, at once; StoreError if there is none."""

@@ -10,14 +10,14 @@ Rules: `body` (the values of the template, perhaps with a code) goes in the stat
 import json
 import re
 import secrets
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, get_args
 
 from submeter.config.languages import LOCALES
 from submeter.config.texts import SECRET, TEMPLATES
 from submeter.store.errors import StoreError
-from submeter.store.events import File
+from submeter.store.part import Part
 
 __all__ = ["CHANNELS", "GIVEN_UP_AFTER", "Channel", "Notice", "Outbox", "State", "masked", "writable"]
 
@@ -77,12 +77,8 @@ class Notice:
         return masked(self.address)
 
 
-class Outbox:
+class Outbox(Part):
     """The messages of a registry, as `registry.outbox`."""
-
-    def __init__(self, file: File, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
-        self._file = file
-        self._rows = rows
 
     def put(
         self,
@@ -113,7 +109,7 @@ class Outbox:
 
     def due(self, now: int, limit: int, channels: Collection[str] = CHANNELS) -> list[Notice]:
         """Return what is to be sent now: first what expires, then in the order in which it fell due."""
-        return self._find(
+        return self._select(
             "state = 'waiting' AND due <= ? AND (expires IS NULL OR expires > ?) AND channel IN (SELECT value FROM json_each(?)) "
             "ORDER BY expires IS NULL, due, id LIMIT ?",
             *(now, now, json.dumps(list(channels)), limit),
@@ -127,8 +123,7 @@ class Outbox:
 
     def sent(self, identity: int, now: int) -> None:
         """Note that a message left; what it said is deleted."""
-        with self._file.writing() as db:
-            db.execute(f"{_END}, error = '' WHERE id = ? AND state = 'waiting'", ("sent", now, identity))
+        self._run(f"{_END}, error = '' WHERE id = ? AND state = 'waiting'", "sent", now, identity)
 
     def failed(self, identity: int, now: int, error: str, *, retry_at: int | None) -> Notice:
         """Note a try that failed, and when the next one is due; given up if that is None, too late for the message, or three days after its first try.
@@ -159,8 +154,7 @@ class Outbox:
 
     def cancel(self, identity: int, *, now: int) -> bool:
         """End a message that has not left, e.g. because a newer code counts; False if there is nothing to cancel."""
-        with self._file.writing() as db:
-            return bool(db.execute(f"{_END} WHERE id = ? AND state = 'waiting'", ("cancelled", now, identity)).rowcount)
+        return bool(self._run(f"{_END} WHERE id = ? AND state = 'waiting'", "cancelled", now, identity))
 
     def retry(self, identity: int, *, now: int) -> Notice:
         """Make a waiting message due at once, and count its tries anew; StoreError if it has ended."""
@@ -176,14 +170,14 @@ class Outbox:
 
     def one(self, identity: int) -> Notice:
         """Return one message; StoreError if there is none."""
-        found = self._find("id = ?", identity)
+        found = self._select("id = ?", identity)
         if not found:
             raise StoreError(f"there is no message {identity}: `submeter outbox` shows their ids")
         return found[0]
 
     def find(self, states: Collection[State]) -> list[Notice]:
         """Return the messages in these states in order of their making."""
-        return self._find("state IN (SELECT value FROM json_each(?)) ORDER BY id", json.dumps(list(states)))
+        return self._select("state IN (SELECT value FROM json_each(?)) ORDER BY id", json.dumps(list(states)))
 
     def trouble(self, channel: str, since: int) -> bool:
         """Whether a channel did not take what was tried since then, and has taken nothing after that; an address that is refused for good is no such trouble."""
@@ -198,10 +192,9 @@ class Outbox:
 
     def forget(self, *, before: int | None = None, address: str | None = None) -> int:
         """Delete messages that ended before an instant, or all to an address, also those that wait; returns how many."""
-        with self._file.writing() as db:
-            return db.execute("DELETE FROM outbox WHERE ended < ? OR address = ?", (before, address)).rowcount
+        return self._run("DELETE FROM outbox WHERE ended < ? OR address = ?", before, address)
 
-    def _find(self, where: str, *values: object) -> list[Notice]:
+    def _select(self, where: str, *values: object) -> list[Notice]:
         return [_notice(row) for row in self._rows(f"SELECT {_COLUMNS} FROM outbox WHERE {where}", *values)]  # noqa: S608 - ours
 
 

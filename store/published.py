@@ -63,12 +63,9 @@ MIGRATIONS: Final = (
 UPSERT_SERIES: Final = upsert("series", "id", "point, name, unit, tariff, subunit, idx, kind, zone, last_t, last_value, last_heard, version")
 UPSERT_BLOCK: Final = upsert("blocks", "series, level, block", "version, data")
 UPSERT_REVISION: Final = upsert("revisions", "series, level, block", "data")
-READ_REVISIONS: Final = "SELECT data FROM revisions WHERE series = ? AND level = ? AND block BETWEEN ? AND ? ORDER BY block"
-READ_PARTS: Final = "SELECT data FROM parts WHERE series = ? AND level = ? AND block BETWEEN ? AND ? ORDER BY start"
 DELETE_PARTS: Final = "DELETE FROM parts WHERE series = ? AND level = ? AND start >= ? AND start < ?"
 INSERT_CORRECTION: Final = "INSERT INTO corrections VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 READ_CHANGED: Final = "SELECT * FROM series WHERE (version, id) > (?, ?) ORDER BY version, id LIMIT ?"
-READ_BLOCKS: Final = "SELECT data FROM blocks WHERE series = ? AND level = ? AND block BETWEEN ? AND ? ORDER BY block"
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,20 +234,20 @@ class Published:
 
     def read(self, series: int, level: int, first: str, last: str) -> Points:
         """Return the rows of the blocks labelled `first` to `last`, both included, in order of start; none if nothing is published there."""
-        with self._lock, querying(self._connection) as db:
-            rows = db.execute(READ_BLOCKS, (series, level, first, last)).fetchall()
-        return np.frombuffer(b"".join([data for (data,) in rows]), POINT)
+        return self._points("blocks", "block", series, level, first, last)
 
     def revisions(self, series: int, level: int, first: str, last: str) -> Points:
         """Return the replaced rows of the blocks labelled `first` to `last`, both included, in order of start and revision."""
-        with self._lock, querying(self._connection) as db:
-            rows = db.execute(READ_REVISIONS, (series, level, first, last)).fetchall()
-        return np.frombuffer(b"".join([data for (data,) in rows]), POINT)
+        return self._points("revisions", "block", series, level, first, last)
 
     def parts(self, series: int, level: int, first: str, last: str) -> Points:
         """Return the parts of buckets of the blocks labelled `first` to `last`, both included, in order of start."""
+        return self._points("parts", "start", series, level, first, last)
+
+    def _points(self, table: str, order: str, *asked: int | str) -> Points:
+        sql = f"SELECT data FROM {table} WHERE series = ? AND level = ? AND block BETWEEN ? AND ? ORDER BY {order}"  # noqa: S608 - ours
         with self._lock, querying(self._connection) as db:
-            rows = db.execute(READ_PARTS, (series, level, first, last)).fetchall()
+            rows = db.execute(sql, asked).fetchall()
         return np.frombuffer(b"".join([data for (data,) in rows]), POINT)
 
     def cuts(self) -> dict[int, str]:

@@ -6,12 +6,12 @@ dirty marks are written with the readings, notes of what is to be published with
 """
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, Self, TypeVar
+from typing import Any, Final, Literal, NamedTuple, Self
 
 import duckdb
 import pyarrow as pa
@@ -36,13 +36,13 @@ from submeter.store.readings_schema import (
     ROLLUP,
     TOUCHED,
     WITHIN,
+    tabled,
 )
 from submeter.store.retention import Retention, next_mark
 
 __all__ = ["Accepted", "Kind", "Readings", "SeriesKey"]
 
 Kind = Literal["total", "period", "gauge"]
-K = TypeVar("K")
 TABLES: Final = ("registers", "readings", "series", "dirty", "rollups", "history", "unpublished", "receptions", "bills", "corrections")
 INSERT_READINGS: Final = "INSERT INTO readings SELECT * FROM fresh"
 SELECT_READINGS: Final = """
@@ -101,6 +101,11 @@ class SeriesKey:
     register: Register
     kind: Kind
 
+    @property
+    def subject(self) -> str:
+        """How events call it."""
+        return f"point:{self.point}/{self.register}"
+
 
 class Readings:
     """Open or create the file; StoreError if another process has it open, it is newer than this release, or DuckDB is older than 2.0."""
@@ -109,8 +114,7 @@ class Readings:
         self._duck = Duck(path, MIGRATIONS)
         self.retention, self.bucketed = Retention(self._duck), Bucketed(self._duck)
         self._lock = threading.Lock()
-        self._registers = self._known_registers()
-        self._series = self._known_series()
+        self._look_up()
 
     def __enter__(self) -> Self:
         return self
@@ -125,8 +129,7 @@ class Readings:
     def reopen(self) -> None:
         """Close and open the file again after a StoreBrokenError; everything committed is there."""
         self._duck.reopen()
-        self._registers = self._known_registers()
-        self._series = self._known_series()
+        self._look_up()
 
     def copy_to(self, path: Path) -> None:
         """Copy the file, with all that is committed, to another path."""
@@ -135,8 +138,7 @@ class Readings:
     def become(self, path: Path) -> None:
         """Take the place of the file by another one of the same installation, which is closed, in one step."""
         self._duck.become(path)
-        self._registers = self._known_registers()
-        self._series = self._known_series()
+        self._look_up()
 
     @property
     def mended(self) -> str | None:
@@ -150,21 +152,11 @@ class Readings:
 
     def register_ids(self, wanted: Iterable[tuple[str, Register]]) -> dict[tuple[str, Register], int]:
         """Return the number of each (device, register); those not seen before are added, durable on return."""
-        with self._lock:
-            keys = set(wanted)
-            added = _numbered(sorted(keys - self._registers.keys()), len(self._registers))
-            self._add("registers", [(number, device, *astuple(register)) for (device, register), number in added.items()])
-            self._registers |= added
-            return {key: self._registers[key] for key in keys}
+        return self._numbers("registers", self._registers, wanted, lambda key: (key[0], *astuple(key[1])))
 
     def series_ids(self, wanted: Iterable[SeriesKey]) -> dict[SeriesKey, int]:
         """Return the number of each series; those not seen before are added, durable on return. The kind belongs to the series."""
-        with self._lock:
-            keys = set(wanted)
-            added = _numbered(sorted(keys - self._series.keys()), len(self._series))
-            self._add("series", [(number, key.point, *astuple(key.register), key.kind) for key, number in added.items()])
-            self._series |= added
-            return {key: self._series[key] for key in keys}
+        return self._numbers("series", self._series, wanted, lambda key: (key.point, *astuple(key.register), key.kind))
 
     def registers(self) -> dict[tuple[str, Register], int]:
         """Return every known (device, register) with its number."""
@@ -226,28 +218,28 @@ class Readings:
 
     def watermark(self) -> int:
         """Return the highest inbox message whose readings are stored; 0 at first."""
-        return int(self._duck.read("SELECT value FROM progress WHERE name = 'inbox'")["value"][0].as_py())
+        return self._progress("inbox")
 
     def sent_in(self) -> int:
         """Return the number of the last reading of residents that is stored; 0 at first."""
-        return int(self._duck.read("SELECT value FROM progress WHERE name = 'self'")["value"][0].as_py())
+        return self._progress("self")
 
     def mark(self) -> int:
         """Return the mark of the last transaction that stored readings or rows; it only rises."""
-        return int(self._duck.read("SELECT value FROM progress WHERE name = 'mark'")["value"][0].as_py())
+        return self._progress("mark")
 
     def published(self) -> int:
         """Return the version of the published file that holds all rows but those that `unpublished` tells; 0 at first."""
-        return int(self._duck.read("SELECT coalesce(max(value), 0) AS value FROM progress WHERE name = 'published'")["value"][0].as_py())
+        return self._progress("published")
 
     def directory(self) -> int:
         """Return the version of the directory that the rows were last computed from; 0 at first."""
-        return int(self._duck.read("SELECT value FROM progress WHERE name = 'directory'")["value"][0].as_py())
+        return self._progress("directory")
 
     def computed_from(self, directory: int) -> None:
         """Note that all rows are computed from this version of the directory."""
         with self._duck.transaction() as connection:
-            connection.execute("UPDATE progress SET value = ? WHERE name = 'directory'", [directory])
+            _note(connection, "directory", directory)
 
     def dirty(self) -> pa.Table:
         """Return the ranges to be computed anew (schema DIRTY), oldest mark first; they stay until `clear_dirty`."""
@@ -341,8 +333,7 @@ class Readings:
 
         with self._duck.rehearsal():
             yield rehearsed
-        self._registers = self._known_registers()
-        self._series = self._known_series()
+        self._look_up()
 
     def move_states(self, moved: pa.Table) -> None:
         """Give rows (series, level, start) another `state`, which time alone may do, and note them as unpublished, in one transaction."""
@@ -398,14 +389,13 @@ class Readings:
 
     def publish_touched(self, spans: Sequence[tuple[int, int, int]], looked: int) -> None:
         """Note the rows as unpublished that overlap any of these (series, since, until), and how far losses were looked at, in one transaction."""
-        with self._duck.transaction(touched=_arrow(spans, TOUCHED)) as connection:
+        with self._duck.transaction(touched=tabled(spans, TOUCHED)) as connection:
             connection.execute(sql.NOTE_TOUCHED, [next_mark(connection)])
-            connection.execute("DELETE FROM progress WHERE name = 'losses'")
-            connection.execute("INSERT INTO progress VALUES ('losses', ?)", [looked])
+            _note(connection, "losses", looked)
 
     def losses_looked(self) -> int:
         """Return up to which change of events losses were looked at (µs UTC); 0 at first."""
-        return int(self._duck.read("SELECT coalesce(max(value), 0) AS value FROM progress WHERE name = 'losses'")["value"][0].as_py())
+        return self._progress("losses")
 
     def unpublished(self) -> pa.Table:
         """Return the rows that changed since they were last published (schema UNPUBLISHED); they stay until `clear_unpublished`."""
@@ -416,8 +406,7 @@ class Readings:
         """Clear what `unpublished` answered, now that it is published in this version of the published file; what changed since then stays."""
         with self._duck.transaction() as connection:
             _clear(connection, "unpublished", noted)
-            connection.execute("DELETE FROM progress WHERE name = 'published'")
-            connection.execute("INSERT INTO progress VALUES ('published', ?)", [version])
+            _note(connection, "published", version)
 
     def rollups(self, series: Sequence[int], level: int, start: int, end: int) -> pa.Table:
         """Return the rows of one level that begin in [start, end), with `rev`, in order of series and start."""
@@ -464,7 +453,7 @@ class Readings:
 
     def heard_alone(self, asked: Sequence[tuple[int, str, date, date]]) -> list[tuple[int, str]]:
         """Return, for each (number, gateway, first and last UTC day), the devices that were heard on these days, and by this gateway alone."""
-        rows = self._duck.read(sql.SELECT_ALONE, asked=_arrow(asked, ALONE))
+        rows = self._duck.read(sql.SELECT_ALONE, asked=tabled(asked, ALONE))
         return list(zip(rows["id"].to_pylist(), rows["device"].to_pylist(), strict=True))
 
     def of_telegram(self, place: int) -> list[dict[str, Any]]:
@@ -487,19 +476,29 @@ class Readings:
         query = " UNION ALL ".join(f"SELECT '{table}' AS name, count(*) AS n FROM {table}" for table in TABLES)  # noqa: S608 - names of the table above
         return {str(row["name"]): int(row["n"]) for row in self._duck.read(query).to_pylist()}
 
-    def _add(self, table: str, rows: Sequence[tuple[object, ...]]) -> None:
-        if rows:
-            columns = {str(number): list(column) for number, column in enumerate(zip(*rows, strict=True))}
-            with self._duck.transaction(added=pa.table(columns)) as connection:
-                connection.execute(f"INSERT INTO {table} SELECT * FROM added")  # noqa: S608 - a table of ours
+    def _numbers(self, table: str, known: dict[Any, int], wanted: Iterable[Any], row: Callable[[Any], tuple[object, ...]]) -> dict[Any, int]:
+        """The numbers of some keys; those that are new are added to their table."""
+        with self._lock:
+            keys = set(wanted)
+            added = {key: number for number, key in enumerate(sorted(keys - known.keys()), len(known) + 1)}
+            if added:
+                rows = [(number, *row(key)) for key, number in added.items()]
+                columns = zip(*rows, strict=True)
+                with self._duck.transaction(added=pa.table({str(place): list(column) for place, column in enumerate(columns)})) as connection:
+                    connection.execute(f"INSERT INTO {table} SELECT * FROM added")  # noqa: S608 - a table of ours
+            known |= added
+            return {key: known[key] for key in keys}
 
-    def _known_registers(self) -> dict[tuple[str, Register], int]:
+    def _look_up(self) -> None:
+        """Learn the numbers of all registers and series."""
         rows = self._duck.read("SELECT id, device, name, unit, tariff, subunit, idx FROM registers").to_pylist()
-        return {(row["device"], _register(row)): row["id"] for row in rows}
-
-    def _known_series(self) -> dict[SeriesKey, int]:
+        self._registers = {(row["device"], _register(row)): row["id"] for row in rows}
         rows = self._duck.read("SELECT id, point, name, unit, tariff, subunit, idx, kind FROM series").to_pylist()
-        return {SeriesKey(row["point"], _register(row), row["kind"]): row["id"] for row in rows}
+        self._series = {SeriesKey(row["point"], _register(row), row["kind"]): row["id"] for row in rows}
+
+    def _progress(self, name: str) -> int:
+        """How far something is; 0 at first."""
+        return int(self._duck.read("SELECT coalesce(max(value), 0) AS value FROM progress WHERE name = ?", [name])["value"][0].as_py())
 
 
 def _replace(connection: duckdb.DuckDBPyConnection, rows: pa.Table, ranges: pa.Table, levels: pa.Array, reason: str, now: int) -> pa.Table:
@@ -520,22 +519,23 @@ def _replace(connection: duckdb.DuckDBPyConnection, rows: pa.Table, ranges: pa.T
     return differing
 
 
+def _note(connection: duckdb.DuckDBPyConnection, name: str, value: int) -> None:
+    """Note how far something is."""
+    connection.execute("DELETE FROM progress WHERE name = ?", [name])
+    connection.execute("INSERT INTO progress VALUES (?, ?)", [name, value])
+
+
 def _clear(connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> None:
     connection.execute(f"DELETE FROM {table} WHERE mark <= ?", [max(rows["mark"].to_pylist(), default=0)])  # noqa: S608 - a table of ours
 
 
-def _numbered(keys: Sequence[K], used: int) -> dict[K, int]:
-    return {key: number for number, key in enumerate(keys, used + 1)}
-
-
-def _register(row: dict[str, str | int]) -> Register:
-    return Register(str(row["name"]), str(row["unit"]), int(row["tariff"]), int(row["subunit"]), int(row["idx"]))
+def _register(row: Mapping[str, Any]) -> Register:
+    return Register(*(row[name] for name in ("name", "unit", "tariff", "subunit", "idx")))
 
 
 def _everything(series: Sequence[int]) -> pa.Table:
     """WITHIN: all rows of these series."""
-    rows = [(number, level, -INT64_MAX, INT64_MAX) for number in sorted(set(series)) for level in range(len(LEVELS))]
-    return pa.Table.from_pylist([dict(zip(WITHIN.names, row, strict=True)) for row in rows], schema=WITHIN)
+    return tabled([(number, level, -INT64_MAX, INT64_MAX) for number in sorted(set(series)) for level in range(len(LEVELS))], WITHIN)
 
 
 def _bounds(ranges: pa.Table) -> dict[str, int]:
@@ -545,11 +545,6 @@ def _bounds(ranges: pa.Table) -> dict[str, int]:
 
 def _series_bounds(ranges: pa.Table) -> dict[str, int]:
     return {"low": min(ranges["series"].to_pylist(), default=0), "high": max(ranges["series"].to_pylist(), default=0)}
-
-
-def _arrow(rows: Sequence[tuple[object, ...]], schema: pa.Schema) -> pa.Table:
-    columns = list(zip(*rows, strict=True)) or [()] * len(schema)
-    return pa.table([pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)], schema=schema)
 
 
 def _ids(column: str, numbers: Collection[int]) -> pa.Table:

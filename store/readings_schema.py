@@ -5,6 +5,7 @@ instants are microseconds UTC, values micro units of the register's canonical un
 positions or bits of the tuples of the same name in `submeter.reading`.
 """
 
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import pyarrow as pa
@@ -27,6 +28,7 @@ __all__ = [
     "TOUCHED",
     "UNPUBLISHED",
     "WITHIN",
+    "tabled",
 ]
 
 MIGRATIONS: Final = (
@@ -184,3 +186,9 @@ FLOOR: Final = pa.schema({"series": pa.int32(), "what": pa.string(), "start": pa
 
 #: Rows that a replacement is about: those of a series and level that begin in [first, beyond).
 WITHIN: Final = pa.schema({"series": pa.int32(), "level": pa.uint8(), "first": pa.int64(), "beyond": pa.int64()})
+
+
+def tabled(rows: Iterable[Sequence[object]], schema: pa.Schema) -> pa.Table:
+    """Rows, each with a value for every column, as a table."""
+    columns = list(zip(*rows, strict=True)) or [()] * len(schema)
+    return pa.table([pa.array(column, kind) for column, kind in zip(columns, schema.types, strict=True)], schema=schema)

@@ -16,31 +16,6 @@ from typing import Final
 
 from submeter.reading import LEVELS
 
-__all__ = [
-    "ACCEPT",
-    "BEGUN",
-    "BILL",
-    "CORRECT",
-    "DELETE_CHANGED",
-    "DELETE_COMPUTED",
-    "DELETE_DAYS",
-    "DIFFERING",
-    "FRESH",
-    "INSERT_CHANGED",
-    "KEEP_HISTORY",
-    "LEARN",
-    "MARK_DIRTY",
-    "MOVE_NEWEST",
-    "MOVE_STATE",
-    "NOTED",
-    "RECEIVE",
-    "REHEARSED",
-    "SELECT_DAYS",
-    "SELECT_HEARD_BY",
-    "SELECT_INSIDE",
-    "UNBILL_HISTORY",
-]
-
 FRESH: Final = """
 WITH late AS (SELECT b.* FROM batch b JOIN newest n USING (register) WHERE b.t <= n.t),
 known AS (

@@ -4,11 +4,11 @@ Rules: rows are sums, so that reading much costs little; a reader is an id ("tok
 their own unit are not kept while nobody else has a grant to it. Instants are µs UTC.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass
-from typing import Any, Final
+from typing import Final
 
-from submeter.store.events import File
+from submeter.store.part import Part
 
 __all__ = ["EVER", "HOUR", "Read", "Reads"]
 
@@ -20,7 +20,6 @@ INSERT INTO reads (unit, hour, actor, action, role, since, manager, first, last,
 ON CONFLICT (unit, hour, actor, action, role, since) DO UPDATE
 SET times = reads.times + excluded.times, first = min(reads.first, excluded.first), last = max(reads.last, excluded.last)
 """
-_COLUMNS: Final = "unit, hour, actor, action, role, since, manager, first, last, times"
 _OTHERS: Final = "SELECT 1 FROM grants WHERE unit = ? AND account <> ? AND ended IS NULL LIMIT 1"
 
 
@@ -40,12 +39,8 @@ class Read:
     times: int
 
 
-class Reads:
+class Reads(Part):
     """The reads of a registry."""
-
-    def __init__(self, file: File, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
-        self._file = file
-        self._rows = rows
 
     def add(self, reads: Iterable[Read]) -> None:
         """Add reads to those that are kept, in one transaction."""
@@ -57,12 +52,11 @@ class Reads:
         where = "unit = ? AND hour > ? AND hour < ? AND actor <> ? AND substr(actor, 1, CAST(? AS INTEGER)) <> ? AND since IN (?, ?) ORDER BY last DESC, actor, action"
         mine = f"account:{own}"
         values = (unit, start - HOUR, end, mine, len(mine) + 1, f"{mine}/", since, EVER)
-        return [Read(*row) for row in self._rows(f"SELECT {_COLUMNS} FROM reads WHERE {where}", *values)]  # noqa: S608 - ours
+        return self._find(Read, "reads", where, *values)
 
     def forget(self, before: int) -> int:
         """Delete hours before an instant; returns how many rows."""
-        with self._file.writing() as db:
-            return db.execute("DELETE FROM reads WHERE hour < ?", (before,)).rowcount
+        return self._run("DELETE FROM reads WHERE hour < ?", before)
 
     def _matters(self, one: Read) -> bool:
         own = one.role.startswith("resident")

@@ -293,10 +293,10 @@ class Registry:
 
     def point(self, identity: str) -> Point:
         """Return one point; StoreError if there is none."""
-        found = self._rows("SELECT * FROM points WHERE id = ?", identity)
-        if not found:
+        found = self.point_of(identity)
+        if found is None:
             raise StoreError(f"there is no point {identity}: the directory names them, `GET /v1/units/{{unit}}/meters` shows them")
-        return _point(found[0])
+        return found
 
     def point_of(self, identity: str) -> Point | None:
         """Return one point, None if there is none."""

@@ -11,7 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from submeter.reading import LEVELS
-from submeter.store.duck import Duck
+from submeter.store.duck import Duck, named
 from submeter.store.readings_schema import FLOOR
 
 __all__ = ["Retention", "next_mark"]
@@ -32,7 +32,11 @@ WHEN MATCHED THEN UPDATE SET start = f.start
 WHEN NOT MATCHED THEN INSERT VALUES (f.series, f.what, f.start)
 """
 RISING: Final = "SELECT f.* FROM asked f LEFT JOIN floors o USING (series, what) WHERE o.start IS NULL OR f.start > o.start"
-GONE: Final = "SELECT r.series, r.level, r.start FROM rollups r JOIN levels l ON r.series = l.series AND r.level = l.level AND r.start < l.start"
+#: The floors that rise, by level.
+_LEVELS: Final = ", ".join(f"('{name}', {level})" for level, name in enumerate(LEVELS))
+_RISEN: Final = f"(SELECT f.series, n.level, f.start FROM fresh f JOIN (VALUES {_LEVELS}) n (what, level) USING (what)) l"  # noqa: S608 - our own words
+_BEFORE: Final = "r.series = l.series AND r.level = l.level AND r.start < l.start"
+GONE: Final = f"SELECT r.series, r.level, r.start FROM rollups r JOIN {_RISEN} ON {_BEFORE}"  # noqa: S608 - our own words
 COUNTS: Final = """
 SELECT register, CAST(date_trunc('month', make_timestamp(t)) AS DATE) AS month, count(*) AS n FROM readings WHERE t < ? GROUP BY ALL ORDER BY ALL
 """
@@ -74,26 +78,20 @@ class Retention:
     def delete_rows(self, floors: pa.Table) -> int:
         """Delete the hours or days before these floors (FLOOR), and their history, in one transaction; returns how many rows were there."""
         with self._duck.transaction(asked=floors.cast(FLOOR)) as connection:
-            connection.register("fresh", connection.sql(RISING).to_arrow_table())
-            connection.execute(SET)
-            levels = ", ".join(f"('{name}', {level})" for level, name in enumerate(LEVELS))
-            named = f"SELECT f.series, n.level, f.start FROM fresh f JOIN (VALUES {levels}) n (what, level) USING (what)"  # noqa: S608 - our own words
-            connection.register("levels", connection.sql(named).to_arrow_table())
-            gone = connection.sql(GONE).to_arrow_table()
-            connection.register("gone", gone)
-            connection.execute("INSERT INTO unpublished SELECT series, level, start, ? FROM gone", [next_mark(connection)])
-            for table in ("rollups", "history"):
-                connection.execute(f"DELETE FROM {table} r USING levels l WHERE r.series = l.series AND r.level = l.level AND r.start < l.start")  # noqa: S608 - two of ours
-            for name in ("fresh", "levels", "gone"):
-                connection.unregister(name)
+            with named(connection, fresh=connection.sql(RISING).to_arrow_table()):
+                connection.execute(SET)
+                gone = connection.sql(GONE).to_arrow_table()
+                for table in ("rollups", "history"):
+                    connection.execute(f"DELETE FROM {table} r USING {_RISEN} WHERE {_BEFORE}")  # noqa: S608 - two of ours
+            with named(connection, gone=gone):
+                connection.execute("INSERT INTO unpublished SELECT series, level, start, ? FROM gone", [next_mark(connection)])
         return int(gone.num_rows)
 
     def delete_readings(self, floors: pa.Table, spans: pa.Table) -> int:
         """Raise these floors (FLOOR) and delete the readings inside `spans` (register, first, beyond) in one transaction; returns how many."""
         with self._duck.transaction(asked=floors.cast(FLOOR), spans=spans) as connection:
-            connection.register("fresh", connection.sql(RISING).to_arrow_table())
-            connection.execute(SET)
-            connection.unregister("fresh")
+            with named(connection, fresh=connection.sql(RISING).to_arrow_table()):
+                connection.execute(SET)
             row = connection.execute(
                 "DELETE FROM readings r USING spans s WHERE r.register = s.register AND r.t >= s.first AND r.t < s.beyond"
             ).fetchone()

@@ -4,11 +4,10 @@ Strategy: a row is written when a run begins and completed when it ends, so that
 Rules: instants are µs UTC; what a job has covered is told by this table alone, never by the scheduler's memory, so that it survives any restart.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
-from submeter.store.events import File
+from submeter.store.part import Part
 
 __all__ = ["By", "Outcome", "Run", "Runs"]
 
@@ -37,12 +36,8 @@ class Run:
     detail: str
 
 
-class Runs:
+class Runs(Part):
     """The runs of a registry, as `registry.runs`."""
-
-    def __init__(self, file: File, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
-        self._file = file
-        self._rows = rows
 
     def begin(self, job: str, *, by: By, now: int, planned: int | None = None) -> Run:
         """Note that a run begins."""
@@ -55,8 +50,7 @@ class Runs:
 
     def end(self, run: Run, outcome: Outcome, *, now: int, detail: str = "") -> None:
         """Note how a run ended, with its report."""
-        with self._file.writing() as db:
-            db.execute("UPDATE runs SET ended = ?, outcome = ?, detail = ? WHERE id = ?", (now, outcome, detail[:LONGEST_DETAIL], run.id))
+        self._run("UPDATE runs SET ended = ?, outcome = ?, detail = ? WHERE id = ?", now, outcome, detail[:LONGEST_DETAIL], run.id)
 
     def interrupted(self, *, now: int) -> list[Run]:
         """Note every run under way as killed, as a start does: the process that ran it is gone. Returns them."""
@@ -75,8 +69,7 @@ class Runs:
 
     def history(self, job: str | None = None, limit: int = 20) -> list[Run]:
         """Return the newest runs, of one job if asked, the newest first."""
-        rows = self._rows("SELECT * FROM runs WHERE job = ?1 OR ?1 IS NULL ORDER BY id DESC LIMIT ?2", job, limit)
-        return [Run(*row) for row in rows]
+        return self._find(Run, "runs", "job = ?1 OR ?1 IS NULL ORDER BY id DESC LIMIT ?2", job, limit)
 
     def pause(self, job: str, *, now: int) -> None:
         """Keep a job from running by itself until `resume`, also over restarts."""

@@ -4,16 +4,13 @@ Rules: a row is never edited but for `taken`, which the core notes; the confirma
 UTC, values micro units of the register's unit.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
-from submeter.store.events import File
+from submeter.store.part import Part, columns
 
 __all__ = ["SelfReading", "SelfReadings"]
-
-_GIVEN: Final = "point, register, t, value, received, sender, confirmation, photo"
-_COLUMNS: Final = f"id, {_GIVEN}, taken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +29,12 @@ class SelfReading:
     taken: int | None
 
 
-class SelfReadings:
-    """The readings sent in to a registry, as `registry.self_readings`."""
+_GIVEN: Final = "point, register, t, value, received, sender, confirmation, photo"
+_KEEP: Final = f"INSERT INTO self_readings ({_GIVEN}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING {columns(SelfReading)}"  # noqa: S608 - ours
 
-    def __init__(self, file: File, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
-        self._file = file
-        self._rows = rows
+
+class SelfReadings(Part):
+    """The readings sent in to a registry, as `registry.self_readings`."""
 
     def keep(
         self, point: str, register: str, *, t: int, value: int, now: int, sender: str, confirmation: str, photo: str | None = None
@@ -45,29 +42,26 @@ class SelfReadings:
         """Keep a reading; durable on return."""
         with self._file.writing() as db:
             row = (point, register, t, value, now, sender, confirmation, photo)
-            made = db.execute(f"INSERT INTO self_readings ({_GIVEN}) VALUES (?, ?, ?, ?, ?, ?, ?, ?) RETURNING {_COLUMNS}", row).fetchone()  # noqa: S608
+            made = db.execute(_KEEP, row).fetchone()
         return SelfReading(*made)
 
     def of(self, point: str, start: int, end: int) -> list[SelfReading]:
         """Return those of a point in [start, end) in order of time."""
-        return self._select("point = ? AND t >= ? AND t < ? ORDER BY t, id", point, start, end)
+        return self._find(SelfReading, "self_readings", "point = ? AND t >= ? AND t < ? ORDER BY t, id", point, start, end)
 
     def sent_by(self, sender: str) -> list[SelfReading]:
         """Return those of a sender in order of time."""
-        return self._select("sender = ? ORDER BY t, id", sender)
+        return self._find(SelfReading, "self_readings", "sender = ? ORDER BY t, id", sender)
 
     def after(self, last: int, limit: int) -> list[SelfReading]:
         """Return those that came after the one of this number, in order, at most so many."""
-        return self._select("id > ? ORDER BY id LIMIT ?", last, limit)
+        return self._find(SelfReading, "self_readings", "id > ? ORDER BY id LIMIT ?", last, limit)
 
     def places(self) -> set[tuple[str, str]]:
         """Return the points and registers with any."""
-        return {(point, register) for point, register in self._rows("SELECT DISTINCT point, register FROM self_readings")}
+        return set(self._rows("SELECT DISTINCT point, register FROM self_readings"))
 
     def take(self, ids: Iterable[int], now: int) -> None:
         """Note that the core has these."""
         with self._file.writing() as db:
             db.executemany("UPDATE self_readings SET taken = coalesce(taken, ?) WHERE id = ?", [(now, one) for one in ids])
-
-    def _select(self, where: str, *values: object) -> list[SelfReading]:
-        return [SelfReading(*row) for row in self._rows(f"SELECT {_COLUMNS} FROM self_readings WHERE {where}", *values)]  # noqa: S608 - ours

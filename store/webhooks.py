@@ -4,11 +4,10 @@ Rules: a webhook's marks move in the statement that notes a delivery, so that wh
 clear, it is shown once. Instants are µs UTC.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import astuple, dataclass, field
+from typing import Final
 
-from submeter.store.events import File
+from submeter.store.part import Part
 
 __all__ = ["Marks", "Webhook", "Webhooks"]
 
@@ -43,44 +42,35 @@ class Webhook:
     marks: Marks | None
 
 
-class Webhooks:
+class Webhooks(Part):
     """The webhooks of a registry."""
-
-    def __init__(self, file: File, rows: Callable[..., list[tuple[Any, ...]]]) -> None:
-        self._file = file
-        self._rows = rows
 
     def add(self, identity: str, manager: str, url: str, secret: str, *, now: int) -> None:
         """Add a webhook; it is told what comes from its first pass on."""
-        with self._file.writing() as db:
-            columns = "id, manager, url, secret, created, due, tries, error"
-            db.execute(f"INSERT INTO webhooks ({columns}) VALUES (?, ?, ?, ?, ?, ?, 0, '')", (identity, manager, url, secret, now, now))  # noqa: S608 - ours
+        sql = "INSERT INTO webhooks (id, manager, url, secret, created, due, tries, error) VALUES (?, ?, ?, ?, ?, ?, 0, '')"
+        self._run(sql, identity, manager, url, secret, now, now)
 
     def of(self, manager: str) -> list[Webhook]:
         """Return the webhooks of a manager in order of making."""
-        return self._find("manager = ? ORDER BY created, id", manager)
+        return self._select("manager = ? ORDER BY created, id", manager)
 
     def due(self, now: int) -> list[Webhook]:
         """Return the webhooks that are not waiting after a failure."""
-        return self._find("due <= ? ORDER BY due, id", now)
+        return self._select("due <= ? ORDER BY due, id", now)
 
     def remove(self, manager: str, identity: str) -> bool:
         """Forget a webhook; False if the manager has none of this id."""
-        with self._file.writing() as db:
-            return bool(db.execute("DELETE FROM webhooks WHERE id = ? AND manager = ?", (identity, manager)).rowcount)
+        return bool(self._run("DELETE FROM webhooks WHERE id = ? AND manager = ?", identity, manager))
 
     def told(self, identity: str, marks: Marks, *, now: int | None) -> None:
         """Note how far was told; `now` where that was a delivery."""
-        with self._file.writing() as db:
-            values = (marks.version, marks.series, marks.event, marks.information, now, identity)
-            moved = "version = ?, series = ?, event = ?, information = ?, delivered = coalesce(?, delivered)"
-            db.execute(f"UPDATE webhooks SET {moved}, tries = 0, error = '' WHERE id = ?", values)  # noqa: S608 - ours
+        moved = "version = ?, series = ?, event = ?, information = ?, delivered = coalesce(?, delivered), tries = 0, error = ''"
+        self._run(f"UPDATE webhooks SET {moved} WHERE id = ?", *astuple(marks), now, identity)  # noqa: S608 - ours
 
     def failed(self, identity: str, error: str, *, retry_at: int) -> None:
         """Note a delivery that was not taken, and when the next is tried."""
-        with self._file.writing() as db:
-            db.execute("UPDATE webhooks SET tries = tries + 1, error = ?, due = ? WHERE id = ?", (error[:300], retry_at, identity))
+        self._run("UPDATE webhooks SET tries = tries + 1, error = ?, due = ? WHERE id = ?", error[:300], retry_at, identity)
 
-    def _find(self, where: str, value: object) -> list[Webhook]:
+    def _select(self, where: str, value: object) -> list[Webhook]:
         rows = self._rows(f"SELECT {_COLUMNS} FROM webhooks WHERE {where}", value)  # noqa: S608 - ours
         return [Webhook(*[*row[:_PLAIN], None if row[_PLAIN] is None else Marks(*row[_PLAIN:])]) for row in rows]

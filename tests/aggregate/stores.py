@@ -106,7 +106,8 @@ class Stores:
         schema = pl.from_arrow(READINGS.empty_table()).schema
         readings = pl.DataFrame([row | {"series": number, "dev": row["register"]} for row in rows], schema=schema)
         found = rollup(readings.to_arrow(), {number: series.spec}, days=True)
-        rows = with_state(*(pl.from_arrow(part) for part in (found.rows, found.reach, found.pending)), now=now, finality=Finality())
+        fresh, reach, pending = (pl.from_arrow(part) for part in (found.rows, found.reach, found.pending))
+        rows = with_state(fresh, reach.join(pending, on="series", how="left"), now=now, finality=Finality())
         return rows.sort("level", "start").to_arrow().select(ROLLUP.names).cast(ROLLUP), found.days.sort_by("start")
 
     def stands(self, now):
