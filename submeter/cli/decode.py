@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import typer
 from rich.console import Console
@@ -44,7 +44,7 @@ def decode(
         typer.Argument(metavar="HEX", help="The telegram; blanks, _ and | are ignored. With --explain: a kept message, ID or ID/POSITION."),
     ] = None,
     key: Annotated[str | None, typer.Option(help="AES key of the meter, 32 hex digits.")] = None,
-    link: Annotated[str, typer.Option(help="wmbus or mbus.")] = "wmbus",
+    link: Annotated[Literal["wmbus", "mbus"], typer.Option(help="How it came: by radio, or on a wire.")] = "wmbus",
     form: Annotated[str, typer.Option(help="auto, wired, userdata, a, b, nocrc or trailing.")] = "auto",
     *,
     jsonl: Annotated[bool, typer.Option("--jsonl", help="Read and write lines of JSON.")] = False,
