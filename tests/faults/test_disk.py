@@ -14,6 +14,7 @@ from broker import wait_until
 from bulk import ROWS, VOLUME, rows
 from disks import failing, filled, mounted, small
 from exactly import exactly_once
+from installation import Installation
 from pushing import Pushed, stored_message
 
 from submeter import jobs
@@ -206,3 +207,13 @@ def test_fault_53_a_log_that_takes_nothing(tmp_path):
     finally:
         here.close()
     exactly_once(here, here.sent)
+
+
+def test_a_start_on_a_full_disk_is_one_sentence(tmp_path):
+    """Nothing can be written, not even who holds the folder: the start is refused with what to free, and works once there is room."""
+    with small(tmp_path / "disk", 40) as disk:
+        here = Installation(disk / "here")
+        with filled(disk), pytest.raises(StoreError, match="free disk space"):
+            here.core()
+        with here.core() as core:
+            assert core.lacking is None
