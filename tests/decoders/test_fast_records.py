@@ -109,13 +109,14 @@ def test_one_layout_is_for_all_values_and_no_other_header() -> None:
     assert read(whole, decoder=decoder) == [COLUMNS]
     data = {*range(2, 6), *range(8, 10), *range(12, 16), *range(20, 22), *range(26, 28)}
     for at in range(len(whole)):
-        for bit in range(8):
+        for bit in (0, 3, 4, 7):
             held = decoder.layouts
             changed = whole[:at] + bytes([whole[at] ^ 1 << bit]) + whole[at + 1 :]
             assert read(changed, decoder=decoder)[0] in {COLUMNS, PLAIN}
             assert (decoder.layouts == held) == (at in data), (at, bit)
-            decoder = Decoder()
-            read(whole, decoder=decoder)
+            if at not in data:
+                decoder = Decoder()
+                read(whole, decoder=decoder)
 
 
 #: Base, its date, a profile: of what kind, direction and spacing; who reads them.
