@@ -338,7 +338,7 @@ def test_a_bfw_restarted_where_its_units_fell(back: int) -> None:
 @pytest.mark.parametrize(
     ("end", "used", "values"),
     [
-        (10, [4, 3, 3, 1], [6, 3, 0]), (10, [10], [0]), (10, [11], []), (10, [4, -5, 2], [6, 11, 9]), (10, [4, None, 2], [6]), (0, [0, 0], [0] * 12), (10, [], [10] * 12),
+        (10, [4, 3, 3, 1], [6, 3, 0]), (10, [10], [0] * 12), (10, [11], []), (10, [4, -5, 2], [6, 11, *[9] * 10]), (10, [4, None, 2], [6]), (0, [0, 0], [0] * 12), (10, [], [10] * 12),
     ],
 )  # fmt: skip
 def test_month_ends_of_a_qundis_allocator_lead_back_to_nought(end: int, used: list[int | None], values: list[int]) -> None:
