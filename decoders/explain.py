@@ -20,11 +20,12 @@ from submeter.decoders.telegram import ProfileOf, decode, open_frame
 
 __all__ = ["Row", "explain"]
 
+_FIXED: Final = 0x73
 _LONG: Final = frozenset((0x72, 0x73, 0x76, 0x6B))
 _SHORT: Final = frozenset((0x7A, 0x7B, 0x71, 0x6A))
 _CI: Final = {
     0x72: "records behind a long header", 0x76: "records behind a long header, high byte first", 0x7A: "records behind a short header",
-    0x78: "records without a header", 0x79: "compact frame", 0x7B: "compact frame behind a short header", 0x8C: "extended link layer I",
+    0x73: "the fixed structure of the wire, or a compact frame behind a long header", 0x78: "records without a header", 0x79: "compact frame", 0x7B: "compact frame behind a short header", 0x8C: "extended link layer I",
     0x8D: "extended link layer II", 0x8E: "extended link layer III", 0x8F: "extended link layer IV", 0x90: "authentication layer",
 }  # fmt: skip
 _ELL_BITS: Final = ("repeated access", "accessible", "priority", "repeated by a repeater", "synchronous", "response delay", "bidirectional")
@@ -84,7 +85,7 @@ def _body(frame: Frame, profile_of: ProfileOf, formats: Formats, *, decrypted: b
         yield from cursor.rows
         body, base = rest, base + cursor.at
     cursor = Cursor(body, base, "transport")
-    _transport(cursor)
+    _transport(cursor, frame.link)
     yield from cursor.rows
     plain = open_frame(frame, device, profile_of, decrypted=decrypted)
     if plain.transport.payload != plain.opened.payload and plain.opened.mode:
@@ -128,9 +129,13 @@ def _afl(cursor: Cursor, size: int) -> None:
     cursor.take(size - cursor.at, "not known")
 
 
-def _transport(cursor: Cursor) -> None:
+def _transport(cursor: Cursor, link: str) -> None:
     kind = cursor.take(1, lambda data: f"CI: {_CI.get(data[0], 'of the manufacturer, or another service')}")[:1]
     if not kind or kind[0] not in _LONG | _SHORT:
+        return
+    if kind[0] == _FIXED and link == "mbus":
+        cursor.take(4, lambda data: f"id {data[::-1].hex().upper()}")
+        cursor.take(1, lambda data: f"access number {data[0]}")
         return
     if kind[0] in _LONG and len(cursor.data) >= 13:
         address_rows(cursor, "id M V T")

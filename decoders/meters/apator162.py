@@ -29,14 +29,12 @@ _LENGTHS: Final = {
 }
 
 
-def _history(values: int) -> tuple[Field, ...]:
-    return tuple(Field(1 + 4 * k, 4, "volume", scale=_LITRE, storage=1 + k) for k in range(values))
-
-
+#: As many as the longest history has; those beyond a register's end are left out.
+_HISTORY: Final = tuple(Field(1 + 4 * k, 4, "volume", scale=_LITRE, storage=1 + k) for k in range(13))
 _TAGS: Final = Tags(
     start=8,
     lengths=_LENGTHS,
-    fields={0x10: (Field(0, 4, "volume", scale=_LITRE),), **{tag: _history(1 + (tag & 0x0F)) for tag in range(0x71, 0x7D)}},
+    fields={0x10: (Field(0, 4, "volume", scale=_LITRE),), **dict.fromkeys(range(0x71, 0x7D), _HISTORY)},
     check=2,
 )
 

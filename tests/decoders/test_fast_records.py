@@ -30,7 +30,7 @@ plain path: 0d6c c2 3f2c | 0d6d 04 1e0d5c2b
 columns: 049316 01000000 | 02ec16 3f2c | 04ee16 01000000 | 0493fc11 ffffffff | 0793fc11 ffffffffffffffff | 0c93fc11 12345678 | 0193fc11 ff
 plain path: 049379 05000000 | 02ec79 3f2c | 059378 0000803f | 0c937b 01000000 | 02fd97 79 0100
 columns: 02fd17 0100 | 02fd17 0000 | 07fd17 0100000000000000 | 0cfd17 12000000 | 05fd17 0000803f | 42fd17 0100 | 12fd17 0100 | 00fd17 | 0dfd17 c1 05
-plain path: 07fd17 00000000000000ff | 0dfd17 01 05 | 02fd9713 0100
+plain path: 07fd17 00000000000000ff | 0dfd17 01 05 | 02fd9713 0100 | 02fd9713 0000 | 0dfd9713 02 0000 | 0dfd17 01 00
 columns: 02fd08 ffff | 07fd08 ffffffffffffffff | 01fd08 80 | 047a 000000ff
 columns: 0413 01000000 0f | 0413 01000000 0f 01 | 0413 01000000 1f | 0413 01000000 1f 01 | 1f | 0413 01000000 047f 01020304
 plain path: 047f 01020304 | 0d7f 03 010203 | 04ff13 01000000 | 017f 01 | 0f 01 | 046f 01000000
@@ -109,13 +109,14 @@ def test_one_layout_is_for_all_values_and_no_other_header() -> None:
     assert read(whole, decoder=decoder) == [COLUMNS]
     data = {*range(2, 6), *range(8, 10), *range(12, 16), *range(20, 22), *range(26, 28)}
     for at in range(len(whole)):
-        for bit in range(8):
+        for bit in (0, 3, 4, 7):
             held = decoder.layouts
             changed = whole[:at] + bytes([whole[at] ^ 1 << bit]) + whole[at + 1 :]
             assert read(changed, decoder=decoder)[0] in {COLUMNS, PLAIN}
             assert (decoder.layouts == held) == (at in data), (at, bit)
-            decoder = Decoder()
-            read(whole, decoder=decoder)
+            if at not in data:
+                decoder = Decoder()
+                read(whole, decoder=decoder)
 
 
 #: Base, its date, a profile: of what kind, direction and spacing; who reads them.

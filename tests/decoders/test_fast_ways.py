@@ -288,6 +288,12 @@ def test_what_is_opened_in_columns_is_not_opened_one_by_one(monkeypatch: pytest.
     sent: list[Sent] = [(encode.radio(METER, one), "wmbus", "auto", decrypted, profile) for one, decrypted in bodies]
     assert readers(Decoder(), sent) == [COLUMNS] * len(sent)
     assert asked == one_by_one
+    hydrus, own = DeviceId("HYD", "12345678", 0x70, 0x07), encode.mode5(VOLUME, encode.Header(), KEY, DeviceId("HYD", "12345678", 0x70, 0x07))
+    assert readers(Decoder(), [(encode.radio(hydrus, own), "wmbus", "auto", False, profile)]) == [COLUMNS]
+    assert readers(Decoder(), [(encode.radio(METER, in_columns[0]), "wmbus", "auto", False, Profile())]) == [NOBODY]
+    assert asked == one_by_one
+    assert readers(Decoder(), [(encode.radio(hydrus, own), "wmbus", "auto", False, Profile())]) == [NOBODY]
+    assert asked == [*one_by_one, own]
 
 
 def test_a_bare_frame_that_ends_like_its_own_crc() -> None:

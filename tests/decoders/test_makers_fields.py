@@ -333,3 +333,20 @@ def test_a_bfw_restarted_where_its_units_fell(back: int) -> None:
         assert [one.value for one in readings if one.stamp and not one.due][:back] == [1_000_000 * value for value in months[:back]]
     else:
         assert due == []
+
+
+@pytest.mark.parametrize(
+    ("end", "used", "values"),
+    [
+        (10, [4, 3, 3, 1], [6, 3, 0]), (10, [10], [0] * 12), (10, [11], []), (10, [4, -5, 2], [6, 11, *[9] * 10]), (10, [4, None, 2], [6]), (0, [0, 0], [0] * 12), (10, [], [10] * 12),
+    ],
+)  # fmt: skip
+def test_month_ends_of_a_qundis_allocator_lead_back_to_nought(end: int, used: list[int | None], values: list[int]) -> None:
+    """The month end's value less one difference after the other, the newest first, as long as it is none below nought and no difference is void."""
+    months = [*used, *([0] * 12)][:12]
+    sent = b"".join(b"\x00\x80" if one is None else one.to_bytes(2, "little", signed=True) for one in months[::-1])
+    head = bytes.fromhex(f"00 82 07 0000000007 b0 6e ffff {end:02d}000000 7f2c 00000000 be26 {end:02d}000000")
+    raw = encode.radio(device("QDS", 0x16, 0x08), bytes.fromhex(SHORT + "0dff5f35") + head + sent + b"\x2f")
+    found = {one.stamp: one.value for one in heard(raw).readings if one.label == "month_end"}
+    ends = [date(year, month, monthrange(year, month)[1]) for year in (2021, 2020) for month in range(12, 0, -1)][6:]
+    assert found == {day: 1_000_000 * value for day, value in zip(ends, [end, *values], strict=False)}
