@@ -48,7 +48,9 @@ def parse(text: str, file: Path) -> Config:
     try:
         return Config.model_validate(sections | data, context={"base": file.absolute().parent})
     except ValidationError as error:
-        raise ConfigError("\n".join(f"{file}: {_line(mistake)}" for mistake in error.errors(include_url=False))) from None
+        mistakes = error.errors(include_url=False)
+        told = [one for one in mistakes if one["type"] != "too_short" or not one["input"]]  # else its entries are wrong, which is told already
+        raise ConfigError("\n".join(f"{file}: {_line(mistake)}" for mistake in told)) from None
 
 
 def _line(mistake: ErrorDetails) -> str:

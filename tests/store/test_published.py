@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from submeter.reading import Register
-from submeter.store import NULL, POINT, ROLLUP, Block, Published, PublishedSeries, StoreError, pack
+from submeter.store import NULL, POINT, ROLLUP, Block, Correction, Cut, Parts, Published, PublishedSeries, StoreError, pack
 from submeter.store.published import MIGRATIONS
 from submeter.store.sql import open_sql
 
@@ -163,3 +163,101 @@ def test_changed_series_come_in_order_of_their_publication(published):
     assert [(one.version, one.id) for one in published.changed(0, 0, 9)] == [(1, 2), (1, 3), (2, 1)]
     assert [one.id for one in published.changed(1, 2, 1)] == [3]
     assert published.changed(2, 1, 9) == []
+
+
+def test_replaced_rows_are_read_by_blocks(published):
+    """Beside the rows that stand; a block of them is replaced as a whole."""
+    published.replace(
+        [], [Block(1, DAY, "2024-01", points(1))], [Block(1, DAY, "2024-01", points(1, 1, value=7)), Block(1, DAY, "2024-02", points(5))]
+    )
+    published.replace([], [], [Block(1, DAY, "2024-01", points(1, value=8))])
+    assert published.revisions(1, DAY, "2024-01", "2024-02")["value"].tolist() == [8, 1]
+    assert published.revisions(1, DAY, "2024-02", "2024-02")["start"].tolist() == [5]
+    assert published.read(1, DAY, "2024-01", "2024-02")["value"].tolist() == [1]
+
+
+def correction(start, end=None, series=1, old=5, new=7, made=1):
+    """A billed row that changed."""
+    return Correction(series, DAY, start, start + 10 if end is None else end, old, new, "late_reading", "submeter", made, 2)
+
+
+def test_corrections_of_a_time(published):
+    """Those that touch it, in order of start and time; all of a series are replaced at once, and no other's."""
+    published.replace([], [], corrections={1: [correction(20, made=2), correction(20, made=1), correction(0)], 2: [correction(0, series=2)]})
+    found = published.corrections([1], 10, 30)
+    assert [(one.start, one.at) for one in found] == [(20, 1), (20, 2)]
+    assert [len(published.corrections([1, 2], *span)) for span in ((0, 1), (10, 20), (9, 10), (29, 99), (30, 99))] == [2, 0, 2, 2, 0]
+    published.replace([], [], corrections={1: []})
+    assert [one.series for one in published.corrections([1, 2], 0, 99)] == [2]
+
+
+@pytest.mark.sqlite_alone("it asks no store")
+@pytest.mark.parametrize(("old", "new", "diff"), [(5, 7, 2), (7, 5, -2), (None, 5, 5), (5, None, -5), (None, None, 0)])
+def test_what_a_correction_settles(old, new, diff):
+    """Where there was or is no row, nothing was or is used."""
+    assert correction(0, old=old, new=new).diff == diff
+
+
+def parts(label, start, *starts, series=1, level=DAY):
+    """Pieces of a bucket of ten."""
+    return Parts(series, level, label, start, start + 10, points(*starts))
+
+
+def test_the_parts_of_a_bucket_are_replaced_together(published):
+    """By the bucket's ends; without pieces it has none any more."""
+    published.replace([], [], parts=[parts("2024-01", 0, 0, 4), parts("2024-02", 10, 10, 15), parts("2024-01", 0, 0, level=1)])
+    published.replace([], [], parts=[parts("2024-01", 0, 0, 2, 7)])
+    assert published.parts(1, DAY, "2024-01", "2024-12")["start"].tolist() == [0, 2, 7, 10, 15]
+    published.replace([], [], parts=[parts("2024-02", 10)])
+    assert published.parts(1, DAY, "2024-01", "2024-12")["start"].tolist() == [0, 2, 7]
+    published.forget_parts([(1, DAY, 7), (2, DAY, 99)])
+    assert published.parts(1, DAY, "2024-01", "2024-12")["start"].tolist() == [7]
+    assert published.parts(1, 1, "2024-01", "2024-12")["start"].tolist() == [0]
+
+
+def test_a_series_that_is_cut_anew_loses_its_parts_from_an_instant_on(published):
+    """What they are made by is kept, until it is not cut any more; others stay."""
+    published.replace(
+        [], [], parts=[parts("2024-01", 0, 0, 5), parts("2024-02", 10, 10), parts("2024-01", 0, 3, series=2)], cuts=[Cut(1, "a", 99), Cut(2, "b", 99)]
+    )
+    published.replace([], [], parts=[parts("2024-03", 20, 20)], cuts=[Cut(1, "c", 5)])
+    assert published.parts(1, DAY, "2024-01", "2024-12")["start"].tolist() == [0, 20]
+    assert published.cuts() == {1: "c", 2: "b"}
+    published.replace([], [], cuts=[Cut(1, None, 0)])
+    assert published.cuts() == {2: "b"}
+    assert published.parts(1, DAY, "2024-01", "2024-12").size == 0
+    assert published.parts(2, DAY, "2024-01", "2024-12").size == 1
+
+
+def test_a_series_that_is_dropped_leaves_nothing(published):
+    """Blocks, replaced rows, corrections, parts; other series keep theirs."""
+    series = [PublishedSeries(number, "m_1", VOLUME, "total", "UTC") for number in (1, 2)]
+    blocks = [Block(number, DAY, "2024-01", points(1)) for number in (1, 2)]
+    corrections = {number: [correction(0, series=number)] for number in (1, 2)}
+    pieces = [parts("2024-01", 0, 3, series=number) for number in (1, 2)]
+    published.replace(series, blocks, blocks, corrections, pieces, [Cut(number, "x", 0) for number in (1, 2)])
+    published.drop([1])
+    left = [published.read(number, DAY, "2024-01", "2024-01").size + published.revisions(number, DAY, "2024-01", "2024-01").size for number in (1, 2)]
+    assert left == [0, 2]
+    assert [one.series for one in published.corrections([1, 2], 0, 99)] == [2]
+    assert [published.parts(number, DAY, "2024-01", "2024-01").size for number in (1, 2)] == [0, 1]
+    assert (published.cuts(), [one.id for one in published.series()]) == ({2: "x"}, [2])
+
+
+def test_a_file_that_was_lost_goes_on_behind_what_readers_saw(published):
+    """Its version only rises, and every series is cut anew."""
+    published.replace([], [], cuts=[Cut(1, "x", 0)])
+    published.begin_again(7)
+    assert (published.version(), published.cuts()) == (7, {})
+    published.begin_again(3)
+    assert published.replace([], []) == 8
+
+
+def test_a_rehearsal_is_seen_by_nobody_else(published, tmp_path):
+    """And undone at its end."""
+    published.replace([], [Block(1, DAY, "2024-01", points(1))])
+    with Published(tmp_path / "published.sqlite") as other:
+        with published.rehearsal():
+            published.replace([], [Block(1, DAY, "2024-01", points(1, value=9))])
+            assert [one.read(1, DAY, "2024-01", "2024-01")["value"].tolist() for one in (published, other)] == [[9], [1]]
+        assert published.read(1, DAY, "2024-01", "2024-01")["value"].tolist() == [1]
