@@ -12,7 +12,6 @@ import binascii
 import json
 import time
 import zlib
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
@@ -83,7 +82,6 @@ class Together:
 
 
 class _Request(NamedTuple):
-    method: str
     gateway: str
     headers: Mapping[str, str]
 
@@ -108,7 +106,6 @@ class Push:
         self._room = room
         self._counters = counters
         self._reporter = reporter
-        self.answers: Counter[int] = counters.answers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -122,7 +119,7 @@ class Push:
             status, body = error.status, {"error": str(error)}
             retry = [(b"retry-after", str(error.retry_s).encode())] if error.retry_s is not None else []
             retry += [(b"www-authenticate", b'Bearer, Basic realm="submeter"')] if status == 401 else []
-        self.answers[status] += 1
+        self._counters.answers[status] += 1
         raw = json.dumps(body).encode()
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(raw)).encode()), *retry]
         with suppress(OSError):
@@ -181,7 +178,7 @@ def _request(scope: Scope) -> _Request:
             raise RefusedError(404, "there is only /ingest/v1/<gateway>")
     if scope["method"] not in {"POST", "PUT"}:
         raise RefusedError(405, "write POST or PUT")
-    return _Request(scope["method"], gateway, {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]})
+    return _Request(gateway, {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]})
 
 
 def _credentials(header: str) -> tuple[str | None, str]:
@@ -201,20 +198,16 @@ def _credentials(header: str) -> tuple[str | None, str]:
 async def _body(headers: Mapping[str, str], receive: Receive) -> bytes:
     """The whole body; raises RefusedError for one that is too large, or that is cut."""
     told = headers.get("content-length", "")
-    parts, size = list[bytes](), 0
-    more = True
-    while more:
-        if size > MAX_BODY or (told.isdigit() and int(told) > MAX_BODY):
-            raise RefusedError(413, f"a body has at most {MAX_BODY} bytes: send less in one")
+    body, more = bytearray(), True
+    while max(len(body), int(told) if told.isdigit() else 0) <= MAX_BODY:
+        if not more:
+            return bytes(body)
         event = await receive()
         if event["type"] == "http.disconnect":
             raise RefusedError(400, "the body is cut")
-        parts.append(event.get("body", b""))
-        size += len(parts[-1])
+        body += event.get("body", b"")
         more = event.get("more_body", False)
-    if size > MAX_BODY:
-        raise RefusedError(413, f"a body has at most {MAX_BODY} bytes: send less in one")
-    return b"".join(parts)
+    raise RefusedError(413, f"a body has at most {MAX_BODY} bytes: send less in one")
 
 
 def _decoded(raw: bytes, encoding: str) -> bytes:
