@@ -204,7 +204,7 @@ def test_events_are_found_and_closed(desk):
     assert len(numbers) == 3
     assert [line.split()[0] for line in desk("events", "--kind", "silent")] == [line.split()[0] for line in desk("events") if "  silent  " in line]
     (found,) = desk("events", "--kind", "silent", "--subject", "device:B")
-    assert found.split()[1:4] == ["2026-03-01T01:00:00+00:00", "silent", "device:B:"]
+    assert found.split()[1:4] == ["2026-03-01T01:00:00Z", "silent", "device:B:"]
     for words in (("--by", "Eva"), ("--why", "battery"), ()):
         with pytest.raises(SubmeterError, match="who closes it, and why"):
             desk("events", "--close", found.split()[0], *words)
