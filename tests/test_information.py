@@ -287,6 +287,27 @@ def test_hot_water_has_its_share_of_the_heat_that_warmed_it(building):
     assert (said.media[0].amount, said.media[0].kwh, said.media[0].method) == (1, 50, "share_of_building_meter")
 
 
+LACKING = {
+    "the flat itself": {"u": [], "v": ["0", "3"], "": ["0", "200"]},
+    "another flat": {"u": ["0", "1"], "v": [], "": ["0", "200"]},
+    "the building's meter": {"u": ["0", "1"], "v": ["0", "3"], "": []},
+    "any use": {"u": ["0", "0"], "v": ["0", "0"], "": ["0", "200"]},
+}
+
+
+@pytest.mark.parametrize("lacking", LACKING)
+def test_nothing_is_shared_out_of_what_is_not_whole(building, lacking):
+    """Without the month of one flat or of the building's meter, or without any use to share by, there are no kWh, and it is said why."""
+    for unit, values in LACKING[lacking].items():
+        if unit:
+            building.flat(unit)
+        readings = months(2024, 1, values or ["0"])
+        building.point(f"p{unit}", unit, "hot_water", *readings, measures=None if unit else ("energy", "kWh"))
+    building.open()
+    (said,) = building.said("u", "2024-01")
+    assert (said.media[0].kwh, said.media[0].method, said.media[0].why_no_kwh) == (None, None, "building_incomplete")
+
+
 def test_estimates_are_stretches_of_the_holders_own_time(building):
     """Two gaps are two stretches, what was measured between them is none; one over the hand-over ends and begins at it."""
     building.flat("u", ("A", "2023-01-01", "2024-01-20T12:00:00Z"), ("B", "2024-01-20T12:00:00Z", None))
