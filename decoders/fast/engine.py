@@ -106,7 +106,9 @@ def _opened(frames: Frames, ways: Ways, bits: Ints, decrypted: Bools) -> tuple[B
     unsealed_wire = frames.wired & ((mode != AES_CBC) & (mode != AES_CBC_DERIVED) | pinned)
     sealed = (mode == AES_CBC) & (size > 0) & ~pinned
     plain = unsealed_wire | (mode == 0) | ((mode == AES_CBC) & (size == 0))
-    fits = frames.fast & (frames.opened < 0) & np.where(sealed, (bits & ALLOWS_SEALED != 0) & (size <= frames.size), plain & (bits & ALLOWS_PLAIN != 0))
+    fits = (
+        frames.fast & (frames.opened < 0) & np.where(sealed, (bits & ALLOWS_SEALED != 0) & (size <= frames.size), plain & (bits & ALLOWS_PLAIN != 0))
+    )
     already = decrypted & (frames.words[frames.payload] & _TWO_BYTES == _FILLED)
     fits &= ~sealed | already | (bits & HAS_KEY != 0)
     chosen = np.flatnonzero(fits & sealed & ~already)
