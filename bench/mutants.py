@@ -27,7 +27,7 @@ OPTIONS: Final = (
     "--ignore=tests/decoders/test_lines.py", "--ignore=tests/decoders/test_corpus.py",
 )  # fmt: skip
 #: Files that are run first for a mutant of a folder or file, the quickest way to a failure; and those that are run last.
-FIRST: Final = {"fast": "test_fast.py", "meters": "test_drivers.py", "explain": "test_explain.py", "": "test_vectors.py"}
+FIRST: Final = {"fast": "test_fast_drivers.py", "meters": "test_drivers.py", "explain": "test_explain_rows.py", "": "test_vectors.py"}
 LAST: Final = ("test_any_bytes.py", "test_attacks.py", "test_driver_tables.py", "test_fast.py", "test_docs.py")
 #: Loaded once, before the forks.
 LOADED: Final = ("cryptography", "duckdb", "hypothesis", "polars", "psycopg", "pyarrow", "pytest", "structlog")

@@ -3,13 +3,13 @@
 Numbers are raw: the field's scale and unit come on top. Dates: facts of the manufacturer layouts, table "Date words".
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from typing import Final
 
 from submeter.decoders.dates import DateValue, read_date
 
-__all__ = ["Coding", "bcd", "bcd_be", "date_d", "date_g", "date_short_year", "seconds_2000", "signed", "unsigned", "unsigned_be"]
+__all__ = ["Coding", "bcd", "bcd_be", "date_d", "date_g", "date_short_year", "pairs", "seconds_2000", "signed", "unsigned", "unsigned_be"]
 
 Coding = Callable[[bytes], int | DateValue | str | None]
 
@@ -41,6 +41,11 @@ def bcd_be(data: bytes) -> int | None:
     """Two digits a byte, high byte first."""
     digits = data.hex()
     return int(digits) if digits.isdecimal() else None
+
+
+def pairs(data: bytes) -> Iterator[int]:
+    """Two decimal digits a byte, each byte a number; raises ValueError for other hex digits."""
+    return (int(f"{byte:x}") for byte in data)
 
 
 def date_g(data: bytes) -> DateValue | None:

@@ -3,6 +3,7 @@
 from decimal import Decimal
 from typing import Final
 
+from submeter.decoders.codings import bcd, unsigned
 from submeter.decoders.errors import BadFrame
 from submeter.decoders.records import Record, Records
 from submeter.decoders.vif import UNKNOWN, Code
@@ -39,11 +40,6 @@ def read_fixed(payload: bytes) -> Records:
 
 def _counter(unit: int, data: bytes, status: int, storage: int) -> Record:
     code = _UNITS.get(unit, UNKNOWN)
-    number = Decimal(int.from_bytes(data, "little")) if status & 1 else _bcd(data)
-    value = None if number is None or code is UNKNOWN else number.scaleb(code.exponent)
+    number = unsigned(data) if status & 1 else bcd(data)
+    value = None if number is None or code is UNKNOWN else Decimal(number).scaleb(code.exponent)
     return Record(b"", bytes([unit]), data, 0, storage | status >> 1 & 1, 0, 0, code.quantity, code.unit, (), value)
-
-
-def _bcd(data: bytes) -> Decimal | None:
-    digits = data[::-1].hex()
-    return Decimal(digits) if digits.isdecimal() else None

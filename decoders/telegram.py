@@ -129,7 +129,7 @@ def decode(
     """
     context = _Context(profile_of, {} if formats is None else formats, received, decrypted)
     try:
-        telegram = _read(opened, opened.device, context) if opened else _decoded(parse_frame(raw, link, form), context)
+        telegram = _read(opened or parse_frame(raw, link, form), context)
     except DecodeError:
         if instead := _instead(raw, link, form, context):
             return instead
@@ -141,25 +141,17 @@ def _instead(raw: bytes, link: str, form: str, context: _Context) -> Telegram | 
     """The telegram that a bare frame holds whose last bytes look like a CRC by chance; None if that does not decode either."""
     frame = otherwise(raw, link, form)
     try:
-        telegram = _decoded(frame, context) if frame else None
+        telegram = _read(frame, context) if frame else None
     except DecodeError:
         return None
     return None if telegram is None or telegram.suspect else telegram
 
 
-def _decoded(frame: Frame, context: _Context) -> Telegram:
-    device = identity_of(frame)
+def _read(sent: Frame | Plain, context: _Context) -> Telegram:
+    """The telegram in a frame, or in one that was opened; errors name its device."""
+    device = sent.device if isinstance(sent, Plain) else identity_of(sent)
     try:
-        plain = open_frame(frame, device, context.profile_of, decrypted=context.decrypted)
-    except DecodeError as error:
-        error.device = error.device or device
-        raise
-    return _read(plain, device, context)
-
-
-def _read(plain: Plain, device: DeviceId, context: _Context) -> Telegram:
-    try:
-        return _telegram(plain, context)
+        return _telegram(sent if isinstance(sent, Plain) else open_frame(sent, device, context.profile_of, decrypted=context.decrypted), context)
     except DecodeError as error:
         error.device = error.device or device
         raise

@@ -24,14 +24,6 @@ class Coding(Protocol):
         """DIB, `vib` and `value`."""
 
 
-def _index(use: Use, t: int) -> int:
-    return use.index(t)
-
-
-def _rate(use: Use, t: int) -> int:
-    return use.rate(t)
-
-
 def _heating_water(use: Use, t: int) -> int:
     """28.7 litres carry about 1 kWh at a difference of 30 K."""
     return use.index(t) * 287 // 10_000
@@ -54,7 +46,7 @@ class Field:
     vib: bytes
     code: Coding
     step: int
-    value: Callable[[Use, int], int] = _index
+    value: Callable[[Use, int], int] = Use.index
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +94,10 @@ MODELS: Final[Mapping[str, Model]] = MappingProxyType({
     "hot_water": Model("hot_water", 0x06, "water", (10, 30), (Field(_VOLUME, b"\x13", _INT4, 1_000),), link="long"),
     "allocator": Model("heat_allocation", 0x08, "heating", (600, 2500), (Field(Register("hca", "hca"), b"\x6e", _BCD6, MICRO),), stored="set_day"),
     "heat": Model("heat", 0x04, "heating", (4000, 9000),
-                  _heat(Field(_ENERGY, b"\x05", _BCD8, 100_000), Field(_POWER, b"\x2b", _INT4, 1_000, _rate)), counters=2, link="long"),
+                  _heat(Field(_ENERGY, b"\x05", _BCD8, 100_000), Field(_POWER, b"\x2b", _INT4, 1_000, Use.rate)), counters=2, link="long"),
     "building_heat": Model("heat", 0x0C, "heating", (60_000, 90_000),
-                           _heat(Field(_ENERGY, b"\x06", _BCD8, MICRO), Field(_POWER, b"\x2d", _BCD6, 100_000, _rate)), counters=2, link="wired"),
+                           _heat(Field(_ENERGY, b"\x06", _BCD8, MICRO), Field(_POWER, b"\x2d", _BCD6, 100_000, Use.rate)), counters=2, link="wired"),
     "cooling": Model("cooling", 0x0A, "cooling", (500, 1500), (Field(Register("energy_cooling", "kWh"), b"\x05", _BCD8, 100_000),)),
     "electricity": Model("energy", 0x02, "even", (2000, 5000),
-                         (Field(_ENERGY, b"\x04", _INT4, 10_000), Field(_POWER, b"\x2b", _real_tenths, 100, _rate))),
+                         (Field(_ENERGY, b"\x04", _INT4, 10_000), Field(_POWER, b"\x2b", _real_tenths, 100, Use.rate))),
 })  # fmt: skip

@@ -94,7 +94,7 @@ def read_batch(library: Library, frames: Frames, ways: Ways, decrypted: Bools, r
     sealed, size, readable = _opened(frames, ways, bits, decrypted)
     layout, layouts = _layouts(library, frames, readable)
     ends = np.array([one.end for _, one in layouts] or [0])
-    cut = sealed & (bits & WHOLE > 0) & (size < ends[layout])
+    cut = sealed & (bits & WHOLE != 0) & (size < ends[layout])
     layout[cut] = -1
     return _columns(frames, layout, layouts, received, np.where(frames.opened < 0, np.where(sealed, AES_CBC, 0), frames.opened))
 
@@ -102,13 +102,15 @@ def read_batch(library: Library, frames: Frames, ways: Ways, decrypted: Bools, r
 def _opened(frames: Frames, ways: Ways, bits: Ints, decrypted: Bools) -> tuple[Bools, Ints, Bools]:
     """Open what may be opened, in place: which payloads were sealed, how many bytes of them, and which are readable now."""
     mode, size = frames.config >> 8 & 0x1F, (frames.config >> 4 & 0x0F) * 16
-    pinned = frames.wired & (bits & PINNED_PLAIN > 0)
+    pinned = frames.wired & (bits & PINNED_PLAIN != 0)
     unsealed_wire = frames.wired & ((mode != AES_CBC) & (mode != AES_CBC_DERIVED) | pinned)
     sealed = (mode == AES_CBC) & (size > 0) & ~pinned
     plain = unsealed_wire | (mode == 0) | ((mode == AES_CBC) & (size == 0))
-    fits = frames.fast & (frames.opened < 0) & np.where(sealed, (bits & ALLOWS_SEALED > 0) & (size <= frames.size), plain & (bits & ALLOWS_PLAIN > 0))
+    fits = (
+        frames.fast & (frames.opened < 0) & np.where(sealed, (bits & ALLOWS_SEALED != 0) & (size <= frames.size), plain & (bits & ALLOWS_PLAIN != 0))
+    )
     already = decrypted & (frames.words[frames.payload] & _TWO_BYTES == _FILLED)
-    fits &= ~sealed | already | (bits & HAS_KEY > 0)
+    fits &= ~sealed | already | (bits & HAS_KEY != 0)
     chosen = np.flatnonzero(fits & sealed & ~already)
     open_blocks(frames, chosen, size[chosen], ways.decrypt(chosen))
     filled = frames.words[frames.payload] & _TWO_BYTES == _FILLED

@@ -38,8 +38,8 @@ def open_sessions(frames: Frames, ways: Ways, decrypted: Bools) -> dict[int, tup
     bits, start = ways.bits, frames.start
     sealed = (
         frames.layered
-        & (bits & ALLOWS_SESSION > 0)
-        & (decrypted | (bits & HAS_KEY > 0))
+        & (bits & ALLOWS_SESSION != 0)
+        & (decrypted | (bits & HAS_KEY != 0))
         & (frames.length > _BODY + _HEAD)
         & (frames.buffer[start + _CI] == _SESSION_LAYER)
         & (frames.buffer[start + _SESSION + 3] >> 5 == _AES_CTR)

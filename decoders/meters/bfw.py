@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from functools import lru_cache, partial
 from typing import Final
 
-from submeter.decoders.codings import bcd_be, unsigned_be
+from submeter.decoders.codings import pairs, unsigned_be
 from submeter.decoders.driver import Block, Driver, Due, Field, Found, Layout, Make
 from submeter.decoders.errors import BadFrame
 from submeter.decoders.instants import add_months
@@ -22,9 +22,9 @@ _YEAR: Final = 12
 
 def _day(data: bytes) -> date | None:
     """Day, month, year since 2000, two digits each."""
-    digits = [bcd_be(data[at : at + 1]) for at in range(3)]
     try:
-        return None if None in digits else date(2000 + int(digits[2] or 0), int(digits[1] or 0), int(digits[0] or 0))
+        day, month, year = pairs(data[:3])
+        return date(2000 + year, month, day)
     except ValueError:
         return None
 

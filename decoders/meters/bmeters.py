@@ -11,7 +11,7 @@ from fractions import Fraction
 from functools import lru_cache, partial
 from typing import Final
 
-from submeter.decoders.codings import bcd, date_g, signed, unsigned
+from submeter.decoders.codings import bcd, date_g, pairs, signed, unsigned
 from submeter.decoders.driver import TAIL, Bits, Block, Codes, Driver, Field, Found, Layout, Make, Sealed
 from submeter.decoders.errors import BadFrame, UnknownDriver, UnknownMode, WrongKey
 from submeter.decoders.security import PLAIN, Opened
@@ -74,9 +74,9 @@ def _battery(data: bytes) -> int:
 
 def _date(data: bytes) -> date | None:
     """Year since 2000, month in the low nibble, day, in decimal digits."""
-    year, month, day = (bcd(bytes([byte])) for byte in (data[0], data[1] & 0x0F, data[2]))
     try:
-        return date(2000 + year, month, day) if year is not None and month and day else None
+        year, month, day = pairs(bytes((data[0], data[1] & 0x0F, data[2])))
+        return date(2000 + year, month, day)
     except ValueError:
         return None
 
@@ -140,10 +140,9 @@ _TX_TOTAL, _TX_CLOCK = slice(7, 11), slice(18, 24)
 
 def _clock(data: bytes) -> datetime | None:
     """Second, minute, hour, day, month, year since 2000, two digits each."""
-    digits = [bcd(data[k : k + 1]) for k in range(6)]
-    second, minute, hour, day, month, year = (digit or 0 for digit in digits)
     try:
-        return None if None in digits else datetime(2000 + year, month, day, hour, minute, second)  # noqa: DTZ001  local time of the meter
+        second, minute, hour, day, month, year = pairs(data)
+        return datetime(2000 + year, month, day, hour, minute, second)  # noqa: DTZ001  local time of the meter
     except ValueError:
         return None
 

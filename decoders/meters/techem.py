@@ -53,7 +53,7 @@ def _sum_and_date(fields: tuple[Field, ...], current: int | None) -> Callable[[B
         if current is None:
             return Found((total,))
         today = _behind(date_d(block.data[1:3]), unsigned(block.data[current : current + 2]))
-        return Found((total, since._replace(quantity="date", unit="", value=today, data=block.data[current : current + 2])))
+        return Found((total, since._replace(quantity="date", unit="", value=today)))
 
     return read
 

@@ -261,6 +261,11 @@ def test_frames_are_read_where_they_lie(monkeypatch: pytest.MonkeyPatch, link: s
     monkeypatch.setattr(envelope, "parse_frame", parsed)
     assert read_frames(Heard.of([raw] * 3, link=link, form=form)).fast.tolist() == [True] * 3
     assert asked == [raw] * 3 * alone
+    like_b = encode.radio(METER, encode.plain(VOLUME, None) + b"\x01\x13")
+    like_b = like_b[:-2] + encode.crc(like_b[:-2]).to_bytes(2, "big")
+    asked.clear()
+    assert read_frames(Heard.of([like_b, bare], form="nocrc")).fast.tolist() == [True] * 2
+    assert asked == []
 
 
 def test_what_is_opened_in_columns_is_not_opened_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
