@@ -6,12 +6,14 @@ Rules: what changes who may get in asks for a proof of the last five minutes; co
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from submeter import civil
 from submeter.api.access import Access, scoped
 from submeter.api.flows.passwords import change_password
 from submeter.api.flows.telling import factor_changed
+from submeter.api.forms import Body
+from submeter.api.numbers import moment
 from submeter.api.problems import NotAccepted, NotFound
 from submeter.api.sign_in import FlowsHere, apart
 from submeter.store.accounts import Grant
@@ -20,18 +22,16 @@ from submeter.store.registry import Registry
 __all__ = ["grant_told", "routes"]
 
 
-class Passwords(BaseModel):
+class Passwords(Body):
     """The present password and the new one."""
 
-    model_config = ConfigDict(extra="forbid")
     present: Annotated[str, Field(min_length=1, max_length=1024)]
     new: Annotated[str, Field(min_length=1, max_length=1024)]
 
 
-class Wish(BaseModel):
+class Wish(Body):
     """A factor to have; `code` proves the secret that was told before."""
 
-    model_config = ConfigDict(extra="forbid")
     kind: Literal["totp", "recovery"]
     code: Annotated[str, Field(max_length=16)] | None = None
 
@@ -121,7 +121,7 @@ async def end(identity: str, access: Annotated[Access, scoped("grants:self", cos
 def grant_told(registry: Registry, one: Grant) -> dict[str, Any]:
     """A grant as its holder and the operator read it."""
     unit = registry.unit(one.unit)
-    since, until = civil.iso(one.since), None if one.until is None else civil.iso(one.until)
+    since, until = civil.iso(one.since), moment(one.until)
     return {
         "id": one.id,
         "unit": one.unit,
@@ -130,7 +130,7 @@ def grant_told(registry: Registry, one: Grant) -> dict[str, Any]:
         "manager": one.manager,
         "since": since,
         "until": until,
-        "data_from": None if one.data_from is None else civil.iso(one.data_from),
+        "data_from": moment(one.data_from),
         "finest": one.finest,
         "quantities": None if one.quantities is None else one.quantities.split(),
         "evidence": one.evidence,

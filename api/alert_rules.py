@@ -3,13 +3,15 @@
 Rules: limits are the account's own, nobody else sees them; they are evaluated from published rows by the job `notices` (submeter/limits.py).
 """
 
+from dataclasses import replace
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from submeter.api.access import Access, SeenUnit, scoped
+from submeter.api.forms import Body
 from submeter.api.notifications import Way, check_proven
 from submeter.api.numbers import number
 from submeter.api.problems import Invalid, TooFine
@@ -23,20 +25,18 @@ __all__ = ["routes"]
 FINE: Final = {"day": ("hour", "day"), "year": ("hour", "day"), "night": ("hour",)}
 
 
-class Limit(BaseModel):
+class Limit(Body):
     """`day`: more than `amount` in a day. `year`: a month over `amount` percent more than a year before. `night`: more than `amount` from 02:00 to 05:00."""
 
-    model_config = ConfigDict(extra="forbid")
     quantity: Literal["cold_water", "hot_water", "heat", "cooling", "heat_allocation", "energy"]
     kind: Literal["day", "year", "night"]
     amount: Annotated[Decimal, Field(ge=0, lt=1_000_000, decimal_places=6)]
     channels: Annotated[list[Way], Field(min_length=1, max_length=4)]
 
 
-class Limits(BaseModel):
+class Limits(Body):
     """All limits of an account at a unit."""
 
-    model_config = ConfigDict(extra="forbid")
     rules: Annotated[list[Limit], Field(max_length=20)]
 
 
@@ -62,7 +62,7 @@ async def set_rules(unit: str, access: Annotated[Access, scoped("alerts:self", c
     check_proven(access.registry, own, {channel for one in body.rules for channel in one.channels}, "rules")
     before = {_key(one): one for one in access.registry.notices.rules(own, unit)}
     wanted = {_key(one): one for one in (_rule(one, own, unit, access.now) for one in body.rules)}
-    kept = [_same(before[key], one) if key in before else one for key, one in wanted.items()]
+    kept = [replace(before[key], channels=one.channels) if key in before else one for key, one in wanted.items()]
     with access.registry.writing():
         access.registry.notices.set_rules(own, unit, kept)
         access.registry.record(f"account:{own}", "alerts.set", unit, f"{len(kept)} limits")
@@ -75,11 +75,6 @@ def _rule(one: Limit, account: str, unit: str, now: int) -> Rule:
 
 def _key(one: Rule) -> tuple[str, str, int]:
     return one.quantity, one.kind, one.amount
-
-
-def _same(before: Rule, now: Rule) -> Rule:
-    """A limit that was there, perhaps by other channels."""
-    return Rule(before.id, before.account, before.unit, before.quantity, before.kind, before.amount, now.channels, before.since, before.told)
 
 
 def _told(seen: SeenUnit, access: Access) -> dict[str, Any]:

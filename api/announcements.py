@@ -8,13 +8,15 @@ from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from submeter import civil
 from submeter.api.access import Access, SeenUnit, scoped
 from submeter.api.documents import ZONE
+from submeter.api.forms import Body
 from submeter.api.labels import locale_of
 from submeter.api.mirror import For, audience_of, is_service, place_of
+from submeter.api.numbers import moment
 from submeter.api.periods import instant_of
 from submeter.api.problems import Invalid, NotFound
 from submeter.api.sign_in import FlowsHere
@@ -25,18 +27,16 @@ from submeter.store.registry import new_id
 __all__ = ["announced_to", "routes"]
 
 
-class Words(BaseModel):
+class Words(Body):
     """An announcement in one language."""
 
-    model_config = ConfigDict(extra="forbid")
     title: Annotated[str, Field(min_length=1, max_length=200)]
     text: Annotated[str, Field(min_length=1, max_length=8000)]
 
 
-class Said(BaseModel):
+class Said(Body):
     """An announcement; `mail` sends it to those who live there: to all, or to those who opted in."""
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
     audience: For
     texts: Annotated[dict[Locale, Words], Field(min_length=1)]
     since: Annotated[str | None, Field(alias="from", max_length=40)] = None
@@ -110,11 +110,11 @@ def _in(one: Announcement, locale: str) -> dict[str, str]:
 
 
 def _shown(one: Announcement) -> dict[str, Any]:
-    return {"id": one.id, "from": civil.iso(one.since), "to": None if one.until is None else civil.iso(one.until)}
+    return {"id": one.id, "from": civil.iso(one.since), "to": moment(one.until)}
 
 
 def _told(one: Announcement, units: list[str], read: int | None) -> dict[str, Any]:
-    return _shown(one) | {"units": units, "read_at": None if read is None else civil.iso(read)}
+    return _shown(one) | {"units": units, "read_at": moment(read)}
 
 
 def _announced(one: Announcement) -> dict[str, Any]:

@@ -10,7 +10,6 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from types import ModuleType
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import FastAPI, Query, Request, Response
@@ -53,12 +52,13 @@ from submeter.api.access_log import ReadLog
 from submeter.api.compare import Comparison, Question, building_series, compared, holder_of
 from submeter.api.consumption import Shown, View, answer, shown_series
 from submeter.api.description import describe
-from submeter.api.files import JSON, kind_of
+from submeter.api.files import CSV, JSON, XLSX
 from submeter.api.flows import Flows, Tenant
 from submeter.api.hardening import harden
 from submeter.api.information import information_of
 from submeter.api.labels import Statistic, check_rated, locale_of
 from submeter.api.meters import meters_of
+from submeter.api.negotiation import preferred, tags
 from submeter.api.periods import Period, Resolution, period
 from submeter.api.refusals import Refusals
 from submeter.api.secrets import Secrets
@@ -147,7 +147,7 @@ def create_app(
     async def meters(unit: str, access: Annotated[Access, scoped("units:read", cost="c")]) -> dict[str, Any]:
         """Metering points of a unit: device, last index, when last heard, exchanges."""
         seen = access.unit(unit)
-        return meters_of(seen, registry, published, now=int(clock() * civil.SECOND))
+        return meters_of(seen, registry, published, now=access.now)
 
     @app.get("/v1/units/{unit}/consumption", tags=["read"])
     async def consumption(
@@ -170,19 +170,22 @@ def create_app(
         """Consumption, or a figure of a gauge, per bucket, with bounds, coverage, quality and flags; as JSON, CSV or XLSX by Accept."""
         seen = access.unit(unit)
         view = _view(as_of)
-        now = int(clock() * civil.SECOND)
-        asked = period(start, end, resolution, replace(seen.property, finest=seen.visible.finest), now=now, visible=seen.visible)
+        asked = period(start, end, resolution, replace(seen.property, finest=seen.visible.finest), now=access.now, visible=seen.visible)
         shown = shown_series(published, seen.points(registry), quantity)
         check_rated(shown, rated=rated)
-        holder = holder_of(registry, seen, asked, now=now)
+        holder = holder_of(registry, seen, asked, now=access.now)
         question = Question(seen, asked, shown, view, by == "meter", holder)
         look = Look(
-            resolution, kind_of(request.headers.get("Accept", "")), locale_of(locale, request.headers.get("Accept-Language", "")), statistic, rated
+            resolution,
+            preferred(request.headers.get("Accept", ""), (JSON, CSV, XLSX)),
+            locale_of(locale, request.headers.get("Accept-Language", "")),
+            statistic,
+            rated,
         )
         others = building_series(question, registry, published) if "building" in (compare or ()) else []
         tag = _etag(asked, [*shown, *others], f"{registry.version()} {request.url.query} {look} {holder and holder.since}")
         headers = {"ETag": tag, "Cache-Control": "private, no-cache", "Vary": "Accept, Accept-Language"}
-        if tag in _tags(request.headers.get("If-None-Match", "")):
+        if tag in tags(request.headers.get("If-None-Match", "")):
             return Response(status_code=304, headers=headers)
 
         def whole() -> Response:
@@ -207,15 +210,10 @@ def create_app(
         return information_of(seen, registry, month, at, version)
 
     # Routes are tried in their order: what is read most stands first.
-    _include(app, [*(PORTAL if portals else ()), *ALWAYS])
-    bulk.install(app, published, clock)
-    return app
-
-
-def _include(app: FastAPI, parts: Sequence[ModuleType]) -> None:
-    """Add the routes of these parts."""
-    for part in parts:
+    for part in [*(PORTAL if portals else ()), *ALWAYS]:
         app.include_router(part.routes)
+    bulk.install(app, published)
+    return app
 
 
 def _view(as_of: str) -> View:
@@ -225,11 +223,6 @@ def _view(as_of: str) -> View:
     if re.fullmatch(r"[1-9][0-9]{0,4}", as_of):
         return int(as_of)
     raise problems.Invalid("write latest, billed, or a revision number from 1", "as_of")
-
-
-def _tags(header: str) -> set[str]:
-    """The entity tags of an If-None-Match, weak ones too: a proxy may have made them so."""
-    return {part.strip().removeprefix("W/") for part in header.split(",")}
 
 
 def _etag(asked: Period, shown: list[Shown], query: str) -> str:

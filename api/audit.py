@@ -1,7 +1,5 @@
 """`GET /v1/audit`: the rows of the audit that are of the token's manager (portal API 9)."""
 
-import base64
-import binascii
 import re
 from typing import Annotated, Any, Final
 
@@ -9,6 +7,7 @@ from fastapi import APIRouter, Query
 
 from submeter import civil
 from submeter.api.access import Access, scoped
+from submeter.api.negotiation import cursor, place_of_cursor
 from submeter.api.periods import instant_of
 from submeter.api.problems import Invalid
 
@@ -36,29 +35,12 @@ async def audit(
     since, until = (None if text is None else instant_of(name, text, "UTC") for name, text in (("from", start), ("to", end)))
     if since is not None and until is not None and since >= until:
         raise Invalid("`to` must be later than `from`", "to")
-    place = _place(after)
+    place = 0 if after is None else place_of_cursor(after, CURSOR, "/v1/audit")[0]
     manager = access.principal.manager
     found = access.registry.trail.find(limit=limit, manager=manager, since=since, until=until, actor=actor, action=action, subject=unit, after=place)
     names = ("id", "actor", "action", "subject", "detail", "purpose", "outcome", "request", "network")
     return {
         "audit": [{"at": civil.iso(one.at), **{name: getattr(one, name) for name in names}} for one in found],
-        "next": _cursor(found[-1].id if found else place),
+        "next": cursor(f"a{found[-1].id if found else place}"),
         "more": len(found) == limit,
     }
-
-
-def _place(after: str | None) -> int:
-    """The row that a cursor stands at; raises Invalid for what is none."""
-    if after is None:
-        return 0
-    try:
-        found = CURSOR.fullmatch(base64.urlsafe_b64decode(after.encode()).decode("ascii"))
-    except (binascii.Error, ValueError):
-        found = None
-    if found is None:
-        raise Invalid("write `next` of an answer of /v1/audit, or leave it out to begin anew", "after")
-    return int(found[1])
-
-
-def _cursor(identity: int) -> str:
-    return base64.urlsafe_b64encode(f"a{identity}".encode()).decode()

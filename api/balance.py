@@ -10,11 +10,12 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from submeter import civil
 from submeter.api.access import Access, SeenUnit, scoped
 from submeter.api.documents import documents_of
+from submeter.api.forms import Body
 from submeter.api.mirror import Currency, Money, holder_of, minor, money
 from submeter.api.payments import Payment, drawn, payment_string
 from submeter.api.periods import instant_of
@@ -29,10 +30,9 @@ EVER: Final = 2**62
 _payment: Final = TypeAdapter[Any](Payment)
 
 
-class Told(BaseModel):
+class Told(Body):
     """One line; `period` is a month or a date, `holder` a day of the occupancy that it concerns, needed only where the period does not say."""
 
-    model_config = ConfigDict(extra="forbid")
     id: Annotated[str, Field(min_length=1, max_length=64)]
     unit: Annotated[str, Field(min_length=1, max_length=64)]
     account: Annotated[str, Field(max_length=64)]

@@ -5,11 +5,9 @@ manager two answers are written at a time, others wait. Rows are those of the ta
 """
 
 import asyncio
-import base64
-import binascii
 import re
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Annotated, Any, Final
@@ -21,15 +19,14 @@ from fastapi.responses import StreamingResponse
 from submeter import civil
 from submeter.api.access import Access, SeenUnit, scoped
 from submeter.api.bulk_formats import CSV, ESPI, NDJSON, PARQUET, WRITERS
-from submeter.api.bulk_stretch import Stretch
+from submeter.api.bulk_stretch import Stretch, all_series
 from submeter.api.consumption import Shown
-from submeter.api.negotiation import preferred
+from submeter.api.negotiation import cursor, place_of_cursor, preferred
 from submeter.api.parts import seen_of
 from submeter.api.periods import Period, Resolution, period
 from submeter.api.problems import Invalid, TooFine
 from submeter.reading import LEVELS
 from submeter.store.published import Published, PublishedSeries
-from submeter.store.registry import Registry
 from submeter.store.registry_types import Property
 
 __all__ = ["install"]
@@ -52,7 +49,7 @@ class Plan:
     periods: Mapping[str, Period]
 
 
-def install(app: FastAPI, published: Published, clock: Callable[[], float]) -> None:
+def install(app: FastAPI, published: Published) -> None:
     """Add the routes to `app`."""
     slots: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(AT_ONCE))
 
@@ -66,8 +63,7 @@ def install(app: FastAPI, published: Published, clock: Callable[[], float]) -> N
     ) -> StreamingResponse:
         """Rows of all registers of all units that the token may see; as NDJSON, CSV, Parquet or ESPI by Accept."""
         kind = preferred(request.headers.get("Accept", ""), tuple(WRITERS))
-        now = int(clock() * civil.SECOND)
-        plan = await run_in_threadpool(_plan, access, start, end, resolution, now)
+        plan = await run_in_threadpool(_plan, access, start, end, resolution)
         parts = WRITERS[kind](_stretches(plan, access, published))
         headers = {
             "Content-Disposition": f'attachment; filename="consumption-{resolution}.{ENDINGS[kind]}"',
@@ -82,7 +78,7 @@ def install(app: FastAPI, published: Published, clock: Callable[[], float]) -> N
         after: Annotated[str | None, Query(description="`next` of the answer before; without it all series, from the first change on")] = None,
     ) -> dict[str, Any]:
         """Series whose published rows changed after a cursor, in order of their versions, at most 1000."""
-        return await run_in_threadpool(_changes, access, published, _position(after))
+        return await run_in_threadpool(_changes, access, published, after)
 
 
 async def _queued(slot: asyncio.Semaphore, parts: Iterator[bytes]) -> AsyncIterator[bytes]:
@@ -92,13 +88,13 @@ async def _queued(slot: asyncio.Semaphore, parts: Iterator[bytes]) -> AsyncItera
             yield part
 
 
-def _plan(access: Access, start: str, end: str, resolution: Resolution, now: int) -> Plan:
+def _plan(access: Access, start: str, end: str, resolution: Resolution) -> Plan:
     """What is answered: properties that show nothing this fine are left out; raises TooFine if all are, Invalid for a wrong range."""
     units = access.units()
     periods, refused = dict[str, Period](), None
     for building in {seen.property.id: seen.property for seen in units}.values():
         try:
-            periods[building.id] = _uncut(period(start, end, resolution, building, now=now), building, now)
+            periods[building.id] = _uncut(period(start, end, resolution, building, now=access.now), building, access.now)
         except TooFine as error:
             refused = error
     if refused and not periods:
@@ -119,15 +115,10 @@ def _stretches(plan: Plan, access: Access, published: Published) -> Iterator[Str
     for seen in plan.units:
         access.note(seen)
         asked = plan.periods[seen.property.id]
-        for shown in _all_series(seen, access.registry, published):
+        for shown in all_series(seen, access.registry, published):
             stretch = _stretch(seen, shown, asked, published)
             if len(stretch.points):
                 yield stretch
-
-
-def _all_series(seen: SeenUnit, registry: Registry, published: Published) -> list[Shown]:
-    points = {point.id: point for point in seen.points(registry)}
-    return [Shown(points[one.point], one) for one in published.series_of(list(points))]
 
 
 def _stretch(seen: SeenUnit, shown: Shown, asked: Period, published: Published) -> Stretch:
@@ -139,37 +130,21 @@ def _stretch(seen: SeenUnit, shown: Shown, asked: Period, published: Published) 
     return Stretch(seen, shown, seen_of(inside, shown.series, asked.level, seen.visible, published))
 
 
-def _position(after: str | None) -> tuple[int, int]:
-    """The version and series that a cursor stands at; raises Invalid for what is none."""
-    if after is None:
-        return 0, 0
-    try:
-        found = CURSOR.fullmatch(base64.urlsafe_b64decode(after.encode()).decode("ascii"))
-    except (binascii.Error, ValueError):
-        found = None
-    if found is None:
-        raise Invalid("write `next` of an answer of /v1/changes, or leave it out to begin anew", "after")
-    return int(found[1]), int(found[2])
-
-
-def _cursor(version: int, series: int) -> str:
-    return base64.urlsafe_b64encode(f"{version}-{series}".encode()).decode()
-
-
-def _changed(published: Published, after: tuple[int, int]) -> Iterator[PublishedSeries]:
-    """All series that were published after a position, of whomever, in order."""
-    while page := published.changed(*after, PAGE):
+def _changed(published: Published, version: int, series: int) -> Iterator[PublishedSeries]:
+    """All series that were published after a place, of whomever, in order."""
+    while page := published.changed(version, series, PAGE):
         yield from page
-        after = page[-1].version, page[-1].id
+        version, series = page[-1].version, page[-1].id
 
 
-def _changes(access: Access, published: Published, after: tuple[int, int]) -> dict[str, Any]:
-    """The changes after a position, as far as they are of visible units; raises Invalid for a cursor of tables that are no more."""
-    if after[0] > published.version():
+def _changes(access: Access, published: Published, after: str | None) -> dict[str, Any]:
+    """The changes after a cursor, as far as they are of visible units; raises Invalid for one of tables that are no more."""
+    version, series = (0, 0) if after is None else place_of_cursor(after, CURSOR, "/v1/changes")
+    if version > published.version():
         raise Invalid("the tables were made anew since this cursor: begin without one", "after")
     units = {seen.unit.id: seen for seen in access.units()}
     points = {point.id: point for seen in units.values() for point in seen.points(access.registry)}
-    changed = list(islice((one for one in _changed(published, after) if one.point in points), MOST_CHANGES + 1))
+    changed = list(islice((one for one in _changed(published, version, series) if one.point in points), MOST_CHANGES + 1))
     told = changed[:MOST_CHANGES]
     for unit in {points[one.point].unit for one in told}:
         access.note(units[str(unit)])
@@ -185,6 +160,6 @@ def _changes(access: Access, published: Published, after: tuple[int, int]) -> di
             }
             for one in told
         ],
-        "next": _cursor(told[-1].version, told[-1].id) if told else _cursor(*after),
+        "next": cursor(f"{told[-1].version}-{told[-1].id}" if told else f"{version}-{series}"),
         "more": len(changed) > len(told),
     }

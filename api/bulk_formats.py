@@ -23,7 +23,7 @@ from submeter.api.parts import NAMES
 from submeter.reading import QUALITIES, STATES
 from submeter.store.published import NULL
 
-__all__ = ["CSV", "ESPI", "NDJSON", "PARQUET", "WRITERS", "Writer"]
+__all__ = ["COLUMNS", "CSV", "ESPI", "NDJSON", "PARQUET", "WRITERS", "Writer", "rows_of"]
 
 NDJSON: Final = "application/x-ndjson"
 CSV: Final = "text/csv"
@@ -108,7 +108,7 @@ class _Sink(io.RawIOBase):
 
 def _gathered(stretches: Iterable[Stretch]) -> Iterator[list[list[Any]]]:
     """Rows of the stretches, some thousands at a time."""
-    rows = (row for one in stretches for row in _rows(one))
+    rows = (row for one in stretches for row in rows_of(one))
     while some := list(islice(rows, SOME)):
         yield some
 
@@ -125,7 +125,7 @@ def _grouped(stretches: Iterable[Stretch]) -> Iterator[pa.Table]:
         yield pa.concat_tables(held).unify_dictionaries()
 
 
-def _rows(one: Stretch) -> Iterator[list[Cell]]:
+def rows_of(one: Stretch) -> Iterator[list[Cell]]:
     """Rows as cells, in the order of COLUMNS."""
     words, zone = one.words, one.seen.property.zone
     for start, end, value, lo, hi, _, _, n, flags, coverage, rev, quality, state in one.points.tolist():

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from submeter.api.access import SeenUnit
 from submeter.api.consumption import UOM, Shown
-from submeter.store.published import Points
+from submeter.store.published import Points, Published
+from submeter.store.registry import Registry
 
-__all__ = ["Stretch"]
+__all__ = ["Stretch", "all_series"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,3 +30,9 @@ class Stretch:
     def is_gauge(self) -> bool:
         """Whether `value` is a mean, `lo` and `hi` minimum and maximum."""
         return self.shown.series.kind == "gauge"
+
+
+def all_series(seen: SeenUnit, registry: Registry, published: Published) -> list[Shown]:
+    """All that is published of what is visible of a unit."""
+    points = {point.id: point for point in seen.points(registry)}
+    return [Shown(points[one.point], one) for one in published.series_of(list(points))]

@@ -11,13 +11,14 @@ from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from submeter import civil
 from submeter.api.access import Access, SeenUnit, scoped
 from submeter.api.files import CSV, JSON
 from submeter.api.flows import Flows
 from submeter.api.flows.claim import hashes
+from submeter.api.forms import Body
 from submeter.api.letters import PDF, comma_letters, printed_letters
 from submeter.api.negotiation import preferred
 from submeter.api.problems import Invalid, NotFound
@@ -40,10 +41,9 @@ NDJSON: Final = "application/x-ndjson"
 LIMITED: Final = "resident:limited"
 
 
-class Wanted(BaseModel):
+class Wanted(Body):
     """A claim to be made: the fields of its kind (secrets that are left out are made here), the meter where it is for one, and which paper was seen."""
 
-    model_config = ConfigDict(extra="forbid")
     unit: str
     kind: str
     fields: dict[str, Annotated[str, Field(max_length=256)]] = Field(default_factory=dict, max_length=8)
@@ -138,8 +138,8 @@ def _made(access: Access, flows: Flows, wanted: list[Wanted], kind: str) -> Resp
         return JSONResponse({"claims": told}, 201, headers)
     headers["Content-Disposition"] = f'attachment; filename="letters.{"csv" if kind == CSV else "pdf"}"'
     if kind == CSV:
-        return Response(comma_letters(access.registry, told), 201, headers, "text/csv; charset=utf-8")
-    return Response(printed_letters(access.registry, portal, flows.host_of(access.principal.manager), told, access.now), 201, headers, PDF)
+        return Response(comma_letters(access, told), 201, headers, "text/csv; charset=utf-8")
+    return Response(printed_letters(access, flows, told), 201, headers, PDF)
 
 
 def _make(access: Access, flows: Flows, portal: Portal, wanted: Wanted, number: int) -> tuple[Claim, dict[str, Any]]:

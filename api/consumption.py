@@ -15,9 +15,10 @@ import numpy as np
 
 from submeter import civil
 from submeter.api.access import SeenUnit
+from submeter.api.numbers import number
 from submeter.api.parts import NAMES, seen_of
 from submeter.api.periods import RESOLUTIONS, Period
-from submeter.reading import LEVELS, MICRO, QUALITIES, STATES
+from submeter.reading import LEVELS, QUALITIES, STATES
 from submeter.store.published import NULL, Published, PublishedSeries
 from submeter.store.registry_types import Point, Visible
 
@@ -163,9 +164,9 @@ def _corrections(group: Sequence[Shown], period: Period, published: Published, s
             "resolution": RESOLUTIONS[one.level],
             "start": civil.local_iso(zone, one.start),
             "end": civil.local_iso(zone, one.end),
-            "old": None if one.old is None else _number(one.old),
-            "new": None if one.new is None else _number(one.new),
-            "diff": _number(one.diff),
+            "old": number(one.old),
+            "new": number(one.new),
+            "diff": number(one.diff),
             "reason": one.reason,
             "by": one.by,
             "at": civil.local_iso(zone, one.at),
@@ -180,9 +181,9 @@ def _point(start: int, end: int, row: Row | None, zone: str, *, gauge: bool, ind
         return {**ends, "value": None, "lo": None, "hi": None, "quality": "incomplete", "coverage": 0, "flags": flags, "state": "open", "rev": 0}
     point = {
         **ends,
-        "value": _number(row.value),
-        "min" if gauge else "lo": _number(row.lo),
-        "max" if gauge else "hi": _number(row.hi),
+        "value": number(row.value),
+        "min" if gauge else "lo": number(row.lo),
+        "max" if gauge else "hi": number(row.hi),
         "quality": QUALITIES[row.quality],
         "coverage": row.coverage / WHOLE,
         "flags": [*_named(row.flags)],
@@ -192,7 +193,7 @@ def _point(start: int, end: int, row: Row | None, zone: str, *, gauge: bool, ind
     if gauge:
         point["n"] = row.n
     if index:
-        point |= {"index_start": _number(row.index_start), "index_end": _number(row.index_end)}
+        point |= {"index_start": number(row.index_start), "index_end": number(row.index_end)}
     return point
 
 
@@ -221,11 +222,3 @@ def _named(flags: int) -> tuple[str, ...]:
 
 def _sum(parts: Sequence[int]) -> int:
     return NULL if NULL in parts else sum(parts)
-
-
-def _number(micro: int) -> float | int | None:
-    """Micro units as a JSON number with at most six decimals; null if unknown."""
-    if micro == NULL:
-        return None
-    whole, rest = divmod(micro, MICRO)
-    return whole if rest == 0 else micro / MICRO

@@ -10,15 +10,15 @@ from dataclasses import replace
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from submeter.api.access import Access, scoped
 from submeter.api.flows import Flows
 from submeter.api.flows.telling import tell
-from submeter.api.forms import address_of
+from submeter.api.forms import Body, address_of
 from submeter.api.problems import Invalid, NotAccepted, NotFound
 from submeter.api.secrets import code, normalised
-from submeter.api.sending import delay, let_out
+from submeter.api.sending import channel_of, delay, let_out
 from submeter.api.sign_in import FlowsHere
 from submeter.civil import SECOND
 from submeter.config.portals import Portal
@@ -30,10 +30,9 @@ from submeter.store.registry import new_id
 __all__ = ["routes"]
 
 
-class Address(BaseModel):
+class Address(Body):
     """An address to be added, and what it is for; `code` proves it."""
 
-    model_config = ConfigDict(extra="forbid")
     channel: Literal["email", "phone"]
     address: Annotated[str, Field(min_length=1, max_length=254)]
     use: Literal["auth", "notify", "recovery"] = "auth"
@@ -64,7 +63,7 @@ async def add(access: Annotated[Access, scoped("me:self", cost="w")], flows: Flo
     address = address_of(body.channel, body.address, portal.country)
     if body.code is None:
         with access.registry.writing():
-            return _begin(access, flows, portal, own, replace(_new(own), channel=body.channel, address=address, use=body.use))
+            return _begin(access, flows, portal, own, body.model_copy(update={"address": address}))
     with access.registry.writing():
         waits = _proven(access, flows, portal, own, body.channel, address, body.code)
         made = _add(access, flows, portal, own, waits) if waits else None
@@ -89,11 +88,7 @@ async def drop(identity: str, access: Annotated[Access, scoped("me:self", cost="
         accounts.drop_contact(own.id, identity)
 
 
-def _new(own: Account) -> NewContact:
-    return NewContact(own.id, "", "", "", b"", 0, 0, 0)
-
-
-def _begin(access: Access, flows: Flows, portal: Portal, own: Account, wanted: NewContact) -> dict[str, Any]:
+def _begin(access: Access, flows: Flows, portal: Portal, own: Account, wanted: Address) -> dict[str, Any]:
     """Keep an address with a code on its way; the address of another account gets a mail that says so, and no code. Raises NotAccepted before its time."""
     accounts, now = access.registry.accounts, access.now
     before = access.registry.new_contacts.of(own.id)
@@ -101,8 +96,8 @@ def _begin(access: Access, flows: Flows, portal: Portal, own: Account, wanted: N
     if before is not None and before.resend > now:
         raise NotAccepted
     secret, policy = code(), portal.policy
-    kept = replace(
-        wanted,
+    kept = NewContact(
+        *(own.id, wanted.channel, wanted.address, wanted.use),
         hash=flows.secrets.keyed("contact", own.id, wanted.channel, wanted.address, secret),
         tries=before.tries if before is not None and again else 0,
         expires=now + policy.code_ttl * SECOND,
@@ -114,15 +109,16 @@ def _begin(access: Access, flows: Flows, portal: Portal, own: Account, wanted: N
         if other is None or other.id == own.id:
             _send(access, own, kept, "code", {"code": secret, "transaction": new_id("t_")[-6:], "minutes": str(policy.code_ttl // 60)})
         else:
-            _send(access, other, kept, "account_exists", {"portal": f"https://{flows.host_of(manager)}"})
+            _send(access, other, kept, "account_exists", {"portal": flows.url_of(manager)})
     else:
         access.registry.record(f"account:{own.id}", "message.held_back", manager, "too many to this address")
     return _waiting(kept, now)
 
 
 def _send(access: Access, whom: Account, to: NewContact, template: str, values: Mapping[str, str]) -> None:
-    by: Literal["sms", "email"] = "sms" if to.channel == "phone" else "email"
-    access.registry.outbox.put(access.principal.manager, by, to.address, template, whom.locale, values, now=access.now, expires=to.expires)
+    access.registry.outbox.put(
+        access.principal.manager, channel_of(to.channel), to.address, template, whom.locale, values, now=access.now, expires=to.expires
+    )
 
 
 def _proven(access: Access, flows: Flows, portal: Portal, own: Account, channel: str, address: str, given: str) -> NewContact | None:

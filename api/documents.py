@@ -5,15 +5,19 @@ subscribed to e-invoices of the flat; a statement only by the account that asked
 """
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import date
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Request, Response
-from pydantic import Base64Bytes, BaseModel, ConfigDict, Field, model_validator
+from pydantic import Base64Bytes, Field, model_validator
 
 from submeter import civil
 from submeter.api.access import Access, SeenUnit, scoped
+from submeter.api.forms import Body
 from submeter.api.mirror import Currency, For, Language, Money, audience_of, holder_of, is_service, minor, money, place_of
+from submeter.api.negotiation import tags
+from submeter.api.numbers import moment
 from submeter.api.payments import Payment, PaymentError, payment_string
 from submeter.api.periods import instant_of
 from submeter.api.problems import Invalid, NotFound, TooLarge
@@ -32,10 +36,9 @@ TAIL: Final = 1024
 ZONE: Final = "UTC"
 
 
-class Span(BaseModel):
+class Span(Body):
     """A period in local dates, half-open."""
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
     start: Annotated[date, Field(alias="from")]
     end: Annotated[date, Field(alias="to")]
 
@@ -46,10 +49,9 @@ class Span(BaseModel):
         return self
 
 
-class Pushed(BaseModel):
+class Pushed(Body):
     """A document with what is known of it; `holder` is a day of the occupancy that it concerns, needed only where its period does not say."""
 
-    model_config = ConfigDict(extra="forbid")
     kind: Annotated[str, Field(pattern=r"^[a-z][a-z_]{1,30}$", description="bill, settlement, contract, rules, …")]
     title: Annotated[str, Field(min_length=1, max_length=200)]
     locale: Language
@@ -64,10 +66,9 @@ class Pushed(BaseModel):
     pdf: Annotated[Base64Bytes, Field(description="the file, base64")]
 
 
-class Wanted(BaseModel):
+class Wanted(Body):
     """What an account wants for a unit."""
 
-    model_config = ConfigDict(extra="forbid")
     e_invoices: bool = False
     statement_monthly: bool = False
     announcements_by_mail: bool = False
@@ -105,7 +106,7 @@ async def content(request: Request, identity: str, access: Annotated[Access, sco
     document = _found(access, identity)
     name = f"{document.kind}-{document.id}.{ENDINGS.get(document.media, 'xlsx')}"
     headers = {"ETag": f'"{document.sha}"', "Cache-Control": "private, no-cache", "Content-Disposition": f'attachment; filename="{name}"'}
-    if headers["ETag"] in {one.strip().removeprefix("W/") for one in request.headers.get("If-None-Match", "").split(",")}:
+    if headers["ETag"] in tags(request.headers.get("If-None-Match", "")):
         return Response(status_code=304, headers=headers)
     return Response(access.registry.documents.content(document), media_type=document.media, headers=headers)
 
@@ -120,8 +121,7 @@ async def mark(identity: str, access: Annotated[Access, scoped("documents:read",
 @routes.get("/v1/me/units/{unit}", tags=["account"])
 async def wishes(unit: str, access: Annotated[Access, scoped("me:self", cost="r")]) -> dict[str, Any]:
     """What the account wants for a unit."""
-    found = access.registry.documents.wishes(access.account(), access.unit(unit).unit.id)
-    return _wished(found)
+    return asdict(access.registry.documents.wishes(access.account(), access.unit(unit).unit.id))
 
 
 @routes.put("/v1/me/units/{unit}", tags=["account"])
@@ -130,8 +130,8 @@ async def wish(unit: str, access: Annotated[Access, scoped("me:self", cost="w")]
     own, seen, wanted = access.account(), access.unit(unit), Wishes(**body.model_dump())
     with access.registry.writing():
         access.registry.documents.wish(own, seen.unit.id, wanted)
-        access.registry.record(f"account:{own}", "wishes.set", seen.unit.id, " ".join(name for name, on in _wished(wanted).items() if on))
-    return _wished(wanted)
+        access.registry.record(f"account:{own}", "wishes.set", seen.unit.id, " ".join(name for name, on in asdict(wanted).items() if on))
+    return asdict(wanted)
 
 
 def documents_of(access: Access, seen: SeenUnit) -> Iterator[Document]:
@@ -167,7 +167,7 @@ def told(one: Document, zone: str, read: int | None) -> dict[str, Any]:
         "media_type": one.media,
         "size": one.size,
         "sha256": one.sha,
-        "read_at": None if read is None else civil.local_iso(zone, read),
+        "read_at": moment(read, zone),
     }
 
 
@@ -246,12 +246,3 @@ def _check_pdf(content: bytes) -> None:
         raise TooLarge(f"{MOST} bytes at most")
     if content[:7] not in {b"%PDF-1.", b"%PDF-2."} or b"%%EOF" not in content[-TAIL:]:
         raise Invalid("this is no PDF", "pdf")
-
-
-def _wished(one: Wishes) -> dict[str, bool]:
-    names: tuple[Literal["e_invoices", "statement_monthly", "announcements_by_mail"], ...] = (
-        "e_invoices",
-        "statement_monthly",
-        "announcements_by_mail",
-    )
-    return {name: getattr(one, name) for name in names}

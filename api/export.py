@@ -15,14 +15,16 @@ from submeter.api.access import Access, SeenUnit
 from submeter.api.access_log import told_of
 from submeter.api.announcements import announced_to
 from submeter.api.balance import lines_of
-from submeter.api.consumption import UOM
+from submeter.api.bulk_formats import COLUMNS, rows_of
+from submeter.api.bulk_stretch import Stretch, all_series
 from submeter.api.documents import documents_of, told
 from submeter.api.files import comma_separated
 from submeter.api.meters import meters_of
-from submeter.api.parts import NAMES, seen_of
-from submeter.reading import LEVELS, QUALITIES, STATES, from_micro
+from submeter.api.numbers import moment, number
+from submeter.api.parts import seen_of
+from submeter.reading import LEVELS
 from submeter.store.accounts import Account
-from submeter.store.published import NULL, Published, PublishedSeries
+from submeter.store.published import Published
 
 __all__ = ["SECTIONS", "Subject", "write"]
 
@@ -74,24 +76,24 @@ def _account(of: Subject) -> Iterator[Row]:
 
 def _contacts(of: Subject) -> Iterator[Row]:
     for one in of.access.registry.accounts.contacts(of.account.id):
-        yield {"id": one.id, "channel": one.channel, "address": one.address, "use": one.use, "verified": _iso(one.verified)}
+        yield {"id": one.id, "channel": one.channel, "address": one.address, "use": one.use, "verified": moment(one.verified)}
 
 
 def _factors(of: Subject) -> Iterator[Row]:
     for one in of.access.registry.accounts.factors(of.account.id):
-        yield {"kind": one.kind, "created": civil.iso(one.created), "used": _iso(one.used)}
+        yield {"kind": one.kind, "created": civil.iso(one.created), "used": moment(one.used)}
 
 
 def _consents(of: Subject) -> Iterator[Row]:
     for one in of.access.registry.accounts.consents(of.account.id):
-        yield {**one, "at": civil.iso(one["at"]), "withdrawn": _iso(one["withdrawn"])}
+        yield {**one, "at": civil.iso(one["at"]), "withdrawn": moment(one["withdrawn"])}
 
 
 def _grants(of: Subject) -> Iterator[Row]:
     accounts = of.access.registry.accounts
     for given, found in ((False, accounts.grants(of.account.id)), (True, accounts.grants_given(of.account.id))):
         for one in found:
-            period = {"since": civil.iso(one.since), "until": _iso(one.until)}
+            period = {"since": civil.iso(one.since), "until": moment(one.until)}
             yield {"id": one.id, "unit": one.unit, "role": one.role, "manager": one.manager, **period, "source": one.source, "given_to_others": given}
 
 
@@ -104,7 +106,7 @@ def _sessions(of: Subject) -> Iterator[Row]:
 def _units(of: Subject) -> Iterator[Row]:
     for seen in of.units:
         place = {"label": seen.unit.label, "entrance": seen.unit.entrance, "property": seen.property.name}
-        yield {"unit": seen.unit.id, **place, "since": _iso(seen.visible.since), "until": _iso(seen.visible.until), "role": seen.visible.role}
+        yield {"unit": seen.unit.id, **place, "since": moment(seen.visible.since), "until": moment(seen.visible.until), "role": seen.visible.role}
 
 
 def _meters(of: Subject) -> Iterator[Row]:
@@ -114,37 +116,13 @@ def _meters(of: Subject) -> Iterator[Row]:
 
 
 def _consumption(of: Subject) -> Iterator[Row]:
-    """Every row of the person's time, of every level that the unit shows; of a bucket over its edge the own part."""
+    """Every row of the person's time, of every level that the unit shows, as bulk answers have it; of a bucket over its edge the own part."""
     for seen in of.units:
-        points = {point.id: point for point in seen.points(of.access.registry)}
-        for series in of.published.series_of(list(points)):
-            about = {"unit": seen.unit.id, "meter": series.point, "class": points[series.point].quantity}
+        for shown in all_series(seen, of.access.registry, of.published):
             for level in LEVELS[LEVELS.index(seen.visible.finest) :]:
-                for row in _rows(of.published, seen, series, level):
-                    yield {**about, **row}
-
-
-def _rows(published: Published, seen: SeenUnit, series: PublishedSeries, level: str) -> Iterator[Row]:
-    rows = published.read(series.id, LEVELS.index(level), "", "\U0010ffff")
-    rows = seen_of(rows, series, level, seen.visible, published)
-    low, high = ("min", "max") if series.kind == "gauge" else ("lo", "hi")
-    for row in rows:
-        flags = int(row["flags"])
-        yield {
-            "quantity": series.register.name,
-            "uom": UOM.get(series.register.unit, series.register.unit),
-            "level": level,
-            "start": civil.local_iso(series.zone, int(row["start"])),
-            "end": civil.local_iso(series.zone, int(row["end"])),
-            "value": _number(row["value"]),
-            low: _number(row["lo"]),
-            high: _number(row["hi"]),
-            "quality": QUALITIES[int(row["quality"])],
-            "coverage": int(row["coverage"]) / 10_000,
-            "flags": " ".join(name for bit, name in enumerate(NAMES) if flags >> bit & 1),
-            "state": STATES[int(row["state"])],
-            "rev": int(row["rev"]),
-        }
+                rows = of.published.read(shown.series.id, LEVELS.index(level), "", "\U0010ffff")
+                stretch = Stretch(seen, shown, seen_of(rows, shown.series, level, seen.visible, of.published))
+                yield from ({"level": level, **dict(zip(COLUMNS, row, strict=True))} for row in rows_of(stretch))
 
 
 def _access_log(of: Subject) -> Iterator[Row]:
@@ -154,7 +132,7 @@ def _access_log(of: Subject) -> Iterator[Row]:
 
 def _tokens(of: Subject) -> Iterator[Row]:
     for one in of.access.registry.personal.of(of.account.id, of.access.now):
-        period = {"created": civil.iso(one.created), "expires": civil.iso(one.expires), "used": _iso(one.used)}
+        period = {"created": civil.iso(one.created), "expires": civil.iso(one.expires), "used": moment(one.used)}
         yield {"id": one.id, "label": one.label, "scopes": one.scopes, "grants": one.grants, **period}
 
 
@@ -176,7 +154,7 @@ def _unit_wishes(of: Subject) -> Iterator[Row]:
 
 def _limits(of: Subject) -> Iterator[Row]:
     for one in of.access.registry.notices.rules_of(of.account.id):
-        amount = {"amount": _number(one.amount), "channels": one.channels, "since": civil.iso(one.since), "told": _iso(one.told)}
+        amount = {"amount": number(one.amount), "channels": one.channels, "since": civil.iso(one.since), "told": moment(one.told)}
         yield {"unit": one.unit, "class": one.quantity, "kind": one.kind, **amount}
 
 
@@ -192,7 +170,14 @@ def _announcements(of: Subject) -> Iterator[Row]:
     access = of.allowed("announcements:read")
     read = access.registry.announcements.read_by(of.account.id)
     for one, units in announced_to(access):
-        yield {"id": one.id, "units": units, "from": civil.iso(one.since), "to": _iso(one.until), "read": _iso(read.get(one.id)), "texts": one.texts}
+        yield {
+            "id": one.id,
+            "units": units,
+            "from": civil.iso(one.since),
+            "to": moment(one.until),
+            "read": moment(read.get(one.id)),
+            "texts": one.texts,
+        }
 
 
 def _balance(of: Subject) -> Iterator[Row]:
@@ -204,22 +189,14 @@ def _balance(of: Subject) -> Iterator[Row]:
 
 def _messages(of: Subject) -> Iterator[Row]:
     for one in of.access.registry.messages.written_by(of.account.id):
-        said = {"written": civil.iso(one.created), "status": one.status, "status_at": _iso(one.changed)}
+        said = {"written": civil.iso(one.created), "status": one.status, "status_at": moment(one.changed)}
         yield {"ticket": one.id, "unit": one.unit, "text": one.text, **said}
 
 
 def _self_readings(of: Subject) -> Iterator[Row]:
     for one in of.access.registry.self_readings.sent_by(f"account:{of.account.id}"):
-        index = {"at": civil.iso(one.t), "value": _number(one.value), "photo_sha256": one.photo}
+        index = {"at": civil.iso(one.t), "value": number(one.value), "photo_sha256": one.photo}
         yield {"meter": one.point, "register": one.register, **index, "sent": civil.iso(one.received), "confirmation": one.confirmation}
-
-
-def _number(value: int) -> float | None:
-    return None if int(value) == NULL else float(from_micro(int(value)))
-
-
-def _iso(at: int | None) -> str | None:
-    return None if at is None else civil.iso(at)
 
 
 #: What an export holds: the names of its files, and where their rows come from.

@@ -9,16 +9,15 @@ before the sign; numbers are not touched. No name of a file holds text of a user
 import csv
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final
 
-from submeter.api.negotiation import preferred
 from submeter.api.problems import Invalid
 
-__all__ = ["CSV", "JSON", "XLSX", "Cell", "cell", "comma_separated", "file_of", "kind_of", "name_of", "plain"]
+__all__ = ["CSV", "JSON", "XLSX", "Cell", "comma_separated", "file_of", "name_of", "plain"]
 
 JSON: Final = "application/json"
 CSV: Final = "text/csv"
@@ -41,11 +40,6 @@ MADE: Final = datetime(2000, 1, 1, tzinfo=UTC)
 Cell = str | int | float | bool | None
 
 
-def kind_of(accept: str) -> str:
-    """The media type of the answer by its Accept header: JSON unless a file is liked better."""
-    return preferred(accept, (JSON, CSV, XLSX))
-
-
 def name_of(kind: str, resolution: str, start: str, end: str) -> str:
     """The name of a file: resolution and dates of the range (`start`, `end` as this program wrote them), nothing that a user wrote."""
     return f"consumption-{resolution}-{start[:10]}-{end[:10]}.{ENDINGS[kind]}"
@@ -57,13 +51,8 @@ def file_of(kind: str, body: Mapping[str, Any]) -> bytes:
     return (_csv if kind == CSV else _xlsx)(names, _rows(body, names), body)
 
 
-def cell(value: Cell) -> Cell:
-    """A value as a cell that no spreadsheet runs: text is defused, numbers stay."""
-    return _defused(value) if isinstance(value, str) else value
-
-
 def plain(value: Cell) -> str:
-    """A cell as text: numbers with a point and without exponent, unknown is empty."""
+    """A cell as text that no spreadsheet runs: numbers with a point and without exponent, unknown is empty, text is defused."""
     match value:
         case None:
             return ""
@@ -72,7 +61,9 @@ def plain(value: Cell) -> str:
         case float():
             text = repr(value)
             return format(Decimal(text), "f") if "e" in text else text
-    return str(cell(value))
+        case int():
+            return str(value)
+    return _defused(value)
 
 
 @lru_cache(maxsize=4096)
@@ -125,21 +116,9 @@ def _xlsx(names: Sequence[str], rows: Iterator[tuple[list[Cell], int]], body: Ma
             sheet.write_string(0, column, name, head)
         for number, (row, places) in enumerate(rows, 1):
             for column, (name, value) in enumerate(zip(names, row, strict=True)):
-                _write(
-                    sheet.write_number if _is_number(value) else sheet.write_string,
-                    number,
-                    column,
-                    value,
-                    shown[places] if name in MEASURED else None,
-                )
+                form = shown[places] if name in MEASURED else None
+                if isinstance(value, int | float) and not isinstance(value, bool):
+                    sheet.write_number(number, column, value, form)
+                elif value is not None:
+                    sheet.write_string(number, column, plain(value)[:LONGEST], form)
     return out.getvalue()
-
-
-def _is_number(value: Cell) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _write(write: Callable[..., object], row: int, column: int, value: Cell, form: object) -> None:
-    """One cell; unknown is an empty one."""
-    if value is not None:
-        write(row, column, value if _is_number(value) else plain(value)[:LONGEST], form)

@@ -4,15 +4,24 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+from pydantic import BaseModel, ConfigDict
+
 from submeter.api.problems import Invalid
+from submeter.api.sending import channel_of
 from submeter.store.outbox import writable
 
-__all__ = ["address_of", "text_of", "username_of"]
+__all__ = ["Body", "address_of", "text_of", "username_of"]
 
 #: Longest field of a page.
 LONGEST: Final = 1024
 #: No number is longer without its trunk digit or country.
 LOCAL: Final = 9
+
+
+class Body(BaseModel):
+    """The body of a request, or a part of one: a field that it does not have is a mistake."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 def text_of(fields: Mapping[str, Any], name: str) -> str:
@@ -33,7 +42,7 @@ def username_of(text: str) -> str:
 def address_of(channel: str, text: str, country: str, *, strict: bool = True) -> str:
     """An address in the one form in which it is kept: mail in lower case, phones as E.164 of the portal's country; raises Invalid, or gives "" if not `strict`."""
     found = _written(channel, text, country)
-    if writable("sms" if channel == "phone" else "email", found):
+    if writable(channel_of(channel), found):
         return found
     if strict:
         raise Invalid("write a mail address" if channel == "email" else "write a phone number with its country, e.g. +420777123456", channel)

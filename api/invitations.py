@@ -8,16 +8,17 @@ from collections.abc import Callable
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from submeter import civil
 from submeter.api.access import Access, SeenUnit, scoped
 from submeter.api.flows import Flows
 from submeter.api.flows.claim import hashes
-from submeter.api.forms import address_of
+from submeter.api.forms import Body, address_of
+from submeter.api.numbers import moment
 from submeter.api.problems import Invalid, NotAccepted, NotFound
 from submeter.api.secrets import word
-from submeter.api.sending import let_out
+from submeter.api.sending import channel_of, let_out
 from submeter.api.sign_in import FlowsHere
 from submeter.store.accounts import Claim, Grant
 from submeter.store.outbox import masked
@@ -30,10 +31,9 @@ __all__ = ["routes"]
 LENGTH: Final = 12
 
 
-class Invitation(BaseModel):
+class Invitation(Body):
     """Whom to invite, as what, from and until when; a third party sees these classes of meters, no finer than `finest`. With an address the code is sent."""
 
-    model_config = ConfigDict(extra="forbid")
     role: Literal["household", "third_party"] = "household"
     data_from: str | None = None
     until: str | None = None
@@ -106,17 +106,16 @@ def _send(access: Access, flows: Flows, seen: SeenUnit, claim: Claim, address: s
     portal, own = flows.portal(claim.manager), accounts.account(access.account())
     if own is None or not let_out(accounts, own.realm, claim.manager, channel, address, portal.policy.resend_per_hour, now):
         raise NotAccepted
-    by: Literal["sms", "email"] = "sms" if channel == "phone" else "email"
-    host, expires = f"https://{flows.host_of(claim.manager)}", claim.expires or now
+    url, expires = flows.url_of(claim.manager), claim.expires or now
     values = {
-        "portal": host,
-        "link": f"{host}/start/accept",
+        "portal": url,
+        "link": f"{url}/start/accept",
         "code": code,
         "inviter": own.name or masked(_address(access)),
         "unit": seen.unit.label,
+        "until": civil.to_local(seen.property.zone, expires).isoformat(" ", "minutes"),
     }
-    values["until"] = civil.to_local(seen.property.zone, expires).isoformat(" ", "minutes")
-    access.registry.outbox.put(claim.manager, by, address, "invitation", own.locale, values, now=now, expires=expires)
+    access.registry.outbox.put(claim.manager, channel_of(channel), address, "invitation", own.locale, values, now=now, expires=expires)
 
 
 def _address(access: Access) -> str:
@@ -152,10 +151,10 @@ def _told(one: Claim) -> dict[str, Any]:
         "id": one.id,
         "role": one.role,
         "sent_to": one.sent_to,
-        "data_from": None if one.data_from is None else civil.iso(one.data_from),
-        "until": None if one.until is None else civil.iso(one.until),
+        "data_from": moment(one.data_from),
+        "until": moment(one.until),
         "finest": one.finest,
         "quantities": None if one.quantities is None else one.quantities.split(),
         "created": civil.iso(one.created),
-        "expires": None if one.expires is None else civil.iso(one.expires),
+        "expires": moment(one.expires),
     }

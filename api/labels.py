@@ -13,7 +13,6 @@ from submeter.api.negotiation import likes
 from submeter.api.problems import Invalid
 from submeter.config.languages import LOCALES, Locale
 from submeter.config.words import day, words_of
-from submeter.store.registry_types import Point
 
 __all__ = ["Statistic", "check_rated", "decimals_of", "label_of", "labelled", "locale_of", "written_date"]
 
@@ -54,16 +53,11 @@ def decimals_of(uom: str) -> int:
 
 def check_rated(shown: Iterable[Shown], *, rated: bool) -> None:
     """Raises Invalid where raw units are asked for of a point with rating factors: the tables hold its rated units alone."""
-    scaled = [one.point for one in shown if not rated and has_factors(one.point) and str(one.series.register) == one.point.registers[0]]
+    scaled = [one.point for one in shown if not rated and one.point.parameters.get("factors") and str(one.series.register) == one.point.registers[0]]
     if scaled:
         raise Invalid(
             "the published tables hold rated units alone where a point has rating factors: leave `rated` out, or ask for other quantities", "rated"
         )
-
-
-def has_factors(point: Point) -> bool:
-    """Whether what its main register showed was multiplied."""
-    return bool(point.parameters.get("factors"))
 
 
 def labelled(series: Mapping[str, Any], locale: Locale, statistic: Statistic | None, *, rated: bool) -> dict[str, Any]:

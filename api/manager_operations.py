@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query
 
 from submeter import civil
 from submeter.api.access import Access, scoped
-from submeter.api.numbers import number
+from submeter.api.numbers import moment, number
 from submeter.store.events import TASKS, Event
 from submeter.store.registry import Registry
 from submeter.store.registry_types import Point
@@ -38,7 +38,9 @@ def operations(access: Annotated[Access, scoped("operations:read", cost="r")]) -
     return {
         "at": civil.iso(access.now),
         "silent_meters": [_told(event, point) for event, point in found if event.kind in SILENT][:MOST],
-        "suspicions": [{"id": event.id, **_told(event, point), "amount": _amount(event)} for event, point in found if event.kind in TASKS][:MOST],
+        "suspicions": [{"id": event.id, **_told(event, point), "amount": number(event.amount)} for event, point in found if event.kind in TASKS][
+            :MOST
+        ],
         "late_gateways": late
         if late is None
         else [{"name": one.subject.removeprefix("gateway:"), "since": civil.iso(one.at)} for one in late][:MOST],
@@ -75,7 +77,7 @@ def commissioning(access: Annotated[Access, scoped("operations:read", cost="r")]
     silent = {one.subject.removeprefix("gateway:"): civil.iso(one.at) for one in registry.events.find("gateway_silent", state="open")}
     awaited = [(one, points[one["point"]]) for one in body.get("awaited", []) if one["point"] in points]
     return {
-        "at": None if at is None else civil.iso(at),
+        "at": moment(at),
         "awaited": [_place(point) | {"device": one["device"], "since": one["since"]} for one, point in awaited][:MOST],
         "unknown": body.get("unknown", []),
         "gateways": [{**one, "silent_since": silent.get(one["name"])} for one in body.get("gateways", [])][:MOST],
@@ -116,10 +118,6 @@ def _place(point: Point | None) -> dict[str, Any]:
 
 def _course(event: Event) -> dict[str, Any]:
     """What became of an event."""
-    until = None if event.until is None else civil.iso(event.until)
-    said = {"id": event.id, "state": event.state, "until": until, "times": event.count, "amount": _amount(event), "detail": event.detail}
+    until = moment(event.until)
+    said = {"id": event.id, "state": event.state, "until": until, "times": event.count, "amount": number(event.amount), "detail": event.detail}
     return said | {"decision": event.decision, "decided_by": event.decided_by}
-
-
-def _amount(event: Event) -> float | int | None:
-    return None if event.amount is None else number(event.amount)

@@ -7,13 +7,16 @@ import unicodedata
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from submeter import civil
 from submeter.api.access import Access, anyone, microseconds, scoped
 from submeter.api.flows import Flows
 from submeter.api.flows.shown import reviewed
+from submeter.api.forms import Body
+from submeter.api.numbers import moment
 from submeter.api.problems import Invalid, NotFound, TooManyRequests
+from submeter.api.sending import count_today
 from submeter.api.sign_in import FlowsHere, opened
 from submeter.store.messages import Letter
 from submeter.store.registry import Registry, new_id
@@ -29,17 +32,15 @@ OBJECTIONS: Final = 3
 LATER: Final = 3600
 
 
-class Written(BaseModel):
+class Written(Body):
     """What somebody writes."""
 
-    model_config = ConfigDict(extra="forbid")
     text: Annotated[str, Field(min_length=1, max_length=LONGEST)]
 
 
-class Status(BaseModel):
+class Status(Body):
     """What became of it, in the operator's words."""
 
-    model_config = ConfigDict(extra="forbid")
     status: Annotated[str, Field(min_length=1, max_length=500)]
 
 
@@ -58,7 +59,7 @@ async def write(unit: str, access: Annotated[Access, scoped("messages:self", cos
     sender = " ".join(one for one in [account.name if account else "", *proven[:1]] if one)
     letter = Letter(new_id("t_"), seen.property.manager, seen.unit.id, own, text, access.now)
     with access.registry.writing():
-        accounts.count(key, access.now, lambda _: 0, daily=True)
+        count_today(accounts, key, access.now)
         send(access.registry, flows, letter, seen.unit, sender or "?")
         access.registry.record(f"account:{own}", "message.write", seen.unit.id, letter.id)
     return _told(letter)
@@ -76,7 +77,7 @@ async def objection(request: Request, flows: FlowsHere, identity: str, body: Wri
         raise TooManyRequests(LATER)
     letter = Letter(new_id("t_"), claim.manager, unit.id, None, cleaned(body.text, "text"), now)
     with registry.writing():
-        registry.accounts.count(key, now, lambda _: 0, daily=True)
+        count_today(registry.accounts, key, now)
         send(registry, flows, letter, unit, f"{claim.kind} {claim.id}")
         registry.record(f"flow:{identity}", "message.write", unit.id, letter.id)
     return _told(letter)
@@ -126,5 +127,5 @@ def cleaned(text: str, name: str) -> str:
 
 
 def _told(one: Letter) -> dict[str, Any]:
-    changed = None if one.changed is None else civil.iso(one.changed)
+    changed = moment(one.changed)
     return {"ticket": one.id, "text": one.text, "written_at": civil.iso(one.created), "status": one.status, "status_at": changed}

@@ -9,7 +9,7 @@ from typing import Any
 from submeter import civil
 from submeter.api.access import SeenUnit
 from submeter.api.consumption import UOM
-from submeter.reading import from_micro
+from submeter.api.numbers import moment, number
 from submeter.store.published import Published, PublishedSeries
 from submeter.store.registry import Registry
 from submeter.store.registry_types import Assignment, Point
@@ -40,7 +40,7 @@ def _meter(point: Point, assignments: Sequence[Assignment], series: Sequence[Pub
         "class": point.quantity,
         "label": point.label,
         "device": current.device if current else None,
-        "last_heard": civil.local_iso(zone, max(heard)) if heard else None,
+        "last_heard": moment(max(heard, default=None), zone),
         "registers": [_register(one, zone) for one in series],
         "exchanges": [
             {"at": civil.local_iso(zone, new.since), "from": old.device, "to": new.device}
@@ -59,6 +59,6 @@ def _register(one: PublishedSeries, zone: str) -> dict[str, Any]:
     return {
         "quantity": one.register.name,
         "uom": UOM.get(one.register.unit, one.register.unit),
-        "last": float(from_micro(one.last_value)) if one.last_value is not None else None,
-        "at": civil.local_iso(zone, one.last_t) if one.last_t is not None else None,
+        "last": number(one.last_value),
+        "at": moment(one.last_t, zone),
     }

@@ -7,9 +7,10 @@ Money travels as a decimal string with two decimals and is kept as whole minor u
 from decimal import Decimal
 from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from submeter.api.access import Access, SeenUnit
+from submeter.api.forms import Body
 from submeter.api.periods import instant_of
 from submeter.api.problems import Invalid, NotFound
 from submeter.store.audience import Audience
@@ -23,10 +24,9 @@ Language = Annotated[str, Field(pattern=r"^(cs|sl|nb|ru|en|de)$")]
 HUNDRED: Final = 100
 
 
-class For(BaseModel):
+class For(Body):
     """Whom something is for: one unit, an entrance of a property, a property, or (empty) everybody of the manager."""
 
-    model_config = ConfigDict(extra="forbid")
     property: str | None = None
     entrance: str | None = None
     unit: str | None = None

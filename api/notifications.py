@@ -8,10 +8,11 @@ from decimal import Decimal
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, Field
 
 from submeter import civil
 from submeter.api.access import Access, scoped
+from submeter.api.forms import Body
 from submeter.api.problems import Conflict, Invalid
 from submeter.reading import to_micro
 from submeter.store.accounts import notice_address
@@ -30,17 +31,15 @@ def _real_day(text: str) -> str:
     return text
 
 
-class Wanted(BaseModel):
+class Wanted(Body):
     """Channels by event; an event left out is not told."""
 
-    model_config = ConfigDict(extra="forbid")
     notifications: dict[Happening, Annotated[list[Way], Field(max_length=4)]]
 
 
-class Post(BaseModel):
+class Post(Body):
     """What the accounting system tells; `id` is its own, `amount` a decimal text or number with at most two decimals, above 0."""
 
-    model_config = ConfigDict(extra="forbid")
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.:/-]{1,64}$")]
     kind: Literal["balance.due", "payment.received"]
     unit: Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$")]

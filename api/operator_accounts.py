@@ -8,16 +8,16 @@ from dataclasses import replace
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from submeter import civil
 from submeter.api.access import Access, scoped
 from submeter.api.accounts import grant_told
 from submeter.api.flows import Flows
 from submeter.api.flows.telling import tell_holders
-from submeter.api.forms import address_of
+from submeter.api.forms import Body, address_of
 from submeter.api.problems import Invalid, NotFound
-from submeter.api.sending import let_out
+from submeter.api.sending import channel_of, let_out
 from submeter.api.sign_in import FlowsHere
 from submeter.store.accounts import Account, Contact, Evidence, Grant
 from submeter.store.outbox import masked
@@ -26,10 +26,9 @@ from submeter.store.registry import new_id
 __all__ = ["routes"]
 
 
-class Granted(BaseModel):
+class Granted(Body):
     """Who is to see a unit, found by account or by a proven address; `evidence` is the kind that was seen, never a copy or a number of it."""
 
-    model_config = ConfigDict(extra="forbid")
     account: str | None = None
     channel: Literal["email", "phone"] = "email"
     address: Annotated[str, Field(max_length=254)] | None = None
@@ -39,17 +38,15 @@ class Granted(BaseModel):
     until: str | None = None
 
 
-class Decision(BaseModel):
+class Decision(Body):
     """What an operator decides on a grant."""
 
-    model_config = ConfigDict(extra="forbid")
     allow: bool
 
 
-class Recovery(BaseModel):
+class Recovery(Body):
     """How a recovery is started."""
 
-    model_config = ConfigDict(extra="forbid")
     by: Literal["message", "letter"] = "message"
 
 
@@ -168,24 +165,23 @@ def _theirs(access: Access, identity: str) -> Account:
 def _message(access: Access, flows: Flows, account: Account) -> int:
     """Write to the addresses for recovery, without any to those of the login; returns to how many."""
     manager, accounts = access.principal.manager, access.registry.accounts
-    portal, host = flows.portal(manager), flows.host_of(manager)
+    portal = flows.portal(manager)
     proven = [one for one in accounts.contacts(account.id) if one.verified is not None]
     chosen: list[Contact] = [one for one in proven if one.use == "recovery"] or [one for one in proven if one.use == "auth"]
     sent = 0
     for one in chosen:
         if let_out(accounts, account.realm, manager, one.channel, one.address, portal.policy.resend_per_hour, access.now):
-            by: Literal["sms", "email"] = "sms" if one.channel == "phone" else "email"
-            values = {"portal": f"https://{host}"}
-            access.registry.outbox.put(manager, by, one.address, "recovery_started", account.locale, values, now=access.now)
+            values = {"portal": flows.url_of(manager)}
+            access.registry.outbox.put(manager, channel_of(one.channel), one.address, "recovery_started", account.locale, values, now=access.now)
             sent += 1
     return sent
 
 
 def _letter(access: Access, flows: Flows, account: Account) -> int:
     """Order a code by letter to the unit that the account holds now; returns how many letters that are."""
-    manager, host = access.principal.manager, flows.host_of(access.principal.manager)
+    manager = access.principal.manager
     access.registry.record(access.principal.actor, "recovery.letter", account.id)
-    return int(flows.post_codes.recovery(account, flows.portal(manager).policy, f"https://{host}", access.now, again=True))
+    return int(flows.post_codes.recovery(account, flows.portal(manager).policy, flows.url_of(manager), access.now, again=True))
 
 
 #: What starts a recovery, by its name in the body.

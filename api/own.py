@@ -3,9 +3,10 @@
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from submeter.api.access import Access, scoped
+from submeter.api.forms import Body
 from submeter.api.problems import Invalid, NotFound
 from submeter.api.sign_in import FlowsHere
 from submeter.config.portals import Portal
@@ -15,19 +16,17 @@ from submeter.store.registry import new_id
 __all__ = ["routes"]
 
 
-class Self(BaseModel):
+class Self(Body):
     """What is to be another one; what is left out stays."""
 
-    model_config = ConfigDict(extra="forbid")
     name: Annotated[str, Field(max_length=200, pattern=r"^[^\x00-\x1f\x7f]*$")] | None = None
     locale: str | None = None
     unit: str | None = None
 
 
-class Consent(BaseModel):
+class Consent(Body):
     """A document that is accepted, in its present version."""
 
-    model_config = ConfigDict(extra="forbid")
     doc: str
 
 

@@ -6,10 +6,12 @@ Rules: a secret is told once, to who proved within five minutes who it is; a tok
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from submeter import civil
 from submeter.api.access import Access, scoped
+from submeter.api.forms import Body
+from submeter.api.numbers import moment
 from submeter.api.problems import Invalid, NotFound
 from submeter.civil import DAY
 from submeter.store.accounts import ROLES
@@ -23,12 +25,11 @@ MOST: Final = 10
 DAYS: Final = 365
 
 
-class Wanted(BaseModel):
+class Wanted(Body):
     """A token to be made: its label, what it may do, for which units (default: all), and for how many days."""
 
-    model_config = ConfigDict(extra="forbid")
     label: Annotated[str, Field(min_length=1, max_length=64)]
-    scopes: Annotated[list[str], Field(min_length=1, max_length=16)] = ["units:read", "consumption:read"]
+    scopes: Annotated[tuple[str, ...], Field(min_length=1, max_length=16)] = ("units:read", "consumption:read")
     units: Annotated[list[str], Field(min_length=1, max_length=100)] | None = None
     days: Annotated[int, Field(ge=1, le=DAYS)] = DAYS
 
@@ -80,5 +81,5 @@ def _told(access: Access, one: PersonalToken) -> dict[str, Any]:
         "units": sorted({visible.unit for visible in seen if visible.grant in one.grants}),
         "created": civil.iso(one.created),
         "expires": civil.iso(one.expires),
-        "used": None if one.used is None else civil.iso(one.used),
+        "used": moment(one.used),
     }

@@ -117,7 +117,7 @@ def _write(access: Access, published: Published, flows: Flows, one: Export) -> N
         write(Subject(account, access, published), file)
     with access.registry.writing():
         if access.registry.exports.made(one.id, flows.now()) and access.session:
-            link = f"https://{flows.host_of(access.session.manager)}/export/{one.id}"
+            link = f"{flows.url_of(access.session.manager)}/export/{one.id}"
             tell(flows, account, access.session.manager, "export_ready", {"link": link, "until": civil.iso(one.expires)}, by=access.registry)
         else:
             access.registry.exports.path(one).unlink(missing_ok=True)

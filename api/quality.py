@@ -90,5 +90,4 @@ def _begun(registry: Registry) -> dict[str, int]:
 def _days(zone: str, month: str) -> np.ndarray:
     """The edges of the days of a month."""
     first = date.fromisoformat(f"{month}-01")
-    after = date(first.year + first.month // 12, first.month % 12 + 1, 1)
-    return civil.boundaries(zone, "day", civil.midnight(zone, first), civil.midnight(zone, after))
+    return civil.boundaries(zone, "day", civil.midnight(zone, first), civil.midnight(zone, civil.month_after(first)))

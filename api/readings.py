@@ -12,16 +12,18 @@ from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import numpy as np
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from submeter import civil
 from submeter.api.access import Access, SeenUnit, scoped
 from submeter.api.consumption import UOM
+from submeter.api.forms import Body
 from submeter.api.meters import meters_of
-from submeter.api.numbers import number
+from submeter.api.numbers import moment, number
 from submeter.api.periods import period
 from submeter.api.problems import Conflict, Invalid, NotAccepted, Problem
 from submeter.api.secrets import word
+from submeter.api.sending import count_today
 from submeter.reading import LEVELS, QUALITIES, to_micro
 from submeter.store.published import NULL, Published, PublishedSeries
 from submeter.store.registry_types import Point
@@ -45,10 +47,9 @@ CONFIRMATION: Final = 10
 routes: Final = APIRouter(tags=["readings"])
 
 
-class Sent(BaseModel):
+class Sent(Body):
     """An index as it was read: `value` in the register's unit, `time` (default: now) an instant with its offset, perhaps the hash of a photo."""
 
-    model_config = ConfigDict(extra="forbid")
     value: Annotated[Decimal, Field(ge=0, lt=10**9, decimal_places=6, description="the index, e.g. 123.456")]
     time: Annotated[str, Field(max_length=40)] | None = None
     photo_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
@@ -97,7 +98,7 @@ async def history(
         "register": point.registers[0],
         "uom": UOM.get(unit, unit) if unit else None,
         "readings": [{"at": civil.local_iso(zone, t), **rest} for t, rest in sorted(told, key=lambda one: one[0])],
-        "next": None if asked.next is None else civil.local_iso(zone, asked.next),
+        "next": moment(asked.next, zone),
     }
 
 
@@ -115,7 +116,7 @@ async def send(request: Request, meter: str, access: Annotated[Access, scoped("r
     except Problem:
         if not alone:
             raise
-        accounts.count(key, access.now, lambda _: 0, daily=True)
+        count_today(accounts, key, access.now)
         raise NotAccepted from None
     sender = f"account:{access.principal.account}" if access.principal.account else f"session:{access.principal.token}"
     with access.registry.writing():

@@ -26,6 +26,7 @@ __all__ = ["Secrets", "code", "fault_of", "normalised", "password_text", "word"]
 
 #: 32 letters and digits that nobody takes for one another; 8 of them are 40 bits.
 ALPHABET: Final = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+#: What passwords begin with that are tried first, and what people add to it.
 ROOTS: Final = [
     "password",
     "passwort",
@@ -161,29 +162,30 @@ ROOTS: Final = [
 ]
 TAILS: Final = (
     "",
-    "!",
-    "1",
-    "12",
-    "123",
-    "1234",
-    "12345",
-    "123!",
-    "1!",
-    "01",
-    "007",
-    "99",
-    "2020",
-    "2021",
-    "2022",
-    "2023",
-    "2024",
-    "2025",
-    "2026",
-    "2027",
-    "#",
-    "*",
+    *[
+        "!",
+        "1",
+        "12",
+        "123",
+        "1234",
+        "12345",
+        "123!",
+        "1!",
+        "01",
+        "007",
+        "99",
+        "2020",
+        "2021",
+        "2022",
+        "2023",
+        "2024",
+        "2025",
+        "2026",
+        "2027",
+        "#",
+        "*",
+    ],
 )
-#: OWASP's least: 19 MiB, two passes, one lane (portal STACK 4).
 #: How much the thread that hashes gives way where the system can tell threads apart (nice).
 GIVES_WAY: Final = 10
 
@@ -196,6 +198,7 @@ def _give_way() -> None:
 
 #: Passwords are hashed one at a time, by a thread that holds nothing that others wait for.
 _hashing: Final = ThreadPoolExecutor(1, "hashing", initializer=_give_way)
+#: OWASP's least: 19 MiB, two passes, one lane (portal STACK 4).
 HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 
 

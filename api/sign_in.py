@@ -86,7 +86,7 @@ async def resend(request: Request, flows: FlowsHere, identity: str, fields: Fiel
 @routes.delete("/v1/flows/{identity}", dependencies=[anyone], status_code=204)
 async def cancel(request: Request, flows: FlowsHere, identity: str) -> Response:
     """Leave: nothing of the flow lasts."""
-    await apart(_in_turn, flows, request, identity, partial(interpreter.cancel, flows))
+    await apart(_in_turn, flows, request, identity, lambda flow: flows.accounts.end_flow(flow.id))
     answer = Response(status_code=204)
     answer.delete_cookie(FLOW, secure=True, httponly=True)
     return answer

@@ -13,15 +13,17 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from submeter.api.access import Access, SeenUnit, scoped
 from submeter.api.consumption import answer, shown_series
 from submeter.api.documents import keep, told
 from submeter.api.files import CSV, XLSX, file_of
+from submeter.api.forms import Body
 from submeter.api.labels import labelled
 from submeter.api.periods import Period, period
 from submeter.api.problems import Invalid, NotFound, TooManyRequests
+from submeter.api.sending import count_today
 from submeter.api.sign_in import FlowsHere
 from submeter.config.languages import LOCALES, Locale
 from submeter.config.words import number as written
@@ -46,10 +48,9 @@ WIDTHS: Final = (4, 5, 8, 5, 5, 5, 4)
 SAID: Final = frozenset({"no_data", "cut"})
 
 
-class Wanted(BaseModel):
+class Wanted(Body):
     """A statement to be made, of whole months; `send_to` is the id of an own proven mail contact."""
 
-    model_config = ConfigDict(extra="forbid", populate_by_name=True)
     start: Annotated[date, Field(alias="from")]
     end: Annotated[date, Field(alias="to")]
     format: Format = "pdf"
@@ -139,7 +140,7 @@ def _made(access: Access, seen: SeenUnit, asked: Statement, account: Account, pu
         raise TooManyRequests(LATER)
     document, content = document_of(access.registry, published, seen, asked, account.id, access.now)
     with access.registry.writing():
-        accounts.count(key, access.now, lambda _: 0, daily=True)
+        count_today(accounts, key, access.now)
         kept = keep(access.registry, document, content, f"account:{account.id}")
         if address is not None:
             put_mail(access.registry, seen, asked, kept, address, now=access.now)

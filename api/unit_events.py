@@ -14,7 +14,7 @@ from fastapi import APIRouter, Query, Request
 from submeter import civil
 from submeter.api.access import Access, SeenUnit, scoped
 from submeter.api.labels import locale_of
-from submeter.api.numbers import number
+from submeter.api.numbers import moment, number
 from submeter.api.periods import instant_of
 from submeter.api.problems import Invalid
 from submeter.config.languages import Locale
@@ -122,8 +122,8 @@ def _told(one: Shown, zone: str, locale: Locale) -> dict[str, Any]:
         "label": one.point.label,
         "state": "open" if one.end is None else "closed",
         "from": civil.local_iso(zone, one.start),
-        "to": None if one.end is None else civil.local_iso(zone, one.end),
+        "to": moment(one.end, zone),
         "cut": one.cut,
-        "amount": None if one.amount is None else number(one.amount),
+        "amount": number(one.amount),
         "uom": None if one.amount is None else AMOUNTS[one.kind],
     }

@@ -5,10 +5,12 @@ from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
 
 from fastapi import APIRouter
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from submeter import civil
 from submeter.api.access import Access, scoped
+from submeter.api.forms import Body
+from submeter.api.numbers import moment
 from submeter.api.problems import Invalid, NotFound
 from submeter.store.registry import new_id
 
@@ -19,10 +21,9 @@ MOST: Final = 20
 HERE: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
-class Wanted(BaseModel):
+class Wanted(Body):
     """Where to tell."""
 
-    model_config = ConfigDict(extra="forbid")
     url: Annotated[str, Field(max_length=500, pattern=r"^https?://[\x21-\x7e]+$")]
 
 
@@ -38,7 +39,7 @@ async def webhooks(access: Annotated[Access, scoped("webhooks:write", cost="r")]
                 "id": one.id,
                 "url": one.url,
                 "created": civil.iso(one.created),
-                "delivered": None if one.delivered is None else civil.iso(one.delivered),
+                "delivered": moment(one.delivered),
                 "failures": one.tries,
                 "error": one.error or None,
             }

@@ -12,12 +12,12 @@ from submeter.api.flows.reach import RECOVERY, Way, delayed, ways
 from submeter.api.forms import text_of
 from submeter.api.problems import NotAccepted, StepExpired
 from submeter.api.secrets import code, normalised, word
-from submeter.api.sending import delay, let_out
+from submeter.api.sending import channel_of, delay, let_out
 from submeter.civil import DAY, SECOND
 from submeter.config.portals import Policy, Step
 from submeter.config.texts import TEMPLATES
 from submeter.store.accounts import Account, FlowRow, digest
-from submeter.store.outbox import Channel, masked
+from submeter.store.outbox import masked
 from submeter.store.registry import new_id
 
 __all__ = ["ask", "confirm", "prove", "resend", "told"]
@@ -96,8 +96,9 @@ def _send(draft: Draft, channel: str, address: str, secret: str) -> None:
     told |= {"login": address, "link": f"{portal}/confirm/{secret}"}
     template: str = FORMS[challenge["form"]]
     values: dict[str, str] = {name: told[name] for name in TEMPLATES[template]}
-    by: Channel = "sms" if channel == "phone" else "email"
-    registry.outbox.put(flow.manager, by, address, template, str(draft.state["locale"]), values, now=draft.now, expires=challenge["expires"])
+    registry.outbox.put(
+        flow.manager, channel_of(channel), address, template, str(draft.state["locale"]), values, now=draft.now, expires=challenge["expires"]
+    )
 
 
 def resend(flows: Flows, flow: FlowRow, way: object = None) -> Outcome:

@@ -8,6 +8,7 @@ from submeter.api.flows.context import Draft, Refused, Tenant
 from submeter.api.forms import text_of
 from submeter.api.problems import Invalid
 from submeter.api.secrets import Secrets, normalised
+from submeter.api.sending import count_today
 from submeter.config.portals import ClaimKind, Step
 from submeter.store.accounts import Claim
 
@@ -60,7 +61,7 @@ def _claimed(draft: Draft, step: Step, fields: Mapping[str, Any]) -> Claim:
     found = [one for one in known if hmac.compare_digest(one.proof, proof)]
     if waits or not found:
         for key, _ in keys:
-            accounts.count(key, now, lambda _: 0, daily=True)
+            count_today(accounts, key, now)
         raise Refused(f"claim {name}: {'too many tries' if waits else 'not known, used or over'}")
     return found[0]
 

@@ -96,10 +96,10 @@ class Flows:
         """The first host that stands for a manager; None where it has none."""
         return next((one for one in self.tenants.values() if one.manager == manager), None)
 
-    def host_of(self, manager: str) -> str:
-        """The host of a manager's portal, "" where it has none."""
+    def url_of(self, manager: str) -> str:
+        """Where the pages of a manager's portal are, "" where it has none."""
         found = self.operated(manager)
-        return found.host if found else ""
+        return found.url if found else ""
 
     def portal(self, manager: str) -> Portal:
         """The portal of a manager; raises Invalid where it has none."""

@@ -16,7 +16,7 @@ from submeter.config.portals import Step
 from submeter.store.accounts import FlowRow, Session, digest
 from submeter.store.registry import new_id
 
-__all__ = ["cancel", "found", "start", "submit"]
+__all__ = ["found", "start", "submit"]
 
 #: What each step that asks for something does with its fields.
 STEPS: Final[Mapping[str, Callable[[Draft, Step, Mapping[str, Any]], None]]] = {
@@ -64,11 +64,6 @@ def found(flows: Flows, identity: str, cookie: str) -> FlowRow:
     if flow is None or not hmac.compare_digest(flow.cookie, digest(cookie)):
         raise StepExpired
     return flow
-
-
-def cancel(flows: Flows, flow: FlowRow) -> None:
-    """Forget a flow: nothing of it lasts."""
-    flows.accounts.end_flow(flow.id)
 
 
 def submit(flows: Flows, flow: FlowRow, fields: Mapping[str, Any], browser: Browser) -> Outcome:

@@ -9,7 +9,7 @@ from submeter.api.flows.telling import tell
 from submeter.api.forms import text_of
 from submeter.api.problems import Invalid, NotAccepted
 from submeter.api.secrets import fault_of
-from submeter.api.sending import delay
+from submeter.api.sending import count_today, delay
 from submeter.civil import HOUR
 from submeter.config.portals import Step
 from submeter.store.accounts import Account, Session, digest
@@ -44,7 +44,7 @@ def verify(draft: Draft, _step: Step, fields: Mapping[str, Any]) -> None:
     if waits or not right or account is None or account.failures >= FAILURES:
         with draft.flows.registry.writing():
             accounts.count(key, now, delay)
-            accounts.count(place, now, lambda _: 0, daily=True)
+            count_today(accounts, place, now)
             if account is not None and not waits:
                 accounts.failed(account.id)
         raise Refused("password: " + ("too soon" if waits else "off until recovery" if right and account else "wrong"))

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from submeter.api.flows.context import Draft, Flows
+from submeter.api.sending import channel_of
 from submeter.civil import HOUR
 from submeter.config.portals import Step
 
@@ -59,7 +60,7 @@ def _proven(draft: Draft, step: Step, who: str) -> list[tuple[str, str]]:
 
 def delayed(flows: Flows, channel: str | None) -> bool:
     """Whether messages of a channel do not leave just now: then another one goes first, and the page says so."""
-    return channel in {"phone", "email"} and flows.registry.outbox.trouble("sms" if channel == "phone" else "email", flows.now() - HOUR)
+    return channel in {"phone", "email"} and flows.registry.outbox.trouble(channel_of(channel), flows.now() - HOUR)
 
 
 def _rank(order: Sequence[str], channel: str) -> int:

@@ -5,9 +5,9 @@ from types import MappingProxyType
 
 from submeter import civil
 from submeter.api.flows.context import Flows
+from submeter.api.sending import channel_of
 from submeter.config.texts import TEMPLATES
 from submeter.store.accounts import Account
-from submeter.store.outbox import Channel
 from submeter.store.registry import Registry
 
 __all__ = ["factor_changed", "tell", "tell_holders"]
@@ -25,13 +25,12 @@ def tell(
 ) -> None:
     """A notice to every proven address of an account, with `unique` only one of its kind; `by` another connection, of a thread of its own."""
     registry, now = by or flows.registry, flows.now()
-    told = {"portal": f"https://{flows.host_of(manager)}", "when": civil.iso(now), **values}
+    told = {"portal": flows.url_of(manager), "when": civil.iso(now), **values}
     values = {name: told[name] for name in TEMPLATES[template]}
     for one in registry.accounts.contacts(account.id):
         if one.verified is not None:
-            channel: Channel = "sms" if one.channel == "phone" else "email"
             once = f"{unique}:{one.id}" if unique else None
-            registry.outbox.put(manager, channel, one.address, template, account.locale, values, now=now, unique=once)
+            registry.outbox.put(manager, channel_of(one.channel), one.address, template, account.locale, values, now=now, unique=once)
 
 
 def tell_holders(flows: Flows, accounts: Collection[str], manager: str, identity: str) -> None:
