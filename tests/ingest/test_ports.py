@@ -132,7 +132,7 @@ def test_a_program_is_ended_with_what_it_started(monkeypatch, deaf):
     """Told to end, and killed where it does not listen; its own children go with it."""
     monkeypatch.setattr(ports, "END_S", 0.3)
     ignoring = "signal.signal(signal.SIGTERM, signal.SIG_IGN); " if deaf else ""
-    code = f"import os, signal, time; {ignoring}child = os.fork(); child and print(os.getpid(), child, flush=True); time.sleep(60)"
+    code = f"import os, signal, time; {ignoring}child = os.fork(); child and os.write(1, b'%d %d' % (os.getpid(), child)); time.sleep(60)"
     port = Child(f'{sys.executable} -c "{code}"')
     both = [int(one) for one in until(port, 4).split()]
     assert len(both) == 2
