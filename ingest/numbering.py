@@ -75,10 +75,8 @@ class Numbers:
     conflict: int | None = None
 
     @classmethod
-    def of(cls, gateway: str, state: Mapping[str, Any] | None) -> Self:
+    def of(cls, gateway: str, state: Mapping[str, Any]) -> Self:
         """From what `state` returned."""
-        if state is None:
-            return cls(gateway)
         runs = {boot: _Run(run["highest"], run["at"], [_Hole(**hole) for hole in run["holes"]]) for boot, run in state["runs"].items()}
         return cls(**{**state, "gateway": gateway, "runs": runs})
 

@@ -27,6 +27,8 @@ __all__ = ["Child", "Port", "Tcp", "TcpLines", "Tty", "UdpLines", "Wire", "conne
 
 READ_BYTES: Final = 4096
 CONNECT_S: Final = 5.0
+#: How long a program may take to end when it is told to.
+END_S: Final = 2.0
 #: The time-out that a tty is opened with; waits are made of it.
 TICK_S: Final = 0.01
 #: Seconds idle, seconds between probes, probes.
@@ -150,7 +152,7 @@ class Child(Port):
             if self._process.poll() is None:
                 os.killpg(self._process.pid, sign)
                 try:
-                    self._process.wait(2.0)
+                    self._process.wait(END_S)
                 except subprocess.TimeoutExpired:
                     continue
         self._output.close()

@@ -199,7 +199,7 @@ async def _body(headers: Mapping[str, str], receive: Receive) -> bytes:
     """The whole body; raises RefusedError for one that is too large, or that is cut."""
     told = headers.get("content-length", "")
     body, more = bytearray(), True
-    while max(len(body), int(told) if told.isdigit() else 0) <= MAX_BODY:
+    while max(len(body), int(told) if told.isdecimal() else 0) <= MAX_BODY:
         if not more:
             return bytes(body)
         event = await receive()

@@ -1,8 +1,9 @@
 """Prometheus metrics of a process (names: ingest INBOX 8). Counters live here and are raised where things happen; gauges are asked for when read."""
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import Final
@@ -54,13 +55,19 @@ class Metrics:
         self.home_connected = Gauge(
             "submeter_home_assistant_connected", "1 while the broker of [home_assistant] is connected", registry=self.registry
         )
-        told = (_Inbox(counts, now), _Events(events), _Gateways(gateways), _Meters(meters, redecoded), _Spark(spark))
-        for one in (*told, *([_Disk(folder)] if folder else [])):
-            self.registry.register(_Standing(one))
+        told = [
+            partial(_inbox, counts, now),
+            partial(_events, events),
+            partial(_gateways, gateways),
+            partial(_meters, meters, redecoded),
+            partial(_spark, spark),
+        ]
+        for one in (*told, *([partial(_disk, folder)] if folder else [])):
+            self.registry.register(_Asked(one))
 
     def watch(self, sources: Mapping[str, Counters]) -> None:
         """Show what these collectors count, by the names of their sources."""
-        self.registry.register(_Sources(sources))
+        self.registry.register(_Asked(partial(_sources, sources)))
 
     def count(self, step: Step) -> None:
         """Count what a step of the drain did."""
@@ -93,162 +100,111 @@ class Metrics:
 def of_sources(sources: Mapping[str, Counters]) -> CollectorRegistry:
     """The metrics of a process that only collects."""
     registry = CollectorRegistry()
-    registry.register(_Sources(sources))
+    registry.register(_Asked(partial(_sources, sources)))
     return registry
 
 
-class _Standing(Collector):
-    """What a collector tells; nothing while its file cannot be asked, so that the others are told when they are needed most."""
+class _Asked(Collector):
+    """What is asked for when the metrics are read; nothing while its file cannot be asked, so that the others are told when they are needed most."""
 
-    def __init__(self, collector: Collector) -> None:
-        self._collector = collector
+    def __init__(self, told: Callable[[], Iterator[Metric]]) -> None:
+        self._told = told
 
     def collect(self) -> Iterator[Metric]:
         with suppress(SubmeterError, OSError):
-            yield from list(self._collector.collect())
+            yield from list(self._told())
 
 
-class _Inbox(Collector):
-    def __init__(self, counts: Callable[[], Counts], now: Callable[[], int]) -> None:
-        self._counts = counts
-        self._now = now
-
-    def collect(self) -> Iterator[Metric]:
-        counts = self._counts()
-        rows = GaugeMetricFamily("submeter_ingest_inbox_rows", "Messages that wait to be decoded", value=counts.waiting)
-        waiting_s = (self._now() - counts.oldest_waiting) / 1e6 if counts.oldest_waiting is not None else 0.0
-        oldest = GaugeMetricFamily("submeter_ingest_oldest_undecoded_seconds", "Age of the oldest message that waits", value=max(waiting_s, 0.0))
-        quarantine = GaugeMetricFamily("submeter_quarantine_telegrams", "Telegrams in quarantine", labels=["reason"])
-        for reason, count in counts.quarantined.items():
-            quarantine.add_metric([reason], count)
-        refused = GaugeMetricFamily("submeter_ingest_not_decoded", "Messages kept and not decoded: refused, redelivered, retained", labels=["reason"])
-        for reason, count in counts.refused.items():
-            refused.add_metric([reason], count)
-        yield from (rows, oldest, quarantine, refused)
+def _filled(family: GaugeMetricFamily | CounterMetricFamily, values: Iterable[tuple[object, float]]) -> Metric:
+    """A family with a value for each label."""
+    for label, value in values:
+        family.add_metric([str(label)], value)
+    return family
 
 
-class _Events(Collector):
-    def __init__(self, events: Callable[[], Mapping[str, int]]) -> None:
-        self._events = events
-
-    def collect(self) -> Iterator[Metric]:
-        opened = GaugeMetricFamily("submeter_events_open", "Open events by kind (docs/events.md)", labels=["kind"])
-        for kind, count in self._events().items():
-            opened.add_metric([kind], count)
-        yield opened
-
-
-class _Gateways(Collector):
-    def __init__(self, gateways: Callable[[], Mapping[str, Seen]]) -> None:
-        self._gateways = gateways
-
-    def collect(self) -> Iterator[Metric]:
-        last = GaugeMetricFamily(
-            "submeter_gateway_last_seen_timestamp_seconds", "When a gateway was last heard, seconds since 1970", labels=["gateway"]
-        )
-        skew = GaugeMetricFamily(
-            "submeter_gateway_clock_skew_seconds", "How far a gateway's clock is ahead of ours; below 0: behind", labels=["gateway"]
-        )
-        gaps = CounterMetricFamily("submeter_gateway_sequence_gaps", "Gaps in the numbers of a gateway's messages", labels=["gateway"])
-        missing = GaugeMetricFamily("submeter_gateway_missing_messages", "Messages of a gateway that are missing by its numbers", labels=["gateway"])
-        told = self._gateways()
-        for name, one in told.items() if len(told) <= MOST_GATEWAYS else ():
-            last.add_metric([name], one.last / 1e6)
-            gaps.add_metric([name], one.gaps)
-            missing.add_metric([name], one.missing)
-            if one.skew is not None:
-                skew.add_metric([name], one.skew / 1e6)
-        yield GaugeMetricFamily("submeter_gateways", "Gateways that were heard in the last two weeks", value=len(told))
-        yield from (last, skew, gaps, missing)
+def _inbox(counts_of: Callable[[], Counts], now: Callable[[], int]) -> Iterator[Metric]:
+    counts = counts_of()
+    yield GaugeMetricFamily("submeter_ingest_inbox_rows", "Messages that wait to be decoded", value=counts.waiting)
+    waiting_s = (now() - counts.oldest_waiting) / 1e6 if counts.oldest_waiting is not None else 0.0
+    yield GaugeMetricFamily("submeter_ingest_oldest_undecoded_seconds", "Age of the oldest message that waits", value=max(waiting_s, 0.0))
+    quarantine = GaugeMetricFamily("submeter_quarantine_telegrams", "Telegrams in quarantine", labels=["reason"])
+    yield _filled(quarantine, counts.quarantined.items())
+    refused = GaugeMetricFamily("submeter_ingest_not_decoded", "Messages kept and not decoded: refused, redelivered, retained", labels=["reason"])
+    yield _filled(refused, counts.refused.items())
 
 
-class _Meters(Collector):
-    def __init__(self, states: Callable[[], Mapping[str, int]], redecoded: Callable[[], Mapping[str, int]]) -> None:
-        self._states = states
-        self._redecoded = redecoded
-
-    def collect(self) -> Iterator[Metric]:
-        meters = GaugeMetricFamily("submeter_meters", "Assigned meters by state", labels=["state"])
-        for state, count in self._states().items():
-            meters.add_metric([state], count)
-        again = CounterMetricFamily("submeter_redecoded", "Telegrams that gave readings when they were decoded again", labels=["cause"])
-        for cause, count in list(self._redecoded().items()):
-            again.add_metric([cause], count)
-        yield from (meters, again)
+def _events(events: Callable[[], Mapping[str, int]]) -> Iterator[Metric]:
+    yield _filled(GaugeMetricFamily("submeter_events_open", "Open events by kind (docs/events.md)", labels=["kind"]), events().items())
 
 
-class _Spark(Collector):
-    def __init__(self, used: Callable[[], Used]) -> None:
-        self._used = used
-
-    def collect(self) -> Iterator[Metric]:
-        used = self._used()
-        buckets = CounterMetricFamily("submeter_spark_buckets", "Buckets of runs on Spark: computed, or there from before", labels=["how"])
-        buckets.add_metric(["computed"], used.computed)
-        buckets.add_metric(["there"], used.wanted - used.computed)
-        yield buckets
-        yield CounterMetricFamily("submeter_spark_readings", "Readings of the buckets that were computed", value=used.readings)
-        yield CounterMetricFamily("submeter_spark_rows", "Rows of the buckets that were computed", value=used.rows)
-        yield CounterMetricFamily("submeter_spark_task_seconds", "Seconds of work of the tasks that computed them", value=used.seconds)
-
-
-class _Disk(Collector):
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def collect(self) -> Iterator[Metric]:
-        log = self._folder / "inbox.sqlite-wal"
-        yield GaugeMetricFamily("submeter_ingest_wal_bytes", "Size of the inbox's write-ahead log", value=log.stat().st_size if log.exists() else 0)
-        yield GaugeMetricFamily("submeter_ingest_free_bytes", "Free bytes of the data folder's disk", value=shutil.disk_usage(self._folder).free)
+def _gateways(gateways: Callable[[], Mapping[str, Seen]]) -> Iterator[Metric]:
+    told, labels = gateways(), ["gateway"]
+    yield GaugeMetricFamily("submeter_gateways", "Gateways that were heard in the last two weeks", value=len(told))
+    shown = told if len(told) <= MOST_GATEWAYS else {}
+    last = GaugeMetricFamily("submeter_gateway_last_seen_timestamp_seconds", "When a gateway was last heard, seconds since 1970", labels=labels)
+    yield _filled(last, ((name, one.last / 1e6) for name, one in shown.items()))
+    skew = GaugeMetricFamily("submeter_gateway_clock_skew_seconds", "How far a gateway's clock is ahead of ours; below 0: behind", labels=labels)
+    yield _filled(skew, ((name, one.skew / 1e6) for name, one in shown.items() if one.skew is not None))
+    gaps = CounterMetricFamily("submeter_gateway_sequence_gaps", "Gaps in the numbers of a gateway's messages", labels=labels)
+    yield _filled(gaps, ((name, one.gaps) for name, one in shown.items()))
+    missing = GaugeMetricFamily("submeter_gateway_missing_messages", "Messages of a gateway that are missing by its numbers", labels=labels)
+    yield _filled(missing, ((name, one.missing) for name, one in shown.items()))
 
 
-class _Sources(Collector):
-    def __init__(self, sources: Mapping[str, Counters]) -> None:
-        self._sources = sources
-
-    def collect(self) -> Iterator[Metric]:
-        for name, words, value in _GAUGES:
-            yield self._filled(GaugeMetricFamily(name, words, labels=["source"]), value)
-        for name, words, value in _COUNTERS:
-            yield self._filled(CounterMetricFamily(name, words, labels=["source"]), value)
-        yield from self._answers()
-        commits = HistogramMetricFamily("submeter_ingest_commit_seconds", "How long commits to the inbox take", labels=["source"])
-        batches = HistogramMetricFamily("submeter_ingest_batch_size", "Messages of a commit", labels=["source"])
-        reads = HistogramMetricFamily("submeter_bus_poll_seconds", "How long reads of a meter of a wired bus or a Modbus line take", labels=["bus"])
-        for source, counters in self._sources.items():
-            commits.add_metric([source], list(counters.commit_s.upto()), counters.commit_s.total)
-            batches.add_metric([source], list(counters.batch.upto()), counters.batch.total)
-            if counters.polls:
-                reads.add_metric([source], list(counters.poll_s.upto()), counters.poll_s.total)
-        yield from (commits, batches, reads)
-
-    def _filled(self, family: GaugeMetricFamily | CounterMetricFamily, value: Callable[[Counters], int]) -> Metric:
-        for source, counters in self._sources.items():
-            family.add_metric([source], value(counters))
-        return family
-
-    def _answers(self) -> Iterator[Metric]:
-        http = CounterMetricFamily("submeter_http_ingest", "Answers to gateways that push over HTTP", labels=["code"])
-        polls = CounterMetricFamily("submeter_bus_poll", "Reads of meters of a wired bus or a Modbus line, by outcome", labels=["bus", "result"])
-        for source, counters in self._sources.items():
-            for code, count in list(counters.answers.items()):
-                http.add_metric([str(code)], count)
-            for result, count in list(counters.polls.items()):
-                polls.add_metric([source, result], count)
-        yield from (http, polls)
+def _meters(states: Callable[[], Mapping[str, int]], redecoded: Callable[[], Mapping[str, int]]) -> Iterator[Metric]:
+    yield _filled(GaugeMetricFamily("submeter_meters", "Assigned meters by state", labels=["state"]), states().items())
+    again = CounterMetricFamily("submeter_redecoded", "Telegrams that gave readings when they were decoded again", labels=["cause"])
+    yield _filled(again, list(redecoded().items()))
 
 
-#: What is told of each source: name, words, where it stands.
-_GAUGES: Final[tuple[tuple[str, str, Callable[[Counters], int]], ...]] = (
-    ("submeter_source_connected", "1 while a broker or port is connected", lambda counters: int(counters.connected)),
-)
-_COUNTERS: Final[tuple[tuple[str, str, Callable[[Counters], int]], ...]] = (
-    ("submeter_source_messages", "Messages kept in the inbox", attrgetter("messages")),
-    ("submeter_source_bytes", "Bytes received", attrgetter("bytes")),
-    ("submeter_source_failed_commits", "Batches that the inbox refused; they were not acknowledged", attrgetter("failed_commits")),
-    ("submeter_source_connections", "Connections made; more than one: it was lost in between", attrgetter("connections")),
-    ("submeter_mqtt_session_lost", "Reconnections at which the broker had forgotten the session", attrgetter("sessions_lost")),
-    ("submeter_mqtt_redelivered", "Messages that the broker may have sent before", attrgetter("redelivered")),
-    ("submeter_serial_dropped_bytes", "Bytes of a port that were given up", attrgetter("dropped_bytes")),
-    ("submeter_serial_resync", "Times that bytes of a port were given up", attrgetter("resyncs")),
+def _spark(used_of: Callable[[], Used]) -> Iterator[Metric]:
+    used = used_of()
+    buckets = CounterMetricFamily("submeter_spark_buckets", "Buckets of runs on Spark: computed, or there from before", labels=["how"])
+    yield _filled(buckets, [("computed", used.computed), ("there", used.wanted - used.computed)])
+    yield CounterMetricFamily("submeter_spark_readings", "Readings of the buckets that were computed", value=used.readings)
+    yield CounterMetricFamily("submeter_spark_rows", "Rows of the buckets that were computed", value=used.rows)
+    yield CounterMetricFamily("submeter_spark_task_seconds", "Seconds of work of the tasks that computed them", value=used.seconds)
+
+
+def _disk(folder: Path) -> Iterator[Metric]:
+    log = folder / "inbox.sqlite-wal"
+    yield GaugeMetricFamily("submeter_ingest_wal_bytes", "Size of the inbox's write-ahead log", value=log.stat().st_size if log.exists() else 0)
+    yield GaugeMetricFamily("submeter_ingest_free_bytes", "Free bytes of the data folder's disk", value=shutil.disk_usage(folder).free)
+
+
+def _sources(sources: Mapping[str, Counters]) -> Iterator[Metric]:
+    for kind, name, words, value in _OF_SOURCES:
+        yield _filled(kind(name, words, labels=["source"]), ((source, value(counters)) for source, counters in sources.items()))
+    http = CounterMetricFamily("submeter_http_ingest", "Answers to gateways that push over HTTP", labels=["code"])
+    polls = CounterMetricFamily("submeter_bus_poll", "Reads of meters of a wired bus or a Modbus line, by outcome", labels=["bus", "result"])
+    commits = HistogramMetricFamily("submeter_ingest_commit_seconds", "How long commits to the inbox take", labels=["source"])
+    batches = HistogramMetricFamily("submeter_ingest_batch_size", "Messages of a commit", labels=["source"])
+    reads = HistogramMetricFamily("submeter_bus_poll_seconds", "How long reads of a meter of a wired bus or a Modbus line take", labels=["bus"])
+    for source, counters in sources.items():
+        _filled(http, list(counters.answers.items()))
+        for result, count in list(counters.polls.items()):
+            polls.add_metric([source, result], count)
+        commits.add_metric([source], list(counters.commit_s.upto()), counters.commit_s.total)
+        batches.add_metric([source], list(counters.batch.upto()), counters.batch.total)
+        if counters.polls:
+            reads.add_metric([source], list(counters.poll_s.upto()), counters.poll_s.total)
+    yield from (http, polls, commits, batches, reads)
+
+
+#: What is told of each source: its kind, name, words, where it stands.
+_OF_SOURCES: Final[tuple[tuple[type[GaugeMetricFamily | CounterMetricFamily], str, str, Callable[[Counters], int]], ...]] = (
+    (GaugeMetricFamily, "submeter_source_connected", "1 while a broker or port is connected", lambda counters: int(counters.connected)),
+    (CounterMetricFamily, "submeter_source_messages", "Messages kept in the inbox", attrgetter("messages")),
+    (CounterMetricFamily, "submeter_source_bytes", "Bytes received", attrgetter("bytes")),
+    (
+        CounterMetricFamily,
+        "submeter_source_failed_commits",
+        "Batches that the inbox refused; they were not acknowledged",
+        attrgetter("failed_commits"),
+    ),
+    (CounterMetricFamily, "submeter_source_connections", "Connections made; more than one: it was lost in between", attrgetter("connections")),
+    (CounterMetricFamily, "submeter_mqtt_session_lost", "Reconnections at which the broker had forgotten the session", attrgetter("sessions_lost")),
+    (CounterMetricFamily, "submeter_mqtt_redelivered", "Messages that the broker may have sent before", attrgetter("redelivered")),
+    (CounterMetricFamily, "submeter_serial_dropped_bytes", "Bytes of a port that were given up", attrgetter("dropped_bytes")),
+    (CounterMetricFamily, "submeter_serial_resync", "Times that bytes of a port were given up", attrgetter("resyncs")),
 )

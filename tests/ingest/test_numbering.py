@@ -95,6 +95,62 @@ def test_memory_is_bounded():
     assert len(numbers.runs["a"].holes) <= 64
 
 
+RESTART, GAP, CONFLICT = "gateway_restarted", "sequence_gap", "gateway_identity_conflict"
+WEEK = 7 * 24 * 60
+#: What happens → messages (boot, number, minute), the minute of the look, what is told, and how many restarts, gaps and missing messages there are.
+STORIES = {
+    "nothing yet": ([], 0, [], (0, 0, 0)),
+    "the first message of all may have any number": ([("a", 900, 0)], 60, [], (0, 0, 0)),
+    "the same number again": ([("a", 5, 0), ("a", 5, 1), ("a", 5, 2)], 60, [], (0, 0, 0)),
+    "a hole a minute before it is told": ([("a", 1, 0), ("a", 3, 0)], 14, [], (0, 0, 1)),
+    "a hole when it is told": ([("a", 1, 0), ("a", 3, 0)], 15, [(GAP, 0, False)], (0, 1, 1)),
+    "a hole counts from the message behind it": ([("a", 1, 0), ("a", 3, 10)], 24, [], (0, 0, 1)),
+    "two holes are two gaps": ([("a", 1, 0), ("a", 3, 1), ("a", 6, 2)], 30, [(GAP, 0, False), (GAP, 1, False)], (0, 2, 3)),
+    "the second of two holes is filled": ([("a", 1, 0), ("a", 3, 1), ("a", 5, 2), ("a", 4, 3)], 30, [(GAP, 0, False)], (0, 1, 1)),
+    "a hole is filled from its middle": ([("a", 1, 0), ("a", 5, 1), ("a", 3, 2)], 30, [(GAP, 0, False)], (0, 1, 2)),
+    "a hole is filled from both ends": ([("a", 1, 0), ("a", 5, 1), ("a", 2, 2), ("a", 4, 3), ("a", 3, 4)], 30, [], (0, 0, 0)),
+    "number 0 may be late": ([("a", 9, 0), ("b", 1, 1), ("b", 0, 2)], 60, [(RESTART, 1, False)], (1, 0, 0)),
+    "number 0 that came before is a start": ([("a", 0, 0), ("a", 1, 1), ("a", 0, 2), ("a", 1, 3)], 60, [(RESTART, 2, False)], (1, 0, 0)),
+    "a start in the middle of a boot lacks what is before it": ([("a", 7, 0), ("b", 3, 5)], 20, [(RESTART, 5, False), (GAP, 0, False)], (1, 1, 3)),
+    "the boot before goes on": ([("a", 0, 0), ("b", 0, 1), ("a", 1, 2)], 60, [(RESTART, 1, False), (CONFLICT, 2, False)], (1, 0, 0)),
+    "a conflict is told again after a day": (
+        [("a", 0, 0), ("b", 0, 1), ("a", 1, 2), ("b", 1, 3), ("a", 2, 2 + 1440), ("b", 2, 3 + 1440)],
+        2000,
+        [(RESTART, 1, False), (CONFLICT, 2, False), (CONFLICT, 2 + 1440, False)],
+        (1, 0, 0),
+    ),
+    "a boot is remembered for a week": ([("a", 0, 0), ("b", 0, WEEK - 1), ("a", 1, WEEK)], WEEK, [(RESTART, WEEK - 1, False), (CONFLICT, WEEK, False)], (1, 0, 0)),
+    "and forgotten then": ([("a", 0, 0), ("b", 0, WEEK), ("a", 1, WEEK + 1)], WEEK + 2, [(RESTART, WEEK, False), (RESTART, WEEK + 1, False)], (2, 0, 1)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_what_numbers_tell(name):
+    """Each story as it is told, and what is known of the gateway after it."""
+    messages, minute, wanted, (restarts, gaps, missing) = STORIES[name]
+    notes, numbers = told(messages, now=minute)
+    assert notes == wanted
+    assert (numbers.restarts, numbers.gaps, numbers.missing) == (restarts, gaps, missing)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "count", "ranges"),
+    [
+        ((0, 2), 1, "1"),
+        ((0, 5), 4, "1 to 4"),
+        ((0, 20, 2, 5, 6, 9, 12), 14, "1, 3 to 4, 7 to 8, 10 to 11, 13 to 19"),
+        ((0, 20, 2, 4, 6, 8, 10), 14, "1, 3, 5, 7, 9 and more"),
+    ],
+)
+def test_a_gap_says_what_is_missing(numbers, count, ranges):
+    """How many, between which instants, and which: five ranges at most; and how long the gap is."""
+    state = told([("a", number, minute) for minute, number in enumerate(numbers)])[1]
+    (note,) = state.overdue(START + DAY)
+    between = "between 2026-03-02T10:00:00Z and 2026-03-02T10:01:00Z"
+    assert note.detail.startswith(f"{count} messages of gateway cellar are missing, {between}: numbers {ranges} of boot 'a'")
+    assert note.span == MINUTE
+
+
 @pytest.fixture
 def house(tmp_path):
     """A house with a drain."""
