@@ -56,6 +56,8 @@ _ANY: Final = int(np.iinfo(np.int64).max)
 #: Places behind the point to which every scale is exact on the plain path.
 _DIGITS: Final = 30
 _UNNAMED: Final = ("unnamed",)
+#: What drivers without a gate believe: any date that a meter can send.
+_ANYTHING: Final = Gate(years=(1, 9998))
 #: Attributes of a record that rules may ask for, and those that they may not set.
 _FREE: Final = frozenset(("value", "data", "stamp", "flags"))
 _STRUCTURAL: Final = frozenset(("dif", "vif", "quantity", "unit", "modifiers", "storage", "tariff", "subunit", "function", "error"))
@@ -171,7 +173,7 @@ class _Tables:
         self.data = probe.data
         self.spots, self.probed, self.doubtful = spots, probed, doubtful
         self.kind = driver.medium if driver and driver.medium is not None else probe.device.type
-        self.gate: Gate | None = driver.gate if driver else None
+        self.gate = (driver and driver.gate) or _ANYTHING
         self.history: History | None = driver.histories[0] if driver and driver.histories else None
         self.dated = [number for number, spot in enumerate(spots) if spot.dated]
         self.index = {_FIRST + timedelta(days=number): place for place, number in enumerate(self.dated)}
@@ -222,7 +224,7 @@ class _Tables:
             readers=tuple(self.readers),
             reckoners=tuple(self.reckoners),
             clock=-1 if clock is None else self.index[clock.date()],
-            clock_days=self.gate.clock_days if self.gate else None,
+            clock_days=self.gate.clock_days,
             unread=not layout.broken and (unread or any(record.quantity in {"manufacturer", "unknown"} for record in self.probed)),
         )
 
@@ -231,8 +233,8 @@ class _Tables:
         if spot.read:
             self.readers.append(spot.read)
         reader = len(self.readers) - 1 if spot.read else -1
-        years = self.gate.years if self.gate else None
-        first, last = (_midnight(years[0]), _midnight(years[1] + (not spot.strict)) - 1) if years else (-_ANY, _ANY)
+        years = self.gate.years
+        first, last = _midnight(years[0]), _midnight(years[1] + (not spot.strict)) - 1
         return spot.at, spot.size, spot.strict or number in self.doubtful, reader, first, last, -1, -1
 
     def _hidden(self, spot: Spot, record: Record) -> bool:
@@ -273,7 +275,7 @@ class _Tables:
         single = (spot.read, target) if spot.read else None
         place = Place(reading.register, reading.label, reading.due, int(reading.source), single)
         self.places += [place, replace(place, label="set_day", due=True) if record.storage else place]
-        bound = self.gate.largest.get(record.quantity) if self.gate else None
+        bound = self.gate.largest.get(record.quantity)
         numbers = (
             {"above": 1, "below": 1, "largest": _SAFE}
             if single
@@ -318,13 +320,13 @@ class _Tables:
 
     def _judged(self, rows: list[dict[str, Any]]) -> bool:
         """Set which fields may not exceed which, as the gate says; False where that cannot be told, or where it judges what has no field."""
-        for name in {*self.gate.rising, *self.gate.largest} if self.gate else ():
+        for name in {*self.gate.rising, *self.gate.largest}:
             of = {row["key"][1]: number for number, row in enumerate(rows) if row["key"][0] == name}
             if sum(record.quantity == name for record in self.probed) != len(of):
                 return False
             for number in of.values():
                 rows[number]["must"] = True  # FF… is no reading, but a number to judge
-            if self.gate and name in self.gate.rising:
+            if name in self.gate.rising:
                 alike = {(row["kind"], row["above"], row["below"]) for row in map(rows.__getitem__, of.values())}
                 exact = all(row["exact"] for row in map(rows.__getitem__, of.values()))
                 if 0 not in of or len(alike) > 1 or not exact or {kind for kind, _, _ in alike} - {UNSIGNED, SINGLY}:
@@ -335,7 +337,7 @@ class _Tables:
 
     def _needed(self, rows: list[dict[str, Any]]) -> bool:
         """Make what the gate needs go to the plain path where it is void; False where columns cannot tell."""
-        for name in self.gate.needs if self.gate else ():
+        for name in self.gate.needs:
             wanted = {number for number, record in enumerate(self.probed) if record.quantity == name}
             if not wanted or not wanted <= {*self.dated, *self.rows}:
                 return False

@@ -95,14 +95,14 @@ def _end(month: int, clock: date) -> date:
 
 
 _LEAK: Final = Codes({}, other="leak_earlier")
-_JANUARY: Final = Field(0, 3, "volume", _month, _HUNDREDTH, storage=2, label="month_end")
+_MONTH_END: Final = Field(0, 3, "volume", _month, _HUNDREDTH, label="month_end")
 #: Bit of the content byte, length, fields of each block, in the order in which they follow.
 _BLOCKS: Final = (
     (0x01, 1, (Field(0, 1, "battery_voltage", _battery, _HUNDREDTH),)),
     (0x02, 4, (Field(0, 1, "fraud_type", flags=_FRAUD), Field(1, 3, "fraud_date", _date))),
     (0x80, 3, (Field(0, 3, "leak_date", _date, flags=_LEAK),)),
     (0x04, 4, (Field(0, 4, "volume_backflow", scale=_LITRE),)),
-    (0x10, 36, tuple(replace(_JANUARY, at=3 * k, storage=2 + k, reckon=partial(_end, 1 + k)) for k in range(12))),
+    (0x10, 36, tuple(replace(_MONTH_END, at=3 * k, storage=2 + k, reckon=partial(_end, 1 + k)) for k in range(12))),
 )
 
 

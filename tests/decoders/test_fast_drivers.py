@@ -155,6 +155,14 @@ CASES: dict[str, Case] = {
         {"layouts": (Layout(shape=((0, 0x0F),), shaped=lambda data: (replace(NOW, at=data[0] & 0x0F),)),)},
         {"0105000000": "c", "f105000000": "c", "020005000000": "c", "0f": "c"},
     ),
+    "a number in a tag whose coding has no value for 1": (
+        {"layouts": (Layout(tags=Tags(0, {1: 1}, {1: (Field(0, 1, "volume", lambda data: None if data[0] == 1 else data[0]),)})),)},
+        {"0105": "p", "0101": "p", "0106": "p"},
+    ),
+    "a number in a tag whose coding has one": (
+        {"layouts": (Layout(tags=Tags(0, {1: 1}, {1: (Field(0, 1, "volume", lambda data: None if data[0] == 2 else data[0]),)})),)},
+        {"0105": "c", "0102": "c", "0106": "c"},
+    ),
     "tags": (
         {"layouts": (Layout(tags=Tags(1, {1: 4, 2: 4, 3: 1}, {1: (NOW,), 2: (replace(NOW, quantity="energy", scale=Fraction(1)),)}, check=1)),)},
         {
