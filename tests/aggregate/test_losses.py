@@ -60,6 +60,12 @@ def test_rows_of_a_gap_are_flagged_until_its_messages_came(house):
     assert flagged(house) == ["08"]
 
 
+def test_a_gap_from_one_row_to_the_next(house):
+    """Flags the row between alone: both ends are its ends."""
+    gap(house, "04:00:00", "05:00:00")
+    assert flagged(house) == ["04"]
+
+
 def test_what_an_operator_closes_is_lost_all_the_same(house):
     """Nobody waits for the messages any more, and they are missing."""
     event = gap(house, "03:30:00", "03:40:00")

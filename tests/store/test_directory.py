@@ -222,6 +222,7 @@ def test_csv_says_the_same_as_toml(registry, house, tmp_path):
         ('"812.345"', "812.345", "house.toml: [[assignment]] 1: end_value: write the index as text"),
         ("2024-03-31T10:00:00+02:00", "2024-03-31T10:00:00", "house.toml: [[assignment]] 1: to: '2024-03-31T10:00:00' is not an instant"),
         ("to = 2024-03-31T10:00:00+02:00", "to = 2023-12-31", "house.toml: [[assignment]] 1: to: is not after from"),
+        ("to = 2024-03-31T10:00:00+02:00", "to = 2024-01-01", "house.toml: [[assignment]] 1: to: is not after from"),
         (
             "2024-03-31T10:00:00+02:00",
             "2024-03-31T10:00:01+02:00",
