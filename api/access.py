@@ -19,7 +19,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, SecurityS
 from submeter.api.problems import CrossSite, ForbiddenScope, NotVisible, Reauth, TooManyRequests, Unauthenticated
 from submeter.api.trace import route_of, whose
 from submeter.rates import Cost, Rates
-from submeter.store.accounts import OWN, ROLES, Session
+from submeter.store.accounts import OWN, ROLES, Account, Session
 from submeter.store.operators import STAFF
 from submeter.store.registry import Registry
 from submeter.store.registry_types import Point, Principal, Property, Unit, Visible
@@ -96,6 +96,13 @@ class Access:
         if self.principal.account is None:
             raise ForbiddenScope("only the holder of an account, signed in, may do this")
         return self.principal.account
+
+    def holder(self) -> Account:
+        """The account that asks as it is kept; raises as `account` does, Unauthenticated where it was erased meanwhile."""
+        found = self.registry.accounts.account(self.account())
+        if found is None:
+            raise Unauthenticated
+        return found
 
     def own_session(self) -> Session:
         """The session that asks; raises ForbiddenScope for tokens."""

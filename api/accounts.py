@@ -42,10 +42,7 @@ routes: Final = APIRouter(tags=["account"])
 @routes.get("/v1/me")
 async def me(access: Annotated[Access, scoped("me:self", cost="c")]) -> dict[str, Any]:
     """The own account."""
-    accounts = access.registry.accounts
-    own = accounts.account(access.account())
-    if own is None:
-        raise NotFound
+    accounts, own = access.registry.accounts, access.holder()
     contacts = [{"id": one.id, "channel": one.channel, "address": one.address, "use": one.use} for one in accounts.contacts(own.id)]
     return {
         "id": own.id,

@@ -100,8 +100,7 @@ def announced_to(access: Access) -> list[tuple[Announcement, list[str]]]:
 
 def _in_time(one: Announcement, seen: SeenUnit) -> bool:
     """Whether it was announced in the time that is visible; what the house still announces is for new ones too."""
-    since, until = seen.visible.since, seen.visible.until
-    return (until is None or one.since < until) and (one.unit is None or since is None or one.since >= since)
+    return one.since < seen.visible.ends and (one.unit is None or one.since >= seen.visible.begins)
 
 
 def _in(one: Announcement, locale: str) -> dict[str, str]:

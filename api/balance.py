@@ -22,11 +22,10 @@ from submeter.api.periods import instant_of
 from submeter.api.problems import ForbiddenScope, Invalid, NotFound
 from submeter.api.sign_in import FlowsHere
 from submeter.store.balance import Kind, Line
+from submeter.store.registry_types import EVER
 
 __all__ = ["lines_of", "routes"]
 
-#: Before and after all lines, µs.
-EVER: Final = 2**62
 _payment: Final = TypeAdapter[Any](Payment)
 
 

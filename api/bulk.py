@@ -127,7 +127,7 @@ def _stretch(seen: SeenUnit, shown: Shown, asked: Period, published: Published) 
     labels = civil.blocks_of(seen.property.zone, asked.level, asked.edges[[0, -1]])
     rows = published.read(shown.series.id, LEVELS.index(asked.level), labels[0], labels[-1])
     inside = rows[(rows["start"] >= first) & (rows["start"] < last)]
-    return Stretch(seen, shown, seen_of(inside, shown.series, asked.level, seen.visible, published))
+    return Stretch(seen, shown, seen_of(inside, shown.series.id, asked.level, seen, published))
 
 
 def _changed(published: Published, version: int, series: int) -> Iterator[PublishedSeries]:

@@ -20,7 +20,7 @@ from submeter.api.parts import NAMES, seen_of
 from submeter.api.periods import RESOLUTIONS, Period
 from submeter.reading import LEVELS, QUALITIES, STATES
 from submeter.store.published import NULL, Published, PublishedSeries
-from submeter.store.registry_types import Point, Visible
+from submeter.store.registry_types import Point
 
 __all__ = ["UOM", "Shown", "View", "answer", "shown_series"]
 
@@ -28,8 +28,6 @@ __all__ = ["UOM", "Shown", "View", "answer", "shown_series"]
 UOM: Final = {"kWh": "kW.h", "hca": "{hca}", "°C": "Cel", "kvarh": "kvar.h", "kVAh": "kV.A.h", "m3·°C": "m3.Cel"}
 #: Which view is asked for: the newest rows, what was billed, or the rows as they stood at a revision.
 View = Literal["latest", "billed"] | int
-#: No end, µs.
-EVER: Final = 2**62
 BILLED: Final = STATES.index("billed")
 INCOMPLETE: Final = QUALITIES.index("incomplete")
 #: Said of a sum where one point has no row, after the flags of rows and parts.
@@ -78,8 +76,9 @@ def answer(
 ) -> dict[str, Any]:
     """The body of the response (portal API 4)."""
     zone = seen.property.zone
-    ends = [EVER if seen.visible.until is None else seen.visible.until]
-    last = [min(one.series.last_t, *ends) for one in shown if one.series.last_t is not None]
+    last = [min(one.series.last_t, seen.visible.ends) for one in shown if one.series.last_t is not None]
+    rows = _rows(shown, period, published, seen, view)
+    corrected = list(_corrections(shown, period, published, seen)) if view == "latest" else []
     return {
         "unit": seen.unit.id,
         "timezone": zone,
@@ -88,7 +87,11 @@ def answer(
         "as_of": view,
         "complete_until": civil.local_iso(zone, min(last)) if last and len(last) == len(shown) else None,
         "version": max((one.series.version for one in shown), default=0),
-        "series": [_series(group, period, published, seen, view=view, index=index) for group in _groups(shown, by_meter=by_meter)],
+        "series": [
+            _series(group, period, zone, [rows[one.series.id] for one in group], index=index)
+            | {"corrections": [told for series, told in corrected if any(series == one.series.id for one in group)]}
+            for group in _groups(shown, by_meter=by_meter)
+        ],
         "next": {"from": civil.local_iso(zone, period.next), "to": civil.local_iso(zone, period.end)} if period.next else None,
     }
 
@@ -104,45 +107,46 @@ def _groups(shown: Sequence[Shown], *, by_meter: bool) -> Iterator[list[Shown]]:
         yield list(group)
 
 
-def _series(group: Sequence[Shown], period: Period, published: Published, seen: SeenUnit, *, view: View, index: bool) -> dict[str, Any]:
-    first, zone = group[0], seen.property.zone
-    gauge = first.series.kind == "gauge"
-    rows = [_rows(one.series, period, published, seen.visible, view) for one in group]
-    corrected = _corrections(group, period, published, seen) if view == "latest" else []
+def _series(group: Sequence[Shown], period: Period, zone: str, rows: Sequence[dict[int, Row]], *, index: bool) -> dict[str, Any]:
+    """A series of the answer; `rows` by their start, those of each of the group."""
+    first, gauge, alone = group[0], group[0].series.kind == "gauge", len(group) == 1
     return {
         "quantity": first.series.register.name,
         "class": first.point.quantity,
         "statistic": "mean" if gauge else "sum",
         "uom": UOM.get(first.series.register.unit, first.series.register.unit),
-        "meter": first.point.id if len(group) == 1 else None,
-        "label": first.point.label if len(group) == 1 else None,
+        "meter": first.point.id if alone else None,
+        "label": first.point.label if alone else None,
         "points": [
             _point(
                 start,
                 end,
-                rows[0].get(start) if len(rows) == 1 else _together([row.get(start) for row in rows]),
+                rows[0].get(start) if alone else _together([row.get(start) for row in rows]),
                 zone,
                 gauge=gauge,
-                index=index and len(group) == 1,
+                index=index and alone,
                 cut=start in period.cut,
             )
             for start, end in pairwise(period.edges.tolist())
         ],
-        "corrections": list(corrected),
     }
 
 
-def _rows(series: PublishedSeries, period: Period, published: Published, visible: Visible, view: View) -> dict[int, Row]:
-    """What is seen of published rows of the period by its start: as they are, as they were billed, or as they stood at a revision."""
+def _rows(shown: Sequence[Shown], period: Period, published: Published, seen: SeenUnit, view: View) -> dict[int, dict[int, Row]]:
+    """By series what is seen of published rows of the period by its start: as they are, as they were billed, or as they stood at a revision."""
     if len(period.edges) < len(("start", "end")):
-        return {}
-    asked = series.id, LEVELS.index(period.level), *_blocks(series.zone, period.level, int(period.edges[0]), int(period.edges[-2]))
-    points = published.read(*asked)
-    if view != "latest":
-        points = np.concatenate([published.revisions(*asked), points])
-        points = points[points["state"] == BILLED][::-1] if view == "billed" else points[points["rev"] <= view]
-    seen = seen_of(points, series, period.level, visible, published, newest=view == "latest")
-    return {row.start: row for row in map(Row._make, seen.tolist())}
+        return {one.series.id: {} for one in shown}
+    level = LEVELS.index(period.level)
+    labels = _blocks(seen.property.zone, period.level, int(period.edges[0]), int(period.edges[-2]))
+    found = {}
+    for series, points in published.read_all([one.series.id for one in shown], level, *labels).items():
+        rows = points
+        if view != "latest":
+            rows = np.concatenate([published.revisions(series, level, *labels), points])
+            rows = rows[rows["state"] == BILLED][::-1] if view == "billed" else rows[rows["rev"] <= view]
+        rows = seen_of(rows, series, period.level, seen, published, newest=view == "latest")
+        found[series] = {row.start: row for row in map(Row._make, rows.tolist())}
+    return found
 
 
 @lru_cache(maxsize=2**12)
@@ -152,26 +156,28 @@ def _blocks(zone: str, level: str, first: int, last: int) -> tuple[str, str]:
     return begin, end
 
 
-def _corrections(group: Sequence[Shown], period: Period, published: Published, seen: SeenUnit) -> Iterator[dict[str, Any]]:
-    """What changed in billed rows that touch the period, are seen as a whole, and are no finer than what is seen (portal API 2)."""
-    zone, since, until, finest = seen.property.zone, seen.visible.since, seen.visible.until, LEVELS.index(seen.visible.finest)
-    meters = {one.series.id: one.point.id for one in group}
+def _corrections(shown: Sequence[Shown], period: Period, published: Published, seen: SeenUnit) -> Iterator[tuple[int, dict[str, Any]]]:
+    """With their series what changed in billed rows that touch the period, are seen as a whole, and are no finer than what is seen (portal API 2)."""
+    zone, finest = seen.property.zone, LEVELS.index(seen.visible.finest)
+    meters = {one.series.id: one.point.id for one in shown}
     for one in published.corrections([*meters], period.start, period.end):
-        if one.level < finest or (since is not None and one.start < since) or (until is not None and one.end > until):
-            continue
-        yield {
-            "meter": meters[one.series],
-            "resolution": RESOLUTIONS[one.level],
-            "start": civil.local_iso(zone, one.start),
-            "end": civil.local_iso(zone, one.end),
-            "old": number(one.old),
-            "new": number(one.new),
-            "diff": number(one.diff),
-            "reason": one.reason,
-            "by": one.by,
-            "at": civil.local_iso(zone, one.at),
-            "rev": one.rev,
-        }
+        if one.level >= finest and seen.visible.begins <= one.start and one.end <= seen.visible.ends:
+            yield (
+                one.series,
+                {
+                    "meter": meters[one.series],
+                    "resolution": RESOLUTIONS[one.level],
+                    "start": civil.local_iso(zone, one.start),
+                    "end": civil.local_iso(zone, one.end),
+                    "old": number(one.old),
+                    "new": number(one.new),
+                    "diff": number(one.diff),
+                    "reason": one.reason,
+                    "by": one.by,
+                    "at": civil.local_iso(zone, one.at),
+                    "rev": one.rev,
+                },
+            )
 
 
 def _point(start: int, end: int, row: Row | None, zone: str, *, gauge: bool, index: bool, cut: bool) -> dict[str, Any]:

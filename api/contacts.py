@@ -57,9 +57,7 @@ async def contacts(access: Annotated[Access, scoped("me:self", cost="c")]) -> di
 async def add(access: Annotated[Access, scoped("me:self", cost="w")], flows: FlowsHere, body: Address) -> dict[str, Any]:
     """Send a code to a new address; a second request with the `code` adds it."""
     session = access.proven()
-    portal, own = flows.portal(session.manager), access.registry.accounts.account(access.account())
-    if own is None:
-        raise NotFound
+    portal, own = flows.portal(session.manager), access.holder()
     address = address_of(body.channel, body.address, portal.country)
     if body.code is None:
         with access.registry.writing():
@@ -75,11 +73,10 @@ async def add(access: Annotated[Access, scoped("me:self", cost="w")], flows: Flo
 @routes.delete("/v1/me/contacts/{identity}", status_code=204)
 async def drop(identity: str, access: Annotated[Access, scoped("me:self", cost="w")], flows: FlowsHere) -> None:
     """Give an address up, unless nobody could sign in without it."""
-    session, accounts = access.proven(), access.registry.accounts
-    own = accounts.account(access.account())
-    found = accounts.contacts(own.id) if own else []
+    session, own, accounts = access.proven(), access.holder(), access.registry.accounts
+    found = accounts.contacts(own.id)
     gone = next((one for one in found if one.id == identity), None)
-    if own is None or gone is None:
+    if gone is None:
         raise NotFound
     if _ways_in(gone) and not _can_sign_in(flows.portal(session.manager), own, [one for one in found if one != gone]):
         raise Invalid("nobody could sign in without this address: add another one first", "identity")

@@ -24,6 +24,7 @@ from submeter.api.problems import Invalid, NotFound, TooLarge
 from submeter.store.audience import Audience
 from submeter.store.documents import Document, Wishes, sha_of
 from submeter.store.registry import Registry, new_id
+from submeter.store.registry_types import EVER
 
 __all__ = ["PDF", "documents_of", "keep", "routes", "told"]
 
@@ -182,10 +183,9 @@ def _concerns(one: Document, seen: SeenUnit, account: str | None, wanted: Wishes
 
 def _in_time(one: Document, seen: SeenUnit) -> bool:
     """Whether a document of the house is of the time that is visible: by its period, else it may be older than who lives there, not younger."""
-    since, until = seen.visible.since, seen.visible.until
     begun = one.visible_from if one.since is None else civil.midnight(seen.property.zone, date.fromisoformat(one.since))
-    ended = None if one.until is None else civil.midnight(seen.property.zone, date.fromisoformat(one.until))
-    return (until is None or begun < until) and (since is None or ended is None or ended > since)
+    ended = EVER if one.until is None else civil.midnight(seen.property.zone, date.fromisoformat(one.until))
+    return begun < seen.visible.ends and ended > seen.visible.begins
 
 
 def _found(access: Access, identity: str) -> Document:

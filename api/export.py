@@ -121,7 +121,7 @@ def _consumption(of: Subject) -> Iterator[Row]:
         for shown in all_series(seen, of.access.registry, of.published):
             for level in LEVELS[LEVELS.index(seen.visible.finest) :]:
                 rows = of.published.read(shown.series.id, LEVELS.index(level), "", "\U0010ffff")
-                stretch = Stretch(seen, shown, seen_of(rows, shown.series, level, seen.visible, of.published))
+                stretch = Stretch(seen, shown, seen_of(rows, shown.series.id, level, seen, of.published))
                 yield from ({"level": level, **dict(zip(COLUMNS, row, strict=True))} for row in rows_of(stretch))
 
 

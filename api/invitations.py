@@ -103,8 +103,8 @@ def _resident(access: Access, seen: SeenUnit) -> Grant:
 def _send(access: Access, flows: Flows, seen: SeenUnit, claim: Claim, address: str, code: str) -> None:
     """Send an invitation; raises NotAccepted where too many messages went there."""
     accounts, now, channel = access.registry.accounts, access.now, _channel(address)
-    portal, own = flows.portal(claim.manager), accounts.account(access.account())
-    if own is None or not let_out(accounts, own.realm, claim.manager, channel, address, portal.policy.resend_per_hour, now):
+    portal, own = flows.portal(claim.manager), access.holder()
+    if not let_out(accounts, own.realm, claim.manager, channel, address, portal.policy.resend_per_hour, now):
         raise NotAccepted
     url, expires = flows.url_of(claim.manager), claim.expires or now
     values = {

@@ -54,9 +54,8 @@ async def write(unit: str, access: Annotated[Access, scoped("messages:self", cos
     text, key = cleaned(body.text, "text"), f"messages:{own}"
     if accounts.held_up(key, access.now, daily=A_DAY):
         raise TooManyRequests(LATER)
-    account = accounts.account(own)
     proven = [one.address for one in accounts.contacts(own) if one.verified is not None]
-    sender = " ".join(one for one in [account.name if account else "", *proven[:1]] if one)
+    sender = " ".join(one for one in [access.holder().name, *proven[:1]] if one)
     letter = Letter(new_id("t_"), seen.property.manager, seen.unit.id, own, text, access.now)
     with access.registry.writing():
         count_today(accounts, key, access.now)

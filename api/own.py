@@ -10,7 +10,6 @@ from submeter.api.forms import Body
 from submeter.api.problems import Invalid, NotFound
 from submeter.api.sign_in import FlowsHere
 from submeter.config.portals import Portal
-from submeter.store.accounts import Account
 from submeter.store.registry import new_id
 
 __all__ = ["routes"]
@@ -36,7 +35,7 @@ routes: Final = APIRouter(tags=["account"])
 @routes.patch("/v1/me", status_code=204)
 async def describe(access: Annotated[Access, scoped("me:self", cost="w")], flows: FlowsHere, body: Self) -> None:
     """Change one's name, the language of messages, or the unit that is shown first."""
-    accounts, own = access.registry.accounts, _own(access)
+    accounts, own = access.registry.accounts, access.holder()
     locales = flows.portal(access.principal.manager).locales
     if body.locale is not None and body.locale not in locales:
         raise Invalid(f"this portal speaks {', '.join(locales)}", "locale")
@@ -53,7 +52,7 @@ async def consents(access: Annotated[Access, scoped("me:self", cost="c")], flows
 @routes.post("/v1/me/consents", status_code=201)
 async def consent(access: Annotated[Access, scoped("me:self", cost="w")], flows: FlowsHere, body: Consent) -> dict[str, Any]:
     """Accept a document in its present version; one that is accepted already is not accepted twice."""
-    accounts, own = access.registry.accounts, _own(access)
+    accounts, own = access.registry.accounts, access.holder()
     documents = _documents(flows.portal(access.principal.manager))
     if body.doc not in documents:
         raise Invalid(f"this portal has {', '.join(sorted(documents))}", "doc")
@@ -74,13 +73,6 @@ async def withdraw(identity: str, access: Annotated[Access, scoped("me:self", co
         if not access.registry.accounts.withdraw_consent(own, identity, access.now):
             raise NotFound
         access.registry.record(f"account:{own}", "consent.withdraw", identity)
-
-
-def _own(access: Access) -> Account:
-    own = access.registry.accounts.account(access.account())
-    if own is None:
-        raise NotFound
-    return own
 
 
 def _documents(portal: Portal) -> dict[str, str]:

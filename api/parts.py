@@ -9,30 +9,26 @@ from typing import Any, Final
 import numpy as np
 
 from submeter import civil
+from submeter.api.access import SeenUnit
 from submeter.reading import FLAGS, LEVELS
-from submeter.store.published import Points, Published, PublishedSeries
-from submeter.store.registry_types import Visible
+from submeter.store.published import Points, Published
 
 __all__ = ["CUT", "NAMES", "seen_of"]
 
 #: The flag of a part, after those of rows, and the names of all in order of their bits.
 CUT: Final = 1 << len(FLAGS)
 NAMES: Final = (*FLAGS, "cut")
-EVER: Final = 2**62
 
 
-def seen_of(rows: Points, series: PublishedSeries, level: str, visible: Visible, published: Published, *, newest: bool = True) -> Points:
+def seen_of(rows: Points, series: int, level: str, seen: SeenUnit, published: Published, *, newest: bool = True) -> Points:
     """Those of a level's rows that lie inside what is visible, and the parts of those at its edges, in order of start."""
-    if visible.since is None and visible.until is None:
-        return rows
-    since, until = -EVER if visible.since is None else visible.since, EVER if visible.until is None else visible.until
-    inside = (rows["start"] >= since) & (rows["end"] <= until)
-    edge = rows[~inside & (rows["start"] < until) & (rows["end"] > since)]
+    inside = (rows["start"] >= seen.visible.begins) & (rows["end"] <= seen.visible.ends)
+    edge = rows[~inside & (rows["start"] < seen.visible.ends) & (rows["end"] > seen.visible.begins)]
     if not len(edge) or not newest:
         return rows[inside]
-    labels = civil.blocks_of(series.zone, level, edge["start"])
-    parts = published.parts(series.id, LEVELS.index(level), min(labels), max(labels))
-    found = [_of(parts, row, max(int(row["start"]), since), min(int(row["end"]), until)) for row in edge]
+    labels = civil.blocks_of(seen.property.zone, level, edge["start"])
+    parts = published.parts(series, LEVELS.index(level), min(labels), max(labels))
+    found = [_of(parts, row, max(int(row["start"]), seen.visible.begins), min(int(row["end"]), seen.visible.ends)) for row in edge]
     return np.sort(np.concatenate([rows[inside], *found]), order="start")
 
 

@@ -23,7 +23,8 @@ IBAN_LENGTHS: Final = {
     **dict.fromkeys(("AT", "BA", "EE", "LT", "LU"), 20),
     **dict.fromkeys(("CH", "HR", "LI", "LV"), 21),
     **dict.fromkeys(("BG", "DE", "GB", "IE", "ME", "RS"), 22),
-    **dict.fromkeys(("CZ", "ES", "PT", "RO", "SE", "SK"), 24),
+    **dict.fromkeys(("CZ", "ES", "RO", "SE", "SK"), 24),
+    **dict.fromkeys(("PT",), 25),
     **dict.fromkeys(("FR", "GR", "IT", "SM"), 27),
     **dict.fromkeys(("CY", "HU", "PL"), 28),
 }

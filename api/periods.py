@@ -13,7 +13,7 @@ import numpy as np
 from submeter import civil
 from submeter.api.problems import Invalid, TooFine
 from submeter.reading import LEVELS
-from submeter.store.registry_types import Property, Visible
+from submeter.store.registry_types import EVER, Property, Visible
 
 __all__ = ["MOST_POINTS", "RESOLUTIONS", "Period", "Resolution", "instant_of", "period"]
 
@@ -21,7 +21,6 @@ Resolution = Literal["PT1H", "P1D", "P1M", "P1Y"]
 RESOLUTIONS: Final = ("PT1H", "P1D", "P1M", "P1Y")
 LEVEL: Final[dict[str, str]] = dict(zip(RESOLUTIONS, LEVELS, strict=True))
 MOST_POINTS: Final = 10_000
-EVER: Final = 2**62
 LONGEST: Final = 5 * 366 * civil.DAY
 
 
@@ -53,8 +52,8 @@ def period(start: str, end: str, resolution: Resolution, building: Property, *, 
     lower, upper = instant_of("from", start, building.zone), instant_of("to", end, building.zone)
     if lower >= upper:
         raise Invalid("`to` must be later than `from`", "to")
-    since, until = (visible.since, visible.until) if visible else (None, None)
-    lower, upper = max(lower, -EVER if since is None else since), min(upper, EVER if until is None else until)
+    since, until = (visible.begins, visible.ends) if visible else (-EVER, EVER)
+    lower, upper = max(lower, since), min(upper, until)
     if lower >= upper:
         return Period(level, lower, lower, np.array([lower], np.int64), None)
     begun = max(min(upper, now + 1), lower)
@@ -68,7 +67,7 @@ def period(start: str, end: str, resolution: Resolution, building: Property, *, 
         edges = edges[:1]
     more = len(edges) > MOST_POINTS + 1
     shown = edges[: MOST_POINTS + 1]
-    inside = np.clip(shown, since, until) if since is not None or until is not None else shown
+    inside = np.clip(shown, since, until)
     over = (inside[:-1] > shown[:-1]) | (inside[1:] < shown[1:])
     cut = dict(zip(inside[:-1][over].tolist(), shown[:-1][over].tolist(), strict=True))
     return Period(level, lower, upper, inside, int(edges[MOST_POINTS]) if more else None, cut)

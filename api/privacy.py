@@ -79,10 +79,9 @@ async def ask_erasure(access: Annotated[Access, scoped("me:self", cost="w")], fl
     with access.registry.writing():
         before = access.registry.erasures.ripe(2**62, own)
         wish = access.registry.erasures.ask(own, access.now)
-        account = access.registry.accounts.account(own)
-        if account and not before:
+        if not before:
             access.registry.record(f"account:{own}", "erasure.ask", own)
-            tell(flows, account, session.manager, "erasure_asked", {"when": civil.iso(wish.due)})
+            tell(flows, access.holder(), session.manager, "erasure_asked", {"when": civil.iso(wish.due)})
     return {"asked": civil.iso(wish.asked), "due": civil.iso(wish.due)}
 
 

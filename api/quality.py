@@ -15,7 +15,7 @@ from submeter import civil
 from submeter.api.access import Access, scoped
 from submeter.api.problems import Invalid
 from submeter.reading import LEVELS, QUALITIES
-from submeter.store.published import Published
+from submeter.store.published import POINT, Published
 from submeter.store.registry import Registry
 from submeter.store.registry_types import Property
 
@@ -66,12 +66,13 @@ def _sum(building: Property, month: str, access: Access, published: Published, b
     points = {point.id: point for point in access.registry.points_in(building.id) if point.id in begun}
     heads = {one.point: one for one in published.series_of(list(points)) if str(one.register) == points[one.point].registers[0]}
     edges = _days(building.zone, month)
+    read = published.read_all([one.id for one in heads.values()], DAY, month, month)
     for identity in points:
         ends = edges[1:][(edges[1:] <= access.now) & (edges[:-1] >= begun[identity])]
         if not len(ends):
             continue
-        rows = published.read(heads[identity].id, DAY, month, month) if identity in heads else None
-        rows = rows[np.isin(rows["end"], ends)] if rows is not None else np.zeros(0, [("quality", "i8"), ("coverage", "i8")])
+        rows = read[heads[identity].id] if identity in heads else np.zeros(0, POINT)
+        rows = rows[np.isin(rows["end"], ends)]
         total.meters, total.days = total.meters + 1, total.days + len(ends)
         total.qualities += np.bincount(rows["quality"], minlength=len(QUALITIES))
         total.qualities[QUALITIES.index("incomplete")] += len(ends) - len(rows)

@@ -134,9 +134,7 @@ def _checked(request: Request, access: Access, seen: SeenUnit, point: Point, bod
     zone, value = seen.property.zone, to_micro(body.value)
     at = _instant(body.time, access.now)
     _open(request.app.state.readings_open.get(seen.property.manager), civil.to_local(zone, access.now))
-    since, until = seen.visible.since, seen.visible.until
-    there = any(one.holds(at) for one in access.registry.assignments_of(point.id))
-    if not there or (since is not None and at < since) or (until is not None and at >= until):
+    if not seen.visible.holds(at) or not any(one.holds(at) for one in access.registry.assignments_of(point.id)):
         raise Invalid("no meter of yours was there at this time", "time")
     published: Published = request.app.state.published
     series = _main(published, point)

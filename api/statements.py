@@ -22,7 +22,7 @@ from submeter.api.files import CSV, XLSX, file_of
 from submeter.api.forms import Body
 from submeter.api.labels import labelled
 from submeter.api.periods import Period, period
-from submeter.api.problems import Invalid, NotFound, TooManyRequests
+from submeter.api.problems import Invalid, TooManyRequests
 from submeter.api.sending import count_today
 from submeter.api.sign_in import FlowsHere
 from submeter.config.languages import LOCALES, Locale
@@ -81,13 +81,10 @@ async def make(
     request: Request, unit: str, access: Annotated[Access, scoped("statements:self", cost="w")], flows: FlowsHere, body: Wanted
 ) -> dict[str, Any]:
     """Make a statement: a document that only this account sees; with `send_to` a mail tells of it."""
-    seen, own = access.unit(unit), access.account()
-    account = access.registry.accounts.account(own)
-    if account is None:
-        raise NotFound
+    seen, account = access.unit(unit), access.holder()
     tenant = flows.operated(seen.property.manager)
     asked = Statement(body.start, body.end, body.format, language_of(account.locale), tenant.host if tenant else "")
-    address = None if body.send_to is None else _address(access.registry, own, body.send_to)
+    address = None if body.send_to is None else _address(access.registry, account.id, body.send_to)
     published: Published = request.app.state.published
     document = await run_in_threadpool(_made, access, seen, asked, account, published, address)
     return {"document": told(document, seen.property.zone, None), "sent_to": masked(address) if address else None}

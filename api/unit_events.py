@@ -21,11 +21,10 @@ from submeter.config.languages import Locale
 from submeter.config.words import EVENTS, words_of
 from submeter.store.events import Event
 from submeter.store.registry import Registry
-from submeter.store.registry_types import Point
+from submeter.store.registry_types import EVER, Point
 
 __all__ = ["routes"]
 
-EVER: Final = 2**62
 #: Kinds with an amount, and its unit of measure: a leak has the least flow of its nights.
 AMOUNTS: Final = {"leak": "m3/h"}
 #: Events in one answer.
@@ -93,22 +92,15 @@ def _all(seen: SeenUnit, registry: Registry, first: int, last: int) -> Iterator[
         instants = [("exchange", new.since) for _, new in pairwise(assignments) if new.since < last]
         if (day := point.parameters.get("set_day")) and first < last:
             instants += [("set_day", int(at)) for at in civil.set_days(seen.property.zone, day, first - 1, last - 1)]
-        yield from (Shown(kind, point, at, at) for kind, at in instants if _holds(seen, at))
-
-
-def _holds(seen: SeenUnit, at: int) -> bool:
-    since, until = seen.visible.since, seen.visible.until
-    return (since is None or since <= at) and (until is None or at < until)
+        yield from (Shown(kind, point, at, at) for kind, at in instants if seen.visible.holds(at))
 
 
 def _visible(seen: SeenUnit, point: Point, event: Event) -> Iterator[Shown]:
     """The part of an event inside the visible time, if there is one."""
-    since = -EVER if seen.visible.since is None else seen.visible.since
-    until = EVER if seen.visible.until is None else seen.visible.until
     over = EVER if event.until is None and event.state == "open" else event.at if event.until is None else event.until
-    if event.at >= until or (event.at < since and over <= since):
+    if event.at >= seen.visible.ends or (event.at < seen.visible.begins and over <= seen.visible.begins):
         return
-    start, end = max(event.at, since), min(over, until)
+    start, end = max(event.at, seen.visible.begins), min(over, seen.visible.ends)
     cut = start > event.at or end < over
     yield Shown(event.kind, point, start, None if end == EVER else end, cut, None if cut or event.kind not in AMOUNTS else event.amount)
 

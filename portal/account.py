@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from submeter.portal.ask import Refused
 from submeter.portal.page import LANGUAGE, Page
-from submeter.portal.screen import Fields, Screen, paged
+from submeter.portal.screen import Fields, Screen, ended, paged
 
 __all__ = ["PAGES", "SCREENS"]
 
@@ -52,11 +52,6 @@ async def add_contact(page: Page, fields: Fields) -> None:
     await page.api.send("POST", "/v1/me/contacts", _address(fields) | {"code": fields.get("code", "").strip() or "-"})
 
 
-async def drop_contact(page: Page, fields: Fields) -> None:
-    """Give an address up."""
-    await page.api.send("DELETE", f"/v1/me/contacts/{fields.get('id', '')}")
-
-
 def _address(fields: Fields) -> dict[str, str]:
     address = fields.get("address", "").strip()
     return {"channel": "email" if "@" in address else "phone", "address": address or "-", "use": fields.get("use", "auth")}
@@ -81,7 +76,7 @@ SCREENS: Final[Mapping[str, Screen]] = {
     "/profile/contacts": Screen(
         "contacts.html",
         contacts,
-        {"send": send_code, "add": add_contact, "drop": drop_contact},
+        {"send": send_code, "add": add_contact, "drop": ended("/v1/me/contacts")},
         {
             "send": ("address", "Look at the address again, or wait a minute before the next code."),
             "add": ("code", "The code is wrong or over."),

@@ -80,7 +80,7 @@ async def _refused(page: Page, refused: Refused) -> Response:
             return answer
         case "step-expired":
             return page.show("over.html", status=410)
-        case "not-found" | "not-yet-known":
+        case "not-found":
             return page.show("missing.html", status=404)
         case "unavailable":
             return page.show("waiting.html", status=503)

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from submeter.portal.ask import Refused
 from submeter.portal.page import Page
-from submeter.portal.screen import Fields, Screen, paged
+from submeter.portal.screen import Fields, Screen, ended, paged
 from submeter.portal.staff import guarded
 
 __all__ = ["PAGES", "SCREENS"]
@@ -66,16 +66,11 @@ def _wanted(fields: Fields) -> list[dict[str, Any]]:
     return [{"unit": unit, "kind": fields.get("kind", ""), "fields": typed[unit]} for unit in units]
 
 
-async def withdraw(page: Page, fields: Fields) -> None:
-    """Take a claim back."""
-    await page.api.send("DELETE", f"/v1/claims/{fields.get('id', '')}")
-
-
 SCREENS: Final[Mapping[str, Screen]] = {
     "/operator/claims": Screen(
         "staff_claims.html",
         claims,
-        {"make": make, "withdraw": withdraw},
+        {"make": make, "withdraw": ended("/v1/claims")},
         {"make": ("", "Tick at least one unit, and fill in all its fields with what is printed.")},
     )
 }

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from submeter.portal.ask import Refused
 from submeter.portal.page import Page
-from submeter.portal.screen import Fields, Screen, paged
+from submeter.portal.screen import Fields, Screen, ended, paged
 
 __all__ = ["PAGES", "SCREENS"]
 
@@ -41,16 +41,6 @@ async def invite(page: Page, fields: Fields) -> Mapping[str, Any]:
     return {"code": None, **told, "label": unit["label"]}
 
 
-async def withdraw(page: Page, fields: Fields) -> None:
-    """Take back an invitation that nobody followed."""
-    await page.api.send("DELETE", f"/v1/invitations/{fields.get('id', '')}")
-
-
-async def revoke(page: Page, fields: Fields) -> None:
-    """Take back what somebody sees."""
-    await page.api.send("DELETE", f"/v1/grants/{fields.get('id', '')}")
-
-
 async def readers(page: Page) -> Mapping[str, Any]:
     """Who else read the data of one's flats."""
     return {"reads": (await page.api.get("/v1/me/access-log"))["reads"]}
@@ -76,7 +66,7 @@ SCREENS: Final[Mapping[str, Screen]] = {
     "/profile/people": Screen(
         "people.html",
         people,
-        {"invite": invite, "withdraw": withdraw, "revoke": revoke},
+        {"invite": invite, "withdraw": ended("/v1/invitations"), "revoke": ended("/v1/grants")},
         {"invite": ("until", "Only a resident invites, until a day to come, and by an address that a message can go to.")},
     ),
     "/profile/readers": Screen("readers.html", readers),

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from submeter.portal.ask import Refused
 from submeter.portal.page import Page
 from submeter.portal.reading import chosen, unit_of
-from submeter.portal.screen import Fields, Screen, paged
+from submeter.portal.screen import Fields, Screen, ended, paged
 
 __all__ = ["PAGES", "SCREENS"]
 
@@ -32,11 +32,6 @@ async def switch(page: Page, fields: Fields) -> Response:
 async def confirm(page: Page, fields: Fields) -> None:
     """Make a limited grant a whole one by the code of the letter."""
     await page.api.send("POST", f"/v1/grants/{quote(fields.get('id', ''), safe='')}/confirmation", {"code": fields.get("code", "").strip() or "-"})
-
-
-async def give_up(page: Page, fields: Fields) -> None:
-    """Give a place up."""
-    await page.api.send("DELETE", f"/v1/grants/{quote(fields.get('id', ''), safe='')}")
 
 
 async def limits(page: Page) -> Mapping[str, Any]:
@@ -81,7 +76,10 @@ async def _set(page: Page, rules: list[dict[str, Any]]) -> None:
 
 SCREENS: Final[Mapping[str, Screen]] = {
     "/places": Screen(
-        "places.html", places, {"switch": switch, "confirm": confirm, "give_up": give_up}, {"confirm": ("code", "The code is wrong or over.")}
+        "places.html",
+        places,
+        {"switch": switch, "confirm": confirm, "give_up": ended("/v1/grants")},
+        {"confirm": ("code", "The code is wrong or over.")},
     ),
     "/units/{unit}/limits": Screen(
         "limits.html",

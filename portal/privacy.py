@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from submeter.portal.ask import Refused
 from submeter.portal.page import Page, Place
-from submeter.portal.screen import Fields, Screen, paged
+from submeter.portal.screen import Fields, Screen, ended, paged
 
 __all__ = ["PAGES", "SCREENS"]
 
@@ -23,11 +23,6 @@ async def consents(page: Page) -> Mapping[str, Any]:
 async def accept(page: Page, fields: Fields) -> None:
     """Accept a document in its present version."""
     await page.api.send("POST", "/v1/me/consents", {"doc": fields.get("doc", "")})
-
-
-async def take_back(page: Page, fields: Fields) -> None:
-    """Take a consent back."""
-    await page.api.send("DELETE", f"/v1/me/consents/{fields.get('id', '')}")
 
 
 async def notices(page: Page) -> Mapping[str, Any]:
@@ -82,7 +77,7 @@ async def export(page: Page) -> Response:
 
 
 SCREENS: Final[Mapping[str, Screen]] = {
-    "/profile/consents": Screen("consents.html", consents, {"accept": accept, "back": take_back}),
+    "/profile/consents": Screen("consents.html", consents, {"accept": accept, "back": ended("/v1/me/consents")}),
     "/profile/notices": Screen("notices.html", notices, {"choose": choose}),
     "/profile/data": Screen(
         "data.html",

@@ -184,8 +184,8 @@ async def _months(page: Page, unit: str, start: date, end: date) -> Any:
 
 def first_of(day: date, months: int) -> date:
     """The first of a month so many months on."""
-    number = day.year * 12 + day.month - 1 + months
-    return date(number // 12, number % 12 + 1, 1)
+    year, month = divmod(day.year * 12 + day.month - 1 + months, 12)
+    return date(year, month + 1, 1)
 
 
 def day_of(text: str) -> date | None:

@@ -7,13 +7,14 @@ answers is shown once, in the same response. A refusal shows the page again with
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import quote
 
 from starlette.responses import Response
 
 from submeter.portal.ask import Refused
 from submeter.portal.page import Page, Place, Work
 
-__all__ = ["HIDDEN", "Fields", "Screen", "paged"]
+__all__ = ["HIDDEN", "Fields", "Screen", "ended", "paged"]
 
 #: Refusals of what was typed: the same page again.
 AGAIN: Final = frozenset({"not-accepted", "invalid", "conflict"})
@@ -63,6 +64,15 @@ class Screen:
     async def _shown(self, page: Page, status: int = 200, **values: Any) -> Response:
         blank: dict[str, Any] = {"errors": {}, "typed": {}, "once": {}} | values
         return await page.within(self.template, status, **await self.told(page), **blank | {"once": _Once(blank["once"])})
+
+
+def ended(path: str) -> Act:
+    """An act that ends one thing: what the form's `id` names under a path of the API."""
+
+    async def act(page: Page, fields: Fields) -> None:
+        await page.api.send("DELETE", f"{path}/{quote(fields.get('id', ''), safe='')}")
+
+    return act
 
 
 def paged(screens: Mapping[str, Screen], guard: Callable[[Work], Work] = lambda work: work) -> tuple[Place, ...]:

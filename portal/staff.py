@@ -6,6 +6,7 @@ Rules: they are there for an operator's session alone, for everybody else as if 
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any, Final
 from urllib.parse import urlencode
 
@@ -110,16 +111,6 @@ async def decide(page: Page, fields: Fields, *, allow: bool) -> None:
     await page.api.send("POST", f"/v1/grants/{fields.get('id', '')}/decision", {"allow": allow})
 
 
-async def allow(page: Page, fields: Fields) -> None:
-    """Let a grant begin now."""
-    await decide(page, fields, allow=True)
-
-
-async def deny(page: Page, fields: Fields) -> None:
-    """End a grant before it begins."""
-    await decide(page, fields, allow=False)
-
-
 async def audit(page: Page) -> Mapping[str, Any]:
     """Who did what, from a day on; page by page."""
     since = page.asked("from") if re.fullmatch(r"\d{4}-\d\d-\d\d", page.asked("from")) else f"{datetime.now(UTC) - timedelta(days=BACK):%Y-%m-%d}"
@@ -140,7 +131,7 @@ SCREENS: Final[Mapping[str, Screen]] = {
     "/operator/events": Screen("staff_events.html", events),
     "/operator/gateways": Screen("staff_gateways.html", gateways),
     "/operator/quality": Screen("staff_quality.html", quality),
-    "/operator/access": Screen("staff_access.html", access, {"allow": allow, "deny": deny}),
+    "/operator/access": Screen("staff_access.html", access, {"allow": partial(decide, allow=True), "deny": partial(decide, allow=False)}),
     "/operator/audit": Screen("staff_audit.html", audit),
 }
 PAGES: Final[tuple[Place, ...]] = (

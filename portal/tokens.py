@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from submeter.portal.page import Page
-from submeter.portal.screen import Fields, Screen, paged
+from submeter.portal.screen import Fields, Screen, ended, paged
 
 __all__ = ["PAGES", "SCREENS"]
 
@@ -14,11 +14,6 @@ DAYS: Final = 365
 async def sessions(page: Page) -> Mapping[str, Any]:
     """Where one is signed in."""
     return {"sessions": (await page.api.get("/v1/sessions"))["sessions"]}
-
-
-async def end_session(page: Page, fields: Fields) -> None:
-    """End one of them."""
-    await page.api.send("DELETE", f"/v1/sessions/{fields.get('id', '')}")
 
 
 async def end_others(page: Page, _fields: Fields) -> None:
@@ -43,17 +38,12 @@ async def make_token(page: Page, fields: Fields) -> Mapping[str, Any]:
     return told
 
 
-async def end_token(page: Page, fields: Fields) -> None:
-    """End a token at once."""
-    await page.api.send("DELETE", f"/v1/me/tokens/{fields.get('id', '')}")
-
-
 SCREENS: Final[Mapping[str, Screen]] = {
-    "/profile/sessions": Screen("sessions.html", sessions, {"end": end_session, "others": end_others}),
+    "/profile/sessions": Screen("sessions.html", sessions, {"end": ended("/v1/sessions"), "others": end_others}),
     "/profile/tokens": Screen(
         "tokens.html",
         tokens,
-        {"make": make_token, "end": end_token},
+        {"make": make_token, "end": ended("/v1/me/tokens")},
         {"make": ("label", "A token needs a name, something that it may read, and 1 to 365 days; an account has at most ten.")},
     ),
 }

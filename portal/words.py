@@ -63,6 +63,12 @@ class Words:
         whole = uom == "kW.h" and value is not None and abs(value) >= WHOLE_FROM
         return self.number(value, 0 if whole else DECIMALS.get(uom, 3))
 
+    def index(self, value: float | None, uom: str, *, exact: bool = False) -> str:
+        """What a meter shows: allocators whole units; of others an amount, or `exact` as it is typed."""
+        if uom == "{hca}" and value is not None and value == int(value):
+            return self.number(value, 0)
+        return self.number(value, 3) if exact else self.amount(value, uom)
+
     def unit(self, uom: str) -> str:
         """A unit (UCUM) as people write it."""
         return label_of(uom, self.locale)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from submeter.reading import DeviceId
 
 __all__ = [
+    "EVER",
     "FINEST",
     "HEATING",
     "LEAST",
@@ -29,6 +30,8 @@ __all__ = [
     "Visible",
 ]
 
+#: After all instants, µs.
+EVER: Final = 2**62
 #: Class of a point, as the API calls it, and the register that it shows unless the directory says otherwise.
 QUANTITIES: Final = {
     "cold_water": "volume",
@@ -215,6 +218,20 @@ class Visible:
     role: str = ""
     grant: str = ""
     quantities: frozenset[str] | None = None
+
+    @property
+    def begins(self) -> int:
+        """Where the period begins, µs UTC; before all else."""
+        return -EVER if self.since is None else self.since
+
+    @property
+    def ends(self) -> int:
+        """Where the period ends; after all else."""
+        return EVER if self.until is None else self.until
+
+    def holds(self, at: int) -> bool:
+        """Whether an instant lies in the period."""
+        return self.begins <= at < self.ends
 
     def shows(self, quantity: str) -> bool:
         """Whether points of a class are there for the principal."""

@@ -9,7 +9,6 @@ from portals import HOSTS, PASSWORD, Here
 from reader import Reader, activated, reader_of
 
 from submeter.portal import create_portal
-from submeter.portal.charts import Bar, Chart, Part, steps
 from submeter.portal.words import Words
 
 
@@ -269,32 +268,3 @@ def test_style_and_script_are_small_and_own(resident):
     assert len(gzip.compress(resident.client.get("/static/portal.css").content)) <= 2048
     assert len(gzip.compress(resident.client.get("/static/portal.js").content)) <= 2048
     assert len(gzip.compress(resident.body.encode())) <= 12 * 1024
-
-
-def test_axes_have_steps_of_one_two_and_five():
-    """SCREENS 3: from 0, five lines at most, no quarter steps."""
-    for top in (0.004, 0.7, 1, 3, 18.75, 99, 1234):
-        lines = steps(top)
-        size = lines[1]
-        assert lines[0] == 0
-        assert lines[-1] >= top
-        assert len(lines) <= 5
-        assert re.fullmatch(r"[125]0*", f"{size:.10f}".replace(".", "").strip("0"))
-    assert steps(0) == [0, 1]
-
-
-def test_a_part_that_is_not_known_is_drawn_as_such():
-    """An unknown bar is a gap, an unknown part of a stack a cap: neither is low use."""
-    bars = [Bar("1", "one", [Part(2), Part(None)]), Bar("2", "two", [Part(None), Part(None)]), Bar("3", "three", [Part(1), Part(1, estimated=True)])]
-    drawing = str(Chart("t", bars).drawing)
-    assert (drawing.count('class="cap"'), drawing.count('class="gap"'), drawing.count(" est")) == (1, 1, 1)
-    assert (drawing.count('class="dash"'), drawing.count('class="hatch"')) == (1, 1)
-
-
-def test_the_legend_names_the_looks_that_there_are():
-    """Estimated, not known, partly not known: each only where it is seen; a plain chart has none."""
-    sure, guessed, gap = Part(1), Part(1, estimated=True), Part(None)
-    bars = {"est": [sure, guessed], "gap": [gap, gap], "cap": [sure, gap]}
-    assert {name: Chart("t", [Bar("1", "one", parts)]).odd for name, parts in bars.items()} == {name: {name} for name in bars}
-    assert Chart("t", [Bar("1", "one", [sure, sure])]).odd == set()
-    assert Chart("t", [Bar("1", "one", [sure, gap])], stacked=False).odd == {"gap"}
