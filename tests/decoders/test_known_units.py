@@ -187,3 +187,26 @@ def test_a_date_has_two_three_four_or_six_bytes(size: int) -> None:
     day = {2: "213c", 3: "3b3b17", 4: "0000213c", 6: "000000213c00"}.get(size)
     found = read_date(bytes.fromhex(day) if day else bytes([0x21] * size))
     assert (found is not None) == (size in {2, 3, 4, 6})
+
+
+#: Records, and the register that they become by the device type (EN 13757-7); of all other types the last one, `-` for none.
+HEAT, COLD, BOTH, WATER, UNSAID = {0x04, 0x0C}, {0x0A, 0x0B}, {0x0D}, {0x06, 0x07, 0x15, 0x16, 0x17}, {0x00, 0x0E, 0x0F, 0x36, 0x37}
+BY_TYPE = {
+    "0406 01000000": [(COLD, "energy_cooling")], "04863c 01000000": [({0x02}, "energy_export"), (HEAT | BOTH, "energy_cooling"), (None, "-")],
+    "04863b 01000000": [(COLD, "energy_cooling"), ({0x02} | HEAT | BOTH, "energy"), (None, "-")], "841006 01000000": [(COLD, "energy_cooling[t1]"), (BOTH, "energy_cooling"), (None, "energy[t1]")],
+    "842006 01000000": [(COLD, "energy_cooling[t2]"), (None, "energy[t2]")], "04fb823c 01000000": [({0x02}, "energy_reactive_export"), (None, "-")],
+    "046e 01000000": [({0x08} | UNSAID, "hca"), (None, "-")], "025a 0100": [(WATER, "temperature_medium"), ({0x08}, "temperature_radiator"), (None, "temperature_flow")],
+    "025e 0100": [({0x08}, "temperature_radiator"), (None, "temperature_return")], "02fd46 0100": [({0x02}, "voltage"), (None, "battery_voltage")],
+    "049369 01000000": [(WATER, "volume_leak"), (None, "-")], "02a269 0100": [(WATER, "duration_leak"), (None, "-")], "02a669 0100": [(WATER, "duration_leak"), (None, "-")],
+    "04933c 01000000": [(None, "volume_backflow")], "04933b 01000000": [(None, "volume_forward")], "04933a 01000000": [(None, "volume_uncorrected")],
+    "04933e 01000000": [(None, "volume")], "04931d 01000000": [(None, "volume")], "0493fc11 01000000": [(None, "volume")], "049312 01000000": [(None, "-")],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("records", BY_TYPE)
+def test_the_name_of_a_register_by_the_device_type(records: str) -> None:
+    """Each of 256 types: heat, cold, both, water, electricity, allocators, and those that name no medium."""
+    default = {"0406 01000000": "energy"}.get(records, BY_TYPE[records][-1][1])
+    for kind in range(256):
+        name = next((name for types, name in BY_TYPE[records] if types is not None and kind in types), default)
+        assert registers(bytes.fromhex(records), kind) == ([] if name == "-" else [name]), hex(kind)
