@@ -298,3 +298,15 @@ def test_what_was_accepted_is_kept_with_its_version_and_time(here):
     one, _ = inmes(here, phone=None)
     (consent,) = one.client.get("/v1/me/consents").json()["consents"]
     assert (consent["doc"], consent["version"], consent["locale"], consent["at"], consent["withdrawn"]) == ("privacy", "1", "cs", accepted_at, None)
+
+
+def test_sessions_last_as_long_as_their_steps_say(here):
+    """A day for an account, an hour for a guest."""
+    one, _ = inmes(here, phone=None)
+    guest = here.browser("impreso")
+    guest.start("guest")
+    guest.go(**here.claim("metering_point", "no-a", facility_no="1", metering_point_id="7"), phone="41234567", accept=True)
+    guest.go(code=guest.code())
+    told = [who.client.get("/v1/session").json() for who in (one, guest)]
+    assert [(session["role"], session["expires"] - session["created"]) for session in told] == [("account", 86_400), ("guest", 3600)]
+    assert [session["account"] is None for session in told] == [False, True]
