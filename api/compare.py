@@ -6,7 +6,7 @@ average of fewer than LEAST flats is null, so that nobody's use is read off it (
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from fractions import Fraction
@@ -23,7 +23,7 @@ from submeter.api.numbers import number
 from submeter.api.periods import Period
 from submeter.api.problems import Invalid
 from submeter.reading import LEVELS, MICRO, to_micro
-from submeter.store.published import NULL, Published
+from submeter.store.published import NULL, Points, Published
 from submeter.store.registry import Registry
 from submeter.store.registry_types import HEATING, LEAST, Occupancy, Property
 
@@ -183,13 +183,16 @@ def _key(one: Shown) -> Key:
     return one.point.quantity, str(one.series.register), one.series.register.unit
 
 
-def _means(question: Question, published: Published, flats: Iterable[Sequence[Shown]], why: str) -> Iterator[Point]:
+def _means(question: Question, published: Published, flats: Collection[Sequence[Shown]], why: str) -> Iterator[Point]:
     """The mean of each bucket; `why` where there is none."""
-    zone, edges = question.seen.property.zone, question.period.edges.tolist()
+    zone, level, edges = question.seen.property.zone, question.period.level, question.period.edges.tolist()
     sums, counts = np.zeros(len(edges) - 1, np.int64), np.zeros(len(edges) - 1, np.int64)
-    for of_flat in flats:
-        used, known = _used(question, published, of_flat)
-        sums, counts = sums + used, counts + known
+    if len(sums):
+        first, last = civil.blocks_of(zone, level, question.period.edges[[0, -2]])
+        rows = published.read_all([one.series.id for of_flat in flats for one in of_flat], LEVELS.index(level), first, last)
+        for of_flat in flats:
+            used, known = _used([rows[one.series.id] for one in of_flat], edges[:-1])
+            sums, counts = sums + used, counts + known
     for (start, end), whole, count in zip(pairwise(edges), sums.tolist(), counts.tolist(), strict=True):
         if start in question.period.cut or count < LEAST:
             mean: dict[str, Any] = {"value": None, "reason": "cut" if start in question.period.cut else why}
@@ -198,15 +201,12 @@ def _means(question: Question, published: Published, flats: Iterable[Sequence[Sh
         yield {"start": civil.local_iso(zone, start), "end": civil.local_iso(zone, end), **mean}
 
 
-def _used(question: Question, published: Published, of_flat: Sequence[Shown]) -> tuple[civil.Instants, NDArray[np.bool_]]:
+def _used(meters: Sequence[Points], starts: Sequence[int]) -> tuple[civil.Instants, NDArray[np.bool_]]:
     """What a flat used in each bucket, micro units, and whether all its counters have a row there; 0 where not."""
-    starts, level = question.period.edges[:-1], question.period.level
-    used, known = np.zeros(len(starts), np.int64), np.full(len(starts), len(starts) > 0)
-    labels = civil.blocks_of(question.seen.property.zone, level, starts[[0, -1]]) if len(starts) else ["", ""]
-    for one in of_flat:
-        rows = published.read(one.series.id, LEVELS.index(level), labels[0], labels[-1])
+    used, known = np.zeros(len(starts), np.int64), np.full(len(starts), fill_value=True)
+    for rows in meters:
         values = dict(zip(rows["start"].tolist(), rows["value"].tolist(), strict=True))
-        column = np.array([values.get(start, NULL) for start in starts.tolist()], np.int64)
+        column = np.array([values.get(start, NULL) for start in starts], np.int64)
         used, known = used + np.where(column == NULL, 0, column), known & (column != NULL)
     return np.where(known, used, 0), known
 

@@ -58,7 +58,7 @@ def _shown(step: Mapping[str, Any], do: list[str]) -> dict[str, Any]:
     inputs = [
         {"name": name, "kind": PRINTED if claim and name in {"password", "code", "login"} else FIELDS.get(name, PRINTED)} for name in step["fields"]
     ]
-    return {"optional": False, "by": [], **step, "inputs": inputs}
+    return {"by": [], **step, "inputs": inputs}
 
 
 async def start(page: Page) -> Response:

@@ -103,8 +103,8 @@ def session(draft: Draft, step: Step) -> str:
     if (before := state.get("session")) is not None:
         accounts.end_session(before, now)
     held = _held(draft, step.role) if guest else {}
-    hours = policy.guest_hours if guest else policy.absolute_hours
-    life = min((step.ttl or hours * 3600) * SECOND, hours * HOUR)
+    longest = (policy.guest_hours if guest else policy.absolute_hours) * HOUR
+    life = min(step.ttl * SECOND, longest) if step.ttl else longest
     secret, idle = random.token_urlsafe(32), policy.idle_minutes * 60 * SECOND
     role, owner = (step.role, None) if guest else ("account", account)
     opened = Session(new_id("s_"), flow.realm, flow.manager, owner, role, held, now, now, now + life, idle, now, draft.browser.agent[:100], None)

@@ -1,5 +1,7 @@
 """Edges of flows: why a page was refused, as the audit has it; how long messages say that they hold; forms of claims; two who use one letter (portal FLOWS 1 to 6)."""
 
+import re
+
 import pytest
 from portals import PASSWORD, inmes, logged_in
 
@@ -244,3 +246,67 @@ def test_a_flow_of_a_session_ends_with_it(here):
     flow = jana.flow["id"]
     jana.client.delete("/v1/session")
     assert jana.client.post(f"/v1/flows/{flow}", json={"password": PASSWORD}).status_code == 410
+
+
+def test_a_name_is_looked_for_in_the_order_of_the_portal(here):
+    """A username that is also somebody's phone is the username's account: the phone's password does not open it."""
+    for name, phone, password in (("ivan", "89123456789", "words of ivan"), ("89123456789", "89160000000", "words of oleg")):
+        one = here.browser("inkomus")
+        one.start("activate")
+        one.go(name=name, phone=phone, new_password=password, new_password_again=password, accept=True)
+        one.go(code=one.code())
+    one = here.browser("inkomus")
+    one.start("login")
+    one.go(name="89123456789", password="words of ivan", _status=422)
+    one.go(name="89123456789", password="words of oleg")
+    assert here.mail("code").address == "+79160000000"
+
+
+def test_each_request_has_an_id_of_its_own(here):
+    """64 random bits, in the answer and in the audit."""
+    client = here.browser("inmes").client
+    found = [client.get("/v1/portal").headers["X-Request-Id"] for _ in range(20)]
+    assert len(set(found)) == 20
+    assert all(re.fullmatch(r"r_[0-9a-f]{16}", one) for one in found)
+
+
+@pytest.mark.parametrize(
+    ("said", "parameter"),
+    [
+        ({}, "agree"),
+        ({"agree": True}, "accept"),
+        ({"accept": True}, "agree"),
+        ({"agree": True, "accept": False}, "accept"),
+        ({"agree": "true", "accept": True}, "agree"),
+        ({"agree": 1, "accept": True}, "agree"),
+        ({"agree": True, "accept": "on"}, "accept"),
+    ],
+)
+def test_nobody_goes_on_without_agreeing_and_accepting(here, said, parameter):
+    """True, and nothing that looks like it; nothing is kept of what was not accepted."""
+    one = here.browser("inmes")
+    one.start("activate")
+    page = one.go(**here.claim("one_time_credentials", "cz-a"))
+    assert page["step"]["do"] == ["review", "consent"]
+    assert one.go(**said, _status=422)["errors"][0]["parameter"] == parameter
+    assert one.client.get(f"/v1/flows/{one.flow['id']}").json() == page
+
+
+def test_what_was_accepted_is_kept_with_its_version_and_time(here):
+    """Of a new account: the document, its version, the language and when."""
+    accepted_at = int(here.now * 1e6)
+    one, _ = inmes(here, phone=None)
+    (consent,) = one.client.get("/v1/me/consents").json()["consents"]
+    assert (consent["doc"], consent["version"], consent["locale"], consent["at"], consent["withdrawn"]) == ("privacy", "1", "cs", accepted_at, None)
+
+
+def test_sessions_last_as_long_as_their_steps_say(here):
+    """A day for an account, an hour for a guest."""
+    one, _ = inmes(here, phone=None)
+    guest = here.browser("impreso")
+    guest.start("guest")
+    guest.go(**here.claim("metering_point", "no-a", facility_no="1", metering_point_id="7"), phone="41234567", accept=True)
+    guest.go(code=guest.code())
+    told = [who.client.get("/v1/session").json() for who in (one, guest)]
+    assert [(session["role"], session["expires"] - session["created"]) for session in told] == [("account", 86_400), ("guest", 3600)]
+    assert [session["account"] is None for session in told] == [False, True]

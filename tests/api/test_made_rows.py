@@ -218,6 +218,17 @@ def test_buckets_that_have_not_begun_are_none():
     assert len(period("2024-07-02", "2024-08-01", "P1D", HOUSE, now=NOW).edges) == 1
 
 
+@pytest.mark.parametrize(("end", "taken"), [("2024-01-05", True), ("2024-01-06", False)])
+def test_five_years_are_the_longest_range(end, taken):
+    """Of 366 days each, to the day; what is to come of a range does not count."""
+    if taken:
+        assert len(period("2019-01-01", end, "P1M", HOUSE, now=NOW).edges) == 62
+    else:
+        with pytest.raises(Invalid):
+            period("2019-01-01", end, "P1M", HOUSE, now=NOW)
+    assert period("2020-01-01", "2099-01-01", "P1Y", HOUSE, now=NOW).next is None
+
+
 def test_a_long_range_goes_on():
     """Ten thousand buckets, then where the next one begins."""
     found = period("2023-01-01", "2024-07-01", "PT1H", HOUSE, now=NOW)

@@ -36,6 +36,7 @@ def test_a_message_goes_to_the_operator_and_its_status_comes_back(here):
     (listed,) = operator.get("/v1/messages").json()["messages"]
     assert (listed["ticket"], listed["unit"], listed["text"]) == (ticket, "cz-a", "The valve\ndrips.")
     assert operator.put(f"/v1/messages/{ticket}", json={"status": "The plumber comes on Monday"}).status_code == 204
+    assert [one.subject for one in here.registry.trail.find(action="message.status")] == [ticket]
     assert own(who.former) == {ticket: "The plumber comes on Monday"}
     assert (own(who.present), own(who.neighbour), own(who.household)) == ({}, 404, 403)
     assert write(who.neighbour, "x", status=404) == write(who.neighbour, "x", "u_nowhere", status=404)

@@ -241,6 +241,8 @@ def test_what_is_refused_when_it_comes(data):
         (RUSSIAN | {"account": "40702810138250123018"}, 100, "RUB"),
         (CZECH, 10**9, "CZK"),
         (CZECH, None, None),
+        (CZECH, 100, None),
+        (CZECH, None, "CZK"),
     ],
 )
 def test_what_is_refused_with_its_amount(data, amount, currency):

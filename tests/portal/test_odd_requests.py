@@ -197,6 +197,14 @@ def test_what_cannot_be_read_just_now_is_a_page_that_says_so(here, resident, mon
     assert got(resident, "/units/cz-a") == (200, None)
 
 
+def test_a_file_has_the_months_of_its_year(resident):
+    """Twelve of each quantity, no month before or after."""
+    year = TODAY.year - 1
+    head, *rows = [line.split(",") for line in resident.client.get(f"/units/cz-a/file/csv?year={year}").text.splitlines()]
+    months = [row[head.index("start")][:7] for row in rows]
+    assert sorted(months) == sorted([f"{year}-{month:02d}" for month in range(1, 13)] * 3)
+
+
 def test_an_act_that_failed_keeps_what_was_typed_but_secrets(resident):
     """A name stays in its field; a password and a code never come back."""
     resident.open("/profile/tokens")

@@ -6,8 +6,9 @@ import pytest
 from tables import script
 
 from submeter.config import parse
+from submeter.post.home_assistant import Showing
 from submeter.post.message import ascii_address
-from submeter.post.shown import shown, standing
+from submeter.post.shown import Shown, shown, standing
 from submeter.reading import Register
 from submeter.store import Published, PublishedSeries, Registry
 
@@ -130,7 +131,11 @@ def test_a_point_is_a_device(house, quantity, label, unit, name, model, area):
     assert (device["name"], device["model"], device["suggested_area"]) == (name, model, area)
     assert (device["manufacturer"], device["serial_number"]) == ("DME", "10203040")
     last = told["components"]["last_reading"]
-    assert (last["device_class"], last["state_topic"], last["value_template"]) == ("timestamp", "submeter/home/p/volume", "{{ value_json.timestamp }}")
+    assert (last["device_class"], last["state_topic"], last["value_template"]) == (
+        "timestamp",
+        "submeter/home/p/volume",
+        "{{ value_json.timestamp }}",
+    )
     assert told["availability_topic"] == "submeter/home/status"
 
 
@@ -214,3 +219,13 @@ def test_all_that_is_shown_is_under_the_filters_that_are_listened_to(house):
 def test_domains_as_the_name_system_knows_them(address, written):
     """The name before the @ stays; a domain that has no such form stays too, and its server refuses it."""
     assert ascii_address(address) == written
+
+
+def test_without_a_broker_nothing_is_published_and_nobody_waits(tmp_path):
+    """A pass before the first connection ends at once, counts nothing and asks for no other."""
+    wanted = parse('[home_assistant]\nhost = "127.0.0.1"\nunits = ["*"]\n', tmp_path / "pipeline.toml").home_assistant
+    counted, told = [], []
+    showing = Showing(wanted, None, told=told.append, count=lambda outcome, number: counted.append((outcome, number)))
+    assert showing.bring(Shown({"submeter/home/p/volume": b"{}"}, 1, 0)) is False
+    showing.close()
+    assert (counted, told, showing.connected.is_set()) == ([], [], False)

@@ -41,6 +41,19 @@ def test_blocks_are_read_in_order_of_their_labels(published):
     assert published.read(1, DAY, "2024-02", "2024-02")["start"].tolist() == [2]
 
 
+def test_several_series_are_read_at_once(published):
+    """Each with its own rows in order, one without any as well, in whatever order they are named; of nobody nothing is read."""
+    blocks = [
+        Block(number, DAY, label, points(10 * number + start))
+        for label, start in (("2024-02", 2), ("2024-01", 1), ("2024-03", 3))
+        for number in (1, 2)
+    ]
+    published.replace([], blocks)
+    found = published.read_all([2, 3, 1, 2], DAY, "2024-01", "2024-02")
+    assert {series: rows["start"].tolist() for series, rows in found.items()} == {2: [21, 22], 3: [], 1: [11, 12]}
+    assert published.read_all([], DAY, "2024-01", "2024-02") == {}
+
+
 def test_nothing_published_is_an_empty_array(published):
     """A series, level or range without blocks gives no rows."""
     published.replace([], [Block(1, DAY, "2024-01", points(1))])
