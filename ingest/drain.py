@@ -122,19 +122,22 @@ class Drain:
 
         Replays stay: they are judged once, in the order of reception. `replays`: the operator says that they are none; the last is the newest of its device.
         """
-        self._begin()
-        batch = Batch(replays=replays, again=True)
         rows = [row for row in rows if row.form != REFUSED and row.reason != PARTIAL and (replays or row.reason != "replay")]
-        for row in rows:
-            telegram, gateway = Heard(raw=row.raw, link=row.link, form=row.form, gw_time=row.gw_time), row.gateway or ""
-            decrypted = self.receiver.settings(gateway).decrypted
-            heard = Reception(row.message, row.position, row.received_at, gateway, trusted=True, decrypted=decrypted, telegram=telegram)
-            if row.link in WRAPPED:
-                self._telegram(heard, batch)
-            else:
-                batch.waiting.append(heard)
-        self._settle(batch, [(row.message, row.position) for row in rows])
-        return self._again(cause, Step(len(rows), batch.telegrams))
+        telegrams = Counter[tuple[str, str, str]]()
+        for piece in (rows[first : first + BATCH] for first in range(0, len(rows), BATCH)):
+            self._begin()
+            batch = Batch(replays=replays, again=True)
+            for row in piece:
+                telegram, gateway = Heard(raw=row.raw, link=row.link, form=row.form, gw_time=row.gw_time), row.gateway or ""
+                decrypted = self.receiver.settings(gateway).decrypted
+                heard = Reception(row.message, row.position, row.received_at, gateway, trusted=True, decrypted=decrypted, telegram=telegram)
+                if row.link in WRAPPED:
+                    self._telegram(heard, batch)
+                else:
+                    batch.waiting.append(heard)
+            self._settle(batch, [(row.message, row.position) for row in piece])
+            telegrams.update(batch.telegrams)
+        return self._again(cause, Step(len(rows), telegrams))
 
     def decode_again(self, messages: Iterable[Stored], device: str) -> Step:
         """Decode what one device sent in messages that were done before, at its original times; readings that are there already are not doubled.

@@ -7,6 +7,7 @@ Rules: a telegram that is not sure to be ordinary is not; rows are what `rows_of
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import lru_cache
 from typing import Final
 
@@ -170,8 +171,7 @@ def _owners(decoder: fast.Decoder, batch: fast.Batch, known: OwnerOf) -> list[Ow
 @lru_cache(maxsize=65_536)
 def _offset(zone: str, quarter: int) -> int:
     """Local time minus UTC in a quarter of an hour, µs; zones change on quarters only."""
-    offset = civil.to_local(zone, quarter * _QUARTER).utcoffset()
-    return 0 if offset is None else (offset.days * 86_400 + offset.seconds) * civil.SECOND
+    return (civil.to_local(zone, quarter * _QUARTER).utcoffset() or timedelta()) // timedelta(microseconds=1)
 
 
 @lru_cache(maxsize=65_536)

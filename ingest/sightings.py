@@ -9,7 +9,7 @@ its flags in every second telegram does not fill the table. `X_earlier` only tel
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from submeter import civil
@@ -184,7 +184,7 @@ class Sightings:
         if abs(off) <= self._clocks.meter:
             return None
         summer, whole = local.dst(), local.utcoffset()
-        others = (off + (span.days * 86_400 + span.seconds) * civil.SECOND for span in (summer, whole) if span)
+        others = (off + span // timedelta(microseconds=1) for span in (summer, whole) if span)
         return off if all(abs(other) > self._clocks.meter for other in others) else None
 
     def _observe(self, subject: str, present: Mapping[str, str], judged: Iterable[str], at: int) -> None:

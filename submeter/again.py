@@ -20,8 +20,6 @@ from submeter.store.inbox import DUP, REPLAY, RETAIN
 
 __all__ = ["COMMANDS", "instant"]
 
-#: Telegrams of the quarantine that are taken up together.
-TOGETHER: Final = 500
 PAGE: Final = 1000
 FLAGS: Final = {RETAIN: "retained", DUP: "perhaps sent before", REPLAY: "from a replayed file"}
 
@@ -47,11 +45,8 @@ def _requeue_count(
 def _requeue(
     core: Core, *, reason: str | None = None, device: str | None = None, since: str | None = None, until: str | None = None
 ) -> Iterator[str]:
-    rows, results, taken = _rows(core, reason, device, since, until), Counter[str](), 0
-    for first in range(0, len(rows), TOGETHER):
-        step = core.decoding.redecode(rows[first : first + TOGETHER], replays=reason == "replay")
-        results.update(step.results)
-        taken += step.messages
+    step = core.decoding.redecode(_rows(core, reason, device, since, until), replays=reason == "replay")
+    results, taken = step.results, step.messages
     if device is not None and _from_messages(reason, device, since):
         step = core.decoding.decode_again(_messages(core, since, until), device)
         results.update(step.results)

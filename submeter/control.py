@@ -1,7 +1,7 @@
 """Operator commands beside a running core: a Unix socket in the data folder, readable by its owner only (DECISIONS 18).
 
 Protocol: the client sends one JSON line ``{"command": …, "arguments": {…}}``; the server answers with JSON lines ``{"line": …}`` while the command
-runs and ends with ``{"exit": 0}`` or ``{"error": …, "exit": 2}``. The command itself runs on the core's thread, between two steps of its loop.
+runs and ends with ``{"exit": 0}`` or ``{"error": …}``. The command itself runs on the core's thread, between two steps of its loop.
 """
 
 import json
@@ -40,9 +40,9 @@ class _Handler(socketserver.StreamRequestHandler):
                 self._send({"line": line})
             self._send({"exit": 0})
         except SubmeterError as error:
-            self._send({"error": str(error), "exit": 2})
+            self._send({"error": str(error)})
         except (ValueError, KeyError, TypeError, RecursionError):
-            self._send({"error": "the request is not a command line of submeter: client and core are of different versions", "exit": 2})
+            self._send({"error": "the request is not a command line of submeter: client and core are of different versions"})
 
     def _send(self, answer: dict[str, Any]) -> None:
         """Answer one line; an operator who went away misses it, and the command goes on."""

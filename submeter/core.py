@@ -23,6 +23,7 @@ from submeter.aggregate.spark import Spark
 from submeter.config import Config
 from submeter.decoders import Profile
 from submeter.ingest.bus.poller import BusCollector
+from submeter.ingest.common import now_us as now
 from submeter.ingest.drain import Drain, Gateway, Known, Step
 from submeter.ingest.following import Clock, follow, watch_inbox
 from submeter.ingest.room import Room
@@ -38,9 +39,8 @@ __all__ = ["REBUILD", "Core", "Seen", "lock", "make_folder", "now"]
 
 log = structlog.get_logger()
 
-#: Quarantine reasons that a change of the directory may lift, with what lifts them, and how many telegrams are taken up together.
+#: Quarantine reasons that a change of the directory may lift, with what lifts them.
 WAITING: Final = {"unknown_meter": "adopted", "no_key": "key", "wrong_key": "key", "downgrade": "profile"}
-TOGETHER: Final = 500
 #: Where a rebuild makes its readings; what is there at a start was interrupted.
 REBUILD: Final = "rebuild"
 #: Where readings and rows lie for Spark; it can be deleted at any time.
@@ -52,11 +52,6 @@ MOST_KNOWN: Final = 200_000
 #: How far back gateways are looked for at the first look, and at each one after.
 LATELY: Final = 14 * civil.DAY
 AGAIN: Final = 15 * civil.MINUTE
-
-
-def now() -> int:
-    """This instant, µs UTC."""
-    return time.time_ns() // 1000
 
 
 class Seen(NamedTuple):
@@ -223,8 +218,7 @@ class Core:
         devices = {str(device.id) for device in self.registry.devices()}
         for reason, cause in WAITING.items():
             waiting = [row for row in self.inbox.quarantined(reason=reason) if row.device in devices or row.link == "parsed"]
-            for first in range(0, len(waiting), TOGETHER):
-                self.decoding.redecode(waiting[first : first + TOGETHER], cause=cause)
+            self.decoding.redecode(waiting, cause=cause)
             keyed |= {row.device for row in waiting if row.device} if reason in {"no_key", "wrong_key"} else set()
         return keyed
 

@@ -16,9 +16,6 @@ from submeter.store.key_files import key_of
 
 __all__ = ["COMMANDS"]
 
-#: Telegrams of the quarantine that are taken up together.
-TOGETHER: Final = 500
-
 
 @dataclass(slots=True)
 class _Heard:
@@ -91,8 +88,7 @@ def _named(core: Core, *, name: str, device: str) -> Iterator[str]:
     yield f"what gateways call {name} is {device}"
     told = [row for row in core.inbox.quarantined(reason="unknown_meter") if row.link == "parsed" and row.form != MODBUS.name]
     waiting = [row for row in told if values_of(row.raw).id == name]
-    for first in range(0, len(waiting), TOGETHER):
-        core.decoding.redecode(waiting[first : first + TOGETHER])
+    core.decoding.redecode(waiting)
     yield f"{len(waiting)} telegrams that waited for it are decoded at their original times"
     yield str(core.rollup())
 

@@ -161,6 +161,7 @@ def test_the_command_says_what_it_finds(shipped, tmp_path):
     done = CliRunner().invoke(app, words, env={"SUBMETER_GATEWAY_SECRET": shipped.secrets["gw-7"]})
     assert done.exit_code == 0, done.output
     assert done.output.count("ok      ") == 8
+    assert done.output.count(", and told so") == 2  # collector and gateway, over MQTT 5: a client of 3.1.1 is not told
     (tmp_path / "submeter.acl").write_text(acl(senders=[("gw-7", "submeter/v1/#")]))
     shipped.broker.stop()
     shipped.broker.start()

@@ -241,6 +241,14 @@ def test_drivers_are_listed_without_a_core(terminal):
     assert "APA" in line
 
 
+@pytest.mark.parametrize(("lines", "status", "error"), [("", 0, None), ("{}\n", 1, True), ("nonsense\n\n", 1, True)])
+def test_conformance_cases_that_are_none_are_a_finding(lines, status, error):
+    """One answer a line, with what is wrong; exit status 1 tells that there was one, 0 that there was none."""
+    answer = CliRunner().invoke(app, ["conform"], input=lines)
+    assert answer.exit_code == status
+    assert ["error" in json.loads(line) for line in answer.stdout.splitlines()] == [True] * bool(error)
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_every_verb_tells_what_it_does(verb):
     """Each verb of the table can be imported, and has a help that says more than its name."""

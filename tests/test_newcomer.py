@@ -132,12 +132,7 @@ FORMAT = dedent('''
 
     BROOK: Final = Format("brook", _sniff, _parse)
 ''').lstrip()
-SAMPLE = dedent('''
-
-    def test_a_brook():
-        """One telegram with its level."""
-        assert split(None, f"BROOK|{TELEGRAM}|-77".encode()) == Envelope("brook", (Heard(RAW, rssi_dbm=-77),))
-''')
+SAMPLE = '    ("brook", None, f"BROOK|{TELEGRAM}|-77", heard(rssi_dbm=-77)),\n'
 
 
 def add_format(tree):
@@ -146,7 +141,7 @@ def add_format(tree):
     tree.put("ingest/envelopes/split.py", "import msgspec\n\n", "from submeter.ingest.envelopes.brook import BROOK\n")
     tree.put("ingest/envelopes/split.py", "FORMATS: Final = (\n    ", "BROOK, ")
     tree.put("tests/ingest/payloads.py", "REFUSED = {\n", '    "a dry brook": ("bad_hex", b"BROOK|no water|-77"),\n')
-    tree.write("tests/ingest/test_envelopes.py", (tree.folder / "tests/ingest/test_envelopes.py").read_text() + SAMPLE)
+    tree.put("tests/ingest/test_gateway_formats.py", "\nKNOWN = [\n", SAMPLE)
     tree.put("docs/gateways.md", HEAD, "| brook line | `brook` | `BROOK\\|2E44…\\|-77` |\n")
 
 
@@ -205,8 +200,8 @@ def add_language(tree):
     return tree.run("-c", SPEAKS)
 
 
-SUITES = "decoders/test_drivers ingest/test_envelopes portal/test_words config/test_texts test_pdf test_docs"
-CHOSEN = "weir or unique or claim or meters_page or brook or gateway_page or any_bytes or [eo] or -eo] or language"
+SUITES = "decoders/test_drivers ingest/test_envelopes ingest/test_gateway_formats portal/test_words config/test_texts test_pdf test_docs"
+CHOSEN = "weir or unique or claim or meters_page or brook or known_answer or gateway_page or any_bytes or [eo] or -eo] or language"
 
 
 @pytest.fixture(scope="module")
@@ -248,7 +243,8 @@ def test_a_gateway_format_is_added_by_its_section(followed):
     """Whole and broken messages of it are what its parser says; no bytes bring it to another error."""
     assert followed.outside("Add a gateway format") == []
     broken = "test_broken_messages_are_refused_with_their_reason[a dry brook]"
-    wanted = {"test_a_brook", broken, "test_any_bytes_give_a_typed_outcome", "test_every_format_is_in_the_gateway_page"}
+    whole = {"test_a_message_of_each_format_says_what_it_says[brook 0]", "test_no_format_of_the_page_is_without_a_known_answer"}
+    wanted = {*whole, broken, "test_any_bytes_give_a_typed_outcome", "test_every_format_is_in_the_gateway_page"}
     assert wanted - followed.passed == set()
 
 

@@ -67,10 +67,12 @@ def test_two_inboxes_become_one_each_in_its_own_order(machines):
     north, south, core, common = machines
     filled(north / "inbox.sqlite", range(12_000), 1_790_000_000_000_000)
     filled(south / "inbox.sqlite", range(20_000, 20_500))
-    ends = [giver(north, common)[2], giver(south, common)[2], taker(core, common)[2]]
+    sides = [giver(north, common), giver(south, common), taker(core, common)]
     wait_until(lambda: received(core) == 12_500)
-    for end in ends:
+    for _, _, end in sides:
         end()
+    sizes = [sum(len(b"%d" % number) for number in numbers) for numbers in (range(12_000), range(20_000, 20_500))]
+    assert [(one.counters.messages, one.counters.bytes) for one, _, _ in sides] == [(12_000, sizes[0]), (500, sizes[1]), (12_500, sum(sizes))]
     with Inbox(core / "inbox.sqlite") as inbox:
         found = inbox.pending(20_000)
     assert [int(one.payload) for one in found if int(one.payload) < 20_000] == list(range(12_000))

@@ -138,7 +138,7 @@ FRAMED = [
     ("an uplink", encoded(CHIRP), ["0102"]),
     ("an uplink with base64 that is cut", encoded(CHIRP | {"data": "AQI"}), "bad_base64"),
     ("an uplink with hex in place of base64", encoded(CHIRP | {"data": "01-02"}), "bad_base64"),
-    ("an uplink with an EUI of 15 digits", encoded(CHIRP | {"deviceInfo": {"devEui": "001122334455667"}}), "bad_base64"),
+    ("an uplink with an EUI of 15 digits", encoded(CHIRP | {"deviceInfo": {"devEui": "001122334455667"}}), "bad_field"),
     ("an uplink with an EUI of null", encoded(CHIRP | {"deviceInfo": {"devEui": None}}), "bad_field"),
     ("an uplink with a count that is a text", encoded(CHIRP | {"fCnt": "10"}), "bad_field"),
     ("an uplink of no time", encoded(CHIRP | {"time": "yesterday"}), "bad_time"),

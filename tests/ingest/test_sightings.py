@@ -1,15 +1,16 @@
 """What telegrams say beside readings becomes events: through the real drain on real stores."""
 
 import json
+from contextlib import closing
 from datetime import datetime
 
 import pytest
 
 from submeter import civil
-from submeter.decoders import Profile
+from submeter.decoders import Profile, Telegram
 from submeter.decoders.flags import FLAGS
 from submeter.ingest.drain import Drain, Known
-from submeter.ingest.sightings import ALARMS
+from submeter.ingest.sightings import ALARMS, Clocks, Sightings
 from submeter.reading import DeviceId
 from submeter.simulate import encode
 from submeter.store import KINDS, Inbox, Message, Readings, Registry, StoreError
@@ -179,6 +180,36 @@ def test_a_meters_clock(house, shown, said):
     assert [event.detail.split(" is ")[1].split(":")[0] for event in house.registry.events.find("clock_drift")] == [said] * bool(said)
     house.hear(at + HOUR, records=clock("2026-07-01T13:00"))
     assert house.events(state="open") == []
+
+
+#: A zone, what a meter there shows on 1 July at 10:00 UTC, and how far its clock is off.
+CLOCKS = [
+    ("America/New_York", "2026-07-01T06:00", None),
+    ("America/New_York", "2026-07-01T05:00", None),  # standard time
+    ("America/New_York", "2026-07-01T10:29", None),  # UTC
+    ("America/New_York", "2026-07-01T07:00", "1 h 0 min ahead"),
+    ("America/New_York", "2026-07-01T02:00", "4 h 0 min behind"),
+    ("Asia/Kolkata", "2026-07-01T15:30", None),
+    ("Asia/Kolkata", "2026-07-01T10:00", None),
+    ("Asia/Kolkata", "2026-07-01T14:30", "1 h 0 min behind"),
+    ("UTC", "2026-07-01T10:30", None),
+    ("UTC", "2026-07-01T10:31", "0 h 31 min ahead"),
+    ("UTC", "2026-07-01T09:29", "0 h 31 min behind"),
+    ("Europe/Prague", "2026-07-08T12:00", "7 d 0 h ahead"),
+]
+
+
+@pytest.mark.parametrize(("zone", "shown", "said"), CLOCKS)
+def test_a_meters_clock_in_any_zone(tmp_path, zone, shown, said):
+    """Against civil time, standard time and UTC, east and west of Greenwich; half an hour is allowed."""
+    at = civil.instant("2026-07-01T10:00:00Z")
+    with closing(Registry(tmp_path / "registry.sqlite")) as registry:
+        told = Sightings(registry, Clocks(), lambda: at)
+        told.decoded(Telegram(METER, (), (), 1, (), 0, None, datetime.fromisoformat(shown), b"", more=False, suspect=False, notes=()), at, zone, 0)
+        told.write()
+        assert [event.detail for event in registry.events.find("clock_drift")] == [
+            f"the clock of {METER} is {said}: set it, or exchange the meter"
+        ] * bool(said)
 
 
 def test_values_of_the_future_are_told(house):

@@ -335,6 +335,20 @@ def test_what_a_meter_sent_in_uplinks_is_decoded_again(house):
     assert again(house, DeviceId("STM", "82000002", 0x03, 0x07)) == {}
 
 
+def test_what_gave_nothing_gives_nothing_again(house):
+    """A message that nobody understands, a repetition under the gateway's own number, a retained one, a damaged frame: none of them when a meter's are decoded again."""
+    batch = {"v": 1, "gw": "lns", "boot": "a", "seq": 7, "t": [{"hex": FRAME.hex()}, {"hex": "ff" * 12}, {"hex": "zz"}]}
+    house.take(b"hello")
+    for at in (START, START + civil.HOUR):
+        house.take(json.dumps(batch).encode(), at)
+    house.take(json.dumps({**batch, "seq": 8}).encode(), START + 2 * civil.HOUR, flags=RETAIN)
+    whole, heard = house.kept(), house.readings.receptions().to_pylist()
+    assert whole == [(START, 4_711_000)]
+    forget(house)
+    assert again(house, METER) == {"decoded": 1}
+    assert (house.kept(), house.readings.receptions().to_pylist()) == (whole, heard)
+
+
 def test_values_of_other_programs_are_taken_again(house):
     """Those of the meter, once; a number that two devices have is nobody's."""
     told = {"media": "water", "meter": "x", "name": "", "id": "82000001", "total_m3": 4.711, "timestamp": civil.iso(START)}
