@@ -68,7 +68,7 @@ def test_telegrams_and_what_came_before_by_gateway(thread, tmp_path):
     assert of(registry, "submeter_ingest_duplicates_total") == {("attic", "radio"): 1, ("cellar", "redelivery"): 1}
     assert of(registry, "submeter_ingest_rejected_total") == {("unknown_format",): 1}
     list(execute(core, "import", {"path": str(core.config.data.folder.parent / "directory.toml")}))
-    assert of(registry, "submeter_redecoded_total") == {("key",): 1}
+    assert of(registry, "submeter_redecoded_total") == {("key",): 1, ("adopted",): 0, ("profile",): 0}
 
 
 def test_meters_are_counted_by_state(thread):

@@ -48,7 +48,7 @@ def resident(site, person, cookies):
 @pytest.mark.parametrize("path", SCREENS)
 @pytest.mark.parametrize("locale", ["cs", "en"])
 def test_a_screen_is_light_accessible_and_fits(site, resident, locale, path):
-    """No fault of axe in light and dark (the first language in all four looks), nothing beyond the window, targets of 24 px, little to load."""
+    """No fault of axe in light and dark (the second language in light alone), nothing beyond the window, targets of 24 px, little to load."""
     page = resident(locale)
     too_much = list(Traffic(page).open(site.address("inmes", path)))
     assert too_much == (["status 404"] if path == "/nowhere" else [])

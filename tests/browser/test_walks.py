@@ -1,7 +1,7 @@
 """The ways in, walked by real forms of a real browser, with and without script (portal SCREENS 1 to 7)."""
 
 import pytest
-from looking import LOOKS, SOME, Traffic, faults
+from looking import LOOKS, Traffic, faults
 from portals import HOSTS, PASSWORD
 
 
@@ -26,7 +26,7 @@ def confirmed(site, page, portal):
 @pytest.mark.parametrize(("locale", "unit", "script"), [("cs", "cz-b", True), ("en", "cz-c", False)])
 def test_inmes_from_the_letter_to_the_chart_and_in_again(site, person, locale, unit, script):
     """Six steps, each a page without a fault; log out; mail, password and code; months and a day: with script, and without."""
-    page, looks, here = person(locale=locale, java_script_enabled=script), SOME if script else [], site.here
+    page, looks, here = person(locale=locale, java_script_enabled=script), LOOKS if script else [], site.here
     page.goto(site.address("inmes", "/start/activate"))
     send(page, **here.claim("one_time_credentials", unit))
     steps = [
@@ -75,7 +75,7 @@ def test_one_form_and_a_link_at_iiportal(site, person):
     send(page, **form, new_password_again="not the same")
     assert page.locator(".errors a[href='#f-new_password_again'], .errors a[href='#f-new_password']").count() == 1
     assert page.locator("[name=email]").input_value() == "ana@example.org"
-    assert faults(page, SOME) == ""
+    assert faults(page, LOOKS) == ""
     send(page, **form, new_password_again=PASSWORD)
     confirmed(site, page, "iiportal")
     assert page.url == site.address("iiportal", "/home")

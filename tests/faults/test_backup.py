@@ -22,7 +22,7 @@ from submeter.store.examine import FILES
 from submeter.store.inbox import REPLAY
 
 #: Backups under load that are restored and compared; 20 before a release.
-DRILLS = int(os.environ.get("SUBMETER_DRILLS", "3"))
+DRILLS = int(os.environ.get("SUBMETER_DRILLS", "2"))
 START = civil.instant("2026-03-01T00:00:00Z")
 HOURS = [START + hour * civil.HOUR for hour in range(12)]
 

@@ -21,7 +21,7 @@ from submeter.doctor import examine
 from submeter.reading import LEVELS, MESSAGE_BITS
 from submeter.store import Readings, pack
 
-CUTS = int(os.environ.get("SUBMETER_CUTS", "24"))
+CUTS = int(os.environ.get("SUBMETER_CUTS", "12"))
 START = civil.instant("2026-03-01T00:00:00Z")
 MESSAGES = 40
 #: Receives a message a transaction, decodes it, computes now and then, and dies without closing anything; the last message is never acknowledged.

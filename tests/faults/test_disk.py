@@ -21,7 +21,7 @@ from submeter import jobs
 from submeter.service import CoreThread
 from submeter.store import RECEPTION, Inbox, Readings, Registry, StoreBrokenError, StoreError
 
-POINTS = int(os.environ.get("SUBMETER_POINTS", "6"))
+POINTS = int(os.environ.get("SUBMETER_POINTS", "4"))
 KIB = 1024
 RED_S, GREEN_S = 5.0, 30.0
 INJECTED = ("fdatasync,fsync:error=EIO", "pwrite64:error=EIO", "pwrite64:error=ENOSPC")
