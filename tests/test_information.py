@@ -58,14 +58,16 @@ class Building:
         (self.folder / "directory.toml").write_text(self.text)
         self.do("import", path=str(self.folder / "directory.toml"))
         for device, register, readings in self.told:
-            self.tell(device, register, readings)
+            self.store(device, register, readings)
+        self.core.rollup()
         return self
 
     def hear(self, device, quantity, *readings):
         """More readings of a device."""
-        self.tell(device, (NAMES[quantity], UNITS[quantity]), readings)
+        self.store(device, (NAMES[quantity], UNITS[quantity]), readings)
+        self.core.rollup()
 
-    def tell(self, device, register, readings):
+    def store(self, device, register, readings):
         key = (device, Register(*register))
         number = self.core.readings.register_ids([key])[key]
         rows = []
@@ -74,7 +76,6 @@ class Building:
             row = {"register": number, "t": civil.instant(t), "value": to_micro(Decimal(value)), "src": int(Source.LIVE), "status": 0, "due": False}
             rows.append(row | {"pinned": False, "seq": self.seq, "label": "now", "time_source": "received"})
         self.core.readings.store(pa.Table.from_pylist(rows, schema=READING), RECEPTION.empty_table(), 0)
-        self.core.rollup()
 
     def do(self, command, **arguments):
         return list(execute(self.core, command, arguments))

@@ -220,9 +220,9 @@ def test_the_scope_for_bulk_opens_nothing_else(building):
 def test_changes_begin_with_everything_and_go_on_from_the_cursor(building):
     """All visible series with their versions, then nothing, then the one series that changed."""
     first = changes(building)
-    assert [(one["unit"], one["meter"], one["class"], one["quantity"]) for one in first["changes"]] == [
-        ("u", "water", "cold_water", "volume"),
+    assert sorted((one["unit"], one["meter"], one["class"], one["quantity"]) for one in first["changes"]) == [
         ("u", "power", "heat", "power"),
+        ("u", "water", "cold_water", "volume"),
         ("v", "heat", "heat", "energy"),
     ]
     assert [one["version"] for one in first["changes"]] == sorted(one["version"] for one in first["changes"])
@@ -248,7 +248,7 @@ def test_many_changes_come_in_pages_also_within_one_version(building, monkeypatc
         assert len(body["changes"]) == 1
         told += [one["meter"] for one in body["changes"]]
         cursor, more = body["next"], body["more"]
-    assert told == ["water", "power", "heat"]
+    assert sorted(told) == ["heat", "power", "water"]
 
 
 @pytest.mark.parametrize("after", ["", "x", "4711", "é", "LTEtMQ==", "OTk5OTk5OTktMQ=="])
