@@ -42,7 +42,7 @@ class Installation:
         folder.mkdir(parents=True, exist_ok=True)
         gateways = "".join(f'[[gateway]]\nname = "{name}"\nstore_and_forward = true\n' for name in self.building.gateways)
         self.file.write_text(
-            f'[data]\nfolder = "data"\n{database_line(folder / "data", database)}[log]\nlevel = "debug"\n[rollup]\nhourly = "* * * * *"\n[api]\nport = {self.api}\nreads_per_minute = 0\n[metrics]\nport = {self.metrics}\n{gateways}{extra}'
+            f'[data]\nfolder = "data"\n{database_line(folder / "data", database)}[log]\nlevel = "debug"\n[rollup]\nhourly = "* * * * *"\n[api]\nport = {self.api}\n[metrics]\nport = {self.metrics}\n{gateways}{extra}'
         )
         Vault.create(folder / "master.key")
         text = directory(self.building, datetime(2024, 1, 1, tzinfo=UTC).date())

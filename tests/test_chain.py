@@ -19,6 +19,7 @@ from submeter.store import Inbox
 def mqtt_installation(tmp_path, broker):
     """An installation that listens to the broker."""
     made = Installation(tmp_path / "here", f'[[mqtt]]\nname = "broker"\nport = {broker.port}\n')
+    made.file.write_text(made.file.read_text().replace("[api]\n", "[api]\nreads_per_minute = 0\n"))  # it is asked until a minute is over
     yield made
     made.close()
 

@@ -8,8 +8,6 @@ from submeter.store import Assignment, DirectoryError, Occupancy, Registry, Vaul
 from submeter.store.directory import import_directory
 from submeter.store.directory_files import FILES
 
-pytestmark = pytest.mark.both_engines
-
 KEY = "00112233445566778899aabbccddeeff"
 HOUSE = f"""
 [[manager]]
@@ -104,6 +102,7 @@ def refused(registry, path):
     return str(caught.value)
 
 
+@pytest.mark.both_engines
 def test_everything_is_there(registry, house):
     """A house described in TOML is in the registry, references by name or id resolved and local dates in the property's zone."""
     report = import_directory(registry, house())
@@ -127,6 +126,7 @@ def test_everything_is_there(registry, house):
     assert list(report.lines())[-1] == "occupancy: 1 added"
 
 
+@pytest.mark.both_engines
 def test_random_ids_have_sixteen_characters(registry, house):
     """What the file gives no id gets a random one with its prefix."""
     import_directory(registry, house())
@@ -134,6 +134,7 @@ def test_random_ids_have_sixteen_characters(registry, house):
     assert {(one.id[:2], len(one.id)) for one in registry.units() if one.id != "u_1"} == {("u_", 18)}
 
 
+@pytest.mark.both_engines
 def test_second_import_changes_nothing(registry, house):
     """Importing the same file again finds no difference, also where ids were left out, and does not seal keys anew."""
     import_directory(registry, house())
@@ -152,6 +153,7 @@ def test_second_import_changes_nothing(registry, house):
     assert (registry._rows("SELECT * FROM devices"), registry.units(), registry.points()) == before
 
 
+@pytest.mark.both_engines
 def test_a_difference_is_one_line(registry, house):
     """A changed field is told with its name, a changed key without its value."""
     import_directory(registry, house())
@@ -163,6 +165,7 @@ def test_a_difference_is_one_line(registry, house):
     assert registry.device(DeviceId.parse("AAA-12345678-1B-06")).key == bytes.fromhex(other)
 
 
+@pytest.mark.both_engines
 def test_a_key_left_out_stays(registry, house):
     """A file without keys, as an export for others would be, takes no key away."""
     import_directory(registry, house())
@@ -170,6 +173,7 @@ def test_a_key_left_out_stays(registry, house):
     assert registry.device(DeviceId.parse("AAA-12345678-1B-06")).key == bytes.fromhex(KEY)
 
 
+@pytest.mark.both_engines
 def test_a_key_that_cannot_be_opened_is_sealed_anew(registry, house, tmp_path):
     """After the master key was lost, a file with the keys makes them readable under the new one."""
     import_directory(registry, house())
@@ -181,6 +185,7 @@ def test_a_key_that_cannot_be_opened_is_sealed_anew(registry, house, tmp_path):
     assert registry.device(DeviceId.parse("AAA-12345678-1B-06")).key == bytes.fromhex(KEY)
 
 
+@pytest.mark.both_engines
 def test_a_property_has_its_own_year_and_times_to_keep(registry, house):
     """The month in which its year begins, and days for which hours and days are kept, as number or text; 0 is for ever."""
     own = 'year_start = "07-01"\nhours_kept = 0\ndays_kept = "730"'
@@ -188,6 +193,7 @@ def test_a_property_has_its_own_year_and_times_to_keep(registry, house):
     assert registry._rows("SELECT year_start, hours_kept, days_kept FROM properties") == [("07-01", 0, 730)]
 
 
+@pytest.mark.both_engines
 def test_csv_says_the_same_as_toml(registry, house, tmp_path):
     """A folder of CSV files, here with semicolons and a byte order mark, is the same directory as the TOML file."""
     import_directory(registry, house())
@@ -276,17 +282,20 @@ def test_a_mistake_names_its_place(registry, house, old, new, line):
     assert line in refused(registry, house(HOUSE.replace(old, new, 1)))
 
 
+@pytest.mark.both_engines
 def test_a_broken_key_is_not_repeated(registry, house):
     """A key that cannot be read is refused without being shown."""
     said = refused(registry, house(HOUSE.replace(KEY, KEY[:-1])))
     assert said == "house.toml: [[device]] 1: key: write the key as 32 hex digits, or 16 of mode 2 (this value is not shown)"
 
 
+@pytest.mark.both_engines
 def test_all_mistakes_are_told_at_once(registry, house):
     """Several mistakes are several lines."""
     assert len(refused(registry, house(HOUSE.replace('"cold_water"', '"water"').replace("mode = 5", "mode = 9"))).splitlines()) == 2
 
 
+@pytest.mark.both_engines
 def test_a_mistake_in_csv_names_the_row(registry, house, tmp_path):
     """A CSV mistake names the file and the row as a spreadsheet counts it."""
     import_directory(registry, house())
@@ -298,6 +307,7 @@ def test_a_mistake_in_csv_names_the_row(registry, house, tmp_path):
     assert refused(registry, folder) == "occupancies.csv: row 2: has 2 cells, the first row has 3"
 
 
+@pytest.mark.both_engines
 def test_an_occupancy_overlap_with_an_earlier_import_is_refused(registry, house):
     """A new occupancy may not begin while the stored one still runs."""
     import_directory(registry, house())
@@ -308,6 +318,7 @@ def test_an_occupancy_overlap_with_an_earlier_import_is_refused(registry, house)
     )
 
 
+@pytest.mark.both_engines
 def test_a_device_may_serve_two_points_by_different_registers(registry, house):
     """A heat meter with a pulse input is a device at two points at once, each with registers of its own."""
     both = '[[assignment]]\npoint = "main meter"\ndevice = "BBB-00000001-02-04"\nfrom = 2024-05-01\n'
@@ -315,6 +326,7 @@ def test_a_device_may_serve_two_points_by_different_registers(registry, house):
     assert len([one for one in registry.assignments() if one.device == "BBB-00000001-02-04"]) == 2
 
 
+@pytest.mark.both_engines
 def test_nothing_to_read(registry, tmp_path):
     """A path that does not exist, what is not text, and a folder without one of the files, are told as such."""
     assert "there is no such file or folder" in refused(registry, tmp_path / "none.toml")
@@ -324,12 +336,14 @@ def test_nothing_to_read(registry, tmp_path):
     assert "holds none of managers.csv" in refused(registry, tmp_path / "empty")
 
 
+@pytest.mark.both_engines
 def test_one_key_for_two_devices_is_a_warning(registry, house):
     """The import says which devices share a key, without showing it."""
     report = import_directory(registry, house(HOUSE.replace('id = "BBB-00000001-02-04"', f'id = "BBB-00000001-02-04"\nkey = "{KEY.upper()}"')))
     assert report.warnings == ["one key serves 2 devices: AAA-12345678-1B-06, BBB-00000001-02-04; whoever has one of them reads all"]
 
 
+@pytest.mark.both_engines
 def test_keys_need_a_vault(house, tmp_path):
     """Without a master key a directory with keys is refused, one without is not."""
     with Registry(tmp_path / "other.sqlite") as registry:
@@ -339,6 +353,7 @@ def test_keys_need_a_vault(house, tmp_path):
         assert import_directory(registry, house(HOUSE.replace(f'key = "{KEY}"', ""))).changed == 12
 
 
+@pytest.mark.both_engines
 @pytest.mark.sqlite_alone("it reads the bytes of the file")
 def test_keys_are_never_in_clear_in_the_files(registry, house, tmp_path):
     """No file of the registry holds a key's bytes, hex or base64, nor the master key."""
@@ -353,6 +368,7 @@ def test_keys_are_never_in_clear_in_the_files(registry, house, tmp_path):
     assert b"AAA-12345678-1B-06" in b"".join(file.read_bytes() for file in tmp_path.glob("registry.sqlite*"))
 
 
+@pytest.mark.both_engines
 def test_the_import_is_in_the_audit(registry, house):
     """An import leaves a line in the audit, a refused one does not."""
     import_directory(registry, house())
@@ -360,6 +376,7 @@ def test_the_import_is_in_the_audit(registry, house):
     assert [(entry.action, entry.subject, entry.detail) for entry in registry.audit()] == [("directory.import", "house.toml", "12 differences")]
 
 
+@pytest.mark.both_engines
 def test_local_midnight_that_does_not_exist(registry, house):
     """A local date begins at its first instant, also where the clock skips midnight."""
     text = HOUSE.replace("Europe/Prague", "America/Santiago").replace('name = "Nováková"\nfrom = 2024-01-01', 'name = "Nováková"\nfrom = 2024-09-08')

@@ -17,8 +17,6 @@ from submeter.store.errors import KeyFileError
 from submeter.store.key_files import Columns, is_key_file, needs_password, read_keys
 from submeter.store.keys import import_keys
 
-pytestmark = pytest.mark.both_engines
-
 KEYS = ["4f61c0b37e9a52d81306f5ae7d42b98c", "a93e07d15c6b28f4407de1c9358a16f2", "4f61c0b37e9a52d8"]
 WATER = DeviceId("KAM", "91000001", 0x1B, 0x16)
 HEAT = DeviceId("STM", "91000002", 0x02, 0x04)
@@ -108,6 +106,7 @@ def test_kamstrup_files_are_understood(registry, file, xml, encrypted):
     assert keys(registry) == {str(WATER): KEYS[0]}
 
 
+@pytest.mark.both_engines
 def test_the_version_of_the_directory_rises(registry, file):
     """A changed key is a changed directory, so that what waited is decoded again."""
     before = registry.version()
@@ -118,6 +117,7 @@ def test_the_version_of_the_directory_rises(registry, file):
     assert imported(registry, file(f"91000001,{KEYS[1]}\n"))[1] == f"key of {WATER} changed"
 
 
+@pytest.mark.both_engines
 def test_a_number_without_a_device_is_left_out(registry, file):
     """A meter never heard is told and left out; two devices of one number need the whole id; the maker tells them apart."""
     other = DeviceId("SEN", "91000001", 0x68, 0x07)
@@ -129,12 +129,14 @@ def test_a_number_without_a_device_is_left_out(registry, file):
     assert keys(registry) == {str(WATER): KEYS[0], str(other): KEYS[1]}
 
 
+@pytest.mark.both_engines
 def test_one_key_for_several_meters_is_warned_of(registry, file):
     """Whoever has one of them reads all."""
     lines = imported(registry, file(f"91000001,{KEYS[0]}\n91000002,{KEYS[0]}\n"))
     assert any(line.startswith("warning: one key serves 2 devices") for line in lines)
 
 
+@pytest.mark.both_engines
 def test_a_key_of_eight_bytes_pins_its_mode(registry, file):
     """DES opens only what is pinned to it; an AES key lifts the pin; the Diehl group's own cipher is no DES."""
     imported(registry, file(f"91000001,{KEYS[2]}\n"))
@@ -168,6 +170,7 @@ NO_TABLES = (
 )
 
 
+@pytest.mark.both_engines
 def test_a_table_that_is_none_is_refused(registry, file):
     """With the reason, as a whole, and without a key in the sentence."""
     for text, said in NO_TABLES:
@@ -177,6 +180,7 @@ def test_a_table_that_is_none_is_refused(registry, file):
     assert keys(registry) == {}
 
 
+@pytest.mark.both_engines
 def test_the_operator_may_name_the_columns(registry, file):
     """Where several would do, and with mistakes told by row."""
     path = file(f"old,new,serial,key\n91000002,91000001,5,{KEYS[0]}\n")
@@ -216,6 +220,7 @@ NO_KEM = (
 )
 
 
+@pytest.mark.both_engines
 def test_a_kamstrup_file_that_is_none_is_refused(registry, file):
     """Bombs, paths, document types, other ciphers, cuts: refused with the reason, nothing unpacked."""
     for data, said in NO_KEM:
@@ -236,6 +241,7 @@ def test_a_wrong_password_is_told(registry, file, password, said):
     assert not password or password not in str(caught.value)
 
 
+@pytest.mark.both_engines
 def test_a_zip_with_its_own_encryption_is_refused(registry, file):
     """Its flag is enough."""
     data = bytearray(zipped(("keys.kem", GOOD)))
@@ -244,12 +250,14 @@ def test_a_zip_with_its_own_encryption_is_refused(registry, file):
         imported(registry, file(bytes(data), "order.kem"), PASSWORD)
 
 
+@pytest.mark.both_engines
 def test_without_a_master_key_nothing_is_taken(tmp_path, file):
     """Keys are never kept in clear."""
     with Registry(tmp_path / "open.sqlite") as bare, pytest.raises(VaultError, match="new-master-key"):
         imported(bare, file(f"91000001,{KEYS[0]}\n"))
 
 
+@pytest.mark.both_engines
 def test_what_is_a_key_file(file, tmp_path):
     """A zip under any name or one table; not a folder, a directory file, or nothing."""
     assert is_key_file(file("a,b", "keys.CSV"))
