@@ -3,7 +3,8 @@
 import polars as pl
 import pyarrow as pa
 import pytest
-from test_behaviour_events import BASE, DAY, HOUR, LIMITS, MINUTE, POINT, House, hourly
+import test_behaviour_events as stories
+from test_behaviour_events import BASE, DAY, HOUR, LIMITS, MINUTE, POINT, hourly
 
 from submeter import civil
 from submeter.aggregate.commissioning import meter_states
@@ -12,27 +13,7 @@ from submeter.reading import MICRO, QUALITIES, Register
 from submeter.store import KINDS, READING, RECEPTION, Event, Message, Point
 from submeter.store.registry_types import QUANTITIES
 
-
-@pytest.fixture
-def made(tmp_path):
-    """A maker of houses that closes them."""
-    houses = []
-
-    def make(**more):
-        folder = tmp_path / str(len(houses))
-        folder.mkdir()
-        houses.append(House(folder, **more))
-        return houses[-1]
-
-    yield make
-    for house in houses:
-        house.close()
-
-
-@pytest.fixture
-def house(made):
-    """One flat."""
-    return made()
+made, house = stories.made, stories.house
 
 
 def limited(**changed):

@@ -1,4 +1,4 @@
-"""Commands that need no core: what `check` says of each section, what `sniff` says of a file, what `decode` shows; and what each says instead."""
+"""Commands that need no core: what `sniff` says of a file, what `decode` shows; and what each says instead."""
 
 import json
 import re
@@ -13,56 +13,6 @@ from submeter.simulate import encode
 METER = DeviceId("STM", "82000001", 3, 7)
 FRAME = encode.radio(METER, encode.plain(encode.bcd(b"\x13", 4711, 8), encode.Header(access=1, status=4)))
 HEX = FRAME.hex()
-
-#: A section of pipeline.toml → the line that `check` gives for it, the folder in {}.
-SECTIONS = [
-    ("", "keys      {}/master.key"),
-    ('[keys]\nmaster_key_file = ""', "keys      none: only meters without encryption can be read"),
-    ('[keys]\nmaster_key_file = "m.key"', "keys      {}/m.key"),
-    ('[keys]\nmaster_key_env = "MASTER"', "keys      from the environment, MASTER"),
-    ("", "sources   none: add [[mqtt]], [[serial]], [[bus]], [[modbus]] or [[drop]], or enable [http]"),
-    ("[[mqtt]]", "mqtt      mqtt: mqtt://127.0.0.1:1883 as submeter, submeter/v1/+/up"),
-    ('[[mqtt]]\nname = "a"\nhost = "b.example"\nport = 8883\ntls = true\nusername = "u"\npassword_file = "p"\ntopics = ["x/#", "y"]',
-     "mqtt      a: mqtts://u@b.example:8883 as submeter, x/#, y"),
-    ('[[serial]]\nname = "s"\nport = "/dev/ttyUSB0"', "serial    s: /dev/ttyUSB0 at 9600, auto, gateway s"),
-    ('[[serial]]\nname = "s"\nport = "/dev/ttyUSB0"\nkind = "cul"\nmode = "T1"\ngateway = "g"', "serial    s: /dev/ttyUSB0 at 38400, cul set to T1, gateway g"),
-    ('[[serial]]\nname = "s"\nport = "auto"\nkind = "auto"', "serial    s: auto at its usual rate, auto, gateway s"),
-    ('[[serial]]\nname = "s"\nport = "auto"\nkind = "im871a"\nbaud = 19200', "serial    s: auto at 19200, im871a, gateway s"),
-    ('[[serial]]\nname = "s"\ncommand = "rtl_wmbus -s"\nformat = "rtl_wmbus"', "serial    s: rtl_wmbus -s, rtl_wmbus, gateway s"),
-    ('[[bus]]\nname = "b"\nport = "/dev/ttyUSB1"\nmeters = ["1", "2 every 60"]', "bus       b: /dev/ttyUSB1 at 2400, 2 meters each 15 min"),
-    ('[[bus]]\nname = "b"\nport = "/dev/ttyUSB1"\nmeters = ["1"]\nbaud = 9600\ninterval_minutes = 60', "bus       b: /dev/ttyUSB1 at 9600, 1 meters each 60 min"),
-    ('[[drop]]\nname = "d"\nfolder = "ftp"', "drop      d: {}/ftp, auto, gateway d"),
-    ("[http]\nenabled = true\nport = 9001", "http      http://127.0.0.1:9001/ingest/v1/<gateway>"),
-    ('[handover]\ntake = "/common"', "handover  from /common"),
-    ('[handover]\ngive = "s3://bucket/folder"', "handover  to s3://bucket/folder"),
-    ('[[gateway]]\nname = "g"\nform = "b"\nstore_and_forward = true\ndecrypted = true', "gateway   g: b, store and forward, decrypted"),
-    ('[[gateway]]\nname = "g"', "gateway   g: auto"),
-    ('[[lorawan]]\neui = "94193a04"\nport = 2\ncarries = "records"', "lorawan   94193a04, port 2: records"),
-    ('[[lorawan]]\ncarries = "frame"', "lorawan   all devices, all ports: frame"),
-    ('[[mapping]]\ntopic = "a/+"\nmeter = "m"\nvalues = [{path = "v", register = "volume", unit = "L"}]', "mapping   a/+: meter m, volume"),
-    ('[[mapping]]\ntopic = "a/+"\nraw = "hex"', "mapping   a/+: meter meter, hex"),
-    ('[rollup]\nhourly = "7 * * * *"', "rollup    hourly '7 * * * *', nightly '15 2 * * *' UTC"),
-    ('[mail]\nsink = "file"\nfolder = "out"', "mail      file {}/out"),
-    ('[sms]\nsink = "file"\nfolder = "out"', "sms       file {}/out"),
-    ('[letters]\nsink = "file"\nfolder = "out"', "letters   file {}/out"),
-    ("", "mail      none: what is to be sent waits in the outbox"),
-    ("", "letters   none: what is to be sent waits in the outbox"),
-    ("[api]\nport = 1", "api       http://127.0.0.1:1"),
-    ("[api]\nenabled = false", "api       off"),
-    ("[metrics]\nenabled = false", "metrics   off"),
-    ("", "ok"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("section", "line"), SECTIONS, ids=[line[:40] for _, line in SECTIONS])
-def test_what_check_says_of_a_section(tmp_path, section, line):
-    """One line for each part, without secrets; nothing but the file is opened."""
-    file = tmp_path / "pipeline.toml"
-    file.write_text(section)
-    answer = CliRunner().invoke(app, ["check", "-c", str(file)])
-    assert answer.exit_code == 0, answer.output
-    assert line.replace("{}", str(tmp_path)) in answer.stdout.splitlines()
-    assert list(tmp_path.iterdir()) == [file]
 
 
 def sniffed(folder, content, *words):
