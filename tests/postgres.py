@@ -15,7 +15,15 @@ from broker import free_port
 from submeter.store.postgres import connect
 
 #: A disk that loses nothing is not what these tests are about.
-SETTINGS = ("fsync=off", "full_page_writes=off", "shared_buffers=32MB", "max_wal_size=256MB", "autovacuum=off", "max_connections=200", "dynamic_shared_memory_type=mmap")
+SETTINGS = (
+    "fsync=off",
+    "full_page_writes=off",
+    "shared_buffers=32MB",
+    "max_wal_size=256MB",
+    "autovacuum=off",
+    "max_connections=200",
+    "dynamic_shared_memory_type=mmap",
+)
 #: Files in memory (Linux), and the room that is wanted there.
 MEMORY, NEEDED = Path("/dev/shm"), 2 << 30
 
