@@ -58,7 +58,7 @@ def _papers(here):
 def browser(chromium):
     """A browser for the tests of a file: its event loop ends with them, other files have loops of their own."""
     with sync_playwright() as driver:
-        running = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        running = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         yield running
         running.close()
 

@@ -65,27 +65,23 @@ def _judged(page, looks):
             yield f"{scheme} {width}: {one['id']}: " + "; ".join(f"{node['html'][:120]} {node['failureSummary'][:200]}" for node in one["nodes"][:3])
 
 
-class Traffic:
-    """What a page loads: `open` goes there and tells what is too much."""
+def excess(page, url):
+    """Go to an address; what is wrong with its weight and its requests, a line each."""
+    answers = []
 
-    def __init__(self, page):
-        self.page, self.answers = page, []
-        page.on("response", self._loaded)
+    def heard(answer):
+        answers.append(answer)
 
-    def _loaded(self, answer):
-        self.answers.append(answer)
-
-    def open(self, url):
-        """Go to an address; what is wrong with its weight and its requests."""
-        self.answers.clear()
-        answer = self.page.goto(url)
-        host = urlsplit(url).netloc
-        loaded = [one for one in self.answers if not 300 <= one.status < 400]
-        if answer.status != 200:
-            yield f"status {answer.status}"
-        if len(loaded) > REQUESTS or {urlsplit(one.url).netloc for one in loaded} != {host}:
-            yield f"it loads {[one.url for one in loaded]}"
-        for one in loaded:
-            weight, most = len(gzip.compress(one.body())), STATIC if re.search(r"\.(css|js)$", one.url) else PAGE
-            if weight > most:
-                yield f"{one.url}: {weight} bytes compressed, more than {most}"
+    page.on("response", heard)
+    answer = page.goto(url)
+    page.remove_listener("response", heard)
+    host = urlsplit(url).netloc
+    loaded = [one for one in answers if not 300 <= one.status < 400]
+    if answer.status != 200:
+        yield f"status {answer.status}"
+    if len(loaded) > REQUESTS or {urlsplit(one.url).netloc for one in loaded} != {host}:
+        yield f"it loads {[one.url for one in loaded]}"
+    for one in loaded:
+        weight, most = len(gzip.compress(one.body())), STATIC if re.search(r"\.(css|js)$", one.url) else PAGE
+        if weight > most:
+            yield f"{one.url}: {weight} bytes compressed, more than {most}"

@@ -1,9 +1,10 @@
 """Every screen of who is signed in, residents and operators, in a real browser, in two languages (portal SCREENS 5)."""
 
 from datetime import UTC, datetime
+from functools import cache, partial
 
 import pytest
-from looking import LOOKS, SOME, Traffic, faults
+from looking import LOOKS, SOME, excess, faults
 from reader import activated, entered
 
 from submeter.config.languages import LOCALES
@@ -33,16 +34,23 @@ def cookies(site):
     return activated(site.here, "cz-a", "jana@example.org").client
 
 
-@pytest.fixture
-def resident(site, person, cookies):
-    """A page of who is signed in, in a language; `host` may be the one that speaks every language."""
+@pytest.fixture(scope="module")
+def signed_in(site, browser):
+    """A page of whose cookies these are, at a portal in a language: one for all screens, since browsers take longer to begin than to show."""
 
-    def made(locale, host="inmes", **told):
-        page = person(locale=locale, **told)
-        page.context.add_cookies(site.cookies(cookies, host))
-        return page
+    @cache
+    def made(client, locale, host="inmes", **told):
+        context = browser.new_context(locale=locale, **told)
+        context.add_cookies(site.cookies(client, host))
+        return context.new_page()
 
     return made
+
+
+@pytest.fixture(scope="module")
+def resident(signed_in, cookies):
+    """A page of who lives there; `host` may be the portal that speaks every language."""
+    return partial(signed_in, cookies)
 
 
 @pytest.mark.parametrize("path", SCREENS)
@@ -50,7 +58,7 @@ def resident(site, person, cookies):
 def test_a_screen_is_light_accessible_and_fits(site, resident, locale, path):
     """No fault of axe in light and dark (the second language in light alone), nothing beyond the window, targets of 24 px, little to load."""
     page = resident(locale)
-    too_much = list(Traffic(page).open(site.address("inmes", path)))
+    too_much = list(excess(page, site.address("inmes", path)))
     assert too_much == (["status 404"] if path == "/nowhere" else [])
     assert page.evaluate("document.documentElement.lang") == locale
     assert faults(page, LOOKS if locale == "cs" else SOME) == ""
@@ -60,7 +68,7 @@ def test_a_screen_is_light_accessible_and_fits(site, resident, locale, path):
 def test_a_screen_needs_no_script(site, resident, path):
     """With script off each screen is whole: nothing beyond the window, targets of 24 px, no control that only a script would show."""
     page = resident("cs", java_script_enabled=False)
-    assert list(Traffic(page).open(site.address("inmes", path))) == (["status 404"] if path == "/nowhere" else [])
+    assert list(excess(page, site.address("inmes", path))) == (["status 404"] if path == "/nowhere" else [])
     assert faults(page, []) == ""
     assert page.locator("button:visible[type=button]").count() == 0
 
@@ -73,11 +81,10 @@ def operator(site):
 
 @pytest.mark.parametrize("path", [*staff.SCREENS, *letters.SCREENS])
 @pytest.mark.parametrize(("locale", "script"), [("cs", True), ("en", True), ("cs", False)])
-def test_operators_screens_do_too(site, person, operator, locale, script, path):
+def test_operators_screens_do_too(site, signed_in, operator, locale, script, path):
     """Screen 16: the same for each of its pages, with and without script."""
-    page = person(locale=locale, java_script_enabled=script)
-    page.context.add_cookies(site.cookies(operator, "inmes"))
-    assert list(Traffic(page).open(site.address("inmes", path))) == []
+    page = signed_in(operator, locale, java_script_enabled=script)
+    assert list(excess(page, site.address("inmes", path))) == []
     looks = LOOKS if locale == "cs" else SOME
     assert faults(page, looks if script else []) == ""
 
@@ -87,7 +94,7 @@ def test_operators_screens_do_too(site, person, operator, locale, script, path):
 def test_other_languages_fit_too(site, resident, locale, path):
     """Longer words break no layout and no rule."""
     page = resident(locale, "every")
-    assert list(Traffic(page).open(site.address("every", path))) == []
+    assert list(excess(page, site.address("every", path))) == []
     assert page.evaluate("document.documentElement.lang") == locale
     assert faults(page, [LOOKS[1]]) == ""
 
@@ -95,6 +102,7 @@ def test_other_languages_fit_too(site, resident, locale, path):
 def test_a_chart_is_walked_by_keyboard_or_skipped_by_one_link(site, resident):
     """Each bar is a link that is hit over its full height and shows its focus; one link before them leads behind them."""
     page = resident("cs")
+    page.set_viewport_size({"width": 1280, "height": 720})
     page.goto(site.address("inmes", "/units/cz-a"))
     assert page.locator(".bell").count() == 1
     heights = page.evaluate(

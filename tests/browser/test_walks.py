@@ -1,7 +1,7 @@
 """The ways in, walked by real forms of a real browser, with and without script (portal SCREENS 1 to 7)."""
 
 import pytest
-from looking import LOOKS, Traffic, faults
+from looking import LOOKS, excess, faults
 from portals import HOSTS, PASSWORD
 
 
@@ -85,12 +85,11 @@ def test_one_form_and_a_link_at_iiportal(site, person):
 def test_first_pages_and_forms_of_each_portal(site, person, portal):
     """The first page in all looks and its weight, and the form of each way that it leads to."""
     page = person(locale="en")
-    traffic = Traffic(page)
-    assert list(traffic.open(site.address(portal))) == []
+    assert list(excess(page, site.address(portal))) == []
     assert faults(page, LOOKS) == ""
     ways = page.locator("main a[href^='/start/']").evaluate_all("all => all.map((one) => one.getAttribute('href'))")
     for way in ways:
-        assert list(traffic.open(site.address(portal, way))) == []
+        assert list(excess(page, site.address(portal, way))) == []
         assert faults(page, [LOOKS[1]]) == "", way
 
 
