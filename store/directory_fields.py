@@ -115,9 +115,14 @@ def device(value: Any) -> str:
     return str(DeviceId.parse(text(value)))
 
 
+def _digits(key: str) -> str:
+    """The digits of a key, without what is written between them."""
+    return re.sub(r"[\s:-]", "", key)
+
+
 def key(value: Any) -> bytes:
     """An AES-128 key, or one of DES."""
-    digits = re.sub(r"[\s:-]", "", value) if isinstance(value, str) else ""
+    digits = _digits(value) if isinstance(value, str) else ""
     if len(digits) not in KEY_DIGITS or not re.fullmatch("[0-9A-Fa-f]*", digits):
         raise ValueError(f"write the key as {KEY_DIGITS[0]} hex digits, or {KEY_DIGITS[1]} of mode 2 (this value is not shown)")
     return bytes.fromhex(digits)
@@ -127,7 +132,7 @@ def secured(device: str, key: str | None) -> dict[str, str]:
     """The fields of a device that say its key: one of DES pins mode 2, but for the Diehl group."""
     if key is None:
         return {}
-    return {"key": key, "mode": "2"} if is_des(device, len(key) // 2) else {"key": key}
+    return {"key": key, "mode": "2"} if is_des(device, len(_digits(key)) // 2) else {"key": key}
 
 
 def is_des(device: str, size: int) -> bool:

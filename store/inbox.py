@@ -7,8 +7,7 @@ one thread, any number of them (in any number of processes) may have the same fi
 All instants are microseconds since 1970, UTC.
 """
 
-import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter
 from pathlib import Path
@@ -333,17 +332,16 @@ class Inbox:
         return [tuple(row[1:]) for row in rows], rows[-1][0] if len(rows) == limit else end
 
     def last(
-        self, number: int, *, after: int = 0, topic: str | None = None, gateway: str | None = None
+        self, number: int, *, after: int = 0, topics: Callable[[str], bool] | None = None, gateway: str | None = None
     ) -> tuple[list[tuple[Stored, str | None]], int]:
         """Return the last messages behind an id, each with the reason if none of it was taken, in the order of their ids; and the highest id there is.
 
-        `topic` is a filter of MQTT: + stands for a level, # at its end for the rest.
+        `topics` says which topics are wanted, "" is that of a message without one.
         """
-        pattern = None if topic is None else "[^/]*".join(map(re.escape, topic.removesuffix("#").split("+"))) + ".*" * topic.endswith("#")
         end = self.received()
         found: list[tuple[Stored, str | None]] = []
-        for row in self._rows(LAST, after, gateway, number if pattern is None else number * 1000):
-            if len(found) < number and (pattern is None or re.fullmatch(pattern, row[4] or "")):
+        for row in self._rows(LAST, after, gateway, number if topics is None else number * 1000):
+            if len(found) < number and (topics is None or topics(row[4] or "")):
                 found.append((Stored(*row[:-1]), row[-1]))
         return found[::-1], max(end, after)
 

@@ -3,6 +3,7 @@
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -59,6 +60,8 @@ def _receiver(settings: Config, registry: "Registry | None" = None) -> "Receiver
 
 def _show(settings: Config, topic: str | None, gateway: str | None, *, last: int, after: int) -> int:
     """Print the last messages behind an id; returns the id of the last one looked at."""
+    from paho.mqtt.client import topic_matches_sub  # noqa: PLC0415 - as above
+
     from submeter.store import Inbox, Registry  # noqa: PLC0415 - as above
 
     folder = settings.data.folder
@@ -67,7 +70,7 @@ def _show(settings: Config, topic: str | None, gateway: str | None, *, last: int
     with Registry.of(settings.data) as registry:
         receiver = _receiver(settings, registry)
     with Inbox(folder / "inbox.sqlite") as inbox:
-        found, seen = inbox.last(last, after=after, topic=topic, gateway=gateway)
+        found, seen = inbox.last(last, after=after, topics=None if topic is None else partial(topic_matches_sub, topic), gateway=gateway)
         held = {(row.message, row.position): row.reason for message, _ in found for row in inbox.quarantined_of(message.id)}
     for message, reason in found:
         state = reason or ("waits" if message.format is None and reason is None else "done")

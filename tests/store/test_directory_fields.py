@@ -11,6 +11,7 @@ from submeter.store.directory_files import FILES, Entry
 
 PARSE = {(kind, field.name): field.parse for kind, fields in FIELDS.items() for field in fields}
 HEX = "00112233445566778899aabbccddeeff"
+SPACED = "00 11 22 33 44 55 66 77"
 
 #: Kind and field, what is written, what is stored.
 TAKEN = (
@@ -123,10 +124,11 @@ def test_a_key_of_eight_bytes_and_mode_2_belong_together(maker, digits, mode, fi
         ("KAM-12345678-1B-06", None, {}),
         ("KAM-12345678-1B-06", HEX, {"key": HEX}),
         ("KAM-12345678-1B-06", HEX[:16], {"key": HEX[:16], "mode": "2"}),
+        ("KAM-12345678-1B-06", SPACED, {"key": SPACED, "mode": "2"}),
         ("HYD-12345678-1B-06", HEX[:16], {"key": HEX[:16]}),
     ],
 )
 def test_the_fields_of_a_key(device, key, fields):
-    """One of DES pins its mode."""
+    """One of DES pins its mode, also written with something between its digits."""
     assert secured(device, key) == fields
-    assert is_des(device, len(key or "") // 2) is ("mode" in fields)
+    assert is_des(device, len(bytes.fromhex(key or ""))) is ("mode" in fields)
