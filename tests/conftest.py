@@ -5,6 +5,7 @@ import os
 import shutil
 import sqlite3
 import sys
+import threading
 from contextlib import closing
 from pathlib import Path
 
@@ -63,6 +64,16 @@ def _own_log():
     """A command run in this process sends its log to a stream that ends with its test: the next one starts anew."""
     yield
     structlog.reset_defaults()
+
+
+@pytest.fixture(autouse=True)
+def _own_timers():
+    """What an application would write some seconds later (its access log) is not wanted once its files are gone."""
+    before = set(threading.enumerate())
+    yield
+    for thread in set(threading.enumerate()) - before:
+        if isinstance(thread, threading.Timer):
+            thread.cancel()
 
 
 @pytest.fixture(scope="session", autouse=True)
