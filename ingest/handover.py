@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from submeter.ingest.common import Backoff, Counters, OnEvent, Reporter, now_us
 from submeter.ingest.room import Room
-from submeter.store.archive import MESSAGES, settle
+from submeter.store.archive import MESSAGES, packed, settle
 from submeter.store.errors import StoreError
 from submeter.store.inbox import Done, Inbox, Stored
 
@@ -57,8 +57,7 @@ class CommonFolder:
     def put(self, inbox: str, messages: Sequence[Stored]) -> None:
         """Write messages of an inbox; they are durable when this returns."""
         sink = pa.BufferOutputStream()
-        columns = [{name: getattr(message, name) for name in MESSAGES.names} for message in messages]
-        pq.write_table(pa.Table.from_pylist(columns, schema=MESSAGES), sink, compression="zstd")
+        pq.write_table(packed(messages), sink, compression="zstd")
         file = f"{self._root}/{inbox}/{messages[0].id:015d}-{messages[-1].id:015d}{WHOLE}"
         self._write(file, sink.getvalue().to_pybytes())
 

@@ -4,7 +4,7 @@ What is told to be kept here is on the disk when the call returns (DECISIONS 10 
 May enter: standard library, duckdb, numpy, pyarrow, cryptography, and what stands below: decoders, config, civil, reading, errors.
 """
 
-from submeter.store.archive import BUCKETS, MESSAGES, WORDS, Archive, bucket_of
+from submeter.store.archive import BUCKETS, WORDS, Archive, bucket_of, packed
 from submeter.store.decisions import METHODS, Decision
 from submeter.store.errors import DirectoryError, StoreBrokenError, StoreError, VaultError
 from submeter.store.events import KINDS, NOTES, TASKS, Event
@@ -52,7 +52,6 @@ __all__ = [
     "FLOOR",
     "FORMAT",
     "KINDS",
-    "MESSAGES",
     "METHODS",
     "NOTES",
     "NULL",
@@ -102,5 +101,6 @@ __all__ = [
     "Visible",
     "bucket_of",
     "pack",
+    "packed",
     "tabled",
 ]

@@ -20,9 +20,10 @@ import pyarrow.parquet as pq
 from submeter import civil
 from submeter.reading import Register
 from submeter.store.errors import StoreError
+from submeter.store.inbox import Stored
 from submeter.store.readings_schema import READING
 
-__all__ = ["BUCKETS", "MESSAGES", "READINGS", "WORDS", "Archive", "bucket_of", "settle", "sync"]
+__all__ = ["BUCKETS", "MESSAGES", "READINGS", "WORDS", "Archive", "bucket_of", "packed", "settle", "sync"]
 
 #: Files of a month: the registers are spread over them evenly, whatever else there is.
 BUCKETS: Final = 16
@@ -45,6 +46,11 @@ READINGS: Final = pa.schema([*WORDS.items(), *(field for field in READING if fie
 def bucket_of(device: str, register: Register) -> int:
     """The bucket of a register, the same in every installation."""
     return crc32(f"{device} {register}".encode()) % BUCKETS
+
+
+def packed(messages: Iterable[Stored]) -> pa.Table:
+    """Messages as they are kept and handed over."""
+    return pa.Table.from_pylist([{name: getattr(message, name) for name in MESSAGES.names} for message in messages], schema=MESSAGES)
 
 
 class Archive:

@@ -45,6 +45,8 @@ WAITING: Final = {"unknown_meter": "adopted", "no_key": "key", "wrong_key": "key
 REBUILD: Final = "rebuild"
 #: Where readings and rows lie for Spark; it can be deleted at any time.
 SPARK: Final = "spark"
+#: A registry of another installation, or one that is new beside readings: all telegrams would be a stranger's.
+ESTRANGED: Final = "the registry is empty, and there are readings: does [data] database name another one, or is its backup not restored yet? What comes waits in quarantine"
 #: Devices remembered, strangers included.
 MOST_KNOWN: Final = 200_000
 
@@ -80,6 +82,8 @@ class Core:
         #: What was done at the start, or after a recovery, to bring the stores to one level; and what only a rebuild brings back, None if nothing.
         self.levelled: list[str] = []
         self.lacking: str | None = None
+        #: What is strange about the registry as of the last `look`; None if nothing.
+        self.estranged: str | None = None
         #: Meters of the directory by state, as of then.
         self.meters: Mapping[str, int] = {}
         #: The wired buses that this process reads, for who asks for one meter now.
@@ -100,7 +104,7 @@ class Core:
             self.registry.claim()
             self.published = stack.enter_context(Published.of(config.data))
             self.archive = Archive(self.folder / "archive")
-            self.levelled = level(self.inbox, self.readings, self.published, self.archive)
+            self.levelled = level(self.inbox, self.readings, self.registry, self.published, self.archive)
             self.lacking = lacking(self.inbox, self.readings, self.archive)
             self.decoding = self.new_drain(self.inbox, self.readings, self.registry)
             self.rollups = Rollups(self.readings, self.registry, self.published, _finality(config))
@@ -139,6 +143,7 @@ class Core:
         watch_inbox(self.inbox, self.registry, self.room, moment)
         self._clock.look(self.registry)
         self.meters = meter_states(self.registry, moment)
+        self.estranged = None if self.registry.managers() or not self.readings.series() else ESTRANGED
 
     def drain_all(self) -> None:
         """Decode all that was received until now, or until this core is to stop; what comes meanwhile waits for the next step, so that a stream of it holds nothing up."""
@@ -235,7 +240,7 @@ class Core:
     def recover(self) -> None:
         """Open the readings' file again after DuckDB stopped; everything committed is there, the inbox has the rest."""
         self.readings.reopen()
-        self.levelled = level(self.inbox, self.readings, self.published, self.archive)
+        self.levelled = level(self.inbox, self.readings, self.registry, self.published, self.archive)
         self.decoding = self.new_drain(self.inbox, self.readings, self.registry)
 
     def _stepped(self, done: int, everything: int) -> None:

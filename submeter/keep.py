@@ -4,7 +4,7 @@ Strategy: two jobs, a file and a day at a time. Rules: a message leaves the inbo
 both jobs may be stopped anywhere and run again; a limit of 0 days means for ever, and an archive of 0 days means none: then messages are deleted instead.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import date
 from typing import Final
 
@@ -17,7 +17,7 @@ from submeter.aggregate.frames import framed
 from submeter.core import Core
 from submeter.core import now as this_instant
 from submeter.ingest.envelopes import BadPayload, split
-from submeter.store import MESSAGES, Stored, StoreError, bucket_of
+from submeter.store import Stored, StoreError, bucket_of, packed
 
 __all__ = ["archive", "retention"]
 
@@ -69,7 +69,7 @@ def _move(core: Core, day: date) -> int:
         while found := core.inbox.done(after=last, since=since, until=since + civil.DAY, limit=TOGETHER):
             last = found[-1].id
             moved.extend(message.id for message in found)
-            yield _table(found)
+            yield packed(found)
 
     if not core.config.retention.archive_days:
         moved = [message.id for message in core.inbox.done(since=since, until=since + civil.DAY, limit=2**62)]
@@ -118,8 +118,3 @@ def _telegrams(message: Stored) -> int:
         return len(split(message.topic, message.payload, message.format).telegrams)
     except BadPayload:
         return 0
-
-
-def _table(messages: Iterable[Stored]) -> pa.Table:
-    columns = [{name: getattr(message, name) for name in MESSAGES.names} for message in messages]
-    return pa.Table.from_pylist(columns, schema=MESSAGES)

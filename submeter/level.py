@@ -3,20 +3,26 @@
 Rules, at every start and after every recovery (FAULTS 1.3, rule 5):
 - messages behind the readings' watermark are decoded again, whatever the inbox says of them;
 - an inbox that is older than the readings, or new, goes on with numbers that no reading has;
+- a registry that is older than the one that the rows were computed from, or new, is a changed one, whatever its number will be;
 - published blocks that the readings believe published and that are not there are published again;
 - what only `submeter rebuild` brings back is told: telegrams decoded late whose readings are gone, messages that are in the archive alone.
 """
 
+from typing import Final
+
 import structlog
 
-from submeter.store import Archive, Inbox, Published, Readings
+from submeter.store import Archive, Inbox, Published, Readings, Registry
 
 __all__ = ["lacking", "level"]
 
 log = structlog.get_logger()
 
+#: No version of a directory.
+NEVER: Final = -1
 
-def level(inbox: Inbox, readings: Readings, published: Published, archive: Archive) -> list[str]:
+
+def level(inbox: Inbox, readings: Readings, registry: Registry, published: Published, archive: Archive) -> list[str]:
     """Bring the stores to one level; returns what had to be done, a sentence each."""
     watermark, done = readings.watermark(), list[str]()
     if readings.mended:
@@ -31,6 +37,9 @@ def level(inbox: Inbox, readings: Readings, published: Published, archive: Archi
         readings.publish_again(series)
         published.begin_again(readings.published())
         done.append(f"what is published is older than the readings, or new: {len(series)} series are published again by the next run")
+    if registry.version() < readings.directory():
+        readings.computed_from(NEVER)
+        done.append("the registry is older than the readings, or new: what waits for a meter or its key is looked at again by the next run")
     for sentence in done:
         log.warning(sentence)
     return done

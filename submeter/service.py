@@ -139,7 +139,7 @@ class CoreThread:
     def health(self) -> Mapping[str, Any]:
         """Whether the core does its work and the collectors can keep what comes, and what keeps them from it."""
         told = _health(self._sources)
-        trouble = self._trouble or self._no_room() or told["trouble"] or self.core.lacking or self._failed_jobs()
+        trouble = self._trouble or self._no_room() or told["trouble"] or self.core.lacking or self.core.estranged or self._failed_jobs()
         return {**told, "ok": trouble is None and self._thread.is_alive(), "trouble": trouble}
 
     def _answer(self, request: _Request) -> str | Exception | None:

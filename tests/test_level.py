@@ -3,9 +3,10 @@
 import shutil
 
 import pytest
+from broker import wait_until
 from installation import Installation
 
-from submeter import civil
+from submeter import civil, service
 from submeter.commands import execute
 from submeter.core import now
 from submeter.reading import LEVELS
@@ -124,6 +125,30 @@ def test_late_telegrams_that_were_lost_are_told_and_rebuilt(here):
         thread.stop()
     with here.core() as core:
         assert core.lacking is None
+
+
+@pytest.mark.sqlite_alone("the registry's file is taken away")
+def test_an_empty_registry_beside_readings_is_told(here, monkeypatch):
+    """Health is red and says why until the directory is there again; what came meanwhile waited and is decoded then."""
+    monkeypatch.setattr(service, "LOOK_S", 0.0)
+    place = here.building.places[1]
+    with here.core() as core:
+        receive(core, place, HOURS[:6])
+        before = readings(core)
+    (here.folder / "data" / "registry.sqlite").unlink()
+    thread = CoreThread(here.config)
+    thread.start()
+    try:
+        wait_until(lambda: "the registry is empty" in str(thread.health()["trouble"]))
+        assert "the registry is older than the readings, or new" in thread.core.levelled[0]
+        thread.core.inbox.append([Message("test", place.meter.telegram(HOURS[6]).hex().encode(), HOURS[6], gateway="g", flags=REPLAY)])
+        wait_until(lambda: thread.core.inbox.counts().quarantined)
+        list(thread.submit("import", {"path": str(here.folder / "directory.toml")}))
+        wait_until(lambda: thread.health()["ok"])
+    finally:
+        thread.stop()
+    with here.core() as core:
+        assert readings(core) == before + 1
 
 
 def test_messages_that_only_the_archive_has_are_told(tmp_path):
