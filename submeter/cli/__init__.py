@@ -3,8 +3,6 @@
 Exit status: 0 done, 1 a finding (a refused telegram, a case that is wrong), 2 usage or configuration.
 """
 
-import atexit
-import gc
 import os
 import sys
 from importlib import import_module
@@ -19,8 +17,6 @@ from submeter.errors import SubmeterError
 
 __all__ = ["COMMANDS", "app", "main"]
 
-#: How many objects are made before Python's collector looks for loops among them: what a command loads stays, so it looks rarely (a tenth of a start otherwise).
-COLLECT_AFTER: Final = 50_000
 #: Where each command is: module of this package and name in it. A module is imported when its command is called, so that a command starts at once.
 COMMANDS: Final = {
     "check": "check:check",
@@ -114,8 +110,6 @@ def options(
 def main() -> None:
     """Run the command line; an error that submeter raises on purpose is one line and exit status 2. What it writes is its owner's alone."""
     os.umask(0o077)
-    gc.set_threshold(COLLECT_AFTER, 10, 10)
-    atexit.register(gc.disable)
     try:
         app()
     except SubmeterError as error:
