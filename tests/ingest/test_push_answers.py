@@ -53,7 +53,7 @@ class Application:
         async def send(message):
             sent.append(message)
 
-        lines = [(name.encode(), value.encode()) for name, value in (BEARER if headers is None else headers).items()]
+        lines = [(name.encode(), value.encode("latin-1")) for name, value in (BEARER if headers is None else headers).items()]
         asyncio.run(self.push({"type": "http", "method": method, "path": path, "headers": lines}, receive, send))
         start, body = sent
         told = {name.decode(): value.decode() for name, value in start["headers"]}
@@ -106,6 +106,7 @@ def test_what_is_refused_says_why_and_is_not_kept(request_, status, said):
         {"headers": basic("gw-7")},
         {"headers": BEARER | {"content-encoding": "identity"}},
         {"headers": BEARER | {"content-length": "nonsense"}},
+        {"headers": BEARER | {"content-length": "²"}},
         {"headers": BEARER | {"content-length": str(MAX_BODY)}},
     ],
 )
