@@ -281,7 +281,9 @@ class Rollups:
         """Decisions since the last run that change rows, in order; a withdrawal as what it takes back."""
         made = self._registry.decisions.all()
         by_id = {one.id: one for one in made}
-        new = [one for one in made if one.audit > self._readings.directory()]
+        directory = self._readings.directory()
+        since = directory if directory >= 0 else ~directory  # see submeter.level: a registry that was older
+        new = [one for one in made if one.audit > since]
         meant = [replace(by_id[one.withdraws], at=one.at, by=one.by) if one.withdraws else one for one in new]
         return [one for one in meant if one.kind != "bill"]
 

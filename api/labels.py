@@ -24,8 +24,8 @@ SYMBOLS: Final = {
     "m3": "m³", "kW.h": "kWh", "kW": "kW", "m3/h": "m³/h", "Cel": "°C", "K": "K", "%": "%", "kvar.h": "kvarh", "kV.A.h": "kVAh", "m3.Cel": "m³·°C",
     "kvar": "kvar", "kVA": "kVA", "bar": "bar", "V": "V", "A": "A", "Hz": "Hz", "h": "h", "kg": "kg", "1": "",
 }  # fmt: skip
-#: Decimals that a person is shown on pages, in mails and in workbooks (portal SCREENS 2); those of other units are three.
-DECIMALS: Final = {"{hca}": 2, "kW.h": 1, "kW": 1, "Cel": 1, "K": 2, "%": 1, "V": 1, "Hz": 2, "h": 0, "d": 0, "1": 0}
+#: Decimals that a person is shown; those of other units are three.
+DECIMALS: Final = {"{hca}": 2, "Cel": 2, "K": 2, "%": 1, "V": 1, "Hz": 2, "h": 0, "d": 0, "1": 0}
 USUAL: Final = 3
 
 

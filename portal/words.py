@@ -18,13 +18,14 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
 
-from submeter.api.labels import decimals_of, label_of
+from submeter.api.labels import label_of
 from submeter.config import words
 from submeter.config.languages import LOCALES
 
 __all__ = ["Words", "languages", "words_of"]
 
-#: From how many kWh on, as they would be shown, their decimal is left out.
+#: Decimals on pages by unit (UCUM), of others three (SCREENS 2); papers, mails and workbooks have those of the API, so that what one adds up by hand is right.
+DECIMALS: Final = {"{hca}": 2, "m3": 3, "kW.h": 1, "kW": 1, "Cel": 1}
 WHOLE_FROM: Final = 100
 #: Whose dates a language writes where that is not its own first region.
 REGIONS: Final = {"en": "en_GB"}
@@ -59,9 +60,8 @@ class Words:
 
     def amount(self, value: float | None, uom: str) -> str:
         """A measured value, rounded as its unit is (portal SCREENS 2): kWh to whole ones from 100 on."""
-        decimals = decimals_of(uom)
-        whole = uom == "kW.h" and value is not None and round(abs(value), decimals) >= WHOLE_FROM
-        return self.number(value, 0 if whole else decimals)
+        whole = uom == "kW.h" and value is not None and round(abs(value), DECIMALS[uom]) >= WHOLE_FROM
+        return self.number(value, 0 if whole else DECIMALS.get(uom, 3))
 
     def index(self, value: float | None, uom: str, *, exact: bool = False) -> str:
         """What a meter shows: allocators whole units; of others an amount, or `exact` as it is typed."""

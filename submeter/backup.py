@@ -22,6 +22,7 @@ from submeter import __version__, civil
 from submeter.config import Config
 from submeter.core import Core, lock, make_folder, now
 from submeter.errors import SubmeterError
+from submeter.level import estranged
 from submeter.store import Archive, Inbox, StoreError
 from submeter.store.archive import settle
 from submeter.store.examine import FILES, READINGS, database, faults, schema_of
@@ -82,6 +83,8 @@ def restore(config: Config, source: Path, *, replace: bool = False) -> Iterator[
         yield str(core.rollup())
         if core.lacking:
             yield core.lacking
+        if strange := estranged(core.registry, core.readings):
+            yield strange
 
 
 def _copied(core: Core, target: Path) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from submeter.ingest.following import Clock, follow, watch_inbox
 from submeter.ingest.room import Room
 from submeter.ingest.settings import maps_of, routes_of, rules_of
 from submeter.ingest.sightings import Clocks
-from submeter.level import lacking, level
+from submeter.level import estranged, lacking, level
 from submeter.reading import DeviceId
 from submeter.store import Archive, Inbox, Published, Readings, Registry, StoreError, Vault
 from submeter.store.errors import InUseError
@@ -45,8 +45,6 @@ WAITING: Final = {"unknown_meter": "adopted", "no_key": "key", "wrong_key": "key
 REBUILD: Final = "rebuild"
 #: Where readings and rows lie for Spark; it can be deleted at any time.
 SPARK: Final = "spark"
-#: A registry of another installation, or one that is new beside readings: all telegrams would be a stranger's.
-ESTRANGED: Final = "the registry is empty, and there are readings: does [data] database name another one, or is its backup not restored yet? What comes waits in quarantine"
 #: Devices remembered, strangers included.
 MOST_KNOWN: Final = 200_000
 
@@ -143,7 +141,7 @@ class Core:
         watch_inbox(self.inbox, self.registry, self.room, moment)
         self._clock.look(self.registry)
         self.meters = meter_states(self.registry, moment)
-        self.estranged = None if self.registry.managers() or not self.readings.series() else ESTRANGED
+        self.estranged = estranged(self.registry, self.readings)
 
     def drain_all(self) -> None:
         """Decode all that was received until now, or until this core is to stop; what comes meanwhile waits for the next step, so that a stream of it holds nothing up."""

@@ -21,6 +21,7 @@ from submeter.config import Config
 from submeter.core import Core, lock, now
 from submeter.errors import SubmeterError
 from submeter.ingest.room import Room
+from submeter.level import estranged
 from submeter.reading import FLAGS, LEVELS
 from submeter.rebuild import rebuild
 from submeter.store import Archive, StoreError, Vault, pack
@@ -101,6 +102,8 @@ class _Visit:
     def _together(self) -> Iterator[Finding]:
         with Core(self.config) as core:
             yield from (Finding("mended", line) for line in core.levelled)
+            if strange := estranged(core.registry, core.readings):
+                yield Finding("left", strange)
             yield from self._clock(core)
             core.drain_all()
             yield from self._rebuilt(core)

@@ -14,12 +14,12 @@ import structlog
 
 from submeter.store import Archive, Inbox, Published, Readings, Registry
 
-__all__ = ["lacking", "level"]
+__all__ = ["estranged", "lacking", "level"]
 
 log = structlog.get_logger()
 
-#: No version of a directory.
-NEVER: Final = -1
+#: A registry of another installation, or one that is new beside readings: all telegrams would be a stranger's.
+ESTRANGED: Final = "the registry is empty, and there are readings: does [data] database name another one, or is its backup not restored yet? What comes waits in quarantine"
 
 
 def level(inbox: Inbox, readings: Readings, registry: Registry, published: Published, archive: Archive) -> list[str]:
@@ -38,11 +38,16 @@ def level(inbox: Inbox, readings: Readings, registry: Registry, published: Publi
         published.begin_again(readings.published())
         done.append(f"what is published is older than the readings, or new: {len(series)} series are published again by the next run")
     if registry.version() < readings.directory():
-        readings.computed_from(NEVER)
+        readings.computed_from(~registry.version())  # no version, and yet which decisions the rows do not have: none of before
         done.append("the registry is older than the readings, or new: what waits for a meter or its key is looked at again by the next run")
     for sentence in done:
         log.warning(sentence)
     return done
+
+
+def estranged(registry: Registry, readings: Readings) -> str | None:
+    """What is strange about the registry beside these readings; None if nothing."""
+    return None if registry.managers() or not readings.series() else ESTRANGED
 
 
 def lacking(inbox: Inbox, readings: Readings, archive: Archive) -> str | None:

@@ -4,11 +4,13 @@ import shutil
 
 import pytest
 from broker import wait_until
+from house import WHO, House
 from installation import Installation
 
 from submeter import civil, service
 from submeter.commands import execute
-from submeter.core import now
+from submeter.core import Core, now
+from submeter.doctor import examine
 from submeter.reading import LEVELS
 from submeter.service import CoreThread
 from submeter.store import Message, pack
@@ -141,6 +143,12 @@ def test_an_empty_registry_beside_readings_is_told(here, monkeypatch):
     try:
         wait_until(lambda: "the registry is empty" in str(thread.health()["trouble"]))
         assert "the registry is older than the readings, or new" in thread.core.levelled[0]
+    finally:
+        thread.stop()
+    assert [one for one in examine(here.config) if one.state == "left" and "the registry is empty" in one.text]
+    thread = CoreThread(here.config)
+    thread.start()
+    try:
         thread.core.inbox.append([Message("test", place.meter.telegram(HOURS[6]).hex().encode(), HOURS[6], gateway="g", flags=REPLAY)])
         wait_until(lambda: thread.core.inbox.counts().quarantined)
         list(thread.submit("import", {"path": str(here.folder / "directory.toml")}))
@@ -149,6 +157,28 @@ def test_an_empty_registry_beside_readings_is_told(here, monkeypatch):
         thread.stop()
     with here.core() as core:
         assert readings(core) == before + 1
+
+
+@pytest.mark.sqlite_alone("the registry's file is put back")
+def test_what_an_older_registry_changes_back_has_no_decision_of_before_as_its_cause(tmp_path):
+    """Of two decisions the second is not in it: its rows change back, and the first has nothing to do with that."""
+    house, registry = House(tmp_path / "h"), tmp_path / "h" / "data" / "registry.sqlite"
+    house.hear(("2024-01-01T00:00:00Z", "100"), ("2024-01-20T00:00:00Z", "200"))
+    house.do("reading", point="p", at="2024-01-05T00:00:00Z", value="150", pinned=True, **WHO)
+    before = house.told("day")
+    house.core.close()
+    older = registry.read_bytes()
+    with Core(house.core.config) as house.core:
+        house.do("reading", point="p", at="2024-01-15T00:00:00Z", value="190", pinned=True, **WHO)
+        assert {row["caused_by"] for row in house.history() if row["replaced_at"] == max(one["replaced_at"] for one in house.history())} == {
+            "decision 2"
+        }
+    registry.write_bytes(older)
+    with Core(house.core.config) as house.core:
+        known = len(house.history())
+        house.core.rollup()
+        assert house.told("day") == before
+        assert {row["caused_by"] for row in house.history()[known:]} == {None}
 
 
 def test_messages_that_only_the_archive_has_are_told(tmp_path):
