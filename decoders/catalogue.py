@@ -53,7 +53,7 @@ def _index() -> Mapping[_Key, tuple[Driver, ...]]:
     return index
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=4096)
 def _driver(manufacturer: str, version: int, kind: int, ci: int) -> Driver | None:
     keys = ((manufacturer, version, kind), (manufacturer, version, None), (manufacturer, None, kind), (manufacturer, None, None))
     return next((driver for key in keys for driver in _index().get(key, ()) if not driver.cis or ci in driver.cis), None)

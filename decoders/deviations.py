@@ -40,7 +40,7 @@ def rules_of(driver: Driver | None, records: tuple[Record, ...]) -> Iterator[Rul
         yield next((rule for rule in rules if _matches(rule, record, seen[record.dif, record.vif])), None)
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=4096)
 def _rules_for(driver: Driver, vif: bytes) -> tuple[Rule, ...]:
     """The rules that a VIF chain leaves."""
     return tuple(rule for rule in driver.rules if not rule.vif or bytes.fromhex(rule.vif) == vif)
