@@ -9,6 +9,7 @@ Rules: a file is written beside, synced, and takes its name when whole; adding t
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
+from operator import attrgetter
 from pathlib import Path
 from typing import Final
 from zlib import crc32
@@ -21,7 +22,7 @@ from submeter import civil
 from submeter.reading import Register
 from submeter.store.errors import StoreError
 from submeter.store.inbox import Stored
-from submeter.store.readings_schema import READING
+from submeter.store.readings_schema import READING, tabled
 
 __all__ = ["BUCKETS", "MESSAGES", "READINGS", "WORDS", "Archive", "bucket_of", "packed", "settle", "sync"]
 
@@ -50,7 +51,7 @@ def bucket_of(device: str, register: Register) -> int:
 
 def packed(messages: Iterable[Stored]) -> pa.Table:
     """Messages as they are kept and handed over."""
-    return pa.Table.from_pylist([{name: getattr(message, name) for name in MESSAGES.names} for message in messages], schema=MESSAGES)
+    return tabled(map(attrgetter(*MESSAGES.names), messages), MESSAGES)
 
 
 class Archive:

@@ -18,6 +18,7 @@ from submeter.decoders import DES_CBC, ELL_CTR
 from submeter.decoders.diehl import MAKERS
 from submeter.reading import DeviceId, to_micro
 from submeter.store.directory_files import Entry
+from submeter.store.key_files import bare
 from submeter.store.registry_types import FINEST, QUANTITIES
 
 __all__ = ["FIELDS", "Field", "Row", "is_des", "parsed", "secured"]
@@ -115,14 +116,9 @@ def device(value: Any) -> str:
     return str(DeviceId.parse(text(value)))
 
 
-def _digits(key: str) -> str:
-    """The digits of a key, without what is written between them."""
-    return re.sub(r"[\s:-]", "", key)
-
-
 def key(value: Any) -> bytes:
     """An AES-128 key, or one of DES."""
-    digits = _digits(value) if isinstance(value, str) else ""
+    digits = bare(value) if isinstance(value, str) else ""
     if len(digits) not in KEY_DIGITS or not re.fullmatch("[0-9A-Fa-f]*", digits):
         raise ValueError(f"write the key as {KEY_DIGITS[0]} hex digits, or {KEY_DIGITS[1]} of mode 2 (this value is not shown)")
     return bytes.fromhex(digits)
@@ -132,7 +128,7 @@ def secured(device: str, key: str | None) -> dict[str, str]:
     """The fields of a device that say its key: one of DES pins mode 2, but for the Diehl group."""
     if key is None:
         return {}
-    return {"key": key, "mode": "2"} if is_des(device, len(_digits(key)) // 2) else {"key": key}
+    return {"key": key, "mode": "2"} if is_des(device, len(bare(key)) // 2) else {"key": key}
 
 
 def is_des(device: str, size: int) -> bool:

@@ -15,7 +15,7 @@ from typing import Final
 from submeter.store.errors import KeyFileError
 from submeter.store.kem import read_kem
 
-__all__ = ["Columns", "KeyRow", "is_key_file", "key_of", "needs_password", "read_keys"]
+__all__ = ["Columns", "KeyRow", "bare", "is_key_file", "key_of", "needs_password", "read_keys"]
 
 LARGEST: Final = 16 * 1024 * 1024
 ZIPPED: Final = b"PK"
@@ -136,8 +136,13 @@ def _name(names: Sequence[str], at: int) -> str:
     return repr(names[at]) if names else str(at + 1)
 
 
+def bare(key: str) -> str:
+    """The digits of a key, without what is written between them."""
+    return MARKS.sub("", key)
+
+
 def _is_key(cell: str) -> bool:
-    return bool(KEY.fullmatch(MARKS.sub("", cell)))
+    return bool(KEY.fullmatch(bare(cell)))
 
 
 def _is_identity(cell: str) -> bool:
@@ -149,7 +154,7 @@ def _row(place: str, identity: str, key: str, maker: str | None) -> KeyRow:
     number = NUMBER.fullmatch(written)
     if not _is_key(key):
         raise KeyFileError(f"{place}: the key is not 32 hex digits (it is not shown)")
-    secret = bytes.fromhex(MARKS.sub("", key))
+    secret = bytes.fromhex(bare(key))
     if DEVICE.fullmatch(written):
         return KeyRow(place, written, written[4:12], (), secret)
     if number is None:
