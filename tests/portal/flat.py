@@ -1,14 +1,27 @@
 """A flat with water meters and allocators, and published rows of all levels, for pages: some estimated, some days not known."""
 
+import time
+
 import numpy as np
+from portals import Here
 
 from submeter import civil
+from submeter.portal import create_portal
 from submeter.reading import LEVELS, QUALITIES, Register
 from submeter.store import Block, PublishedSeries
 from submeter.store.published import NULL, POINT
 
 METERS = (("cold_water", "volume", "m3"), ("hot_water", "volume", "m3"), ("heat_allocation", "hca", "hca"), ("heat_allocation", "hca", "hca"))
 BACK = 900
+
+
+def furnished(folder):
+    """Five portals with their pages, and the flat, as of now."""
+    made = Here(folder)
+    made.app.mount("/", create_portal(made.app))
+    made.now = time.time()
+    furnish(made)
+    return made
 
 
 def furnish(here):

@@ -1,14 +1,12 @@
 """Addresses and forms as nobody types them: each is answered by a page that says what was wrong, never by a fault (portal SCREENS 6)."""
 
-import time
 from datetime import UTC, datetime
 
 import pytest
-from flat import furnish
-from portals import PASSWORD, Here
+from flat import furnished
+from portals import PASSWORD
 from reader import activated, entered, reader_of
 
-from submeter.portal import create_portal
 from submeter.store.errors import StoreError
 
 TODAY = datetime.now(UTC).date()
@@ -17,10 +15,7 @@ TODAY = datetime.now(UTC).date()
 @pytest.fixture(scope="module")
 def here(tmp_path_factory):
     """Five portals with their pages; a flat has three years of rows."""
-    made = Here(tmp_path_factory.mktemp("odd"))
-    made.app.mount("/", create_portal(made.app))
-    made.now = time.time()
-    furnish(made)
+    made = furnished(tmp_path_factory.mktemp("odd"))
     yield made
     made.close()
 

@@ -4,21 +4,17 @@ import re
 from datetime import UTC, datetime
 
 import pytest
-from flat import furnish
-from portals import HOSTS, PASSWORD, Here
+from flat import furnished
+from portals import HOSTS, PASSWORD
 from reader import Reader, activated, reader_of
 
-from submeter.portal import create_portal
 from submeter.portal.words import Words
 
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory):
     """Five portals with their pages, and a flat with three years of rows."""
-    made = Here(tmp_path_factory.mktemp("pages"))
-    made.app.mount("/", create_portal(made.app))
-    made.now = datetime.now(UTC).timestamp()
-    furnish(made)
+    made = furnished(tmp_path_factory.mktemp("pages"))
     yield made
     made.close()
 
